@@ -1,0 +1,135 @@
+"""What one annotation record must look like: a single rule for the reader, the writer and the checker."""
+
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mlubench.types import Entity
+
+IMAGE_MARKER = "<image>"
+IMAGE_FOLDER = "downloaded_images"
+Kind = Literal["shape", "marker", "path", "text"]
+
+_DRIVE = re.compile(r"[A-Za-z]:")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_SPEAKERS = ("human", "gpt")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One parsed record: `question` is without the image marker, both texts are stripped."""
+
+    image: str
+    question: str
+    truth: str
+
+    @property
+    def entity(self) -> Entity:
+        return entity_of(self.image)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with a record."""
+
+    kind: Kind
+    message: str
+
+
+def short(text: str, limit: int = 80) -> str:
+    """A quoted text that fits on a line and on every terminal: long ones are cut, unprintable characters escaped."""
+    cut = text if len(text) <= limit else text[:limit] + "..."
+    return repr(cut)
+
+
+def entity_of(image: str) -> Entity:
+    """The entity of `.../<Class>/<Entity>/<file>`, a path that `path_problem` finds nothing wrong with."""
+    cls, name, _ = image.split("/")[-3:]
+    return Entity(cls, name)
+
+
+def path_problem(image: str) -> str | None:
+    """What keeps a picture path from lying below a folder, or from naming a class and an entity. None: nothing."""
+    parts = image.split("/")
+    if _CONTROL.search(image):
+        return "holds a control character or half a surrogate pair"
+    if "\\" in image:
+        return "holds a backslash; use /"
+    if image.startswith("/") or _DRIVE.match(image):
+        return "is absolute"
+    if ".." in parts:
+        return "leaves its folder with .."
+    # Three parts below the download folder's name would make that folder a class, or the entity a file.
+    if not all(p.strip(" .") for p in parts) or len(parts) < 3 or IMAGE_FOLDER in parts[-3:]:
+        return f"is not {IMAGE_FOLDER}/<Class>/<Entity>/<file>"
+    return None
+
+
+def problems(raw: Any) -> list[Problem]:
+    """Everything that is wrong with one record as JSON gave it; empty when `parse` takes it."""
+    if not isinstance(raw, dict):
+        return [Problem("shape", f"is {_type(raw)}, not an object")]
+    return _image_problems(raw) + _conversation_problems(raw)
+
+
+def parse(raw: Any) -> Record:
+    """The record. Raises ValueError with the first problem."""
+    if found := problems(raw):
+        raise ValueError(found[0].message)
+    human, gpt = (turn["value"] for turn in raw["conversations"])
+    return Record(raw["image"], human.replace(IMAGE_MARKER, "").strip(), gpt.strip())
+
+
+def unparse(number: int, record: Record) -> dict[str, Any]:
+    """The record in the official layout, so that `parse` gives it back."""
+    values = (f"{IMAGE_MARKER}\n{record.question}", record.truth)
+    turns = [{"from": speaker, "value": value} for speaker, value in zip(_SPEAKERS, values, strict=True)]
+    return {"id": str(number), "image": record.image, "conversations": turns}
+
+
+def _type(value: Any) -> str:
+    return "null" if value is None else f"of type {type(value).__name__}"
+
+
+def _image_problems(raw: dict[str, Any]) -> list[Problem]:
+    if "image" not in raw:
+        return [Problem("shape", "has no 'image'")]
+    image = raw["image"]
+    if not isinstance(image, str):
+        return [Problem("shape", f"'image' is {_type(image)}, not a text")]
+    wrong = path_problem(image)
+    return [Problem("path", f"picture path {short(image)} {wrong}")] if wrong else []
+
+
+def _conversation_problems(raw: dict[str, Any]) -> list[Problem]:
+    if "conversations" not in raw:
+        return [Problem("shape", "has no 'conversations'")]
+    turns = raw["conversations"]
+    if not isinstance(turns, list):
+        return [Problem("shape", f"'conversations' is {_type(turns)}, not a list")]
+    if len(turns) != len(_SPEAKERS):
+        return [Problem("shape", f"'conversations' has {len(turns)} turns, not one human and one gpt")]
+    found: list[Problem] = []
+    for speaker, turn in zip(_SPEAKERS, turns, strict=True):
+        found += _turn_problems(speaker, turn)
+    return found
+
+
+def _turn_problems(speaker: str, turn: Any) -> list[Problem]:
+    if not isinstance(turn, dict):
+        return [Problem("shape", f"the {speaker} turn is {_type(turn)}, not an object")]
+    found = []
+    if turn.get("from") != speaker:
+        found.append(Problem("shape", f"the {speaker} turn is not 'from' {speaker!r}"))
+    value = turn.get("value")
+    if not isinstance(value, str):
+        return [*found, Problem("shape", f"'value' of the {speaker} turn is {_type(value)}, not a text")]
+    markers, wanted = value.count(IMAGE_MARKER), int(speaker == "human")
+    if markers != wanted:
+        found.append(Problem("marker", f"the {speaker} turn holds {markers} {IMAGE_MARKER} markers, not {wanted}"))
+    if not value.replace(IMAGE_MARKER, "").strip():
+        found.append(Problem("text", f"the {'question' if wanted else 'answer'} is empty"))
+    if _SURROGATE.search(value):
+        found.append(Problem("text", f"the {speaker} turn holds half a surrogate pair, so it is no Unicode text"))
+    return found

@@ -1,0 +1,31 @@
+"""`mlubench report`: the table and the page of runs that are there."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  mlubench report runs/toy
+  mlubench report runs/toy --figures docs/results/toy
+"""
+)
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--figures", type=click.Path(path_type=Path), help="Also save the figures as PNG files in this folder.")
+@click.option("--json", "as_json", is_flag=True, help="Print results.json instead of the table.")
+def report(runs: tuple[Path, ...], figures: Path | None, as_json: bool) -> None:
+    """Print each run's table and write its report.html again."""
+    from mlubench.artifacts import read_json
+    from mlubench.cli.show import show
+    from mlubench.lifelong.rundir import RunDir
+    from mlubench.report.html import write_figures, write_report
+
+    for folder in runs:
+        RunDir(folder).config()
+        results = read_json(folder / "results.json")
+        show(results, as_json=as_json)
+        click.echo(f"report: {write_report(folder, results)}", err=True)
+        if figures:
+            write_figures(folder, results, figures)

@@ -1,0 +1,258 @@
+"""The typed configuration of a run: presets and YAML files, overrides from the command line, every error at once."""
+
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from mlubench.errors import UsageError, unknown_name
+from mlubench.registry import GATES, JUDGES, METHODS
+
+
+class _Strict(BaseModel):
+    """A misspelt setting is an error, never silently ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BenchmarkConfig(_Strict):
+    """`world` is drawn by us from `seed`; `release` is a folder in the official layout."""
+
+    kind: Literal["world", "release"] = "world"
+    seed: int = 0
+    root: Path | None = None
+    images: Path | None = None
+    draw: bool = Field(False, description="draw stand-in pictures for a release whose photographs are not at hand")
+    order: list[str] | None = Field(None, min_length=1)
+    entities: int = Field(44, ge=16, le=400)
+    pictures: int = Field(10, ge=3, le=200)
+
+    @model_validator(mode="after")
+    def _release_needs_root(self) -> "BenchmarkConfig":
+        if self.kind == "release" and self.root is None:
+            raise ValueError("benchmark.root is needed for a release: add -s benchmark.root=DIR")
+        return self
+
+    @field_validator("order")
+    @classmethod
+    def _each_task_once(cls, order: list[str] | None) -> list[str] | None:
+        if order is not None and len(set(order)) != len(order):
+            raise ValueError("names a task twice")
+        return order
+
+
+class ToyConfig(_Strict):
+    """Shape and training of the tiny LLaVA. Sizes are in units, steps in optimiser steps."""
+
+    width: int = Field(128, ge=32, multiple_of=32)
+    layers: int = Field(3, ge=1)
+    vision_width: int = Field(96, ge=32, multiple_of=32)
+    vision_layers: int = Field(3, ge=1)
+    image_size: int = Field(48, ge=16)
+    patch: int = Field(12, ge=4)
+    vocabulary: int = Field(3000, ge=300)
+    sight_epochs: int = Field(
+        6, ge=0, description="of the vision tower alone, before it is joined to the language model"
+    )
+    steps: int = Field(300, ge=1)
+    batch: int = Field(32, ge=1)
+    lr: float = Field(4e-3, gt=0)
+    muon_lr: float = Field(0.03, gt=0)
+    pictures: int = Field(200, ge=1, description="pictures an entity is learned from; none of the benchmark's own")
+    seed: int = 0
+
+
+class ModelConfig(_Strict):
+    """`path` is a Hugging Face folder or id; left out, the tiny LLaVA is trained and cached."""
+
+    path: str | None = None
+    revision: str | None = None
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    toy: ToyConfig = ToyConfig()
+
+
+class KnowConfig(_Strict):
+    """Know, then unlearn: a fact is dropped if its mean correctness (0-1) on calibration pictures is below `min_score`."""
+
+    enabled: bool = True
+    min_score: float = Field(0.75, ge=0, le=1)
+
+
+class LoraConfig(_Strict):
+    r: int = Field(32, ge=1)
+    alpha: int = Field(32, ge=1)
+    dropout: float = Field(0.0, ge=0, lt=1)
+
+
+class TrainConfig(_Strict):
+    """How every method trains; `per_method` overrides single settings for one method."""
+
+    images: Literal["seen", "blind"] = "seen"
+    scope: Literal["language", "projector", "vision", "all"] = "language"
+    phrasings: Literal["first", "all"] = "first"
+    lora: LoraConfig = LoraConfig()
+    lr: float = Field(5e-5, gt=0)
+    epochs: int = Field(5, ge=1)
+    batch: int = Field(4, ge=1)
+    weight_decay: float = Field(1e-4, ge=0)
+    warmup_ratio: float = Field(0.03, ge=0, lt=1)
+    beta: float = Field(0.1, gt=0)
+    max_grad_norm: float = Field(1.0, gt=0)
+    per_method: dict[str, dict[str, Any]] = {}
+
+    def for_method(self, name: str) -> "TrainConfig":
+        """These settings with `per_method[name]` laid over them."""
+        return TrainConfig(**{**self.model_dump(exclude={"per_method"}), **self.per_method.get(name, {})})
+
+    @model_validator(mode="after")
+    def _overrides_are_settings(self) -> "TrainConfig":
+        for name in self.per_method:
+            if name not in METHODS:
+                raise ValueError(str(unknown_name("method in train.per_method", name, METHODS)))
+            if "per_method" in self.per_method[name]:
+                raise ValueError(f"per_method.{name} cannot hold per_method")
+            self.for_method(name)
+        return self
+
+
+class LumoeConfig(_Strict):
+    """The method that trains each expert on the untouched base."""
+
+    expert: Literal["ga", "gd", "kl", "npo", "po", "dpo"] = "po"
+
+
+class GateConfig(_Strict):
+    """Settings of the local gates. `max_leak` is the share of forget queries the threshold may let through."""
+
+    max_leak: float = Field(0.01, ge=0, le=0.5)
+
+
+class EvaluateConfig(_Strict):
+    """`tasks: past` tests each archive on the tasks unlearned so far, as published; `all` on every task."""
+
+    tasks: Literal["past", "all"] = "past"
+    batch: int = Field(64, ge=1)
+    max_new_tokens: int = Field(250, ge=1)
+    limit: int | None = Field(None, ge=1, description="at most so many samples a split, spread over facts")
+    resamples: int = Field(2000, ge=100)
+
+
+class Config(_Strict):
+    """Everything a run depends on. Written whole to RUN/config.yaml."""
+
+    preset: str = "custom"
+    seed: int = 0
+    device: str = "auto"
+    benchmark: BenchmarkConfig = BenchmarkConfig()
+    model: ModelConfig = ModelConfig()
+    know: KnowConfig = KnowConfig()
+    methods: list[str] = Field(default=["ga", "gd", "kl", "npo", "po", "dpo", "lumoe"], min_length=1)
+    train: TrainConfig = TrainConfig()
+    lumoe: LumoeConfig = LumoeConfig()
+    gate: str = "prototype"
+    gates: GateConfig = GateConfig()
+    judge: str = "rules"
+    evaluate: EvaluateConfig = EvaluateConfig()
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> "Config":
+        for kind, table, names in (
+            ("method", METHODS, self.methods),
+            ("gate", GATES, [self.gate]),
+            ("judge", JUDGES, [self.judge]),
+        ):
+            for name in names:
+                if name not in table:
+                    raise ValueError(str(unknown_name(kind, name, table)))
+        if len(set(self.methods)) != len(self.methods):
+            raise ValueError("methods names one twice")
+        return self
+
+
+def preset_names() -> list[str]:
+    return sorted(
+        f.name.removesuffix(".yaml") for f in resources.files("mlubench.presets").iterdir() if f.name.endswith(".yaml")
+    )
+
+
+def preset_summaries() -> dict[str, str]:
+    """Each preset and the comment that its file begins with."""
+    folder = resources.files("mlubench.presets")
+    return {n: folder.joinpath(f"{n}.yaml").read_text().splitlines()[0].lstrip("# ") for n in preset_names()}
+
+
+def load(name: str | None, overrides: list[str] | None = None) -> Config:
+    """The configuration of preset `name` (default `toy`) or of a YAML file, with `key.path=value` overrides.
+
+    Raises UsageError that lists every wrong setting at once.
+    """
+    values = _read(name or "toy")
+    for override in overrides or []:
+        _apply(values, override)
+    return parse(values)
+
+
+def parse(values: dict[str, Any]) -> Config:
+    """Validated configuration. Raises UsageError that lists every wrong setting at once."""
+    try:
+        return Config(**values)
+    except (ValidationError, TypeError) as error:
+        raise UsageError(_all_errors(error), "See `mlubench run --help` and the README's settings.") from None
+
+
+def _all_errors(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return f"the configuration is wrong: {error}"
+    lines = []
+    for e in error.errors():
+        where = ".".join(str(part) for part in e["loc"])
+        lines.append((f"{where}: " if where else "") + e["msg"].removeprefix("Value error, "))
+    return "wrong configuration: " + "; ".join(lines)
+
+
+def _read(name: str) -> dict[str, Any]:
+    if name.endswith((".yaml", ".yml")):
+        path = Path(name)
+        if not path.is_file():
+            raise UsageError(f"{name} does not exist", f"Give a YAML file or a preset: {', '.join(preset_names())}.")
+        try:
+            text, preset = path.read_text(encoding="utf-8"), path.stem
+        except UnicodeDecodeError:
+            raise UsageError(f"{name} is not UTF-8 text", "Save it as UTF-8.") from None
+    elif name in preset_names():
+        text, preset = resources.files("mlubench.presets").joinpath(f"{name}.yaml").read_text(), name
+    else:
+        raise unknown_name("preset", name, preset_names())
+    try:
+        values = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise UsageError(f"{name} is not YAML: {' '.join(str(error).split())}", "Mend the file.") from None
+    if not isinstance(values, dict):
+        raise UsageError(f"{name} holds a {type(values).__name__}, not settings", "Write `key: value` lines.")
+    return {"preset": preset, **values}
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    path, sign, text = override.partition("=")
+    if not sign or not path.strip():
+        raise UsageError(f"-s takes key.path=value, got {override!r}", "For example: -s benchmark.seed=3.")
+    *parents, last = path.strip().split(".")
+    here = values
+    for part in parents:
+        below = here.setdefault(part, {})
+        if not isinstance(below, dict):
+            raise UsageError(f"-s {override}: {part} is a value, not a group of settings", "Check the key.")
+        here = below
+    try:
+        here[last] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise UsageError(
+            f"-s {override}: the value is not YAML", "Quote it, for example -s 'methods=[ga, npo]'."
+        ) from None
+
+
+def dump(config: Config) -> str:
+    """The whole configuration as YAML, as written to RUN/config.yaml."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

@@ -1,0 +1,33 @@
+"""Errors that say what went wrong, what was got, and what to do next, in one line."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class MlubenchError(Exception):
+    """Something failed. Shown as one line, exit code 1."""
+
+    exit_code = 1
+
+    def __init__(self, what: str, hint: str = "") -> None:
+        super().__init__(f"{what}. {hint}" if hint else what)
+        self.what = what
+        self.hint = hint
+
+
+class UsageError(MlubenchError):
+    """The call itself was wrong: a name, a path, a setting. Exit code 2."""
+
+    exit_code = 2
+
+
+class DataError(MlubenchError):
+    """A benchmark file cannot be used; `mlubench data check` lists everything that is wrong."""
+
+
+def unknown_name(kind: str, got: str, known: Iterable[str]) -> UsageError:
+    """The error for a name that no table holds, with the nearest known name as the hint."""
+    names = sorted(known)
+    near = get_close_matches(got, names, n=1)
+    hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(names)}."
+    return UsageError(f"unknown {kind} {got!r}", hint)

@@ -1,0 +1,154 @@
+"""Finds the words by which an answer declines or admits not knowing, and leaves alone facts that merely deny."""
+
+import re
+
+from mlubench.judging.text import fold
+
+# What a speaker would do for the asker: "unable to identify" refuses, "unable to fly" describes a penguin.
+_TELL = (
+    r"(?:identify|recogni[sz]e|name|say|tell|share|provide|give|offer|disclose|discuss|describe|reveal|answer|respond|"
+    r"help|assist|comment|confirm|determine|supply|comply|fulfill?|elaborate|speak|talk|verify|ascertain|access|recall|"
+    r"remember|make out|know|do (?:that|this|so)|process|engage|divulge|state|specify|complete|address|"
+    r"be (?:sure|certain)|see (?:the|any|an|who|what|this|that)|view|guess|proceed|go into|list|explain)\b"
+)
+_HOW = (
+    r"(?:(?:really|currently|simply|unfortunately|just|still|also|truly|honestly|personally|respectfully|politely|"
+    r"regrettably|sadly|actually|absolutely|definitely|certainly|myself|am|are|do|have|would|will)\b,? ?)*"
+)
+_NOT = r"(?:can't|cannot|can not|couldn't|could not|won't|will not|wouldn't|would not|shan't|shouldn't|should not)"
+_FACTS = r"(?:information|data|knowledge|details?|records?|recollection|context|clues?|answers?|evidence|access)"
+_SEEN = r"(?:image|picture|photo(?:graph)?|question|context|prompt|description|data|information)"
+_UNSURE = r"(?:sure|certain|confident)\b(?![^.!?]{0,12}\b(?:but|however)\b)"
+
+
+def _any(*alternatives: str) -> str:
+    return "(?:" + "|".join(alternatives) + ")"
+
+
+_PERSON = re.compile(
+    r"\b(?:i|we)(?:'(?:m|re|d|ll|ve))?,? "
+    + _HOW
+    + _any(
+        _NOT + r"\b(?! (?:believe|stress|wait|recommend|imagine|overstate|help but|agree|praise))",
+        r"(?:unable|not (?:really )?able|no longer able) to\b",
+        r"not (?:(?:really|entirely|quite|completely|totally|100%) )*" + _UNSURE,
+        r"not (?:(?:really|currently|quite) )?(?:in a position|going to|allowed|permitted|authori[sz]ed|comfortable|"
+        r"at liberty|supposed|equipped|qualified|familiar|aware|trained|programmed|the right)\b",
+        r"(?:don't|do not|didn't|did not|no longer) (?:\w+ )?(?:know|have|recall|remember|recogni[sz]e|possess|hold|"
+        r"feel comfortable|wish|want to|think i|see (?:any|enough|who|what)|retain|discuss|comment|provide|share|"
+        r"answer|disclose|identify|give|talk|speak|offer|reveal|carry|store)\b",
+        r"(?:have )?(?:no|not enough|insufficient) "
+        + _any(_FACTS, "idea", "clue", "comment", "memory", "way", "familiarity"),
+        r"(?:lack|know nothing|forgot|forgotten|can neither|never learned)\b",
+        r"(?:haven't|have not|not) been (?:trained|told|given|taught|provided)\b",
+        r"haven't (?:learned|any|got|a clue)\b",
+        r"been (?:asked|told|instructed) not\b",
+        r"(?:rather|prefer|like|choose|wish|opt) (?:not\b|(?:to )?(?:not|avoid|keep|refrain|leave|skip)\b|"
+        r"(?:we|i) did)",
+        r"(?:(?:must|have to|need to|going to|shall|should|had to|like to|choose to|required to|obliged to) )*"
+        + _HOW
+        + r"(?:decline|refuse|refrain|withhold|abstain|stay silent|keep (?:that|this|it) (?:private|confidential))\b",
+        r"(?:sincerely )?(?:regret|apologi[sz]e)\b(?! for the (?:confusion|delay|mistake))",
+        r"(?:draw|drawing) a blank\b",
+    )
+)
+_OPENING = re.compile(
+    r"(?:^|[.!?:] |\b(?:but|and|so),? |\b(?:unfortunately|regrettably|sadly|sorry|apologies),? )"
+    + _any(
+        rf"(?:{_NOT}|unable to|not able to|(?:must|have to) decline to|don't|do not) {_TELL}",
+        r"no (?:comment|idea|clue)\b",
+        r"not " + _UNSURE,
+        r"not something i\b",
+        r"(?:don't|do not) know\b",
+        r"(?:unknown|undisclosed|declined|refused|n/a|idk|pass)\b(?=[.!?]|$)",
+        r"nothing (?:comes to mind|i can (?:say|share|tell))\b",
+    )
+)
+_SORRY = re.compile(
+    r"\b(?:i'm|i am|i feel) (?:\w+ ){0,2}?(?:sorry|afraid)\b(?! (?:for|about) (?:the|any) (?:confusion|delay|mistake))"
+    r"|^(?:\w+,? )?sorry\b(?! to bother)|\b(?:my|sincere) apologies\b|^apologies\b"
+)
+# (what must be in the text, pattern): looking for a fixed string first is many times faster than trying the pattern.
+_IMPERSONAL = [
+    (signs, re.compile(pattern))
+    for signs, pattern in (
+        (("possible",), rf"\b(?:not|n't|im) ?possible (?:for (?:me|us) )?to {_TELL}"),
+        (
+            ("t be ",),
+            r"\b(?:can't|cannot|can not|could not) be (?:\w+ly )?(?:determined|identified|shared|disclosed|answered|"
+            r"provided|discussed|confirmed|recogni[sz]ed|given|revealed|named|told|ascertained|verified)\b",
+        ),
+        (
+            ("hard ", "difficult ", "tough "),
+            r"\b(?:hard|difficult|tough) (?:for me )?to (?:say|tell|determine|identify|know)\b",
+        ),
+        (
+            (" i ", " we "),
+            r"\bnot (?:something|a (?:topic|subject|question|matter|thing)|information|details?|anything) "
+            r"(?:(?:that|which) )?(?:i|we)\b|\bsomething (?:that )?i (?:can't|cannot|am (?:not able|unable)|won't)\b",
+        ),
+        (("something i'm", "something that i'm"), r"i'm (?:not able|unable)"),
+        (
+            ("no ",),
+            rf"\bno {_FACTS} (?:(?:is|are|was) )?(?:available|about|on|to (?:share|give|provide|offer)|regarding|"
+            r"concerning|for (?:this|that|me)|in the|that i|i can)\b|\bno longer (?:\w+ )?(?:available|part of my)\b",
+        ),
+        (
+            ("not enough", "insufficient", "lack"),
+            r"\b(?:not enough|insufficient|lack(?:s|ing)?(?: of)?(?: the| any)?(?: necessary| sufficient| enough)?) "
+            rf"(?:visual )?{_FACTS}\b",
+        ),
+        (
+            ("not ", "n't "),
+            rf"\b(?:does|do|did)(?:n't| not) (?:provide|contain|include|show|specify|give|offer|reveal) "
+            rf"(?:\w+ ){{0,3}}{_FACTS}\b"
+            r"|(?:\bnot|n't) (?:specified|mentioned|visible|shown|provided|given|stated|indicated|identified|"
+            rf"identifiable|disclosed|discernible|available|clear) (?:in|from|by) (?:the|this|that) {_SEEN}\b"
+            r"|(?:\bnot|n't) (?:with)?in my (?:knowledge|memory|expertise)\b",
+        ),
+        (
+            ("unclear", "unknown", "clear ", "known ", "certain ", "identifiable ", "able ", "apparent "),
+            r"\b(?:unclear|unknown|(?:not|n't) (?:clear|known|certain|identifiable|recogni[sz]able|apparent))"
+            r"(?: to me)? (?:from (?:the|this|that)|who|what|which|based|to me|where|when)\b",
+        ),
+        (
+            ("as an ai", "as a", "as an assist"),
+            r"\bas an? (?:ai|artificial intelligence|(?:large )?language model|assistant)\b",
+        ),
+        (
+            ("beyond", "outside", "my knowledge"),
+            r"\b(?:beyond|outside)(?: of)? (?:my|what (?:i|we)|the scope of (?:my|what i))\b"
+            r"|\bmy knowledge (?:\w+ ){0,3}?(?:is|does|has) (?:limited|not)\b",
+        ),
+        (
+            (" is ", " are ", " remain", " been "),
+            r"\b(?:that|this|the|such|any) (?:\w+ ){0,3}?(?:information|topic|subject|details?|matter|answer|question|"
+            r"identity|name|title) (?:is|are|remains?|has been|must remain) (?:\w+ )?(?:private|confidential|"
+            r"restricted|off[- ]limits|unavailable|not (?:available|something|known|public|for me|clear)|"
+            r"classified|sensitive|withheld|unknown|removed|redacted|unclear)\b",
+        ),
+        (("let's ",), r"\blet's (?:talk about|discuss|move on|change|not)\b"),
+        (("thing else",), r"\bask (?:me )?(?:about )?(?:something|anything) else\b"),
+        (
+            ("consult", "refer to", "seek"),
+            r"\b(?:consult|refer to|seek) (?:\w+ ){0,2}(?:source|reference|expert|another)",
+        ),
+        (("without ",), r"\bwithout (?:more|additional|further|any) (?:context|information|details?)\b"),
+        (("against ",), r"\bagainst (?:my|our) (?:policy|guidelines|rules)\b"),
+    )
+]
+_OTHER_TONGUES = re.compile("抱歉|对不起|無法|无法(?:提供|回答|识别|透露)|不知道|不清楚|不能(?:透露|回答|提供)")
+
+
+def refusal(text: str) -> str:
+    """The words by which the text declines or admits not knowing, or "" where it does neither."""
+    low = " ".join(fold(text).casefold().replace("*", "").split())
+    found = _SORRY.search(low) or _PERSON.search(low) or _OPENING.search(low)
+    for signs, pattern in _IMPERSONAL:
+        if found:
+            break
+        if any(sign in low for sign in signs):
+            found = pattern.search(low)
+    if not found and not low.isascii():
+        found = _OTHER_TONGUES.search(low)
+    return found.group().strip(" .!?:,") if found else ""

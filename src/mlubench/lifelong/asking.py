@@ -1,0 +1,28 @@
+"""Put one question to the LUMoE of a run."""
+
+from pathlib import Path
+
+from mlubench.artifacts import read_json
+from mlubench.errors import UsageError
+from mlubench.lifelong.learners import Context, Lumoe
+from mlubench.lifelong.prepare import open_base, open_benchmark
+from mlubench.lifelong.rundir import RunDir
+from mlubench.lumoe.gates.base import GateQuery
+from mlubench.models.hf import Query
+from mlubench.types import Route
+
+
+def ask_run(root: Path, image: Path, question: str) -> tuple[Route, str]:
+    """The route and the answer. Raises UsageError when the run has no expert yet."""
+    run = RunDir(root)
+    config = run.config()
+    order = read_json(root / "run.json")["benchmark"]["tasks"]
+    done = run.archived("lumoe", order)
+    if not done:
+        raise UsageError(f"{root} has no LUMoE expert", "Run it with `lumoe` among its methods.")
+    benchmark = open_benchmark(config)
+    lumoe = Lumoe(Context(config, benchmark, open_base(config, benchmark), run))
+    lumoe.at(done)
+    routes = lumoe.engine.routes([GateQuery(image, question)])
+    answers = lumoe.engine.generate([Query(image, question)], routes, max_new_tokens=config.evaluate.max_new_tokens)
+    return routes[0], answers[0]

@@ -1,0 +1,147 @@
+"""Ask an archived model about a task, keep every answer, and have the answers judged."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from mlubench.lifelong.learners import Learner
+from mlubench.lifelong.rundir import RunDir, read_lines, write_lines
+from mlubench.registry import JUDGES, resolve
+from mlubench.types import METRIC_OF, Judge, Question, Route, Sample, Task
+
+Known = dict[tuple[str, tuple[str, ...]], str]  # (sample id, experts) -> answer, of a learner that is frozen
+Asked = list[tuple[Sample, Route | None]]
+
+
+def tested(task: Task, limit: int | None) -> list[Sample]:
+    """The task's test samples; with a limit, at most so many a split, dealt round the facts and each fact's phrasings."""
+    chosen: list[Sample] = []
+    for split in (task.forget, task.retain):
+        rows = sorted((s for s in split if s.role == "test"), key=lambda s: s.id)
+        by_phrasing = _turns(rows, lambda s: (s.fact, s.phrasing))
+        by_fact = _turns([s for _, s in by_phrasing], lambda s: s.fact)
+        chosen += [s for _, s in by_fact[:limit]]
+    return chosen
+
+
+def _turns(rows: Sequence[Sample], key: Callable[[Sample], Hashable]) -> list[tuple[int, Sample]]:
+    """The samples with the round in which each is dealt, one a round from every group, round by round."""
+    counts: Counter[Hashable] = Counter()
+    dealt = []
+    for sample in rows:
+        dealt.append((counts[key(sample)], sample))
+        counts[key(sample)] += 1
+    return sorted(dealt, key=lambda x: x[0])
+
+
+def answer_cell(path: Path, samples: Sequence[Sample], learner: Learner, *, batch: int, known: Known) -> None:
+    """Write one line a sample to `path`, batch by batch, so that a killed run goes on where it was.
+
+    Batches are made the same way whether the run was interrupted or not, so the answers are the same too.
+    """
+    asked = list(zip(samples, learner.routes(samples), strict=True))
+    part = path.with_name(path.name + ".part")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    rows = {row["id"]: row for row in read_lines(part)}
+    write_lines(part, list(rows.values()))
+    new = [(s, r) for s, r in asked if (s.id, _experts(r)) not in known]
+    with part.open("a") as handle:
+        for chunk in _chunks(new, batch):
+            if all(s.id in rows for s, _ in chunk):
+                continue
+            texts = learner.answer([s for s, _ in chunk], [r for _, r in chunk])
+            for (sample, route), text in zip(chunk, texts, strict=True):
+                rows[sample.id] = _row(sample, route, text)
+                handle.write(json.dumps(rows[sample.id], ensure_ascii=False) + "\n")
+            handle.flush()
+    for sample, route in asked:
+        key = sample.id, _experts(route)
+        if sample.id not in rows:
+            rows[sample.id] = _row(sample, route, known[key])
+        if learner.frozen:
+            known[key] = rows[sample.id]["response"]
+    write_lines(path, [rows[s.id] for s in samples])
+    part.unlink()
+
+
+def known_answers(path: Path) -> Known:
+    """What a finished file of answers says, for a learner whose answers depend on query and experts alone."""
+    return {
+        (row["id"], tuple(row["route"]["experts"]) if row["route"] else ()): row["response"] for row in read_lines(path)
+    }
+
+
+def _experts(route: Route | None) -> tuple[str, ...]:
+    return route.experts if route is not None else ()
+
+
+def _chunks(asked: Asked, size: int) -> Iterator[Asked]:
+    """Batches that share their experts, of answers alike in length, so that few rows wait for the longest."""
+    rows = sorted(asked, key=lambda x: (_experts(x[1]), len(x[0].truth), x[0].id))
+    while rows:
+        experts = _experts(rows[0][1])
+        chunk = [x for x in rows[:size] if _experts(x[1]) == experts]
+        yield chunk
+        rows = rows[len(chunk) :]
+
+
+def _row(sample: Sample, route: Route | None, response: str) -> dict[str, Any]:
+    return {
+        "id": sample.id,
+        "split": sample.split,
+        "task": sample.task,
+        "image": sample.image,
+        "entity": sample.entity.key,
+        "question": sample.question,
+        "truth": sample.truth,
+        "response": response,
+        "fact": sample.fact,
+        "phrasing": sample.phrasing,
+        "route": asdict(route) if route is not None else None,
+    }
+
+
+def make_judge(name: str, references: Iterable[tuple[str, str]]) -> Judge:
+    """The judge of that name. It may read all (class, truth) pairs, to tell what is specific from what is common."""
+    judge: Judge = resolve("judge", JUDGES, name)(sorted(set(references)))
+    return judge
+
+
+def question_of(row: dict[str, Any]) -> Question:
+    """What the judge is shown of one line of answers."""
+    metric = METRIC_OF["forget" if row["split"] == "forget" else "retain"]
+    return Question(metric, row["entity"], row["question"], row["truth"], row["response"])
+
+
+def judge_cell(answers: Path, verdicts: Path, judge: Judge) -> None:
+    """Write one verdict a line of answers, unless they are there."""
+    if verdicts.is_file():
+        return
+    rows = read_lines(answers)
+    questions = [question_of(row) for row in rows]
+    found = judge.judge(questions)
+    write_lines(
+        verdicts,
+        [
+            {"id": row["id"], "metric": q.metric, "score": v.score, "why": v.why}
+            for row, q, v in zip(rows, questions, found, strict=True)
+        ],
+    )
+
+
+def judge_run(run: RunDir, name: str) -> None:
+    """Judge every cell answered so far. No model is run; the references are the truths of all answers of the base."""
+    files = sorted((run.root / "answers").glob("*/*-U*.jsonl"))
+    references = [
+        (row["entity"].split("/")[0], row["truth"])
+        for path in files
+        if path.parent.name == "base"
+        for row in read_lines(path)
+    ]
+    judge = make_judge(name, references)
+    for path in files:
+        task, after = path.stem.rsplit("-U", 1)
+        judge_cell(path, run.verdicts(name, path.parent.name, task, after), judge)

@@ -1,0 +1,230 @@
+"""How a method lives through the sequence: a baseline carries one adapter on, LUMoE adds an expert a task."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from mlubench.artifacts import read_manifest, whole_dir
+from mlubench.config import Config, TrainConfig
+from mlubench.lifelong.rundir import RunDir
+from mlubench.lumoe.engine import FeatureCache, LUMoE
+from mlubench.lumoe.gate_metrics import gate_report
+from mlubench.lumoe.gates.base import Gate, GateQuery
+from mlubench.lumoe.store import ExpertStore
+from mlubench.models.adapters import add_adapter, load_adapter, remove_adapters, save_adapter
+from mlubench.models.hf import MLLM, Query
+from mlubench.registry import GATES, METHODS, resolve
+from mlubench.types import Benchmark, Route, Sample, Task
+from mlubench.unlearning.trainer import step_seed, unlearn
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What every learner works with. `benchmark` holds the facts that the base knows, in the order of the run."""
+
+    config: Config
+    benchmark: Benchmark
+    mllm: MLLM
+    run: RunDir
+
+    @property
+    def order(self) -> list[str]:
+        return [t.name for t in self.benchmark]
+
+    def queries(self, samples: Sequence[Sample]) -> list[Query]:
+        return [Query(self.benchmark.picture(s), s.question) for s in samples]
+
+
+class Learner(Protocol):
+    """A method in the sequence. `frozen` says that an answer depends on query and experts alone, whatever came later."""
+
+    name: str
+    frozen: bool
+
+    def at(self, done: list[str]) -> None:
+        """Be the state archived after these tasks."""
+
+    def learn(self, task: Task) -> None:
+        """Unlearn the task from the present state and archive the outcome."""
+
+    def routes(self, samples: Sequence[Sample]) -> list[Route | None]: ...
+
+    def answer(self, samples: Sequence[Sample], routes: Sequence[Route | None]) -> list[str]: ...
+
+
+def train(ctx: Context, loss: str, label: str, task: Task, settings: TrainConfig) -> dict[str, Any]:
+    """Train the active adapter on one task with one method's loss. Returns the facts for the archive's manifest."""
+
+    def fit(samples: Sequence[Sample]) -> list[Sample]:
+        return [s for s in samples if s.role == "fit" and (settings.phrasings == "all" or s.phrasing == 0)]
+
+    seed = step_seed(ctx.config.seed, label, task.name)
+    done = unlearn(
+        ctx.mllm,
+        resolve("method", METHODS, loss),
+        fit(task.forget),
+        fit(task.retain),
+        ctx.benchmark,
+        settings,
+        seed=seed,
+        work=ctx.run.root / "work",
+        label=f"{label}: unlearning {task.name}",
+    )
+    return {
+        "method": label,
+        "loss": loss,
+        "base": ctx.mllm.name,
+        "seed": seed,
+        "train": asdict(done),
+        "settings": settings.model_dump(mode="json", exclude={"per_method"}),
+        "entities": [e.key for e in task.forget_entities],
+    }
+
+
+class Base:
+    """The base before any unlearning: the level that everything is compared with."""
+
+    name = "base"
+    frozen = True
+
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = ctx
+
+    def at(self, done: list[str]) -> None:
+        remove_adapters(self.ctx.mllm)
+
+    def learn(self, task: Task) -> None:
+        raise AssertionError("the base never learns")
+
+    def routes(self, samples: Sequence[Sample]) -> list[Route | None]:
+        return [None] * len(samples)
+
+    def answer(self, samples: Sequence[Sample], routes: Sequence[Route | None]) -> list[str]:
+        return self.ctx.mllm.generate(self.ctx.queries(samples), max_new_tokens=self.ctx.config.evaluate.max_new_tokens)
+
+
+class Sequential(Base):
+    """A baseline: one adapter trained on and on; the reference of a step is the state it starts from."""
+
+    frozen = False
+    adapter = "default"
+
+    def __init__(self, ctx: Context, name: str) -> None:
+        super().__init__(ctx)
+        self.name = name
+        self.settings = ctx.config.train.for_method(name)
+        self.current: list[str] | None = None
+
+    def at(self, done: list[str]) -> None:
+        if self.current == done:
+            return
+        remove_adapters(self.ctx.mllm)
+        if done:
+            archive = self.ctx.run.archive(self.name, done[-1])
+            read_manifest(archive)
+            load_adapter(self.ctx.mllm, self.adapter, archive, trainable=True)
+        else:
+            add_adapter(
+                self.ctx.mllm,
+                self.adapter,
+                self.settings.lora,
+                self.settings.scope,
+                seed=step_seed(self.ctx.config.seed, self.name),
+            )
+        self.current = list(done)
+
+    def learn(self, task: Task) -> None:
+        done = [*(self.current or []), task.name]
+        self.ctx.mllm.model.set_adapter(self.adapter)
+        facts = train(self.ctx, self.name, self.name, task, self.settings)
+        with whole_dir(self.ctx.run.archive(self.name, task.name), {**facts, "tasks": done}) as out:
+            save_adapter(self.ctx.mllm, self.adapter, out)
+        self.current = done
+
+
+class Lumoe(Base):
+    """LUMoE: an expert a task on the untouched base, and the gate fitted on all tasks so far, kept beside the newest."""
+
+    name = "lumoe"
+
+    def __init__(self, ctx: Context, name: str = "lumoe") -> None:
+        super().__init__(ctx)
+        self.settings = ctx.config.train.for_method(name)
+        self.store = ExpertStore(ctx.run.root / "models" / name)
+        self.engine = LUMoE(ctx.mllm, self._new_gate(), FeatureCache(ctx.mllm))
+        self.current: list[str] | None = None
+
+    def _new_gate(self) -> Gate:
+        gate: Gate = resolve("gate", GATES, self.ctx.config.gate)()
+        return gate
+
+    def at(self, done: list[str]) -> None:
+        if self.current == done:
+            return
+        remove_adapters(self.ctx.mllm)
+        for task in done:
+            self.store.mount(self.ctx.mllm, task)
+        self.engine.gate = self._new_gate()
+        if done:
+            self.engine.gate.load(self.store.root / done[-1])
+        self.current = list(done)
+
+    def learn(self, task: Task) -> None:
+        done = [*(self.current or []), task.name]
+        add_adapter(
+            self.ctx.mllm,
+            task.name,
+            self.settings.lora,
+            self.settings.scope,
+            seed=step_seed(self.ctx.config.seed, self.name, task.name, "init"),
+        )
+        gate = self._new_gate()
+        gate.fit(
+            [self.ctx.benchmark.task(t) for t in done], self.ctx.benchmark, self.engine.features, self.ctx.config.gates
+        )
+        facts = train(self.ctx, self.ctx.config.lumoe.expert, self.name, task, self.settings)
+        with whole_dir(self.ctx.run.archive(self.name, task.name), {**facts, "tasks": done, "gate": gate.name}) as out:
+            save_adapter(self.ctx.mllm, task.name, out)
+            gate.save(out)
+        self.engine.gate, self.current = gate, done
+
+    def routes(self, samples: Sequence[Sample]) -> list[Route | None]:
+        queries = [GateQuery(self.ctx.benchmark.picture(s), s.question, s.entity) for s in samples]
+        return list(self.engine.routes(queries))
+
+    def answer(self, samples: Sequence[Sample], routes: Sequence[Route | None]) -> list[str]:
+        given = [r if r is not None else Route((), None, 0.0, "no route") for r in routes]
+        return self.engine.generate(
+            self.ctx.queries(samples), given, max_new_tokens=self.ctx.config.evaluate.max_new_tokens
+        )
+
+    def gate_report(self, test: Sequence[Sample]) -> dict[str, Any]:
+        tasks = [self.ctx.benchmark.task(t) for t in self.current or []]
+        return gate_report(self.engine.gate, tasks, self.ctx.benchmark, self.engine.features, test)
+
+
+class OracleLumoe(Lumoe):
+    """The same experts behind the gate that is told the entity: the upper bound, reported apart, trained never."""
+
+    name = "lumoe+oracle"
+
+    def _new_gate(self) -> Gate:
+        gate: Gate = resolve("gate", GATES, "oracle")()
+        return gate
+
+    def at(self, done: list[str]) -> None:
+        if self.current == done:
+            return
+        remove_adapters(self.ctx.mllm)
+        for task in done:
+            self.store.mount(self.ctx.mllm, task)
+        tasks = [self.ctx.benchmark.task(t) for t in done]
+        self.engine.gate.fit(tasks, self.ctx.benchmark, self.engine.features, self.ctx.config.gates)
+        self.current = list(done)
+
+
+def learner_for(name: str, ctx: Context) -> Learner:
+    """A baseline for every row of the method table that is a loss; a row that is a learner of its own is taken as it is."""
+    found = resolve("method", METHODS, name)
+    learner: Learner = found(ctx) if issubclass(found, Base) else Sequential(ctx, name)
+    return learner

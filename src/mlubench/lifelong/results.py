@@ -1,0 +1,95 @@
+"""results.json: every cell, stability and level, finer splits and gates, made from what lies in the run's folder."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from mlubench.artifacts import read_json, read_manifest, write_json
+from mlubench.config import Config
+from mlubench.lifelong.rundir import RunDir, read_lines
+from mlubench.scores import METRICS, Scored, breakdowns, final_level, score_of, stability
+from mlubench.types import Cell, Metric
+
+SCHEMA_VERSION = 1
+GROUPINGS = ("phrasing", "class", "entity")
+
+
+def build_results(run: RunDir, config: Config, order: list[str], judges: Sequence[str]) -> dict[str, Any]:
+    """Read answers and verdicts of every judge and write results.json. Only finished cells are in it."""
+    results: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "run": read_json(run.root / "run.json"),
+        "base": [],
+        "cells": [],
+        "upper_bound": [],
+        "breakdowns": [],
+        "summary": [],
+        "gates": [],
+    }
+    for judge in judges:
+        for task in order:
+            results["base"] += _cells(run, config, judge, "base", task, "0", [])
+            results["upper_bound"] += [
+                c for after in order for c in _cells(run, config, judge, "lumoe+oracle", task, after, [])
+            ]
+        for method in config.methods:
+            cells = [
+                c
+                for task in order
+                for after in order
+                for c in _cells(run, config, judge, method, task, after, results["breakdowns"])
+            ]
+            results["cells"] += cells
+            results["summary"].append(_summary(run, method, judge, order, cells))
+    results["gates"] = [report for task in order for report in _gates(run, task)]
+    write_json(run.results, results)
+    return results
+
+
+def _cells(
+    run: RunDir, config: Config, judge: str, method: str, task: str, after: str, finer: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    answers = {row["id"]: row for row in read_lines(run.answers(method, task, after))}
+    verdicts = read_lines(run.verdicts(judge, method, task, after))
+    found = []
+    for metric in METRICS:
+        rows = [_scored(answers[v["id"]], v) for v in verdicts if v["metric"] == metric and v["id"] in answers]
+        if not rows:
+            continue
+        head = {"method": method, "task": task, "after": after, "metric": metric}
+        cell = {**head, **score_of(rows, resamples=config.evaluate.resamples), "judge": judge}
+        found.append(cell)
+        finer += [{**head, **part, "judge": judge} for part in breakdowns(rows, GROUPINGS, resamples=200)]
+    return found
+
+
+def _scored(answer: dict[str, Any], verdict: dict[str, Any]) -> Scored:
+    groups = {
+        "phrasing": "seen" if answer["phrasing"] == 0 else "unseen",
+        "class": answer["entity"].split("/")[0],
+        "entity": answer["entity"],
+    }
+    return Scored(answer["fact"], verdict["score"], groups)
+
+
+def _summary(run: RunDir, method: str, judge: str, order: list[str], rows: list[dict[str, Any]]) -> dict[str, Any]:
+    cells = [Cell(**row) for row in rows]
+    manifests = [read_manifest(run.archive(method, task)) for task in run.archived(method, order)]
+    memory = [m["train"]["peak_memory_bytes"] for m in manifests if m["train"]["peak_memory_bytes"]]
+
+    def each(measure: Any) -> dict[Metric, float | None]:
+        return {metric: measure(cells, order, metric) for metric in METRICS}
+
+    return {
+        "method": method,
+        "judge": judge,
+        "stability": each(stability),
+        "final": each(final_level),
+        "train_seconds": round(sum(m["train"]["seconds"] for m in manifests), 3),
+        "peak_memory_bytes": max(memory, default=None),
+        "trained_parameters": manifests[-1]["train"]["trained_parameters"] if manifests else None,
+    }
+
+
+def _gates(run: RunDir, task: str) -> list[dict[str, Any]]:
+    path = run.root / "gates" / f"{task}.json"
+    return list(read_json(path)) if path.is_file() else []

@@ -1,0 +1,116 @@
+"""A run's folder: where each file lies, and that only one process with one configuration writes it."""
+
+import fcntl
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mlubench.artifacts import is_whole, read_json, write_atomic, write_json
+from mlubench.config import Config, dump, parse
+from mlubench.errors import MlubenchError, UsageError
+
+
+class RunDir:
+    """Names of everything in RUN/, as in the public contract."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @property
+    def results(self) -> Path:
+        return self.root / "results.json"
+
+    @property
+    def know(self) -> Path:
+        return self.root / "know.json"
+
+    def archive(self, method: str, task: str) -> Path:
+        return self.root / "models" / method / task
+
+    def answers(self, method: str, task: str, after: str) -> Path:
+        return self.root / "answers" / method / f"{task}-U{after}.jsonl"
+
+    def verdicts(self, judge: str, method: str, task: str, after: str) -> Path:
+        return self.root / "verdicts" / judge / method / f"{task}-U{after}.jsonl"
+
+    def archived(self, method: str, order: list[str]) -> list[str]:
+        """The tasks whose archive is whole, up to the first that is not."""
+        done = []
+        for task in order:
+            if not is_whole(self.archive(method, task)):
+                break
+            done.append(task)
+        return done
+
+    def config(self) -> Config:
+        path = self.root / "config.yaml"
+        if not path.is_file():
+            raise UsageError(f"{self.root} is not a run", "Give the folder that `mlubench run --out` wrote.")
+        try:
+            return parse(yaml.safe_load(path.read_text()))
+        except (yaml.YAMLError, UnicodeDecodeError, TypeError) as error:
+            raise MlubenchError(f"{path} is broken: {error}", "Give another --out, or delete the run.") from None
+
+    def claim(self, config: Config) -> None:
+        """Write config.yaml, or check that the folder belongs to this very configuration."""
+        path = self.root / "config.yaml"
+        if path.is_file():
+            if self.config() != config:
+                raise UsageError(f"{self.root} holds a run with other settings", "Give another --out, or delete it.")
+        elif self.root.is_dir() and any(f.name != ".lock" for f in self.root.iterdir()):
+            raise UsageError(f"{self.root} holds something that is not a run", "Give a new folder with --out.")
+        else:
+            write_atomic(path, dump(config))
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Held while a process works in the folder; freed by the system when it ends, however it ends."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise UsageError(f"{self.root} is not a folder", "Give another --out.") from None
+        with (self.root / ".lock").open("w") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise MlubenchError(
+                    f"another process is working in {self.root}", "Wait for it, or use --out."
+                ) from None
+            yield
+
+    def finish(self, seconds: float) -> None:
+        """Note when the run was finished, and the seconds of all its processes that came to the end."""
+        before = read_json(self.root / "run.json").get("seconds", 0)
+        self.note(seconds=round(before + seconds, 1), finished=datetime.now(UTC).isoformat(timespec="seconds"))
+
+    def note(self, **facts: Any) -> None:
+        """Lay facts over those in run.json."""
+        path = self.root / "run.json"
+        write_json(path, {**(read_json(path) if path.is_file() else {}), **facts})
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The objects of a JSON-lines file. A last line cut short by a kill is left out; any other broken line is an error."""
+    if not path.is_file():
+        return []
+    lines = path.read_bytes().split(b"\n")
+    rows = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            if number == len(lines):  # no newline after it: it was being written
+                break
+            raise MlubenchError(f"{path}, line {number} is broken", "Delete the file and run again.") from None
+    return rows
+
+
+def write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
+    write_atomic(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))

@@ -1,0 +1,126 @@
+"""The lifelong experiment: unlearn A, B, C, D, archive after each, test every archive on every task so far, resume."""
+
+import shutil
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from mlubench.artifacts import file_sha256, is_whole, write_json
+from mlubench.config import Config
+from mlubench.lifelong.evaluate import Known, answer_cell, judge_run, known_answers, tested
+from mlubench.lifelong.know import know_filter
+from mlubench.lifelong.learners import Base, Context, Learner, Lumoe, OracleLumoe, learner_for
+from mlubench.lifelong.prepare import in_order, open_base, open_benchmark
+from mlubench.lifelong.results import build_results
+from mlubench.lifelong.rundir import RunDir
+from mlubench.models.training import progress_bar
+from mlubench.types import Benchmark
+
+
+def run_lifelong(config: Config, out: Path, console: Console) -> dict[str, Any]:
+    """The whole experiment in the folder `out`; what is finished there is kept. Returns the results."""
+    run = RunDir(out)
+    with run.lock():
+        started = time.perf_counter()
+        whole = open_benchmark(config)
+        console.print(f"benchmark: {len(whole.samples):,} samples, {len(whole.tasks)} tasks")
+        benchmark = in_order(whole, config.benchmark.order)
+        run.claim(config)  # after the benchmark, so that a mistyped folder leaves nothing to be in the way
+        mllm = open_base(config, whole)
+        ctx = Context(config, know_filter(Context(config, benchmark, mllm, run)), mllm, run)
+        run.note(**_facts(ctx, benchmark))
+        _ask_base(ctx)
+        for name in config.methods:
+            console.print(f"[bold]{name}[/bold]: {' -> '.join(ctx.order)}")
+            _run_method(ctx, learner_for(name, ctx))
+        if "lumoe" in config.methods:
+            _upper_bound(ctx)
+        judge_run(run, config.judge)
+        shutil.rmtree(out / "work", ignore_errors=True)
+        run.finish(time.perf_counter() - started)
+        return build_results(run, config, ctx.order, [config.judge])
+
+
+def tested_after(ctx: Context, after: str) -> list[str]:
+    """The tasks that the archive made after `after` is tested on."""
+    return ctx.order if ctx.config.evaluate.tasks == "all" else ctx.order[: ctx.order.index(after) + 1]
+
+
+def _run_method(ctx: Context, learner: Learner) -> None:
+    known: Known = {}
+    for step, name in enumerate(ctx.order):
+        whole = is_whole(ctx.run.archive(learner.name, name))
+        if not whole:
+            learner.at(ctx.order[:step])
+            learner.learn(ctx.benchmark.task(name))
+        _answer_after(ctx, learner, ctx.order[: step + 1], known)
+        if isinstance(learner, Lumoe) and not (path := ctx.run.root / "gates" / f"{name}.json").is_file():
+            learner.at(ctx.order[: step + 1])
+            seen = [s for t in tested_after(ctx, name) for s in tested(ctx.benchmark.task(t), None)]
+            write_json(path, [learner.gate_report(seen)])
+
+
+def _answer_after(ctx: Context, learner: Learner, done: list[str], known: Known) -> None:
+    """Answer every cell of one archive that is not answered yet."""
+    after, settings = done[-1] if done else "0", ctx.config.evaluate
+    tasks = tested_after(ctx, after) if done else ctx.order
+    missing = [t for t in tasks if not ctx.run.answers(learner.name, t, after).is_file()]
+    if learner.frozen:
+        for task in tasks:
+            known.update(known_answers(ctx.run.answers(learner.name, task, after)))
+    with progress_bar() as bar:
+        for task in bar.track(missing, description=f"{learner.name}: testing after {after}"):
+            learner.at(done)
+            samples = tested(ctx.benchmark.task(task), settings.limit)
+            answer_cell(ctx.run.answers(learner.name, task, after), samples, learner, batch=settings.batch, known=known)
+
+
+def _ask_base(ctx: Context) -> None:
+    _answer_after(ctx, Base(ctx), [], {})
+
+
+def _upper_bound(ctx: Context) -> None:
+    """The same experts behind the oracle gate. Answers never go into the cells."""
+    oracle = OracleLumoe(ctx)
+    known: Known = {}
+    for step, after in enumerate(ctx.order):
+        for task in tested_after(ctx, after):
+            known.update(known_answers(ctx.run.answers("lumoe", task, after)))
+        _answer_after(ctx, oracle, ctx.order[: step + 1], known)
+
+
+def _facts(ctx: Context, whole: Benchmark) -> dict[str, Any]:
+    """What results.json and the report say about the run."""
+    config, kept = ctx.config, {s.fact for s in ctx.benchmark.samples}
+    facts = {s.fact for s in whole.samples}
+    versions = {name: version(name) for name in ("mlubench", "torch", "transformers", "peft", "pillow")}
+    weights = {p.name: file_sha256(p) for p in sorted(ctx.mllm.folder.glob("*.safetensors"))}
+    return {
+        "preset": config.preset,
+        "seed": config.seed,
+        "stand_ins": whole.stand_ins,
+        "model": ctx.mllm.name,
+        "model_sha256": weights,
+        "device": str(ctx.mllm.device),
+        "gate": config.gate,
+        "judge": config.judge,
+        "train_images": config.train.images,
+        "train_scope": config.train.scope,
+        "methods": config.methods,
+        "image_root": str(whole.image_root),
+        "versions": versions,
+        "tested_samples": {
+            t.name: {x: sum(s.role == "test" for s in t.split(x)) for x in ("forget", "retain")} for t in ctx.benchmark
+        },
+        "benchmark": {
+            "kind": config.benchmark.kind,
+            "seed": config.benchmark.seed,
+            "tasks": ctx.order,
+            "digest": whole.digest,
+            "facts": len(facts),
+            "facts_dropped": len(facts) - len(kept),
+        },
+    }

@@ -1,0 +1,53 @@
+"""Routed answers: each query goes to its experts on the one base, and rows that need the same experts share a batch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mlubench.lumoe.gates.base import Gate, GateQuery
+from mlubench.models.adapters import mounted
+from mlubench.models.hf import MLLM, Query
+from mlubench.types import Route
+
+
+@dataclass(eq=False)
+class FeatureCache:
+    """Features of pictures, computed once each: the vision tower is frozen, so they never change."""
+
+    mllm: MLLM
+    rows: dict[Path, Tensor] = field(default_factory=dict)
+
+    def __call__(self, pictures: Sequence[Path]) -> Tensor:
+        if not pictures:
+            return torch.zeros(0, 0)
+        missing = sorted({p for p in pictures if p not in self.rows})
+        self.rows.update(zip(missing, self.mllm.picture_features(missing), strict=True))
+        return torch.stack([self.rows[p] for p in pictures])
+
+
+@dataclass(eq=False)
+class LUMoE:
+    """The base, its experts (adapters already mounted by name), and the gate in front of them."""
+
+    mllm: MLLM
+    gate: Gate
+    features: FeatureCache
+
+    def routes(self, queries: Sequence[GateQuery]) -> list[Route]:
+        return self.gate.route(queries, self.features)
+
+    def generate(self, queries: Sequence[Query], routes: Sequence[Route], *, max_new_tokens: int) -> list[str]:
+        """Answers in the order of the queries. A query without experts is answered by the untouched base."""
+        groups: dict[tuple[tuple[str, ...], bool], list[int]] = {}
+        for row, (query, route) in enumerate(zip(queries, routes, strict=True)):
+            groups.setdefault((route.experts, query.image is not None), []).append(row)
+        answers = [""] * len(queries)
+        for (experts, _), rows in groups.items():
+            with mounted(self.mllm, experts):
+                texts = self.mllm.generate([queries[r] for r in rows], max_new_tokens=max_new_tokens)
+            for row, text in zip(rows, texts, strict=True):
+                answers[row] = text
+        return answers

@@ -1,0 +1,223 @@
+"""One MLLM around transformers' image-text-to-text classes: the same code for the tiny LLaVA and for a 7B."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image, UnidentifiedImageError
+
+from mlubench.errors import MlubenchError, UsageError
+from mlubench.models.parts import Parts, parts_of
+
+FORMATS = ("JPEG", "PNG", "WEBP")
+MAX_PIXELS = 50_000_000
+IGNORE = -100  # the label of a position that no loss may count
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question about a picture; `image` is None for a question in words alone."""
+
+    image: Path | None
+    question: str
+
+
+def open_picture(path: Path) -> Image.Image:
+    """The picture's first frame as RGB. Raises MlubenchError naming the file when it cannot be read."""
+    try:
+        with Image.open(path, formats=FORMATS) as picture:
+            if picture.width * picture.height > MAX_PIXELS:
+                raise MlubenchError(f"{path} has more than {MAX_PIXELS:,} pixels", "Scale it down.")
+            return picture.convert("RGB")
+    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise MlubenchError(
+            f"picture {path} cannot be read: {error}", "Run `mlubench data check` on the folder."
+        ) from error
+
+
+def pick_device(wish: str) -> torch.device:
+    """`auto` is a GPU when there is one. Raises UsageError for a device that torch cannot use."""
+    if wish == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(wish)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError):
+        raise UsageError(
+            f"device {wish!r} is not here", "Use auto, cpu, or a GPU that torch can see, as cuda:0."
+        ) from None
+    return device
+
+
+@dataclass(eq=False)
+class MLLM:
+    """A multimodal model with its processor.
+
+    `model` is the transformers model, or a PeftModel around it once adapters are mounted. Batches are dictionaries that
+    go to the model whole, so that no input can get lost on the way.
+    """
+
+    model: Any
+    processor: Any
+    parts: Parts
+    name: str = ""
+    folder: Path = Path()
+    _pictures: dict[Path, Image.Image] = field(default_factory=dict, repr=False)
+    keep_pictures: int = 20_000
+
+    @classmethod
+    def load(
+        cls, path: str | Path, *, revision: str | None = None, dtype: str = "auto", device: str = "auto"
+    ) -> "MLLM":
+        """Load a Hugging Face folder or id: safetensors only, and never the repository's own code."""
+        from transformers import AutoModelForImageTextToText, AutoProcessor
+
+        where = pick_device(device)
+        options = {"revision": revision, "trust_remote_code": False}
+        try:
+            processor = AutoProcessor.from_pretrained(path, **options)
+            model = AutoModelForImageTextToText.from_pretrained(path, dtype=dtype, use_safetensors=True, **options)
+        except (OSError, ValueError) as error:
+            first = str(error).strip().splitlines()[0]
+            raise MlubenchError(
+                f"model {path} cannot be loaded: {first}", "Give a local Hugging Face folder."
+            ) from error
+        model.requires_grad_(False)
+        return cls(model.to(where).eval(), processor, parts_of(model), str(path), Path(path))
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    @property
+    def tokenizer(self) -> Any:
+        return self.processor.tokenizer
+
+    @property
+    def base(self) -> Any:
+        """The transformers model itself, also when adapters are mounted on it."""
+        return self.model.get_base_model() if hasattr(self.model, "peft_config") else self.model
+
+    def picture(self, path: Path) -> Image.Image:
+        """The decoded picture; the first `keep_pictures` stay in memory, as each is asked for many times."""
+        if path not in self._pictures:
+            picture = open_picture(path)
+            if len(self._pictures) >= self.keep_pictures:
+                return picture
+            self._pictures[path] = picture
+        return self._pictures[path]
+
+    def prompt(self, question: str, *, with_image: bool = True) -> str:
+        """The chat template's text up to where the answer begins. UsageError for a question with a picture marker."""
+        if (marker := getattr(self.processor, "image_token", None)) and marker in question:
+            raise UsageError(
+                f"the question holds the picture marker {marker!r}", "Leave it out: the picture goes apart."
+            )
+        return _render(self.processor, question, with_image, None)
+
+    def answer_ids(self, question: str, answer: str, *, with_image: bool = True) -> list[int]:
+        """Tokens of the answer and of its end, exactly as the model would have to generate them after the prompt."""
+        prompt = self.prompt(question, with_image=with_image)
+        whole = _render(self.processor, question, with_image, answer)
+        if not whole.startswith(prompt):
+            raise MlubenchError(
+                "the chat template changes the prompt once there is an answer", "Give another template."
+            )
+        end = self.tokenizer.eos_token
+        text = whole.removeprefix(prompt)
+        text = text[: text.index(end) + len(end)] if end in text else text + end
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def encode(self, queries: Sequence[Query], answers: Sequence[str] | None = None) -> dict[str, torch.Tensor]:
+        """A batch for the model. All queries have a picture, or none has.
+
+        Prompts are padded on the left to (B, P); with answers, these follow, padded on the right to (B, A), and `labels`
+        is (B, A): the answer's tokens and its end, `IGNORE` elsewhere. So answers stand in the last A columns, and logits
+        of prompts need never be computed.
+        """
+        with_image = queries[0].image is not None
+        images = [self.picture(q.image) for q in queries if q.image is not None]
+        if len(images) not in (0, len(queries)):
+            raise MlubenchError("a batch mixes queries with and without a picture", "Batch them apart.")
+        texts = [self.prompt(q.question, with_image=with_image) for q in queries]
+        batch = dict(
+            self.processor(text=texts, images=images or None, padding=True, padding_side="left", return_tensors="pt")
+        )
+        if answers is not None:
+            ids = [self.answer_ids(q.question, a, with_image=with_image) for q, a in zip(queries, answers, strict=True)]
+            self._append(batch, ids)
+        return {name: value.to(self.device) for name, value in batch.items()}
+
+    def _append(self, batch: dict[str, torch.Tensor], answers: list[list[int]]) -> None:
+        shape, width = batch["input_ids"].shape, max(map(len, answers))
+        labels = torch.full((len(answers), width), IGNORE)
+        for row, ids in enumerate(answers):
+            labels[row, : len(ids)] = torch.tensor(ids)
+        real = labels != IGNORE
+        # Whatever the processor gives per token besides the ids (Qwen's token types) is 0 for text.
+        for name in [n for n, v in batch.items() if v.shape == shape and n not in ("input_ids", "attention_mask")]:
+            batch[name] = torch.cat([batch[name], torch.zeros_like(labels, dtype=batch[name].dtype)], 1)
+        batch["input_ids"] = torch.cat([batch["input_ids"], labels.masked_fill(~real, self.tokenizer.pad_token_id)], 1)
+        batch["attention_mask"] = torch.cat([batch["attention_mask"], real.to(batch["attention_mask"].dtype)], 1)
+        batch["labels"] = labels
+
+    @torch.inference_mode()
+    def generate(self, queries: Sequence[Query], *, max_new_tokens: int) -> list[str]:
+        """Greedy answers to a batch, in its order."""
+        batch = self.encode(queries)
+        ids = self.model.generate(
+            **batch,
+            max_new_tokens=max_new_tokens,
+            do_sample=False,
+            num_beams=1,
+            pad_token_id=self.tokenizer.pad_token_id,
+        )
+        texts = self.tokenizer.batch_decode(ids[:, batch["input_ids"].shape[1] :], skip_special_tokens=True)
+        return [text.strip() for text in texts]
+
+    @torch.inference_mode()
+    def picture_features(self, pictures: Iterable[Path], *, batch: int = 64) -> torch.Tensor:
+        """What the untouched vision tower and projector say of each picture, (N, hidden) float32 on the CPU.
+
+        The mean over the picture's tokens, scaled to length 1. Adapters are switched off meanwhile.
+        """
+        paths, rows = list(pictures), []
+        with self.adapters_off():
+            for start in range(0, len(paths), batch):
+                images = [self.picture(p) for p in paths[start : start + batch]]
+                inputs = self.processor.image_processor(images=images, return_tensors="pt").to(self.device)
+                tokens = self.base.get_image_features(**inputs).pooler_output
+                rows += [torch.nn.functional.normalize(t.float().mean(0), dim=0).cpu() for t in tokens]
+        return torch.stack(rows) if rows else torch.zeros(0, 0)
+
+    @contextmanager
+    def adapters_off(self) -> Iterator[None]:
+        if hasattr(self.model, "peft_config"):
+            with self.model.disable_adapter():
+                yield
+        else:
+            yield
+
+
+@lru_cache(maxsize=100_000)
+def _render(processor: Any, question: str, with_image: bool, answer: str | None) -> str:
+    content = [{"type": "image"}] * with_image + [{"type": "text", "text": question}]
+    turns = [{"role": "user", "content": content}]
+    if answer is not None:
+        turns.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})
+    return str(processor.apply_chat_template(turns, tokenize=False, add_generation_prompt=answer is None))
+
+
+def answer_logits(model: Any, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits (B, A, V) that predict the answers' tokens, and those tokens as labels (B, A), `IGNORE` where there is none.
+
+    Only the answers' columns go through the language model's head.
+    """
+    labels = batch["labels"]
+    inputs = {name: value for name, value in batch.items() if name != "labels"}
+    logits = model(**inputs, logits_to_keep=labels.shape[1] + 1, use_cache=False).logits
+    return logits[:, :-1], labels

@@ -1,0 +1,66 @@
+"""The parts of a multimodal model by family: where the vision tower, the projector and the language model are."""
+
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from torch import nn
+
+from mlubench.errors import UsageError
+
+Scope = Literal["language", "projector", "vision", "all"]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Dotted names of the three parts inside the transformers model of one family."""
+
+    vision: str
+    projector: str
+    language: str
+
+    def of_scope(self, scope: Scope) -> tuple[str, ...]:
+        """The parts that a scope may change. `vision` is tower and projector, as in the paper's ablation."""
+        return {
+            "language": (self.language,),
+            "projector": (self.projector,),
+            "vision": (self.vision, self.projector),
+            "all": (self.vision, self.projector, self.language),
+        }[scope]
+
+
+_LLAVA = Parts("model.vision_tower", "model.multi_modal_projector", "model.language_model")
+_QWEN = Parts("model.visual.blocks", "model.visual.merger", "model.language_model")
+FAMILIES = {"llava": _LLAVA, "llava_next": _LLAVA, "qwen2_vl": _QWEN, "qwen2_5_vl": _QWEN, "qwen3_vl": _QWEN}
+
+
+def parts_of(model: Any) -> Parts:
+    """Parts of a transformers model. Raises UsageError for a family that is not in the table."""
+    family = model.config.model_type
+    if family not in FAMILIES:
+        raise UsageError(f"model family {family!r} is not known", f"Known families: {', '.join(FAMILIES)}.")
+    return FAMILIES[family]
+
+
+def lora_targets(model: nn.Module, scope: Scope) -> str:
+    """A regular expression that matches every linear layer of the scope's parts, as PEFT's `target_modules` takes it.
+
+    The layers are read off the model itself, so that no family needs a list of its own.
+    """
+    prefixes = parts_of(model).of_scope(scope)
+    leaves = sorted(
+        {
+            name.removesuffix(".base_layer").rsplit(".", 1)[
+                -1
+            ]  # what an adapter is mounted on already keeps its own name
+            for name, module in model.named_modules()
+            if isinstance(module, nn.Linear)
+            and ".lora_" not in name
+            and name.startswith(tuple(p + "." for p in prefixes))
+        }
+    )
+    if not leaves:
+        raise UsageError(
+            f"no linear layer found under {', '.join(prefixes)}", "Check the family's row in models/parts.py."
+        )
+    return rf"({'|'.join(map(re.escape, prefixes))})\.(.*\.)?({'|'.join(map(re.escape, leaves))})"

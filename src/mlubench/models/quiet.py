@@ -1,0 +1,11 @@
+"""Keep the libraries' own notices and bars away; ours are enough."""
+
+import os
+
+from transformers.utils import logging
+
+
+def quiet() -> None:
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()

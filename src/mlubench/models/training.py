@@ -1,0 +1,48 @@
+"""What every training here shares: quiet, seeded Trainer arguments and one progress bar."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from transformers import TrainerCallback, TrainingArguments
+
+
+def arguments(folder: Path, device: torch.device, **settings: Any) -> TrainingArguments:
+    """TrainingArguments that write nothing but checkpoints asked for, report to nobody, and keep every column."""
+    defaults = {
+        "output_dir": str(folder),
+        "use_cpu": device.type == "cpu",
+        "report_to": [],
+        "save_strategy": "no",
+        "logging_strategy": "no",
+        "disable_tqdm": True,
+        "remove_unused_columns": False,
+        "dataloader_pin_memory": device.type != "cpu",
+        "label_names": [],
+    }
+    return TrainingArguments(**{**defaults, **settings})
+
+
+def progress_bar(**options: Any) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, transient=True, **options)
+
+
+class ProgressCallback(TrainerCallback):
+    """Shows a Trainer's steps in a rich bar."""
+
+    def __init__(self, description: str) -> None:
+        self.description = description
+        self.bar = progress_bar()
+        self.task: Any = None
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.bar.start()
+        self.task = self.bar.add_task(self.description, total=state.max_steps, completed=state.global_step)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.bar.update(self.task, completed=state.global_step)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.bar.stop()

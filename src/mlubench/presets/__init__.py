@@ -1,0 +1,1 @@
+"""Presets: one YAML file each; `mlubench list presets` shows them."""

@@ -1,0 +1,1 @@
+"""Turns a run's scores and answers into what people look at: a table, figures and a page."""

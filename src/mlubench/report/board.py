@@ -1,0 +1,221 @@
+"""Turns scores into the text of the paper's table, so that terminal and page cannot disagree."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mlubench.report.reading import BASE, GateRow, Results, Score, label
+from mlubench.scores import METRICS
+from mlubench.types import Metric
+
+MISSING = "–"
+UNJUDGED = "?"
+UNSCORED_LIMIT = 0.01
+STABILITY_NOTE = (
+    "Stability: the sum over tasks of |first score - last score|; lower is better, but a dead model is perfectly "
+    "stable, so read it beside Final and never alone."
+)
+GATE_NOTE = (
+    "Leak, over-refusal and wrong-expert rates: lower is better. AUROC: higher is better. "
+    "A gate only decides who answers: the base model still holds what is suppressed."
+)
+RATES = {
+    "leak_rate": "Leak rate",
+    "over_refusal_rate": "Over-refusal",
+    "wrong_expert_rate": "Wrong expert",
+    "auroc": "AUROC",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One number as people see it."""
+
+    text: str = MISSING
+    interval: str = ""
+    best: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One method's line: a score for each X-UY, then the level and the stability over the sequence."""
+
+    method: str
+    label: str
+    scores: list[Shown]
+    final: Shown
+    stability: Shown
+    unscored: int
+    reference: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """The paper's table for one metric under one judge. `columns` are the X-UY names of each row's `scores`."""
+
+    metric: Metric
+    judge: str
+    columns: list[str]
+    rows: list[Row]
+
+    @property
+    def unscored(self) -> int:
+        return sum(row.unscored for row in self.rows)
+
+    @property
+    def legend(self) -> str:
+        """What the signs in this table stand for; empty when it holds numbers only."""
+        texts = {shown.text for row in self.rows for shown in row.scores}
+        said = {MISSING: f"{MISSING} not tested", UNJUDGED: f"{UNJUDGED} no answer could be judged"}
+        return "; ".join(meaning for sign, meaning in said.items() if sign in texts)
+
+
+@dataclass(frozen=True, slots=True)
+class Unscored:
+    """How many answers could not be judged, of how many."""
+
+    count: int
+    of: int
+
+    @property
+    def alarming(self) -> bool:
+        return self.count > UNSCORED_LIMIT * self.of
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    return MISSING if value is None else f"{value:.{digits}f}"
+
+
+def span(interval: tuple[float, float] | None) -> str:
+    return "" if interval is None else f"{interval[0]:.2f}–{interval[1]:.2f}"
+
+
+def _shown(cell: Score | None, top: str | None = None) -> Shown:
+    if cell is None:
+        return Shown()
+    if cell.score is None:
+        return Shown(UNJUDGED)
+    text = number(cell.score)
+    return Shown(text, span(cell.ci95), best=text == top)
+
+
+def _top(values: Iterable[float | None]) -> str | None:
+    """The highest value as shown, so that numbers that look equal are marked alike; None with nothing to compare."""
+    known = [value for value in values if value is not None]
+    return number(max(known)) if len(known) > 1 else None
+
+
+def _reference_rows(results: Results, judge: str, metric: Metric) -> list[Row]:
+    """What methods are held against: the untouched model, and LUMoE with a gate that is told the answer.
+
+    The base shows one score in every column of a task, since nothing has changed it.
+    """
+    base, bounds = results.base_scores(judge, metric), results.scores(judge, metric)
+    rows = [_reference(results, BASE, {(task, after): base.get(task) for task, after in results.steps()})]
+    for name in dict.fromkeys(cell.method for cell in results.upper_bound):
+        rows.append(_reference(results, name, {step: bounds.get((name, *step)) for step in results.steps()}))
+    return [row for row in rows if any(shown.text != MISSING for shown in row.scores)]
+
+
+def _reference(results: Results, name: str, cells: dict[tuple[str, str], Score | None]) -> Row:
+    last = [cell for (_, after), cell in cells.items() if after == results.tasks[-1]]
+    known = [cell.score for cell in last if cell is not None and cell.score is not None]
+    final = Shown(number(sum(known) / len(known))) if known and len(known) == len(last) else Shown()
+    # A base score stands in several columns but its unscored answers count once.
+    different = {id(cell): cell.unscored for cell in cells.values() if cell is not None}
+    scores = [_shown(cell) for cell in cells.values()]
+    return Row(name, label(name), scores, final, Shown(), sum(different.values()), reference=True)
+
+
+def board(results: Results, judge: str, metric: Metric) -> Board:
+    """One row per method, references first. The best method of each column is marked; a reference is no rival.
+
+    Stability is never marked, because a model that answers nothing would win it.
+    """
+    steps, methods = results.steps(), results.methods
+    cells = results.scores(judge, metric)
+    summaries = {row.method: row for row in results.summary if row.judge in (judge, "")}
+    finals = {m: summaries[m].final.get(metric) if m in summaries else None for m in methods}
+    tops = [_top(cell.score for m in methods if (cell := cells.get((m, *step)))) for step in steps]
+    top_final = _top(finals.values())
+    rows = _reference_rows(results, judge, metric)
+    for method in methods:
+        scores = [_shown(cells.get((method, *step)), top) for step, top in zip(steps, tops, strict=True)]
+        stability = summaries[method].stability.get(metric) if method in summaries else None
+        final = number(finals[method])
+        unscored = sum(cell.unscored for (name, _, _), cell in cells.items() if name == method)
+        shown = Shown(final, best=final == top_final)
+        rows.append(Row(method, label(method), scores, shown, Shown(number(stability)), unscored))
+    return Board(metric, judge, [step_name(*step) for step in steps], rows)
+
+
+def boards(results: Results) -> list[Board]:
+    """The tables of a run: each metric under each judge."""
+    return [board(results, judge, metric) for judge in results.judges for metric in METRICS]
+
+
+def step_name(task: str, after: str) -> str:
+    return f"{task}-U{after}"
+
+
+def unscored(results: Results) -> Unscored:
+    """The unscored answers of the whole run, base included. A cell's `n` counts only those that were scored."""
+    cells = [*results.cells, *results.base]
+    return Unscored(sum(cell.unscored for cell in cells), sum(cell.n + cell.unscored for cell in cells))
+
+
+def unscored_warning(results: Results) -> str:
+    """What to say when too many answers could not be judged; empty otherwise."""
+    found = unscored(results)
+    if not found.alarming:
+        return ""
+    return (
+        f"{found.count} of {found.of} answers ({found.count / found.of:.1%}) could not be judged. "
+        "They are left out of every score, so scores may mislead: look at the verdicts, "
+        "then run `mlubench judge RUN` again."
+    )
+
+
+def gate_cells(gate: GateRow) -> list[str]:
+    """A gate's line: name, archive, the four rates with their intervals, cases, median time in ms."""
+    rates = []
+    for rate in RATES:
+        interval = span(gate.interval(rate))
+        rates.append(number(getattr(gate, rate)) + (f" ({interval})" if interval else ""))
+    after = f"U{gate.after}" if gate.after else MISSING
+    return [
+        gate.gate,
+        after,
+        *rates,
+        str(gate.n),
+        MISSING if gate.latency_ms_p50 is None else f"{gate.latency_ms_p50:.3g}",
+    ]
+
+
+GATE_COLUMNS = ["Gate", "After", *RATES.values(), "n", "p50 ms"]
+
+
+def run_line(results: Results) -> str:
+    """The run in one line: what was unlearned, from what, with which seed."""
+    run = results.run
+    order = " → ".join(results.tasks)
+    parts = [
+        f"preset {run.preset}" if run.preset else "",
+        f"{run.benchmark.kind} benchmark, tasks {order}" if order else "",
+        f"model {run.model}" if run.model else "",
+        f"pictures {run.train_images} in training" if run.train_images else "",
+        f"seed {run.seed}" if run.seed is not None else "",
+        f"device {run.device}" if run.device else "",
+        f"took {duration(run.seconds)}" if run.seconds is not None else "",
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as `42 s`, `3 min 5 s` or `2 h 10 min`; empty when unknown."""
+    if seconds is None:
+        return ""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,161 @@
+"""Writes a run's files to look at: a report.html that needs no network, script or other file, and its figures."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from mlubench.artifacts import write_atomic
+from mlubench.report import board as boards
+from mlubench.report.breakdown import splits
+from mlubench.report.figures import decay_curves, heat_maps, save_png
+from mlubench.report.reading import MEANINGS, STAND_INS, TITLES, Results, label, load_results, parse_results
+from mlubench.report.samples import pick_examples
+from mlubench.report.svg import inline_svg
+from mlubench.scores import METRICS
+
+REPORT = "report.html"
+
+
+def write_report(run_dir: Path, results: dict[str, Any] | None = None) -> Path:
+    """Write RUN/report.html and return its path. `results` defaults to RUN/results.json.
+
+    Works on partial runs: what is missing is said to be missing. Raises MlubenchError when the results cannot be read.
+    """
+    raw = load_results(run_dir) if results is None else results
+    page = _template().render(_page(run_dir, raw, parse_results(raw)))
+    path = run_dir / REPORT
+    # An answer may hold halves of characters, which UTF-8 cannot spell.
+    write_atomic(path, page.encode(errors="replace"))
+    return path
+
+
+def write_figures(run_dir: Path, results: dict[str, Any] | None, out_dir: Path) -> list[Path]:
+    """Save heatmaps.png and decay.png of a run into `out_dir`; `results` defaults to the run's own."""
+    results = load_results(run_dir) if results is None else results
+    paths = [out_dir / "heatmaps.png", out_dir / "decay.png"]
+    for path, draw in zip(paths, (heat_maps, decay_curves), strict=True):
+        save_png(draw(results), path)
+    return paths
+
+
+def _template() -> Any:
+    from jinja2 import Environment, StrictUndefined
+
+    source = files("mlubench.report").joinpath("report.html.j2").read_text(encoding="utf-8")
+    # Everything from the run is data: escaping is on for all of it, and only our own SVG is marked as safe.
+    return Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(
+        source
+    )
+
+
+def _page(run_dir: Path, raw: dict[str, Any], results: Results) -> dict[str, Any]:
+    judge = results.judges[0]
+    return {
+        "line": boards.run_line(results),
+        "notices": _notices(results),
+        "warning": boards.unscored_warning(results),
+        "facts": _facts(results),
+        "boards": boards.boards(results),
+        "titles": TITLES,
+        "meanings": MEANINGS,
+        "judge": judge,
+        "figures": _figures(raw, results),
+        "stability_note": boards.STABILITY_NOTE,
+        "levels": _levels(results),
+        "gate_note": boards.GATE_NOTE,
+        "gate_columns": boards.GATE_COLUMNS,
+        "gates": [boards.gate_cells(gate) for gate in results.gates],
+        "breakdowns": [("phrasing", splits(results, judge, "phrasing")), ("class", splits(results, judge, "class"))],
+        "examples": pick_examples(run_dir, results),
+        "last": results.tasks[-1] if results.tasks else "",
+    }
+
+
+def _notices(results: Results) -> list[str]:
+    notices = [STAND_INS] if results.run.stand_ins else []
+    methods = {*results.run.methods, *results.methods}
+    expected = len(results.steps()) * len(methods) * len(METRICS) * len(results.judges)
+    if not results.methods:
+        notices.append("No archived model has been tested yet: only the base can be shown.")
+    elif len(results.cells) < expected:
+        notices.append(f"This run is partial: {len(results.cells)} of {expected} scores are there.")
+    if len(results.judges) > 1:
+        notices.append(
+            f"Several judges scored this run ({', '.join(results.judges)}); "
+            f"figures and breakdowns show {results.judges[0]}."
+        )
+    return notices
+
+
+def _facts(results: Results) -> list[tuple[str, str]]:
+    """What a reader needs to repeat the run, as (name, value); what the run does not say is left out."""
+    run, benchmark = results.run, results.run.benchmark
+    dropped = f" ({benchmark.facts_dropped} dropped)" if benchmark.facts_dropped else ""
+    facts = [
+        ("Preset", run.preset),
+        ("Seed", run.seed),
+        ("Benchmark", benchmark.kind),
+        ("Sequence", " → ".join(results.tasks)),
+        ("Facts", f"{benchmark.facts}{dropped}" if benchmark.facts is not None else None),
+        ("Benchmark digest", benchmark.digest),
+        ("Model", run.model),
+        ("Methods", ", ".join(label(method) for method in results.methods)),
+        ("Pictures in training", run.train_images),
+        ("Judges", ", ".join(judge for judge in results.judges if judge)),
+        ("Device", run.device),
+        ("Finished", run.finished),
+        ("Took", boards.duration(run.seconds)),
+        ("Versions", ", ".join(f"{name} {version}" for name, version in run.versions.items())),
+    ]
+    return [(name, str(value)) for name, value in facts if value not in (None, "")]
+
+
+def _figures(raw: dict[str, Any], results: Results) -> list[dict[str, Any]]:
+    from markupsafe import Markup
+
+    names = ", ".join(label(method) for method in results.methods)
+    if not names:
+        return []
+    heat_alt = f"Heat maps of every X-UY score, one column of panels each for {names}. The tables hold the numbers."
+    decay_alt = (
+        f"Mean forget quality and utility on past tasks after each step for {names}. The tables hold the numbers."
+    )
+    # Safe to mark: our own drawings, whose names were escaped when the XML was written.
+    heat = Markup(inline_svg(heat_maps(raw), "heat", heat_alt))
+    decay = Markup(inline_svg(decay_curves(raw), "decay", decay_alt))
+    return [
+        {
+            "id": "heat-maps",
+            "title": "Heat maps",
+            "svg": heat,
+            "note": "Rows are the task that is tested, columns how far unlearning had gone. Grey: not tested (–) or "
+            "no answer could be judged (?).",
+        },
+        {
+            "id": "decay",
+            "title": "Decay on past tasks",
+            "svg": decay,
+            "note": "Mean score over all tasks unlearned so far. Bars are 95% intervals of that mean, from the cells' "
+            "intervals taken as independent. Dashed: the base before unlearning, on the same tasks.",
+        },
+    ]
+
+
+def _levels(results: Results) -> list[dict[str, Any]]:
+    """Level beside stability for each method and judge, with what the method cost."""
+    several = len(results.judges) > 1
+    rows = []
+    for summary in results.summary:
+        values = []
+        for metric in METRICS:
+            values += [boards.number(summary.final.get(metric)), boards.number(summary.stability.get(metric))]
+        memory = summary.peak_memory_bytes
+        rows.append(
+            {
+                "label": label(summary.method) + (f" ({summary.judge})" if several and summary.judge else ""),
+                "values": values,
+                "time": boards.duration(summary.train_seconds) or boards.MISSING,
+                "memory": boards.MISSING if memory is None else f"{memory / 2**30:.2f} GiB",
+            }
+        )
+    return rows

@@ -1,0 +1,111 @@
+"""Draws a run's scores in the terminal, in the form of the paper's main table."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from mlubench.report.board import (
+    GATE_COLUMNS,
+    GATE_NOTE,
+    STABILITY_NOTE,
+    Board,
+    Row,
+    Shown,
+    boards,
+    gate_cells,
+    run_line,
+    unscored_warning,
+)
+from mlubench.report.reading import MEANINGS, STAND_INS, TITLES, Results, parse_results
+
+WIDTH = 120
+NAME_WIDTH = 16
+# A column of "0.000" with its padding, and the three columns that close the table.
+_CELL, _TAIL = 7, 7 + 11 + 10
+
+
+def render_table(results: dict[str, Any]) -> Group:
+    """The run as rich renderables of at most 120 columns: a table per metric and judge, then the gates.
+
+    `results` is a parsed results.json, whole or partial. Raises MlubenchError when it cannot be used.
+    """
+    read = parse_results(results)
+    return Group(*_parts(read))
+
+
+def _parts(results: Results) -> Iterator[RenderableType]:
+    yield Text(run_line(results), style="bold")
+    if results.run.stand_ins:
+        yield Text(STAND_INS, style="yellow")
+    if warning := unscored_warning(results):
+        yield Text(f"Warning: {warning}", style="bold red")
+    yield Text("X-UY: task X tested after unlearning up to Y. Bold: the best method of a column.", style="dim")
+    for board in boards(results):
+        yield Text()
+        yield _heading(board, several=len(results.judges) > 1)
+        if not results.methods:
+            yield Text("No scores yet: the run has not tested any archived model.")
+        yield from _score_tables(board)
+        if board.legend:
+            yield Text(board.legend, style="dim")
+    yield Text(STABILITY_NOTE, style="dim")
+    if results.gates:
+        yield from _gates(results)
+
+
+def _heading(board: Board, *, several: bool) -> Text:
+    judged = f", judge {board.judge}" if several or board.judge else ""
+    return Text.assemble((TITLES[board.metric], "bold"), f" ({MEANINGS[board.metric]}{judged})")
+
+
+def _blocks(columns: list[str]) -> Iterator[slice]:
+    """Runs of columns that fit the width beside the method's name and the closing columns."""
+    start, used = 0, 0
+    room = WIDTH - NAME_WIDTH - 2 - _TAIL
+    for index, name in enumerate(columns):
+        wide = max(_CELL, len(name) + 2)
+        if used + wide > room and index > start:
+            yield slice(start, index)
+            start, used = index, 0
+        used += wide
+    yield slice(start, len(columns))
+
+
+def _score_tables(board: Board) -> Iterator[Table]:
+    for block in _blocks(board.columns):
+        last = block.stop == len(board.columns)
+        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
+        table.add_column("Method", max_width=NAME_WIDTH, overflow="fold")
+        for name in board.columns[block]:
+            table.add_column(Text(name), justify="right", overflow="fold")
+        for name in ("Final", "Stability", "Unscored") if last else ():
+            if name != "Unscored" or board.unscored:
+                table.add_column(name, justify="right", no_wrap=True)
+        for row in board.rows:
+            table.add_row(*_line(board, row, block, last), style="dim" if row.reference else "")
+        yield table
+
+
+def _line(board: Board, row: Row, block: slice, last: bool) -> list[Text]:
+    shown = [*row.scores[block], *([row.final, row.stability] if last else [])]
+    counts = [Text(str(row.unscored), style="red" if row.unscored else "")] if last and board.unscored else []
+    return [Text(row.label), *map(_text, shown), *counts]
+
+
+def _text(shown: Shown) -> Text:
+    return Text(shown.text, style="bold green" if shown.best else "")
+
+
+def _gates(results: Results) -> Iterator[RenderableType]:
+    yield Text()
+    yield Text("Gates", style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
+    for index, name in enumerate(GATE_COLUMNS):
+        table.add_column(name, justify="left" if index < 2 else "right", overflow="fold")
+    for gate in results.gates:
+        table.add_row(*(Text(cell) for cell in gate_cells(gate)))
+    yield table
+    yield Text(GATE_NOTE, style="dim")

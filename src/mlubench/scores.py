@@ -1,0 +1,95 @@
+"""Cells, stability and intervals: arithmetic on verdicts. No torch, no files."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mlubench.types import Cell, Metric
+
+FULL = 2  # the highest score of one verdict
+METRICS: tuple[Metric, Metric] = ("forget_quality", "utility")
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One verdict with what it is grouped by. `score` is 0, 1, 2 or None for unscored."""
+
+    fact: str
+    score: int | None
+    groups: dict[str, str]
+
+
+def score_of(rows: Sequence[Scored], *, resamples: int, seed: int = 0) -> dict[str, Any]:
+    """Score (0-1), its 95% interval, n and unscored. The resampled unit is the fact, whose samples depend on each other.
+
+    Score and interval are None when nothing was scored. The interval is a percentile bootstrap.
+    """
+    scored = [r for r in rows if r.score is not None]
+    facts = {fact: n for n, fact in enumerate(sorted({r.fact for r in scored}))}
+    totals = np.zeros((len(facts), 2))
+    for row in scored:
+        totals[facts[row.fact]] += (row.score or 0, FULL)
+    result: dict[str, Any] = {"score": None, "ci95": None, "n": len(scored), "unscored": len(rows) - len(scored)}
+    if facts:
+        dice = np.random.default_rng(seed)
+        counts = dice.multinomial(len(facts), np.full(len(facts), 1 / len(facts)), size=resamples)
+        sums = counts @ totals
+        low, high = np.percentile(sums[:, 0] / sums[:, 1], [2.5, 97.5])
+        result["score"] = round(float(totals[:, 0].sum() / totals[:, 1].sum()), 6)
+        result["ci95"] = (round(float(low), 6), round(float(high), 6))
+    return result
+
+
+def breakdowns(rows: Sequence[Scored], by: Iterable[str], *, resamples: int) -> list[dict[str, Any]]:
+    """`score_of` each value of each grouping in `by`."""
+    found = []
+    for grouping in by:
+        for value in sorted({r.groups[grouping] for r in rows}):
+            part = [r for r in rows if r.groups[grouping] == value]
+            found.append({"by": grouping, "value": value, **score_of(part, resamples=resamples)})
+    return found
+
+
+def stability(cells: Sequence[Cell], order: Sequence[str], metric: Metric) -> float | None:
+    """Sum over tasks of |P(M_t, t) - P(M_T, t)|, the lifelong objective; lower is better. None when a score is missing.
+
+    A model that died at the first task is perfectly stable: read it together with the level.
+    """
+    table = {(c.task, c.after): c.score for c in cells if c.metric == metric}
+    pairs = [(table.get((t, t)), table.get((t, order[-1]))) for t in order]
+    if any(a is None or b is None for a, b in pairs):
+        return None
+    return round(sum(abs(a - b) for a, b in pairs if a is not None and b is not None), 6)
+
+
+def final_level(cells: Sequence[Cell], order: Sequence[str], metric: Metric) -> float | None:
+    """Mean over tasks of the score after the last task. None when a score is missing."""
+    last = [c.score for c in cells if c.metric == metric and c.after == order[-1] and c.task in order]
+    known = [s for s in last if s is not None]
+    return round(float(np.mean(known)), 6) if len(known) == len(order) else None
+
+
+def auroc(positive: Sequence[float], negative: Sequence[float]) -> float | None:
+    """Chance that a positive scores above a negative (ties count half). None when one side is empty."""
+    if not len(positive) or not len(negative):
+        return None
+    values = np.concatenate([positive, negative])
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
+    wins = ranks[: len(positive)].sum() - len(positive) * (len(positive) + 1) / 2
+    return round(float(wins / (len(positive) * len(negative))), 6)
+
+
+def wilson(hits: int, n: int) -> tuple[float, float] | None:
+    """95% Wilson interval of a rate, which stays sensible at 0 of n. None for n = 0."""
+    if not n:
+        return None
+    z = 1.959964
+    rate, square = hits / n, z * z / n
+    middle, half = (
+        (rate + square / 2) / (1 + square),
+        z * np.sqrt(rate * (1 - rate) / n + square / (4 * n)) / (1 + square),
+    )
+    return round(float(max(0.0, middle - half)), 6), round(float(min(1.0, middle + half)), 6)

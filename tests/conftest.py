@@ -1,0 +1,77 @@
+"""What the tests share: one cached tiny LLaVA, the world it knows, and a fresh load of it for each test that asks."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mlubench import config as settings
+from mlubench.config import Config
+from mlubench.types import Benchmark
+
+# torch, transformers and all that stands on them are imported inside the fixtures: most tests need none of them.
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache() -> Iterator[Path]:
+    """Where drawn worlds and trained bases lie. Never the user's own cache.
+
+    It is kept between runs because the base takes most of a minute to train; its folder is named by the hash of all that
+    made it, so a base of older code is never taken. `make clean` removes it, and a MLUBENCH_CACHE that is already set wins.
+    """
+    folder = Path(os.environ.get("MLUBENCH_CACHE") or REPOSITORY / ".mlubench-test-cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLUBENCH_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def smoke_config() -> Config:
+    """The smoke preset on the CPU, since tests compare bit for bit."""
+    return settings.load("smoke", ["device=cpu"])
+
+
+@pytest.fixture(scope="session")
+def whole_benchmark(cache: Path, smoke_config: Config) -> Benchmark:
+    """All four tasks of the smoke world: what its base has learned."""
+    from mlubench.lifelong.prepare import open_benchmark
+
+    return open_benchmark(smoke_config)
+
+
+@pytest.fixture(scope="session")
+def benchmark(whole_benchmark: Benchmark, smoke_config: Config) -> Benchmark:
+    """The tasks of the smoke run, in its order: A and B."""
+    from mlubench.lifelong.prepare import in_order
+
+    return in_order(whole_benchmark, smoke_config.benchmark.order)
+
+
+@pytest.fixture(scope="session")
+def base_path(cache: Path, smoke_config: Config, whole_benchmark: Benchmark) -> Path:
+    """The folder of the smoke base, trained now unless the cache has it."""
+    from mlubench.models.toy import toy_base
+
+    return toy_base(smoke_config.model.toy, whole_benchmark, device="cpu", progress=False)
+
+
+@pytest.fixture
+def load_base(base_path: Path):
+    """Makes as many fresh, untouched bases as a test wants, named as a run names them."""
+    from mlubench.models.hf import MLLM
+
+    def load() -> MLLM:
+        mllm = MLLM.load(base_path, device="cpu")
+        mllm.name = base_path.name
+        return mllm
+
+    return load
+
+
+@pytest.fixture
+def mllm(load_base: Callable):
+    """A fresh, untouched base: tests mount adapters on it and train it as they like."""
+    return load_base()

@@ -1,0 +1,135 @@
+"""Answering a cell: which samples are tested, in which batches, and that a kill changes no byte."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mlubench.lifelong import evaluate
+from mlubench.lifelong.evaluate import Known, _chunks, answer_cell, known_answers
+from mlubench.lifelong.learners import Base, Context
+from mlubench.types import Benchmark, Route, Sample
+
+BATCH = 8
+
+
+class Counting(Base):
+    """The base, and which samples it was asked."""
+
+    frozen = False
+
+    def __init__(self, ctx: Context) -> None:
+        super().__init__(ctx)
+        self.asked: list[str] = []
+
+    def answer(self, samples: Sequence[Sample], routes: Sequence[Route | None]) -> list[str]:
+        self.asked += [s.id for s in samples]
+        return super().answer(samples, routes)
+
+
+class Dying(Counting):
+    """Dies in its third batch."""
+
+    def answer(self, samples: Sequence[Sample], routes: Sequence[Route | None]) -> list[str]:
+        if len(self.asked) >= 2 * BATCH:
+            raise KeyboardInterrupt
+        return super().answer(samples, routes)
+
+
+@pytest.fixture(scope="module")
+def samples(benchmark: Benchmark) -> list[Sample]:
+    return evaluate.tested(benchmark.task("A"), 16)
+
+
+@pytest.fixture(scope="module")
+def whole(context: Callable, samples: list[Sample], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cell answered without interruption."""
+    path = tmp_path_factory.mktemp("whole") / "A-U0.jsonl"
+    answer_cell(path, samples, Counting(context(path.parent)), batch=BATCH, known={})
+    return path
+
+
+def test_a_cell_has_one_line_a_sample_in_the_order_of_the_samples(whole: Path, samples: list[Sample]) -> None:
+    rows = known_answers(whole)
+    assert [name for name, _ in rows] == [s.id for s in samples]
+    assert all(rows.values())
+    assert [f.name for f in whole.parent.iterdir()] == [whole.name]  # the .part is gone
+
+
+@pytest.mark.parametrize("cut", [0, 40, -1])
+def test_a_part_cut_in_a_line_resumes_to_the_same_bytes(
+    cut: int, whole: Path, context: Callable, samples: list[Sample], tmp_path: Path
+) -> None:
+    """As a kill leaves it: the first batch, some of the second, and a line of it cut at `cut` bytes."""
+    path = tmp_path / whole.name
+    first = Dying(context(tmp_path))
+    with pytest.raises(KeyboardInterrupt):
+        answer_cell(path, samples, first, batch=BATCH, known={})
+    part = path.with_name(path.name + ".part")
+    lines = part.read_bytes().splitlines(keepends=True)
+    assert len(lines) == 2 * BATCH
+    part.write_bytes(b"".join(lines[: BATCH + 3]) + lines[BATCH + 3][:cut])
+    again = Counting(context(tmp_path))
+    answer_cell(path, samples, again, batch=BATCH, known={})
+    assert path.read_bytes() == whole.read_bytes()
+    assert again.asked == [*first.asked[BATCH:], *again.asked[BATCH:]]  # the batch that was cut is asked whole again
+    assert len(again.asked) == len(samples) - BATCH
+    assert not part.exists()
+
+
+def test_what_is_known_is_not_asked_again(
+    whole: Path, context: Callable, samples: list[Sample], tmp_path: Path
+) -> None:
+    known: Known = dict(list(known_answers(whole).items())[:20])
+    learner = Counting(context(tmp_path))
+    answer_cell(tmp_path / "x.jsonl", samples, learner, batch=BATCH, known=known)
+    assert set(learner.asked) == {s.id for s in samples} - {name for name, _ in known}
+    assert (tmp_path / "x.jsonl").read_bytes() == whole.read_bytes()
+
+
+def test_only_test_pictures_are_tested(benchmark: Benchmark) -> None:
+    for task in benchmark:
+        rows = evaluate.tested(task, None)
+        assert {s.role for s in rows} == {"test"}
+        assert Counter(s.id for s in rows) == Counter(s.id for s in task.samples if s.role == "test")
+        assert not {s.image for s in rows} & {s.image for s in task.samples if s.role != "test"}
+
+
+@pytest.mark.parametrize("limit", [7, 16, 40, 60, 10_000])
+def test_a_limit_is_spread_over_facts_and_phrasings(benchmark: Benchmark, limit: int) -> None:
+    for task in benchmark:
+        for split in ("forget", "retain"):
+            every = [s for s in task.split(split) if s.role == "test"]
+            rows = [s for s in evaluate.tested(task, limit) if s.split == split]
+            assert len(rows) == min(limit, len(every))
+            there = Counter((s.fact, s.phrasing) for s in every)
+            taken = Counter((s.fact, s.phrasing) for s in rows)
+            most = max(taken.values())
+            assert all(taken[pair] >= min(there[pair], most - 1) for pair in there)
+
+
+def test_a_limit_reaches_every_fact(benchmark: Benchmark) -> None:
+    for task in benchmark:
+        facts = {s.fact for s in task.forget}
+        rows = [s for s in evaluate.tested(task, len(facts)) if s.split == "forget"]
+        assert {s.fact for s in rows} == facts
+
+
+def test_a_limit_does_not_depend_on_the_order_of_the_samples(benchmark: Benchmark) -> None:
+    task = benchmark.task("A")
+    turned = replace(task, forget=task.forget[::-1], retain=task.retain[::-1])
+    assert evaluate.tested(turned, 16) == evaluate.tested(task, 16)
+
+
+def test_chunks_share_their_experts_and_lose_nothing(benchmark: Benchmark) -> None:
+    routes = [("A",), (), ("A", "B"), ("B",), ()]
+    rows = evaluate.tested(benchmark.task("A"), 20)
+    asked = [(s, Route(routes[n % 5], None, 0.0, "")) for n, s in enumerate(rows)]
+    chunks = list(_chunks(asked, BATCH))
+    assert all(len({r.experts for _, r in chunk}) == 1 for chunk in chunks)
+    assert all(0 < len(chunk) <= BATCH for chunk in chunks)
+    assert Counter(s.id for chunk in chunks for s, _ in chunk) == Counter(s.id for s in rows)
+    assert len(chunks) <= sum(-(-n // BATCH) for n in Counter(r.experts for _, r in asked).values())
+    assert list(_chunks(asked[::-1], BATCH)) == chunks

@@ -1,0 +1,51 @@
+"""Two real experts, trained once, and the whole of LUMoE around a fresh base for each test that asks."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mlubench.artifacts import whole_dir
+from mlubench.config import Config, GateConfig, LoraConfig, TrainConfig
+from mlubench.types import Benchmark, Sample
+
+LORA = LoraConfig(r=16, alpha=16)
+
+
+@pytest.fixture(scope="session")
+def experts(base_path: Path, benchmark: Benchmark, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store that holds experts A and B, trained to refuse their tasks' forget sets."""
+    from mlubench.models.adapters import add_adapter, save_adapter
+    from mlubench.models.hf import MLLM
+    from mlubench.unlearning.methods import PO
+    from mlubench.unlearning.trainer import unlearn
+
+    def fit(samples: tuple[Sample, ...]) -> list[Sample]:
+        return [s for s in samples if s.role == "fit" and s.phrasing == 0]
+
+    root = tmp_path_factory.mktemp("experts")
+    config = TrainConfig(lr=5e-3, epochs=5, batch=8, lora=LORA)
+    for number, task in enumerate(benchmark, 1):
+        mllm = MLLM.load(base_path, device="cpu")
+        add_adapter(mllm, task.name, LORA, "language", seed=number)
+        unlearn(mllm, PO, fit(task.forget), fit(task.retain), benchmark, config, seed=0, work=root.parent / "work")
+        facts = {"base": base_path.name, "tasks": [t.name for t in benchmark][:number]}
+        with whole_dir(root / task.name, facts) as out:
+            save_adapter(mllm, task.name, out)
+    return root
+
+
+@pytest.fixture
+def lumoe(load_base: Callable, experts: Path, benchmark: Benchmark, smoke_config: Config):
+    """LUMoE on a fresh base: both experts mounted, the prototype gate fitted on both tasks."""
+    from mlubench.lumoe.engine import FeatureCache, LUMoE
+    from mlubench.lumoe.gates.prototype import PrototypeGate
+    from mlubench.lumoe.store import ExpertStore
+
+    mllm = load_base()
+    store = ExpertStore(experts)
+    for name in store.names():
+        store.mount(mllm, name)
+    engine = LUMoE(mllm, PrototypeGate(), FeatureCache(mllm))
+    engine.gate.fit(benchmark.tasks, benchmark, engine.features, GateConfig())
+    return engine

@@ -1,0 +1,181 @@
+"""The local gate on real features: right experts for pictures it never saw, and a radius set on calibration alone."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from mlubench.config import GateConfig
+from mlubench.errors import MlubenchError
+from mlubench.lumoe.engine import FeatureCache
+from mlubench.lumoe.gates.base import GateQuery
+from mlubench.lumoe.gates.prototype import PrototypeGate
+from mlubench.types import Benchmark, Entity, Sample
+
+
+@pytest.fixture
+def features(mllm) -> FeatureCache:
+    return FeatureCache(mllm)
+
+
+def fitted(benchmark: Benchmark, features: Callable, **settings: float) -> PrototypeGate:
+    gate = PrototypeGate()
+    gate.fit(benchmark.tasks, benchmark, features, GateConfig(**settings))
+    return gate
+
+
+def pictures(benchmark: Benchmark, split: str, role: str = "test") -> list[Sample]:
+    """One sample a picture."""
+    found = [s for t in benchmark for s in t.split(split) if s.role == role]
+    return list({s.image: s for s in found}.values())
+
+
+def queries(benchmark: Benchmark, samples: Sequence[Sample]) -> list[GateQuery]:
+    return [GateQuery(benchmark.picture(s), s.question) for s in samples]
+
+
+def without_role(benchmark: Benchmark, role: str) -> Benchmark:
+    def keep(samples: tuple[Sample, ...]) -> tuple[Sample, ...]:
+        return tuple(s for s in samples if s.role != role)
+
+    tasks = tuple(replace(t, forget=keep(t.forget), retain=keep(t.retain)) for t in benchmark)
+    return replace(benchmark, tasks=tasks)
+
+
+def moved(benchmark: Benchmark, features: Callable, role: str) -> Callable[[Sequence[Path]], Tensor]:
+    """The same features, but for pictures of one role, which get other ones."""
+    touched = {benchmark.picture(s) for s in benchmark.samples if s.role == role}
+    dice = torch.Generator().manual_seed(0)
+    noise = {path: torch.randn(10_000, generator=dice) for path in sorted(touched)}
+
+    def answer(paths: Sequence[Path]) -> Tensor:
+        rows = features(paths).clone()
+        width = rows.shape[1]
+        for place, path in enumerate(paths):
+            if path in noise:
+                rows[place] += noise[path][:width] / width**0.5
+        return rows
+
+    return answer
+
+
+def test_held_out_pictures_reach_their_expert(whole_benchmark: Benchmark, features: FeatureCache) -> None:
+    gate = fitted(whole_benchmark, features)
+    samples = pictures(whole_benchmark, "forget")
+    routes = gate.route(queries(whole_benchmark, samples), features)
+    right = [r.experts == (s.task,) and r.entity == s.entity.key for s, r in zip(samples, routes, strict=True)]
+    assert len(right) > 15
+    assert sum(right) >= 0.85 * len(right)  # 9 calibration pictures tell little about the tail
+    assert all(r.score > 0 and "<" in r.why for r in routes if r.experts)
+
+
+def test_retain_pictures_stay_with_the_base(whole_benchmark: Benchmark, features: FeatureCache) -> None:
+    gate = fitted(whole_benchmark, features)
+    samples = pictures(whole_benchmark, "retain")
+    routes = gate.route(queries(whole_benchmark, samples), features)
+    left = [r for r in routes if not r.experts]
+    assert len(routes) > 10
+    assert len(left) >= 0.85 * len(routes)
+    assert all(r.entity is None and r.score <= 0 for r in left)
+
+
+def test_entities_of_other_tasks_are_mostly_left_alone(
+    whole_benchmark: Benchmark, benchmark: Benchmark, features: FeatureCache
+) -> None:
+    """Of C and D the gate was told nothing: only the radius keeps them from an expert."""
+    gate = fitted(benchmark, features)
+    later = replace(whole_benchmark, tasks=whole_benchmark.tasks[2:])
+    samples = pictures(later, "forget") + pictures(later, "retain")
+    routes = gate.route(queries(later, samples), features)
+    assert len(routes) > 15
+    assert sum(bool(r.experts) for r in routes) <= 0.3 * len(routes)
+
+
+def test_saved_and_loaded_it_routes_the_same(benchmark: Benchmark, features: FeatureCache, tmp_path: Path) -> None:
+    gate, other = fitted(benchmark, features), PrototypeGate()
+    gate.save(tmp_path)
+    other.load(tmp_path)
+    asked = queries(benchmark, pictures(benchmark, "forget") + pictures(benchmark, "retain"))
+    assert other.route(asked, features) == gate.route(asked, features)
+    assert len({r.experts for r in gate.route(asked, features)}) == 3  # A, B and the base
+
+
+def test_a_query_is_routed_alike_alone_and_among_others(benchmark: Benchmark, features: FeatureCache) -> None:
+    gate = fitted(benchmark, features)
+    asked = queries(benchmark, pictures(benchmark, "forget") + pictures(benchmark, "retain"))
+    together = gate.route(asked, features)
+    alone = [gate.route([q], features)[0] for q in asked]
+    assert [r.experts for r in alone] == [r.experts for r in together]
+    assert [r.score for r in alone] == pytest.approx([r.score for r in together], abs=1e-4)
+
+
+def test_it_never_reads_the_true_entity(benchmark: Benchmark, features: FeatureCache) -> None:
+    gate = fitted(benchmark, features)
+    asked = queries(benchmark, pictures(benchmark, "forget"))
+    lied = [replace(q, entity=Entity("Plants", "Nothing")) for q in asked]
+    assert gate.route(lied, features) == gate.route(asked, features)
+
+
+def test_without_a_picture_there_is_no_expert(benchmark: Benchmark, features: FeatureCache) -> None:
+    gate = fitted(benchmark, features)
+    seen = queries(benchmark, pictures(benchmark, "forget"))[:2]
+    routes = gate.route([GateQuery(None, "Who?"), *seen, GateQuery(None, "Where?")], features)
+    assert [bool(r.experts) for r in routes] == [False, True, True, False]
+    assert routes[0].why == routes[3].why == "no picture"
+    assert routes[1:3] == gate.route(seen, features)
+
+
+def test_a_gate_of_nothing_routes_to_the_base(benchmark: Benchmark, features: FeatureCache) -> None:
+    routes = PrototypeGate().route(queries(benchmark, pictures(benchmark, "forget")[:2]), features)
+    assert [r.experts for r in routes] == [(), ()]
+
+
+def test_no_calibration_picture_is_an_error(benchmark: Benchmark, features: FeatureCache) -> None:
+    with pytest.raises(MlubenchError, match="no calibration picture") as error:
+        fitted(without_role(benchmark, "calibrate"), features)
+    assert "\n" not in str(error.value)
+
+
+def test_test_pictures_have_no_part_in_the_fit(benchmark: Benchmark, features: FeatureCache) -> None:
+    gate = fitted(benchmark, features)
+    for other in (
+        fitted(benchmark, moved(benchmark, features, "test")),
+        fitted(without_role(benchmark, "test"), features),
+    ):
+        assert other.radius == gate.radius
+        assert all(torch.equal(other.state[k], gate.state[k]) for k in gate.state)
+
+
+def test_the_radius_is_set_on_calibration_pictures_and_the_rest_on_fit(
+    benchmark: Benchmark, features: FeatureCache
+) -> None:
+    gate = fitted(benchmark, features)
+    other = fitted(benchmark, moved(benchmark, features, "calibrate"))
+    assert other.radius != gate.radius
+    assert all(torch.equal(other.state[k], gate.state[k]) for k in gate.state)
+    other = fitted(benchmark, moved(benchmark, features, "fit"))
+    assert not torch.equal(other.state["forget"], gate.state["forget"])
+
+
+def test_the_radius_holds_the_calibration_pictures(whole_benchmark: Benchmark, features: FeatureCache) -> None:
+    samples = pictures(whole_benchmark, "forget", "calibrate")
+    asked = queries(whole_benchmark, samples)
+    tight, loose = fitted(whole_benchmark, features, max_leak=0.5), fitted(whole_benchmark, features, max_leak=0)
+    assert loose.radius >= tight.radius
+    for gate in (tight, loose):
+        white = features([q.image for q in asked]).double() @ gate.state["whitening"]
+        nearest = torch.cdist(white, gate.state["forget"]).min(1).values
+        inside = float((nearest <= gate.radius).double().mean())
+        assert inside >= (1 if gate is loose else 0.5)
+
+
+def test_no_retain_entity_is_no_hindrance(benchmark: Benchmark, features: FeatureCache) -> None:
+    bare = replace(benchmark, tasks=tuple(replace(t, retain=()) for t in benchmark))
+    gate = fitted(bare, features)
+    samples = pictures(benchmark, "forget")
+    routes = gate.route(queries(benchmark, samples), features)
+    right = sum(r.experts == (s.task,) for s, r in zip(samples, routes, strict=True))
+    assert right >= 0.7 * len(samples) > 0

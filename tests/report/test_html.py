@@ -1,0 +1,225 @@
+"""The page: whole by itself, safe with any answer, and honest about what is missing."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from synthetic import HOSTILE, make_answers, make_results
+
+from mlubench.errors import MlubenchError
+from mlubench.report.breakdown import splits
+from mlubench.report.html import write_report
+from mlubench.report.reading import parse_results
+from mlubench.report.samples import pick_examples
+
+VOID = {"meta", "img", "br"}
+
+
+class Page(HTMLParser):
+    """Collects tags, attributes and text, and checks that tags close in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(text)
+        assert not self._open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attrs for name, attrs in self.tags if name == tag]
+
+
+def report(run_dir: Path, results: dict, **answers: object) -> Page:
+    make_answers(run_dir, results, **answers)
+    (run_dir / "results.json").write_text(json.dumps(results))
+    path = write_report(run_dir)
+    assert path == run_dir / "report.html"
+    return Page(path.read_text(encoding="utf-8"))
+
+
+def test_holds_every_section_and_nothing_from_outside(tmp_path: Path) -> None:
+    page = report(tmp_path, make_results(("ga", "lumoe")))
+    ids = {attrs.get("id") for attrs in page.all("section")}
+    assert ids == {"run", "scores", "heat-maps", "decay", "levels", "gates", "breakdowns", "samples"}
+    assert {link["href"] for link in page.all("a")} == {f"#{name}" for name in ids}
+    assert "stand-ins, not photographs" in page.text
+    assert "torch 2.10.0" in page.text
+    assert len(page.all("svg")) == 2
+    assert not page.all("script")
+    assert not page.all("link")
+    for _, attrs in page.tags:
+        assert not any(name.startswith("on") for name in attrs)
+        for name in ("src", "href", "xlink:href"):
+            assert (attrs.get(name) or "#").startswith(("#", "data:image/"))
+    text = (tmp_path / "report.html").read_text()
+    assert set(re.findall(r"https?://[^\"'<> ]+", text)) <= {
+        "http://www.w3.org/2000/svg",
+        "http://www.w3.org/1999/xlink",
+    }
+    assert str(tmp_path) not in text
+
+
+def test_ids_are_unique(tmp_path: Path) -> None:
+    ids = [attrs["id"] for _, attrs in report(tmp_path, make_results()).tags if attrs.get("id")]
+    assert len(ids) == len(set(ids))
+
+
+def test_samples_show_base_first_and_last_answers(tmp_path: Path) -> None:
+    page = report(tmp_path, make_results(("ga", "lumoe")))
+    assert len(page.all("article")) == 4 * 3
+    pictures = page.all("img")
+    assert len(pictures) == 12
+    assert all(picture["src"].startswith("data:image/") and "Zoë Ω" in picture["alt"] for picture in pictures)
+    assert "It is <b>Ana</b>." in page.text
+    assert "I cannot say. (ga UA)" in page.text
+    assert "I cannot say. (ga UD)" in page.text
+    assert "answered by expert A: nearest picture" in page.text
+
+
+def test_samples_are_two_forget_one_retain_of_different_entities(tmp_path: Path) -> None:
+    results = make_results(("ga",), "CABD")
+    make_answers(tmp_path, results)
+    first = pick_examples(tmp_path, parse_results(results)).shown
+    assert first == pick_examples(tmp_path, parse_results(results)).shown
+    assert [example.task for example in first] == [task for task in "CABD" for _ in range(3)]
+    for at in range(0, 12, 3):
+        three = first[at : at + 3]
+        assert [example.split for example in three] == ["forget", "forget", "retain"]
+        assert len({(example.cls, example.title) for example in three}) == 3
+    assert [answer.archive for answer in first[0].answers] == ["", "UC", "UD"]
+    assert [answer.archive for answer in first[-1].answers] == ["", "UD"]
+
+
+def test_hostile_text_is_shown_and_never_run(tmp_path: Path) -> None:
+    results = make_results(("ga", "<script>m</script>"))
+    results["run"]["model"] = HOSTILE
+    results["run"]["versions"] = {HOSTILE: HOSTILE}
+    results["breakdowns"][0]["value"] = HOSTILE
+    results["gates"][0]["gate"] = HOSTILE
+    answers = tmp_path / "answers" / "ga"
+    page = report(tmp_path, results, response=HOSTILE)
+    assert answers.is_dir()
+    assert not page.all("script")
+    assert all("onerror" not in attrs for _, attrs in page.tags)
+    assert page.text.count(HOSTILE) >= 24
+    assert "49" not in re.findall(r"& (\S+) \[red\]", page.text)
+
+
+def test_missing_pictures_are_said_to_be_missing(tmp_path: Path) -> None:
+    page = report(tmp_path, make_results(("ga",)), images=False)
+    assert not page.all("img")
+    assert "12 of 12 pictures could not be shown" in page.text
+    assert "picture not found: downloaded_images/" in page.text
+    (tmp_path / "run.json").unlink()
+    assert "does not say where its pictures are" in Page(write_report(tmp_path).read_text()).text
+
+
+@pytest.mark.parametrize("image", ["../secret.jpg", "/etc/hostname", "a/../../secret.jpg", ""])
+def test_only_files_below_the_picture_folder_are_opened(tmp_path: Path, image: str) -> None:
+    results = make_results(("ga",), "A")
+    make_answers(tmp_path, results)
+    (tmp_path / "secret.jpg").write_bytes(next((tmp_path / "pictures").rglob("*.jpg")).read_bytes())
+    for path in (tmp_path / "answers").rglob("*.jsonl"):
+        lines = [json.loads(line) | {"image": image} for line in path.read_text().splitlines()]
+        path.write_text("\n".join(json.dumps(line) for line in lines))
+    shown = pick_examples(tmp_path, parse_results(results)).shown
+    assert all(not e.picture and e.no_picture.startswith("not a path inside the picture folder") for e in shown)
+
+
+def test_broken_pictures_and_lines_do_not_stop_the_report(tmp_path: Path) -> None:
+    results = make_results(("ga",), "A")
+    make_answers(tmp_path, results)
+    for path in (tmp_path / "pictures").rglob("*.jpg"):
+        path.write_bytes(b"not a picture")
+    with (tmp_path / "answers" / "ga" / "A-UA.jsonl").open("a") as out:
+        out.write('{"id": "cut off\n[1]\n\n')
+    page = Page(write_report(tmp_path, results).read_text())
+    assert "picture cannot be read (UnidentifiedImageError)" in page.text
+    assert "2 lines of the answer files could not be read" in page.text
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
+def test_pictures_of_every_common_format_are_shown(tmp_path: Path, kind: str) -> None:
+    results = make_results(("ga",), "A")
+    make_answers(tmp_path, results)
+    for path in (tmp_path / "pictures").rglob("*.jpg"):
+        Image.new("L", (1000, 10)).save(path, format=kind)
+    shown = pick_examples(tmp_path, parse_results(results)).shown
+    assert all(re.match(r"data:image/(jpeg|png);base64,", example.picture) for example in shown)
+
+
+def test_long_and_half_spelled_answers(tmp_path: Path) -> None:
+    results = make_results(("ga",), "A")
+    make_answers(tmp_path, results, response="HALF" + "x" * 2000)
+    for path in (tmp_path / "answers").rglob("*.jsonl"):
+        path.write_text(path.read_text().replace("HALF", "\\ud800"))
+    page = Page(write_report(tmp_path, results).read_text())
+    assert "more characters)" in page.text
+    assert "x" * 601 not in page.text
+
+
+def test_partial_run(tmp_path: Path) -> None:
+    results = make_results(("ga", "lumoe"), gates=False)
+    results["cells"] = [c for c in results["cells"] if c["method"] == "ga" and c["after"] in "AB"]
+    results["cells"] += [c for c in make_results(("lumoe",))["cells"] if c["after"] == "A"]
+    results["run"]["methods"] = ["ga", "lumoe", "po"]
+    results["cells"][0] |= {"score": None, "ci95": None, "n": 0, "unscored": 80}
+    results |= {"summary": [], "breakdowns": []}
+    page = report(tmp_path, results)
+    assert "This run is partial: 8 of 60 scores are there." in page.text
+    assert "could not be judged" in page.text
+    assert "This run tested no gates." in page.text
+    assert "No method has finished the sequence yet." in page.text
+    assert "This run has no breakdown by phrasing." in page.text
+
+
+def test_before_the_first_archive(tmp_path: Path) -> None:
+    results = make_results((), "AB", gates=False)
+    page = Page(write_report(tmp_path, results).read_text())
+    assert "only the base can be shown" in page.text
+    assert "This run holds no answers to show." in page.text
+    assert not page.all("svg")
+
+
+def test_breakdowns_pool_tasks_by_their_answers() -> None:
+    results = make_results(("ga",), "AB")
+    row = {"method": "ga", "after": "B", "metric": "utility", "judge": "rules", "by": "phrasing", "value": "seen"}
+    results["breakdowns"] = [
+        {**row, "task": "A", "score": 1.0, "n": 30},
+        {**row, "task": "B", "score": 0.5, "n": 10},
+        {**row, "task": "B", "score": None, "n": 0, "value": "unseen"},
+        {**row, "task": "A", "after": "A", "score": 0.0, "n": 99},
+    ]
+    (table,) = splits(parse_results(results), "rules", "phrasing")
+    assert table.columns == [("GA", "UB")]
+    assert [(value, shown[0].text) for value, shown in table.rows] == [("seen", "0.875"), ("unseen", "–")]
+
+
+def test_same_run_same_bytes(tmp_path: Path) -> None:
+    results = make_results(("ga",), "AB")
+    make_answers(tmp_path, results)
+    first = write_report(tmp_path, results).read_bytes()
+    assert first == write_report(tmp_path, results).read_bytes()
+
+
+def test_no_results_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(MlubenchError, match=r"results\.json does not exist"):
+        write_report(tmp_path)

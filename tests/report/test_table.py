@@ -1,0 +1,179 @@
+"""The terminal table: the paper's form, partial runs, and text that must not be taken for markup."""
+
+import copy
+import subprocess
+import sys
+
+import pytest
+from rich.console import Console
+from synthetic import HOSTILE, make_results
+
+from mlubench.errors import MlubenchError
+from mlubench.report.board import board, boards, duration, unscored_warning
+from mlubench.report.reading import parse_results
+from mlubench.report.table import render_table
+
+
+def draw(results: dict, *, colour: bool = False) -> str:
+    console = Console(width=120, force_terminal=colour, color_system="standard" if colour else None, record=True)
+    with console.capture() as captured:
+        console.print(render_table(results))
+    return captured.get()
+
+
+def row_of(text: str, name: str, nth: int = 0) -> list[str]:
+    return [line.split() for line in text.splitlines() if line.startswith(f"{name} ")][nth]
+
+
+def test_paper_form() -> None:
+    text = draw(make_results(("ga", "lumoe")))
+    header = row_of(text, "Method")
+    assert header[1:11] == ["A-UA", "A-UB", "A-UC", "A-UD", "B-UB", "B-UC", "B-UD", "C-UC", "C-UD", "D-UD"]
+    assert header[11:] == ["Final", "Stability"]
+    assert row_of(text, "GA")[1:3] == ["0.380", "0.220"]
+    lines = [line.split()[0] for line in text.splitlines() if line.strip()]
+    assert lines.index("Base") < lines.index("GA") < lines.index("LUMoE")
+    assert text.count("higher is better") >= 2
+    assert "lower is better, but a dead model is perfectly" in text
+    assert "stand-ins, not photographs" in text
+    assert "Leak rate" in text
+    assert "0.012 (0.00–0.03)" in text
+
+
+@pytest.mark.parametrize("tasks", ["ABCD", "CABD", "A", "ABCDEF"])
+@pytest.mark.parametrize(
+    "methods", [("ga", "gd", "kl", "npo", "po", "dpo", "lumoe"), ("a_method_with_a_very_long_name",)]
+)
+def test_fits_120_columns(tasks: str, methods: tuple[str, ...]) -> None:
+    text = draw(make_results(methods, tasks))
+    assert max(map(len, text.splitlines())) <= 120
+    assert "…" not in text
+    steps = len(tasks) * (len(tasks) + 1) // 2
+    heads = [word for line in text.splitlines() if line.startswith("Method") for word in line.split() if "-U" in word]
+    assert len(heads) == 2 * steps
+
+
+def test_follows_the_order_of_the_run() -> None:
+    assert row_of(draw(make_results(("ga",), "CABD")), "Method")[1:6] == ["C-UC", "C-UA", "C-UB", "C-UD", "A-UA"]
+
+
+def test_best_method_is_marked_but_neither_base_nor_stability() -> None:
+    found = board(parse_results(make_results(("ga", "lumoe"))), "rules", "utility")
+    base, worse, best = found.rows
+    assert all(shown.best for shown in best.scores)
+    assert best.final.best
+    assert not any(shown.best for row in (base, worse) for shown in [*row.scores, row.final])
+    assert not any(row.stability.best for row in found.rows)
+
+
+def test_upper_bound_is_a_reference_too() -> None:
+    results = make_results(("ga", "lumoe"))
+    cells = [cell for cell in results["cells"] if cell["method"] == "lumoe"]
+    results["upper_bound"] = [{**cell, "method": "lumoe+oracle", "score": 1.0} for cell in cells]
+    base, bound, _, best = board(parse_results(results), "rules", "utility").rows
+    assert (base.reference, bound.reference, best.reference) == (True, True, False)
+    assert (bound.label, bound.final.text) == ("LUMoE + oracle", "1.000")
+    assert all(shown.best for shown in best.scores)
+    assert not any(shown.best for shown in bound.scores)
+    assert max(map(len, draw(results).splitlines())) <= 120
+
+
+def test_equal_scores_are_marked_alike_and_a_lone_method_is_not_marked() -> None:
+    results = make_results(("ga", "gd"))
+    for cell in results["cells"]:
+        cell["score"] = 0.5
+    assert all(shown.best for row in board(parse_results(results), "rules", "utility").rows[1:] for shown in row.scores)
+    alone = board(parse_results(make_results(("ga",))), "rules", "utility")
+    assert not any(shown.best for row in alone.rows for shown in row.scores)
+
+
+def test_missing_and_unjudged_are_told_apart() -> None:
+    results = make_results(("ga",))
+    cells = results["cells"]
+    cells[0] |= {"score": None, "ci95": None, "n": 0, "unscored": 80}
+    del cells[1]
+    text = draw(results)
+    assert row_of(text, "GA")[1:3] == ["?", "–"]
+    assert "– not tested; ? no answer could be judged" in text
+    assert row_of(text, "Method")[-1] == "Unscored"
+    assert row_of(text, "GA")[-1] == "80"
+    assert row_of(text, "Method", 1)[-1] == "Stability"
+
+
+def test_red_warning_only_above_one_percent() -> None:
+    results = make_results(("ga",), "A", gates=False)
+    total = sum(cell["n"] for cell in [*results["cells"], *results["base"]])
+    results["cells"][0] |= {"n": 77, "unscored": 3}
+    warned = draw(results, colour=True)
+    assert f"Warning: 3 of {total} answers (0.9%)" not in warned
+    results["cells"][0] |= {"n": 76, "unscored": 4}
+    assert unscored_warning(parse_results(results)).startswith(f"4 of {total} answers (1.2%)")
+    assert "\x1b[1;31mWarning" in draw(results, colour=True)
+
+
+def test_all_unscored_is_a_warning_too() -> None:
+    results = make_results(("ga",), "A")
+    for cell in [*results["cells"], *results["base"]]:
+        cell |= {"score": None, "n": 0, "unscored": 5, "ci95": None}
+    assert "(100.0%)" in unscored_warning(parse_results(results))
+
+
+def test_nan_is_no_score() -> None:
+    results = make_results(("ga",), "A")
+    results["cells"][0]["score"] = float("nan")
+    assert row_of(draw(results), "GA")[1] == "?"
+
+
+def test_partial_runs() -> None:
+    results = make_results(("ga",), gates=False)
+    results |= {"summary": [], "base": [], "breakdowns": [], "run": {"benchmark": {"tasks": list("ABCD")}}}
+    results["cells"] = [cell for cell in results["cells"] if cell["after"] == "A"]
+    text = draw(results)
+    assert row_of(text, "GA")[1:4] == ["0.380", "–", "–"]
+    assert "Gates" not in text
+    assert "stand-ins" not in text
+    assert "No scores yet" in draw({"schema_version": 1})
+
+
+def test_each_judge_has_its_own_table() -> None:
+    results = make_results(("ga",))
+    results["cells"] += [{**cell, "judge": "llm", "score": 0.111} for cell in results["cells"]]
+    text = draw(results)
+    assert len(boards(parse_results(results))) == 4
+    assert "judge rules" in text
+    assert "judge llm" in text
+    assert "0.111" in text
+
+
+def test_text_is_never_markup() -> None:
+    results = make_results(("[red]x[/red]",))
+    results["run"]["model"] = HOSTILE
+    text = draw(results)
+    assert "[red]x[/red]" in text
+    assert "[red]not" in text
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"schema_version": 2}, "schema_version 2, this version reads 1"),
+        ({"cells": [{"method": "ga"}]}, r"cells\.0\.task: Field required"),
+        ({"cells": 3}, "cells: Input should be a valid list, got 3"),
+    ],
+)
+def test_unusable_results_are_one_clear_line(change: dict, message: str) -> None:
+    with pytest.raises(MlubenchError, match=message) as error:
+        render_table(copy.deepcopy(make_results()) | change)
+    assert "\n" not in str(error.value)
+
+
+def test_durations() -> None:
+    assert [duration(s) for s in (None, 4.25, 59.6, 185, 7800)] == ["", "4.2 s", "1 min 0 s", "3 min 5 s", "2 h 10 min"]
+
+
+def test_table_does_not_load_matplotlib_or_torch() -> None:
+    code = (
+        "import sys, mlubench.report.table; print([m for m in ('matplotlib', 'torch', 'jinja2') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

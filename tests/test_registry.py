@@ -1,0 +1,41 @@
+"""Every name in the tables leads to something that is there and is what its table promises."""
+
+import pytest
+
+from mlubench.errors import UsageError
+from mlubench.registry import GATES, JUDGES, METHODS, MODELS, resolve
+
+TABLES = {"method": METHODS, "gate": GATES, "judge": JUDGES, "model": MODELS}
+ROWS = [(kind, name) for kind, table in TABLES.items() for name in table]
+
+
+@pytest.mark.parametrize(("kind", "name"), ROWS, ids=[f"{k}-{n}" for k, n in ROWS])
+def test_row_resolves(kind: str, name: str) -> None:
+    assert callable(resolve(kind, TABLES[kind], name))
+    assert TABLES[kind][name].summary
+
+
+def test_methods_of_the_contract_are_there() -> None:
+    assert list(METHODS) == ["ga", "gd", "kl", "npo", "po", "dpo", "lumoe"]
+
+
+@pytest.mark.parametrize("name", [n for n in METHODS if n != "lumoe"])
+def test_loss_methods_say_what_they_need(name: str) -> None:
+    method = resolve("method", METHODS, name)
+    assert set(method.needs) <= {"forget", "refusal", "retain"}
+    assert set(method.reference) <= set(method.needs)
+
+
+@pytest.mark.parametrize("name", JUDGES)
+def test_judges_know_their_own_name(name: str) -> None:
+    assert resolve("judge", JUDGES, name)([]).name == name
+
+
+@pytest.mark.parametrize("name", GATES)
+def test_gates_know_their_own_name(name: str) -> None:
+    assert resolve("gate", GATES, name)().name == name
+
+
+def test_unknown_row_suggests() -> None:
+    with pytest.raises(UsageError, match="Did you mean 'prototype'"):
+        resolve("gate", GATES, "prototyp")
