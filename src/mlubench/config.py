@@ -208,7 +208,8 @@ def _all_errors(error: Exception) -> str:
     lines = []
     for e in error.errors():
         where = ".".join(str(part) for part in e["loc"])
-        lines.append((f"{where}: " if where else "") + e["msg"].removeprefix("Value error, "))
+        got = f", got {e['input']!r}" if isinstance(e["input"], str | int | float | bool) else ""
+        lines.append((f"{where}: " if where else "") + e["msg"].removeprefix("Value error, ") + got)
     return "wrong configuration: " + "; ".join(lines)
 
 

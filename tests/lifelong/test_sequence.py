@@ -149,11 +149,17 @@ def test_shuffled_answers_score_at_chance(finished: Finished, tmp_path: Path) ->
 
 
 def test_shuffled_refusals_earn_their_share_of_the_cell(finished: Finished, tmp_path: Path) -> None:
-    """Forget quality cannot tell which question was refused: it falls to the share of refusals among all answers."""
+    """Forget quality cannot tell which question was refused: it falls to the share of refusals among others' answers."""
     run = RunDir(copytree(finished.folder, tmp_path / "run"))
     shuffled = level(rejudge(run.root, ["shuffled"])["cells"], "lumoe", "forget_quality")["A", "A"]
     rows = read_lines(run.answers("lumoe", "A", "A"))
-    assert shuffled == pytest.approx(sum(bool(refusal(row["response"])) for row in rows) / len(rows), abs=0.25)
+    refused = {row["id"]: bool(refusal(row["response"])) for row in rows}
+    shares = [
+        mean(refused[other["id"]] for other in rows if other["entity"] != row["entity"])
+        for row in rows
+        if row["split"] == "forget"
+    ]
+    assert shuffled == pytest.approx(mean(shares), abs=0.2)
 
 
 def test_another_order_tested_on_all_tasks(cache: Path, base_path: Path, tmp_path: Path) -> None:

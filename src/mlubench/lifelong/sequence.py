@@ -26,9 +26,9 @@ def run_lifelong(config: Config, out: Path, console: Console) -> dict[str, Any]:
     with run.lock():
         started = time.perf_counter()
         whole = open_benchmark(config)
-        console.print(f"benchmark: {len(whole.samples):,} samples, {len(whole.tasks)} tasks")
         benchmark = in_order(whole, config.benchmark.order)
         run.claim(config)  # after the benchmark, so that a mistyped folder leaves nothing to be in the way
+        console.print(f"benchmark: {len(whole.samples):,} samples, {len(whole.tasks)} tasks")
         mllm = open_base(config, whole)
         ctx = Context(config, know_filter(Context(config, benchmark, mllm, run)), mllm, run)
         run.note(**_facts(ctx, benchmark))

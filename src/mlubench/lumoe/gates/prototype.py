@@ -15,6 +15,7 @@ from mlubench.lumoe.gates.base import Features, GateQuery
 from mlubench.types import Benchmark, Role, Route, Sample, Task
 
 SHRINKAGE = 0.5  # of the within-entity covariance towards a sphere, since pictures are fewer than features
+OUTLIERS = 0.01  # of the retain entities' calibration pictures, which may lie within the radius
 
 
 class PrototypeGate:
@@ -57,7 +58,7 @@ class PrototypeGate:
             raise MlubenchError("the gate has no calibration picture", "Use at least three pictures an entity.")
         rank = min(len(forget), math.ceil((len(forget) + 1) * (1 - risk)))
         inner = float(forget[rank - 1])
-        outer = float(retain[math.floor(len(retain) * risk)]) if len(retain) else inner
+        outer = float(retain[math.floor(len(retain) * OUTLIERS)]) if len(retain) else inner
         return max(inner, (inner + outer) / 2)
 
     def _nearest(self, samples: Sequence[Sample], benchmark: Benchmark, features: Features) -> Tensor:
