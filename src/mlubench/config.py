@@ -2,13 +2,14 @@
 
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mlubench.errors import UsageError, unknown_name
 from mlubench.registry import GATES, JUDGES, METHODS
+from mlubench.types import Part, Scope
 
 
 class _Strict(BaseModel):
@@ -86,25 +87,47 @@ class LoraConfig(_Strict):
     dropout: float = Field(0.0, ge=0, lt=1)
 
 
+Rate = Annotated[float, Field(gt=0)]
+
+
 class TrainConfig(_Strict):
-    """How every method trains; `per_method` overrides single settings for one method."""
+    """How every method trains; `per_method` overrides single settings for one method.
+
+    `part_lr` lays learning rates of single parts over `lr`. `full` names parts of the scope that are trained whole, not by
+    LoRA. `options` are a method's own hyperparameters (`mlubench list methods`). The last four change speed and memory,
+    not results: `pack` computes a prompt once for all its answers, `vision_cache_mb` keeps frozen picture features.
+    """
 
     images: Literal["seen", "blind"] = "seen"
-    scope: Literal["language", "projector", "vision", "all"] = "language"
+    scope: Scope = "language"
+    full: tuple[Part, ...] = ()
     phrasings: Literal["first", "all"] = "first"
     lora: LoraConfig = LoraConfig()
-    lr: float = Field(5e-5, gt=0)
+    lr: Rate = 5e-5
+    part_lr: dict[Part, Rate] = {}
+    options: dict[str, Any] = {}
     epochs: int = Field(5, ge=1)
     batch: int = Field(4, ge=1)
     weight_decay: float = Field(1e-4, ge=0)
     warmup_ratio: float = Field(0.03, ge=0, lt=1)
-    beta: float = Field(0.1, gt=0)
     max_grad_norm: float = Field(1.0, gt=0)
+    pack: bool = True
+    vision_cache_mb: int = Field(512, ge=0)
+    gradient_checkpointing: bool = False
+    compile: bool = False
     per_method: dict[str, dict[str, Any]] = {}
 
     def for_method(self, name: str) -> "TrainConfig":
         """These settings with `per_method[name]` laid over them."""
         return TrainConfig(**{**self.model_dump(exclude={"per_method"}), **self.per_method.get(name, {})})
+
+    @model_validator(mode="after")
+    def _full_is_in_scope(self) -> "TrainConfig":
+        within = {"vision": ("vision", "projector"), "all": ("vision", "projector", "language")}
+        for part in self.full:
+            if part not in within.get(self.scope, (self.scope,)):
+                raise ValueError(f"full names {part}, which scope {self.scope} does not hold")
+        return self
 
     @model_validator(mode="after")
     def _overrides_are_settings(self) -> "TrainConfig":
@@ -120,7 +143,15 @@ class TrainConfig(_Strict):
 class LumoeConfig(_Strict):
     """The method that trains each expert on the untouched base."""
 
-    expert: Literal["ga", "gd", "kl", "npo", "po", "dpo"] = "po"
+    expert: str = "po"
+
+    @field_validator("expert")
+    @classmethod
+    def _a_loss(cls, expert: str) -> str:
+        losses = [name for name, row in METHODS.items() if row.formula]
+        if expert not in losses:
+            raise ValueError(str(unknown_name("method in lumoe.expert", expert, losses)))
+        return expert
 
 
 class GateConfig(_Strict):

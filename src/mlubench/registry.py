@@ -10,26 +10,38 @@ from mlubench.errors import unknown_name
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One row: where the thing is (`module:attribute`), what it does, and where it comes from."""
+    """One row: where the thing is (`module:attribute`), what it does, its paper on arXiv, and a method's formula."""
 
     target: str
     summary: str
     source: str = ""
+    formula: str = ""
 
 
+_LOSSES = "mlubench.unlearning.methods"
 METHODS: Mapping[str, Entry] = {
-    "ga": Entry("mlubench.unlearning.methods:GA", "gradient ascent: -NLL of the forget answers", "Yao et al. 2023"),
-    "gd": Entry("mlubench.unlearning.methods:GD", "gradient difference: -NLL forget + NLL retain", "Liu et al. 2022"),
-    "kl": Entry(
-        "mlubench.unlearning.methods:KL", "-NLL forget + KL(reference || current) on retain", "Maini et al. 2024"
+    "ga": Entry(f"{_LOSSES}.ga:GA", "gradient ascent", "2310.10683", "-NLL(forget)"),
+    "gd": Entry(f"{_LOSSES}.gd:GD", "gradient difference", "2203.12817", "-NLL(forget) + NLL(retain)"),
+    "kl": Entry(f"{_LOSSES}.kl:KL", "KL to the reference, at answers", "2401.06121", "-NLL(forget) + KL(ref || now)(retain)"),
+    "npo": Entry(f"{_LOSSES}.npo:NPO", "negative preference", "2404.05868", "2/b softplus(b(log p - log p_ref))(forget)"),
+    "po": Entry(f"{_LOSSES}.po:PO", "preference for a refusal", "2401.06121", "NLL(refusal)"),
+    "dpo": Entry(
+        f"{_LOSSES}.dpo:DPO", "refusal preferred to truth", "2305.18290", "softplus(-b(log p/p_ref(refusal) - (truth)))"
     ),
-    "npo": Entry(
-        "mlubench.unlearning.methods:NPO", "negative preference: 2/b softplus(b(ref NLL - NLL))", "2404.05868"
-    ),
-    "po": Entry("mlubench.unlearning.methods:PO", "preference for refusal: NLL of a refusal", "Maini et al. 2024"),
-    "dpo": Entry("mlubench.unlearning.methods:DPO", "refusal preferred to truth against the reference", "2305.18290"),
     "lumoe": Entry(
         "mlubench.lifelong.learners:Lumoe", "one LoRA expert per task on the untouched base, and a gate", "2606.12809"
+    ),
+    "kl_all": Entry(f"{_LOSSES}.kl:KLAll", "KL to the reference, everywhere", "2606.12809", "as kl, at every position"),
+    "po_retain": Entry(f"{_LOSSES}.po:PORetain", "refusal, rest held", "2401.06121", "NLL(refusal) + NLL(retain)"),
+    "gd_refusal": Entry(
+        f"{_LOSSES}.gd_refusal:GDRefusal", "gradient difference and refusal", "2401.06121", "gd + w NLL(refusal)"
+    ),
+    "simnpo": Entry(
+        f"{_LOSSES}.simnpo:SimNPO", "NPO without a reference", "2410.07163", "-2/b log sigmoid(b(NLL/|y| - d))(forget)"
+    ),
+    "rmu": Entry(f"{_LOSSES}.rmu:RMU", "misdirected states", "2403.03218", "|h - c u|^2(forget) + a|h - h_ref|^2(retain)"),
+    "task_vector": Entry(
+        f"{_LOSSES}.task_vector:TaskVector", "negated task vector", "2212.04089", "W0 - a(W - W0), W from NLL(forget)"
     ),
 }
 GATES: Mapping[str, Entry] = {

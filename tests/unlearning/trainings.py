@@ -11,10 +11,11 @@ from mlubench.models.adapters import add_adapter
 from mlubench.models.hf import MLLM, Query, answer_logits
 from mlubench.registry import METHODS, resolve
 from mlubench.types import Benchmark, Sample
+from mlubench.unlearning.methods.base import Method, make_method
 from mlubench.unlearning.losses import sums, token_log_probs
 from mlubench.unlearning.trainer import TrainingFacts, unlearn
 
-LOSSES = [name for name, row in METHODS.items() if row.target.startswith("mlubench.unlearning.")]
+LOSSES = [name for name, row in METHODS.items() if row.formula]
 LORA = LoraConfig(r=8, alpha=8)
 QUICK = TrainConfig(lr=5e-3, epochs=3, batch=4, lora=LORA)
 HARD = QUICK.model_copy(update={"lr": 1e-2, "epochs": 8})  # enough for gradient ascent to break things
@@ -24,6 +25,10 @@ def fit(benchmark: Benchmark, split: str, task: str = "A", count: int = 8) -> li
     """Training samples of different facts and entities."""
     samples = [s for s in benchmark.task(task).split(split) if s.role == "fit" and s.phrasing == 0]
     return list({s.fact: s for s in samples}.values())[:count]
+
+
+def method_of(name: str, **options: float) -> Method:
+    return make_method(name, resolve("method", METHODS, name), options)
 
 
 def train(
@@ -38,10 +43,9 @@ def train(
     retain: Sequence[Sample] | None = None,
 ) -> TrainingFacts:
     if fresh:
-        add_adapter(mllm, name, config.lora, config.scope, seed=seed)
+        add_adapter(mllm, name, config.lora, config.scope, seed=seed, full=config.full)
     kept = fit(benchmark, "retain") if retain is None else retain
-    method = resolve("method", METHODS, name)
-    return unlearn(mllm, method, fit(benchmark, "forget"), kept, benchmark, config, seed=seed, work=work)
+    return unlearn(mllm, method_of(name, **config.options), fit(benchmark, "forget"), kept, benchmark, config, seed=seed, work=work)
 
 
 def log_prob(

@@ -17,6 +17,8 @@ Examples:
 @click.option("--json", "as_json", is_flag=True)
 def list_names(kind: str, as_json: bool) -> None:
     """Names, what they stand for, and where they come from."""
+    from dataclasses import asdict
+
     from mlubench import registry
     from mlubench.config import preset_summaries
 
@@ -25,11 +27,12 @@ def list_names(kind: str, as_json: bool) -> None:
     else:
         table = getattr(registry, kind.upper())
         rows = [
-            {"name": n, "summary": e.summary, **({"source": e.source} if e.source else {})} for n, e in table.items()
+            {"name": n, **{k: v for k, v in asdict(e).items() if v and k != "target"}} for n, e in table.items()
         ]
     if as_json:
         click.echo(json.dumps(rows))
         return
-    width = max(len(r["name"]) for r in rows)
+    columns = [k for k in ("name", "summary", "formula", "source") if any(k in r for r in rows)]
+    widths = {k: max(len(r.get(k, "")) for r in rows) for k in columns}
     for row in rows:
-        click.echo(f"{row['name']:<{width}}  {row['summary']}{'  [' + row['source'] + ']' if 'source' in row else ''}")
+        click.echo("  ".join(f"{row.get(k, ''):<{widths[k]}}" for k in columns).rstrip())

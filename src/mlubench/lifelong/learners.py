@@ -15,6 +15,7 @@ from mlubench.models.adapters import add_adapter, load_adapter, remove_adapters,
 from mlubench.models.hf import MLLM, Query
 from mlubench.registry import GATES, METHODS, resolve
 from mlubench.types import Benchmark, Route, Sample, Task
+from mlubench.unlearning.methods.base import make_method
 from mlubench.unlearning.trainer import step_seed, unlearn
 
 
@@ -61,7 +62,7 @@ def train(ctx: Context, loss: str, label: str, task: Task, settings: TrainConfig
     seed = step_seed(ctx.config.seed, label, task.name)
     done = unlearn(
         ctx.mllm,
-        resolve("method", METHODS, loss),
+        make_method(loss, resolve("method", METHODS, loss), settings.options),
         fit(task.forget),
         fit(task.retain),
         ctx.benchmark,
@@ -130,6 +131,7 @@ class Sequential(Base):
                 self.settings.lora,
                 self.settings.scope,
                 seed=step_seed(self.ctx.config.seed, self.name),
+                full=self.settings.full,
             )
         self.current = list(done)
 
@@ -177,6 +179,7 @@ class Lumoe(Base):
             self.settings.lora,
             self.settings.scope,
             seed=step_seed(self.ctx.config.seed, self.name, task.name, "init"),
+            full=self.settings.full,
         )
         gate = self._new_gate()
         gate.fit(

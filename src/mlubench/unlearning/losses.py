@@ -46,3 +46,24 @@ def dpo_loss(win: Tensor, lose: Tensor, ref_win: Tensor, ref_lose: Tensor, *, be
 def sums(token_logps: Tensor, mask: Tensor) -> Tensor:
     """Log-probability of each whole answer (B,)."""
     return torch.where(mask, token_logps, 0).sum(-1)
+
+
+def simnpo_loss(logps: Tensor, lengths: Tensor, *, beta: float, delta: float) -> Tensor:
+    """SimNPO (arXiv 2410.07163, eq. 4): -2/b mean log sigmoid(b(NLL / |answer| - delta)); logps, lengths (B,)."""
+    return 2 / beta * F.softplus(-beta * (-logps / lengths - delta)).mean()
+
+
+def rmu_loss(
+    forget: Tensor, forget_mask: Tensor, retain: Tensor, ref_retain: Tensor, retain_mask: Tensor,
+    *, c: float, alpha: float, seed: int,
+) -> Tensor:  # fmt: skip
+    """RMU (arXiv 2403.03218, eq. 1-3): mean squared distance of forget states to c u, and a times that of retain states to
+    the reference's. States (B, A, H), masks (B, A); the means are over the masked tokens and H. u is drawn from `seed`.
+    """
+    u = torch.rand(forget.shape[-1], generator=torch.Generator().manual_seed(seed))
+    target = (c * u / u.norm()).to(forget)
+
+    def mean_square(difference: Tensor, mask: Tensor) -> Tensor:
+        return (difference.float().square().mean(-1) * mask).sum() / mask.sum()
+
+    return mean_square(forget - target, forget_mask) + alpha * mean_square(retain - ref_retain, retain_mask)

@@ -1,7 +1,8 @@
 """The one trainer of every method, over transformers' Trainer. A method says what it needs; this supplies it."""
 
-import random
+import re
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,22 +13,21 @@ from torch import Tensor
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from mlubench.artifacts import digest
-from mlubench.benchmark.refusals import refusal_for
 from mlubench.config import TrainConfig
 from mlubench.errors import MlubenchError
-from mlubench.models.hf import MLLM, Query, answer_logits
+from mlubench.models.hf import MLLM
 from mlubench.models.memory import PeakMemory
+from mlubench.models.parts import PARTS, Parts
 from mlubench.models.training import ProgressCallback, arguments
 from mlubench.types import Benchmark, Sample
-from mlubench.unlearning.losses import sums, token_log_probs
-from mlubench.unlearning.methods import Kind, Method, View
-
-Item = dict[Kind, Sample]
+from mlubench.unlearning.feed import Feed, schedule
+from mlubench.unlearning.forward import Step, views_of
+from mlubench.unlearning.methods.base import Method
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingFacts:
-    """What a training did: kept in the archive's manifest."""
+    """What a training did: kept in the archive's manifest. `trained` counts parameters by name, `*` for the layer."""
 
     seconds: float
     peak_memory_bytes: int | None
@@ -36,11 +36,12 @@ class TrainingFacts:
     first_loss: float
     last_loss: float
     trained_parameters: int
+    trained: dict[str, int]
 
 
 def unlearn(
     mllm: MLLM,
-    method: type[Method],
+    method: Method,
     forget: Sequence[Sample],
     retain: Sequence[Sample],
     benchmark: Benchmark,
@@ -59,12 +60,18 @@ def unlearn(
     started, memory = time.perf_counter(), PeakMemory(mllm.device)
     items = schedule(forget, retain, epochs=config.epochs, seed=seed)
     feed = Feed(mllm, benchmark, method, config)
-    args = _arguments(config, len(items), work=work, device=mllm.device, seed=seed)
     progress = ProgressCallback(label)
-    with memory:
+    with memory, _LinearChange(mllm, method.negate):
         feed.remember_reference(items)
-        parts = {"train_dataset": items, "data_collator": feed, "callbacks": [progress]}
-        trainer = _UnlearningTrainer(method, config.beta, mllm.model, args, **parts)
+        trainer = _UnlearningTrainer(
+            method,
+            mllm,
+            config,
+            args=_arguments(config, len(items), work=work, device=mllm.device, seed=seed),
+            train_dataset=items,
+            data_collator=feed,
+            callbacks=[progress],
+        )
         trainer.remove_callback(PrinterCallback)
         try:
             mllm.model.train()
@@ -73,10 +80,28 @@ def unlearn(
             mllm.model.eval()
             progress.bar.stop()
     losses = [float(x) for x in torch.stack(trainer.losses).cpu()]
-    trained = sum(p.numel() for p in mllm.model.parameters() if p.requires_grad)
+    trained = trained_parameters(mllm)
     return TrainingFacts(
-        round(time.perf_counter() - started, 3), memory.bytes, len(losses), len(forget), losses[0], losses[-1], trained
+        seconds=round(time.perf_counter() - started, 3),
+        peak_memory_bytes=memory.bytes,
+        steps=len(losses),
+        samples=len(forget),
+        first_loss=losses[0],
+        last_loss=losses[-1],
+        trained_parameters=sum(trained.values()),
+        trained=trained,
     )
+
+
+def trained_parameters(mllm: MLLM) -> dict[str, int]:
+    """Numbers of trainable parameters by name, with `*` for the numbers of layers and the adapter's name left out."""
+    counts: Counter[str] = Counter()
+    for name, parameter in mllm.model.named_parameters():
+        if parameter.requires_grad:
+            plain = name.removeprefix("base_model.model.")
+            plain = re.sub(r"(lora_[AB]|modules_to_save)\.[^.]+", r"\1", plain)
+            counts[re.sub(r"\.\d+\.", ".*.", plain)] += parameter.numel()
+    return dict(sorted(counts.items()))
 
 
 def _arguments(config: TrainConfig, samples: int, *, work: Path, device: torch.device, seed: int) -> TrainingArguments:
@@ -92,111 +117,74 @@ def _arguments(config: TrainConfig, samples: int, *, work: Path, device: torch.d
         train_sampling_strategy="sequential",
         max_grad_norm=config.max_grad_norm,
         warmup_steps=round(config.warmup_ratio * -(-samples // config.batch)),
+        gradient_checkpointing=config.gradient_checkpointing,
+        # The reentrant kind would train nothing: no input of a checkpointed layer asks for a gradient in a LoRA model.
+        gradient_checkpointing_kwargs={"use_reentrant": False},
+        torch_compile=config.compile,
+        dataloader_pin_memory=False,  # the feed makes its batches on the model's device
     )
 
 
-def schedule(forget: Sequence[Sample], retain: Sequence[Sample], *, epochs: int, seed: int) -> list[Item]:
-    """The samples in training order: each epoch every forget sample once, beside a retain sample that goes round."""
-    dice = random.Random(seed)
-    kept = random.Random(seed).sample(list(retain), len(retain))
-    items: list[Item] = []
-    for _ in range(epochs):
-        for sample in dice.sample(list(forget), len(forget)):
-            item: Item = {"forget": sample, "refusal": sample}
-            if kept:
-                item["retain"] = kept[len(items) % len(kept)]
-            items.append(item)
-    return items
-
-
-class Feed:
-    """Makes batches: for each kind of answer a method needs, a model batch, and what the reference said of it.
-
-    The reference is asked once a sample before training and kept: log-probabilities of whole answers, or the last hidden
-    states (from which logits follow), never a second model.
-    """
-
-    def __init__(self, mllm: MLLM, benchmark: Benchmark, method: type[Method], config: TrainConfig) -> None:
-        self.mllm, self.benchmark, self.method, self.config = mllm, benchmark, method, config
-        self.reference: dict[tuple[Kind, str], Tensor] = {}
-
-    def encode(self, kind: Kind, samples: Sequence[Sample]) -> dict[str, Tensor]:
-        blind = self.config.images == "blind"
-        queries = [Query(None if blind else self.benchmark.picture(s), s.question) for s in samples]
-        return self.mllm.encode(queries, [refusal_for(s.fact) if kind == "refusal" else s.truth for s in samples])
-
-    @torch.no_grad()
-    def remember_reference(self, items: Sequence[Item]) -> None:
-        self.mllm.model.eval()
-        for kind, form in self.method.reference.items():
-            samples = list({item[kind].id: item[kind] for item in items}.values())
-            for start in range(0, len(samples), self.config.batch):
-                chunk = samples[start : start + self.config.batch]
-                self._remember(kind, form, chunk)
-
-    def _remember(self, kind: Kind, form: str, chunk: Sequence[Sample]) -> None:
-        batch = self.encode(kind, chunk)
-        if form == "logps":
-            rows = sums(*token_log_probs(*answer_logits(self.mllm.model, batch)))
-        else:
-            rows = answer_states(self.mllm.model, batch)
-        for sample, row in zip(chunk, rows, strict=True):
-            self.reference[kind, sample.id] = row.clone()
-
-    def __call__(self, items: list[Item]) -> dict[str, Any]:
-        batches: dict[str, Any] = {}
-        for kind in self.method.needs:
-            samples = [item[kind] for item in items]
-            batches[kind] = self.encode(kind, samples)
-            if kind in self.method.reference:
-                rows = [self.reference[kind, s.id] for s in samples]
-                width = batches[kind]["labels"].shape[1]
-                batches[f"{kind}_reference"] = torch.stack([_to_width(r, width) for r in rows])
-        return batches
-
-
-def answer_states(model: Any, batch: dict[str, Tensor]) -> Tensor:
-    """The last hidden states (B, A, H) at the positions that predict the answers; the head makes logits of them."""
-    inputs = {name: value for name, value in batch.items() if name != "labels"}
-    states = model(**inputs, output_hidden_states=True, logits_to_keep=1, use_cache=False).hidden_states[-1]
-    return states[:, -batch["labels"].shape[1] - 1 : -1]
-
-
-def _to_width(row: Tensor, width: int) -> Tensor:
-    """States (A', H) cut or padded to the batch's answer width; a log-probability () stays. Padding is masked later."""
-    if row.dim() == 0:
-        return row
-    return torch.nn.functional.pad(row[:width], (0, 0, 0, max(0, width - len(row))))
-
-
 class _UnlearningTrainer(Trainer):
-    def __init__(self, method: type[Method], beta: float, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.method, self.beta = method, beta
+    def __init__(self, method: Method, mllm: MLLM, config: TrainConfig, **options: Any) -> None:
+        super().__init__(mllm.model, **options)
+        self.method, self.mllm, self.config = method, mllm, config
         self.losses: list[Tensor] = []
 
-    def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
-        views = {kind: self._view(model, kind, inputs) for kind in self.method.needs}
-        loss = self.method.loss(views, beta=self.beta)
+    def create_optimizer(self, *_: Any, **__: Any) -> Any:
+        groups = parameter_groups(self.model, self.mllm.parts, self.config)
+        self.optimizer = torch.optim.AdamW(groups, lr=self.config.lr)
+        return self.optimizer
+
+    def _prepare_inputs(self, inputs: Any) -> Any:
+        return inputs  # made on the model's device
+
+    def compute_loss(self, model: Any, inputs: dict[str, Step], return_outputs: bool = False, **_: Any) -> Any:
+        head = self.mllm.base.get_output_embeddings()
+        loss = self.method.loss(views_of(model, head, inputs["step"], self.method))
         if not torch.isfinite(loss):
             raise MlubenchError(f"the loss became {loss.item()} at step {len(self.losses)}", "Lower train.lr.")
         self.losses.append(loss.detach())
         return (loss, None) if return_outputs else loss
 
-    def _view(self, model: Any, kind: Kind, inputs: dict[str, Any]) -> View:
-        logits, labels = answer_logits(model, inputs[kind])
-        token_logps, mask = token_log_probs(logits, labels)
-        reference = inputs.get(f"{kind}_reference")
-        form = self.method.reference.get(kind)
-        head = self.model.get_base_model().get_output_embeddings()
-        return View(
-            logits,
-            token_logps,
-            mask,
-            sums(token_logps, mask),
-            ref_logps=reference if form == "logps" else None,
-            ref_logits=head(reference).detach() if form == "logits" else None,
-        )
+
+def parameter_groups(model: Any, parts: Parts, config: TrainConfig) -> list[dict[str, Any]]:
+    """AdamW's groups: the learning rate of each part, and no weight decay on biases and norms."""
+    groups: dict[tuple[float, float], list[Any]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            part = next((p for p in PARTS if f"{getattr(parts, p)}." in name), "language")
+            rate = config.part_lr.get(part, config.lr)
+            decay = config.weight_decay if parameter.ndim > 1 else 0.0
+            groups.setdefault((rate, decay), []).append(parameter)
+    return [{"params": p, "lr": rate, "weight_decay": decay} for (rate, decay), p in groups.items()]
+
+
+class _LinearChange:
+    """For methods that subtract what was learned: holds every LoRA's A, so that the change is linear in what is trained,
+    and at a good end puts each parameter at start - negate x (trained - start)."""
+
+    def __init__(self, mllm: MLLM, negate: float | None) -> None:
+        self.model, self.negate = mllm.model, negate
+        self.held: list[Any] = []
+        self.start: list[tuple[Any, Tensor]] = []
+
+    def __enter__(self) -> None:
+        if self.negate is None:
+            return
+        for name, parameter in self.model.named_parameters():
+            if parameter.requires_grad and ".lora_A." in name:
+                self.held.append(parameter.requires_grad_(False))
+            elif parameter.requires_grad:
+                self.start.append((parameter, parameter.detach().clone()))
+
+    def __exit__(self, kind: Any, *_: Any) -> None:
+        if self.negate is not None and kind is None:
+            with torch.no_grad():
+                for parameter, start in self.start:
+                    parameter.copy_(start - self.negate * (parameter - start))
+        for parameter in self.held:
+            parameter.requires_grad_(True)
 
 
 def step_seed(*parts: object) -> int:

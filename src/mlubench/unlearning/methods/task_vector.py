@@ -1,0 +1,25 @@
+"""Task-vector negation: learn what is to be forgotten still better, then go the other way."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from mlubench.unlearning.methods.base import Method, Views, positive
+
+
+@dataclass(frozen=True)
+class TaskVector(Method):
+    """NLL of forget is lowered; the change so learned, times `negate`, is then subtracted (Ilharco et al., arXiv 2212.04089).
+
+    The change of a LoRA is B A - B0 A0. With A held, as the trainer does for this method, it is (B - B0) A, and what is
+    subtracted is exact.
+    """
+
+    needs = ("forget",)
+    negate: float = 1.0
+
+    def __post_init__(self) -> None:
+        positive(negate=self.negate)
+
+    def loss(self, views: Views) -> Tensor:
+        return views["forget"].nll
