@@ -2,7 +2,7 @@
 
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -87,13 +87,17 @@ class LoraConfig(_Strict):
 
 
 class TrainConfig(_Strict):
-    """How every method trains; `per_method` overrides single settings for one method."""
+    """How every method trains; `per_method` overrides single settings for one method.
+
+    `part_lr`: learning rates of single parts, over `lr`.
+    """
 
     images: Literal["seen", "blind"] = "seen"
     scope: Literal["language", "projector", "vision", "all"] = "language"
     phrasings: Literal["first", "all"] = "first"
     lora: LoraConfig = LoraConfig()
     lr: float = Field(5e-5, gt=0)
+    part_lr: dict[Literal["vision", "projector", "language"], Annotated[float, Field(gt=0)]] = {}
     epochs: int = Field(5, ge=1)
     batch: int = Field(4, ge=1)
     weight_decay: float = Field(1e-4, ge=0)

@@ -8,6 +8,8 @@ from typing import Literal, Protocol
 Split = Literal["forget", "retain"]
 Metric = Literal["forget_quality", "utility"]
 Role = Literal["fit", "calibrate", "test"]
+Part = Literal["vision", "projector", "language"]  # of a model; `vision` is its tower
+Scope = Literal["language", "projector", "vision", "all"]  # what may change; `vision` is tower and projector
 
 # The metric that a split is scored by: refusal on what must go, correctness on what must stay.
 METRIC_OF: dict[Split, Metric] = {"forget": "forget_quality", "retain": "utility"}

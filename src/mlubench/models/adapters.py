@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from peft import LoraConfig as PeftLora
 from peft import PeftModel, get_peft_model, get_peft_model_state_dict
+from peft.utils.constants import DUMMY_TARGET_MODULES
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
@@ -14,19 +15,31 @@ from mlubench.artifacts import disk_errors
 from mlubench.config import LoraConfig
 from mlubench.errors import MlubenchError
 from mlubench.models.hf import MLLM
-from mlubench.models.parts import Scope, lora_targets
+from mlubench.models.parts import lora_targets, parts_in, whole_modules
+from mlubench.types import Part, Scope
 
 
-def add_adapter(mllm: MLLM, name: str, lora: LoraConfig, scope: Scope, *, seed: int) -> None:
-    """Mount a fresh adapter, which changes no output until it is trained, and make it the only trainable thing."""
+def add_adapter(
+    mllm: MLLM, name: str, lora: LoraConfig, scope: Scope, *, seed: int, full: Sequence[Part] = ()
+) -> None:
+    """Mount a fresh adapter, which changes no output until it is trained, and make it the only trainable thing.
+
+    Parts of the scope are trained by LoRA, those in `full` whole: PEFT trains and saves a copy of them. What is trained is
+    float32 also on a half-precision base, where small steps would be lost.
+    """
     torch.manual_seed(seed)
+    by_lora = [part for part in parts_in(scope) if part not in full]
     settings = PeftLora(
-        r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=lora_targets(mllm.base, scope)
+        r=lora.r,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=lora_targets(mllm.base, by_lora) or DUMMY_TARGET_MODULES,
+        modules_to_save=whole_modules(mllm.base, full) or None,
     )
     if isinstance(mllm.model, PeftModel):
         mllm.model.add_adapter(name, settings)
     else:
-        mllm.model = get_peft_model(mllm.model, settings, adapter_name=name, autocast_adapter_dtype=False)
+        mllm.model = get_peft_model(mllm.model, settings, adapter_name=name)
     mllm.model.base_model.enable_adapter_layers()
     mllm.model.set_adapter(name)
 
@@ -35,10 +48,10 @@ def load_adapter(mllm: MLLM, name: str, folder: Path, *, trainable: bool = False
     """Mount a saved adapter under `name`, beside those that are there. Raises MlubenchError when it does not fit."""
     try:
         if isinstance(mllm.model, PeftModel):
-            mllm.model.load_adapter(folder, name, is_trainable=trainable, autocast_adapter_dtype=False)
+            mllm.model.load_adapter(folder, name, is_trainable=trainable, autocast_adapter_dtype=trainable)
         else:
             mllm.model = PeftModel.from_pretrained(
-                mllm.model, folder, adapter_name=name, is_trainable=trainable, autocast_adapter_dtype=False
+                mllm.model, folder, adapter_name=name, is_trainable=trainable, autocast_adapter_dtype=trainable
             )
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise MlubenchError(f"adapter {folder} cannot be mounted: {error}", "Delete it and run again.") from error
