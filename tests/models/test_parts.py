@@ -10,7 +10,7 @@ from mlubench.config import LoraConfig
 from mlubench.errors import UsageError
 from mlubench.models.adapters import add_adapter
 from mlubench.models.hf import MLLM
-from mlubench.models.parts import FAMILIES, lora_targets, parts_of
+from mlubench.models.parts import FAMILIES, Parts, lora_targets, parts_in, parts_of, whole_modules
 
 INSIDE = {
     "language": ("model.language_model.",),
@@ -27,7 +27,7 @@ def linear_layers(model: nn.Module) -> set[str]:
 @pytest.mark.parametrize("scope", INSIDE)
 def test_targets_are_all_linear_layers_of_the_scope_and_no_other(mllm: MLLM, scope: str) -> None:
     names = {name for name, _ in mllm.model.named_modules()}
-    matched = {name for name in names if re.fullmatch(lora_targets(mllm.model, scope), name)}
+    matched = {name for name in names if re.fullmatch(lora_targets(mllm.model, parts_in(scope)), name)}
     wanted = {name for name in linear_layers(mllm.model) if name.startswith(INSIDE[scope])}
     assert matched == wanted
     assert wanted and not any("lm_head" in name for name in matched)
@@ -35,9 +35,9 @@ def test_targets_are_all_linear_layers_of_the_scope_and_no_other(mllm: MLLM, sco
 
 @pytest.mark.parametrize("scope", INSIDE)
 def test_targets_are_the_same_when_an_adapter_is_mounted(mllm: MLLM, scope: str) -> None:
-    before = lora_targets(mllm.base, scope)
+    before = lora_targets(mllm.base, parts_in(scope))
     add_adapter(mllm, "first", LoraConfig(r=2, alpha=2), scope, seed=0)
-    assert lora_targets(mllm.base, scope) == before
+    assert lora_targets(mllm.base, parts_in(scope)) == before
 
 
 @pytest.mark.parametrize("scope", INSIDE)
@@ -51,8 +51,56 @@ def test_what_is_trainable_is_lora_of_the_scope(mllm: MLLM, scope: str) -> None:
 
 def test_scopes_name_the_parts() -> None:
     for parts in FAMILIES.values():
-        assert parts.of_scope("vision") == (parts.vision, parts.projector)
-        assert set(parts.of_scope("all")) == {parts.vision, parts.projector, parts.language}
+        assert parts.of_scope("vision") == parts.vision + parts.projector
+        assert parts.of_scope("all") == parts.vision + parts.projector + parts.language
+
+
+def test_a_parameter_belongs_to_one_part_also_under_an_adapter() -> None:
+    parts = FAMILIES["qwen3_vl"]
+    for name, part in {
+        "model.visual.blocks.0.attn.qkv.weight": "vision",
+        "model.visual.patch_embed.proj.weight": "vision",
+        "model.visual.merger.linear_fc1.weight": "projector",
+        "base_model.model.model.visual.deepstack_merger_list.0.norm.lora_A.A.weight": "projector",
+        "base_model.model.model.language_model.layers.1.mlp.up_proj.lora_B.A.weight": "language",
+        "model.visual.mergers.weight": None,
+        "lm_head.weight": None,
+    }.items():
+        assert parts.part_of(name) == part
+
+
+@pytest.mark.parametrize("scope", INSIDE)
+@pytest.mark.parametrize("name", ["llava", "llava_next", "qwen2_5_vl", "qwen3_vl"])
+def test_every_family_gets_all_linear_layers_of_the_scope_and_no_other(load_family, name: str, scope: str) -> None:
+    """Qwen2.5's merger is a Sequential, whose numbers must not stand for layers of the tower."""
+    model = load_family(name).model
+    parts = parts_of(model)
+    targets = lora_targets(model, parts_in(scope))
+    matched = {n for n, _ in model.named_modules() if re.fullmatch(targets, n)}
+    assert matched == {n for n in linear_layers(model) if parts.part_of(n) in parts_in(scope)}
+    assert {parts.part_of(n) for n in matched} == set(parts_in(scope))
+
+
+def test_no_part_of_a_scope_means_no_target(mllm: MLLM) -> None:
+    assert lora_targets(mllm.model, ()) is None
+    assert whole_modules(mllm.model, ()) == []
+
+
+def test_every_parameter_but_head_and_separator_belongs_to_a_part(load_family) -> None:
+    for name in ("llava", "llava_next", "qwen2_5_vl", "qwen3_vl"):
+        model = load_family(name).model
+        rest = {n for n, _ in model.named_parameters() if parts_of(model).part_of(n) is None}
+        assert rest <= {"lm_head.weight", "model.image_newline"}
+        whole = whole_modules(model, ["vision", "projector", "language"])
+        covered = {n for n, _ in model.named_parameters() if n.startswith(tuple(f"{w}." for w in whole))}
+        assert covered | rest == {n for n, _ in model.named_parameters()}
+
+
+def test_a_scope_without_linear_layers_is_refused(mllm: MLLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    nowhere = Parts(("model.nowhere",), ("model.nothing",), ("model.never",))
+    monkeypatch.setitem(FAMILIES, "llava", nowhere)
+    with pytest.raises(UsageError, match=r"no linear layer.*model.nothing"):
+        lora_targets(mllm.model, ["projector"])
 
 
 def test_an_unknown_family_is_refused() -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,8 @@ from PIL import Image, UnidentifiedImageError
 
 from mlubench.errors import MlubenchError, UsageError
 from mlubench.models.parts import Parts, parts_of
+from mlubench.models.processors import load_processor
+from mlubench.models.turns import Turns, adds_special_tokens, answer_tokens, prompt_text
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_PIXELS = 50_000_000
@@ -20,10 +21,14 @@ IGNORE = -100  # the label of a position that no loss may count
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question about a picture; `image` is None for a question in words alone."""
+    """A question about a picture; `image` is None for a question in words alone.
+
+    `history` holds the turns before it, as (question, answer); the picture stands in the first of all turns.
+    """
 
     image: Path | None
     question: str
+    history: Turns = ()
 
 
 def open_picture(path: Path) -> Image.Image:
@@ -74,12 +79,12 @@ class MLLM:
         cls, path: str | Path, *, revision: str | None = None, dtype: str = "auto", device: str = "auto"
     ) -> "MLLM":
         """Load a Hugging Face folder or id: safetensors only, and never the repository's own code."""
-        from transformers import AutoModelForImageTextToText, AutoProcessor
+        from transformers import AutoModelForImageTextToText
 
         where = pick_device(device)
         options = {"revision": revision, "trust_remote_code": False}
         try:
-            processor = AutoProcessor.from_pretrained(path, **options)
+            processor = load_processor(path, **options)
             model = AutoModelForImageTextToText.from_pretrained(path, dtype=dtype, use_safetensors=True, **options)
         except (OSError, ValueError) as error:
             first = str(error).strip().splitlines()[0]
@@ -111,26 +116,20 @@ class MLLM:
             self._pictures[path] = picture
         return self._pictures[path]
 
-    def prompt(self, question: str, *, with_image: bool = True) -> str:
-        """The chat template's text up to where the answer begins. UsageError for a question with a picture marker."""
-        if (marker := getattr(self.processor, "image_token", None)) and marker in question:
-            raise UsageError(
-                f"the question holds the picture marker {marker!r}", "Leave it out: the picture goes apart."
-            )
-        return _render(self.processor, question, with_image, None)
+    @property
+    def ends(self) -> tuple[str, ...]:
+        """The tokens that end an answer: the tokenizer's own first, then what else the model stops at."""
+        ids = self.base.generation_config.eos_token_id
+        also = self.tokenizer.convert_ids_to_tokens(ids if isinstance(ids, list) else [ids] if ids is not None else [])
+        return tuple(dict.fromkeys((self.tokenizer.eos_token, *also)))
 
-    def answer_ids(self, question: str, answer: str, *, with_image: bool = True) -> list[int]:
+    def prompt(self, question: str, *, with_image: bool = True, history: Turns = ()) -> str:
+        """The chat template's text up to where the answer begins. UsageError for a question with a picture marker."""
+        return prompt_text(self.processor, question, with_image=with_image, history=history)
+
+    def answer_ids(self, question: str, answer: str, *, with_image: bool = True, history: Turns = ()) -> list[int]:
         """Tokens of the answer and of its end, exactly as the model would have to generate them after the prompt."""
-        prompt = self.prompt(question, with_image=with_image)
-        whole = _render(self.processor, question, with_image, answer)
-        if not whole.startswith(prompt):
-            raise MlubenchError(
-                "the chat template changes the prompt once there is an answer", "Give another template."
-            )
-        end = self.tokenizer.eos_token
-        text = whole.removeprefix(prompt)
-        text = text[: text.index(end) + len(end)] if end in text else text + end
-        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        return list(answer_tokens(self.processor, self.ends, question, answer, with_image, history))
 
     def encode(self, queries: Sequence[Query], answers: Sequence[str] | None = None) -> dict[str, torch.Tensor]:
         """A batch for the model. All queries have a picture, or none has.
@@ -143,12 +142,20 @@ class MLLM:
         images = [self.picture(q.image) for q in queries if q.image is not None]
         if len(images) not in (0, len(queries)):
             raise MlubenchError("a batch mixes queries with and without a picture", "Batch them apart.")
-        texts = [self.prompt(q.question, with_image=with_image) for q in queries]
+        texts = [self.prompt(q.question, with_image=with_image, history=q.history) for q in queries]
         batch = dict(
-            self.processor(text=texts, images=images or None, padding=True, padding_side="left", return_tensors="pt")
+            self.processor(
+                text=texts,
+                images=images or None,
+                padding=True,
+                padding_side="left",
+                add_special_tokens=adds_special_tokens(self.tokenizer, texts[0]),
+                return_tensors="pt",
+            )
         )
         if answers is not None:
-            ids = [self.answer_ids(q.question, a, with_image=with_image) for q, a in zip(queries, answers, strict=True)]
+            told = zip(queries, answers, strict=True)
+            ids = [self.answer_ids(q.question, a, with_image=with_image, history=q.history) for q, a in told]
             self._append(batch, ids)
         return {name: value.to(self.device) for name, value in batch.items()}
 
@@ -201,15 +208,6 @@ class MLLM:
                 yield
         else:
             yield
-
-
-@lru_cache(maxsize=100_000)
-def _render(processor: Any, question: str, with_image: bool, answer: str | None) -> str:
-    content = [{"type": "image"}] * with_image + [{"type": "text", "text": question}]
-    turns = [{"role": "user", "content": content}]
-    if answer is not None:
-        turns.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})
-    return str(processor.apply_chat_template(turns, tokenize=False, add_generation_prompt=answer is None))
 
 
 def answer_logits(model: Any, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -17,7 +17,7 @@ from mlubench.config import TrainConfig
 from mlubench.errors import MlubenchError
 from mlubench.models.hf import MLLM
 from mlubench.models.memory import PeakMemory
-from mlubench.models.parts import PARTS, Parts
+from mlubench.models.parts import Parts
 from mlubench.models.training import ProgressCallback, arguments
 from mlubench.types import Benchmark, Sample
 from mlubench.unlearning.feed import Feed, schedule
@@ -153,7 +153,7 @@ def parameter_groups(model: Any, parts: Parts, config: TrainConfig) -> list[dict
     groups: dict[tuple[float, float], list[Any]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            part = next((p for p in PARTS if f"{getattr(parts, p)}." in name), "language")
+            part = parts.part_of(name) or "language"
             rate = config.part_lr.get(part, config.lr)
             decay = config.weight_decay if parameter.ndim > 1 else 0.0
             groups.setdefault((rate, decay), []).append(parameter)
