@@ -10,6 +10,7 @@ from mlubench.config import TrainConfig
 from mlubench.models.hf import MLLM, Query, answer_logits
 from mlubench.registry import METHODS, resolve
 from mlubench.types import Benchmark, Sample
+from mlubench.unlearning.methods.base import make_method
 from mlubench.unlearning.trainer import TrainingFacts, unlearn
 
 FAMILIES = ["llava", "llava_next", "llava_next_mistral", "qwen2_5_vl", "qwen3_vl"]
@@ -31,7 +32,7 @@ def fit(benchmark: Benchmark, split: str, task: str = "A") -> list[Sample]:
 def step(mllm: MLLM, loss: str, benchmark: Benchmark, work: Path, task: str = "A") -> TrainingFacts:
     """Four steps of the active adapter."""
     config = TrainConfig(lr=5e-3, epochs=4, batch=4)
-    method = resolve("method", METHODS, loss)
+    method = make_method(loss, resolve("method", METHODS, loss), {})
     forget, retain = fit(benchmark, "forget", task), fit(benchmark, "retain", task)
     return unlearn(mllm, method, forget, retain, benchmark, config, seed=0, work=work)
 

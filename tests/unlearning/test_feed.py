@@ -2,20 +2,24 @@
 
 import math
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from trainings import LORA, LOSSES, QUICK, fit, train
+from trainings import LORA, LOSSES, QUICK, fit, method_of, train
 
 from mlubench.benchmark.refusals import refusal_for
 from mlubench.config import TrainConfig
 from mlubench.models.adapters import add_adapter
 from mlubench.models.hf import IGNORE, MLLM, Query, answer_logits
-from mlubench.registry import METHODS, resolve
+from mlubench.models.prompts import Prompts
 from mlubench.types import Benchmark
 from mlubench.unlearning.losses import token_log_probs
-from mlubench.unlearning.trainer import Feed, answer_states, schedule, step_seed
+from mlubench.unlearning.feed import Feed, schedule
+from mlubench.unlearning.forward import Step, outputs_of, views_of
+from mlubench.unlearning.trainer import step_seed
 
 # What is shown, and when
 
@@ -50,27 +54,41 @@ def test_a_steps_seed_is_of_its_parts() -> None:
     assert 0 <= step_seed(0, "ga", "A") < 2**31
 
 
+def pictured(mllm: MLLM, inputs: dict[str, Any]) -> bool:
+    """Whether a picture goes into the model, by its place among the tokens and by its pixels or features."""
+    marked = bool((inputs["input_ids"] == mllm.base.config.image_token_id).any())
+    assert marked == ("pixel_values" in inputs or "mm_encoder_outputs" in inputs)
+    return marked
+
+
+@pytest.mark.parametrize("kept", [0, 64])
 @pytest.mark.parametrize(("images", "seen"), [("seen", True), ("blind", False)])
-def test_blind_passes_no_picture(mllm: MLLM, benchmark: Benchmark, images: str, seen: bool) -> None:
-    feed = Feed(mllm, benchmark, resolve("method", METHODS, "dpo"), TrainConfig(images=images))
+def test_blind_passes_no_picture(mllm: MLLM, benchmark: Benchmark, images: str, seen: bool, kept: int) -> None:
+    feed = Feed(mllm, benchmark, method_of("dpo"), TrainConfig(images=images, vision_cache_mb=kept))
     items = schedule(fit(benchmark, "forget", count=3), [], epochs=1, seed=0)
     feed.remember_reference(items)
-    batches = feed(items)
-    for kind in ("forget", "refusal"):
-        assert ("pixel_values" in batches[kind]) is seen
-        assert bool((batches[kind]["input_ids"] == mllm.model.config.image_token_id).any()) is seen
+    assert [pictured(mllm, group.inputs) for group in step_of(feed, items).groups] == [seen]
 
 
-def test_a_batch_holds_what_the_method_needs(mllm: MLLM, benchmark: Benchmark) -> None:
+def step_of(feed: Feed, items: list[Any]) -> Step:
+    return feed(items)["step"]
+
+
+@pytest.mark.parametrize("pack", [True, False])
+def test_a_step_holds_what_the_method_needs(mllm: MLLM, benchmark: Benchmark, pack: bool) -> None:
     items = schedule(fit(benchmark, "forget", count=4), fit(benchmark, "retain"), epochs=1, seed=0)
     for name in LOSSES:
-        method = resolve("method", METHODS, name)
-        feed = Feed(mllm, benchmark, method, QUICK)
+        method = method_of(name)
+        feed = Feed(mllm, benchmark, method, QUICK.model_copy(update={"pack": pack}))
         feed.remember_reference(items)
-        batches = feed(items)
-        assert set(batches) == {*method.needs, *(f"{kind}_reference" for kind in method.reference)}
+        step = step_of(feed, items)
+        labels = {kind: rows for group in step.groups for kind, rows in group.labels.items()}
+        assert set(labels) == set(method.needs)
+        assert set(step.reference) == set(method.reference)
+        prompts = {"retain" if kind == "retain" else "forget" for kind in method.needs}
+        assert len(step.groups) == (len(prompts) if pack else len(method.needs))
         for kind in method.needs:
-            for row, item in zip(batches[kind]["labels"], items, strict=True):
+            for row, item in zip(labels[kind], items, strict=True):
                 told = mllm.tokenizer.decode(row[row != IGNORE])
                 wanted = refusal_for(item[kind].fact) if kind == "refusal" else item[kind].truth
                 assert told == f" {wanted}</s>"
@@ -113,23 +131,46 @@ def test_kl_of_the_reference_is_nothing_at_the_start(
 
 
 def test_states_and_head_give_the_logits(mllm: MLLM, benchmark: Benchmark) -> None:
-    samples = fit(benchmark, "retain", count=4)
-    batch = mllm.encode([Query(benchmark.picture(s), s.question) for s in samples], [s.truth for s in samples])
+    items = schedule(fit(benchmark, "forget", count=4), fit(benchmark, "retain", count=4), epochs=1, seed=0)
+    feed, method = Feed(mllm, benchmark, method_of("ga"), QUICK), method_of("dpo")
+    head = mllm.model.get_output_embeddings()
     with torch.no_grad():
-        logits, _ = answer_logits(mllm.model, batch)
-        made = mllm.model.get_output_embeddings()(answer_states(mllm.model, batch))
-    assert torch.allclose(made, logits, atol=1e-5)
+        for group in feed.groups(["refusal", "forget", "retain"], items):
+            for said in outputs_of(mllm.model, group, method, states=True).values():
+                assert torch.allclose(head(said.final), said.logits, atol=1e-5)
 
 
-def test_a_reference_does_not_depend_on_its_batch(mllm: MLLM, benchmark: Benchmark) -> None:
-    """Samples are asked in one grouping and trained on in another; states of short answers are padded."""
+@pytest.mark.parametrize("name", ["kl", "kl_all", "npo", "rmu", "dpo"])
+def test_a_reference_does_not_depend_on_its_batch(mllm: MLLM, benchmark: Benchmark, name: str) -> None:
+    """Samples are asked in one grouping and trained on in another; what the model says now is what it said then."""
     items = schedule(fit(benchmark, "forget"), fit(benchmark, "retain"), epochs=1, seed=0)
-    method = resolve("method", METHODS, "kl")
+    method = method_of(name)
     feed = Feed(mllm, benchmark, method, QUICK.model_copy(update={"batch": 3}))
     feed.remember_reference(items)
-    batches = feed(items[::-2])
     with torch.no_grad():
-        logits, labels = answer_logits(mllm.model, batches["retain"])
-    kept = mllm.model.get_output_embeddings()(batches["retain_reference"])
-    assert kept.shape == logits.shape
-    assert torch.allclose(kept[labels != IGNORE], logits[labels != IGNORE], atol=1e-4)
+        views = views_of(mllm.model, mllm.model.get_output_embeddings(), step_of(feed, items[::-2]), method)
+    for kind, form in method.reference.items():
+        view = views[kind]
+        now, then = getattr(view, form), getattr(view, f"ref_{form}")
+        assert then.shape == now.shape
+        mask = {"logps": ..., "all_logits": view.all_mask}.get(form, view.mask)
+        assert torch.allclose(then[mask], now[mask], atol=1e-4)
+
+
+def test_packed_answers_give_the_losses_of_answers_apart(load_base: Callable, benchmark: Benchmark, tmp_path: Path) -> None:
+    """Over a whole training, since small differences would grow."""
+    for name in ("dpo", "gd_refusal"):
+        facts = []
+        for settings in ({"pack": False, "vision_cache_mb": 0}, {"pack": True, "vision_cache_mb": 64}):
+            config = QUICK.model_copy(update={"lr": 1e-3, **settings})
+            facts.append(train(load_base(), name, benchmark, tmp_path, config))
+        assert facts[1].first_loss == pytest.approx(facts[0].first_loss, rel=1e-4)
+        assert facts[1].last_loss == pytest.approx(facts[0].last_loss, rel=1e-3)
+
+
+def test_pictures_beyond_the_limit_are_computed_anew_and_alike(mllm: MLLM, benchmark: Benchmark) -> None:
+    prompts = Prompts(mllm, 30_000)  # room for one or two pictures
+    queries = [Query(benchmark.picture(s), s.question) for s in fit(benchmark, "forget")]
+    features = [prompts.batch(queries)["mm_encoder_outputs"]["image"].pooler_output for _ in range(2)]
+    assert 0 < prompts.used <= prompts.limit < sum(x.numel() * 4 for x in features[0])
+    assert all(torch.equal(a, b) for a, b in zip(*features, strict=True))

@@ -8,7 +8,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from mlubench.unlearning.losses import dpo_loss, ga_loss, kl_loss, mean_nll, npo_loss, sums, token_log_probs
+from mlubench.unlearning.losses import (
+    dpo_loss,
+    ga_loss,
+    kl_loss,
+    mean_nll,
+    npo_loss,
+    rmu_loss,
+    simnpo_loss,
+    sums,
+    token_log_probs,
+)
 
 LOG2 = math.log(2)
 # Two answers of 2 and 1 tokens; what stands at the padded place must never count.
@@ -162,3 +172,47 @@ def test_kl_of_equal_logits_is_nothing_and_padding_never_counts() -> None:
     assert float(kl_loss(ref, now, MASK)) == 0
     now[0, 1] -= torch.arange(9)
     assert float(kl_loss(ref, now, MASK)) > 0.01
+
+
+def test_simnpo_by_hand() -> None:
+    """At b = 1 and d = 0: 2 * mean log(1 + e^(-NLL / tokens)); per-token NLLs log 3 and log 7 give log(4/3) + log(8/7)."""
+    logps, lengths = tensor(-2 * math.log(3), -3 * math.log(7)), torch.tensor([2, 3])
+    loss = simnpo_loss(logps, lengths, beta=1.0, delta=0.0)
+    assert float(loss) == pytest.approx(math.log(4 / 3) + math.log(8 / 7))
+    assert float(simnpo_loss(logps[:1], lengths[:1], beta=2.0, delta=math.log(3))) == pytest.approx(LOG2)
+
+
+def test_simnpo_against_plain_python_and_at_the_extremes() -> None:
+    dice = random.Random(2)
+    logps, lengths = [dice.uniform(-40, 0) for _ in range(6)], [dice.randrange(1, 9) for _ in range(6)]
+    total = 0.0
+    for p, n in zip(logps, lengths, strict=True):
+        total += -2 / 2.5 * math.log(1 / (1 + math.exp(-2.5 * (-p / n - 0.3))))
+    got = simnpo_loss(tensor(*logps), torch.tensor(lengths), beta=2.5, delta=0.3)
+    assert float(got) == pytest.approx(total / 6)
+    assert float(simnpo_loss(tensor(-1e6), torch.tensor([1]), beta=2.5, delta=0.0)) == 0
+    assert math.isfinite(float(simnpo_loss(tensor(0.0), torch.tensor([1]), beta=2.5, delta=1e4)))
+
+
+def plain_rmu(forget: Tensor, retain: Tensor, ref: Tensor, mask: Tensor, c: float, alpha: float, seed: int) -> float:
+    """Loops over tokens and dimensions."""
+    draw = torch.rand(forget.shape[-1], generator=torch.Generator().manual_seed(seed)).tolist()
+    norm = math.sqrt(sum(x * x for x in draw))
+    steer = keep = 0.0
+    for b, a in mask.nonzero().tolist():
+        for h, x in enumerate(draw):
+            steer += (float(forget[b, a, h]) - c * x / norm) ** 2
+            keep += (float(retain[b, a, h]) - float(ref[b, a, h])) ** 2
+    n = int(mask.sum()) * len(draw)
+    return steer / n + alpha * keep / n
+
+
+def test_rmu_against_plain_python_and_by_hand() -> None:
+    dice = torch.Generator().manual_seed(5)
+    forget, retain, ref = (torch.randn(2, 2, 4, generator=dice) for _ in range(3))
+    got = rmu_loss(forget, MASK, retain, ref, MASK, c=3.0, alpha=7.0, seed=1)
+    assert float(got) == pytest.approx(plain_rmu(forget, retain, ref, MASK, 3.0, 7.0, 1), rel=1e-5)
+    # One dimension: u is 1, so states of 2 steered to c = 5 cost 9; retain states off by 1 cost alpha.
+    two, one = torch.full((1, 1, 1), 2.0), torch.ones(1, 1, 1)
+    here = torch.ones(1, 1, dtype=torch.bool)
+    assert float(rmu_loss(two, here, one, 0 * one, here, c=5.0, alpha=10.0, seed=0)) == pytest.approx(9 + 10)
