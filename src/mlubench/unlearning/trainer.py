@@ -25,6 +25,10 @@ from mlubench.unlearning.methods import Kind, Method, View
 Item = dict[Kind, Sample]
 
 
+class NoGradientError(MlubenchError):
+    """What is to be trained takes no part in the loss: `blind` leaves the vision part out of every pass."""
+
+
 @dataclass(frozen=True, slots=True)
 class TrainingFacts:
     """What a training did: kept in the archive's manifest."""
@@ -180,6 +184,9 @@ class _UnlearningTrainer(Trainer):
         loss = self.method.loss(views, beta=self.beta)
         if not torch.isfinite(loss):
             raise MlubenchError(f"the loss became {loss.item()} at step {len(self.losses)}", "Lower train.lr.")
+        if not loss.requires_grad:
+            why = "no gradient reaches what is trained: train.images=blind leaves the vision part out"
+            raise NoGradientError(why, "Use train.images=seen, or train.scope=language.")
         self.losses.append(loss.detach())
         return (loss, None) if return_outputs else loss
 
