@@ -71,7 +71,7 @@ def study_section(found: dict[str, Any], command: str) -> str:
     last = [r["after"] for r in rows if r["method"] != "base"][-1]
     intro = (
         f"Made by `{command}`. Seeds {', '.join(map(str, seeds))}: the mean, and its 95% t-interval over seeds (it may "
-        "pass 0 and 1); of the base or a single seed, a bootstrap over entities. All seeds share the base and its questions."
+        "pass 0 and 1); of the base or a single seed, a bootstrap over entities. All seeds share base and questions."
     )
     lines = [f"### {found['preset']}", "", intro, "", WORDS]
     for refused in found["refused"]:
