@@ -45,38 +45,38 @@ def choose_rates(args: argparse.Namespace) -> list[dict[str, Any]]:
     rows = []
     for images, scope in SETTINGS:
         setting, file = f"{images}-{scope}", yaml.safe_load(RATES.read_text())
-        if setting in file.setdefault(args.preset, {}):
-            continue
+        rates = file.setdefault(args.preset, {}).setdefault(setting, {})
+        methods, tried = [m for m in args.methods if m not in rates], []
         try:
-            tried = _try_rates(args, images, scope)
+            tried = _try_rates(args, images, scope, methods)
         except NoGradientError as error:
             tell(f"{setting}: {error}")
-            tried = []
-        methods = list(dict.fromkeys(r["method"] for r in tried))
-        chosen = {m: choose([r for r in tried if r["method"] == m])["lr"] for m in methods}
-        rows += [{"images": images, "scope": scope, **r, "chosen": chosen[r["method"]] == r["lr"]} for r in tried]
-        file[args.preset][setting] = chosen
+            methods = []
+        rates |= {m: choose([r for r in tried if r["method"] == m])["lr"] for m in methods}
+        rows += [{"images": images, "scope": scope, **r, "chosen": rates[r["method"]] == r["lr"]} for r in tried]
         head = "".join(line + "\n" for line in RATES.read_text().splitlines() if line.startswith("#"))
         write_atomic(RATES, head + yaml.safe_dump(file, default_flow_style=None, width=120))
     return rows
 
 
-def _try_rates(args: argparse.Namespace, images: str, scope: str) -> list[dict[str, Any]]:
+def _try_rates(args: argparse.Namespace, images: str, scope: str, methods: list[str]) -> list[dict[str, Any]]:
     settings = [f"seed={CHOOSING_SEED}", f"train.images={images}", f"train.scope={scope}", *args.settings]
     rows = []
-    for method, rate in product(args.methods, args.grid):
+    for method, rate in product(methods, args.grid):
         folder = args.work / args.preset / "lr" / f"{images}-{scope}"
         rows.append(try_rate(args.preset, method, rate, settings, folder))
         tell({"images": images, "scope": scope, **rows[-1]})
     return rows
 
 
-def rates_for(preset: str, images: str, scope: str) -> dict[str, float]:
-    """Each method's learning rate. Raises MlubenchError for a setting that none was chosen for."""
-    rates = yaml.safe_load(RATES.read_text()).get(preset, {})
-    if (setting := f"{images}-{scope}") not in rates:
-        raise MlubenchError(f"{RATES.name} has no rates for {preset}, {setting}", "Run this with --choose-lr first.")
-    return dict(rates[setting])
+def rates_for(args: argparse.Namespace, images: str, scope: str) -> dict[str, float]:
+    """Each method's learning rate, none for a setting that cannot be trained. MlubenchError for one that is not chosen."""
+    rates = yaml.safe_load(RATES.read_text()).get(args.preset, {}).get(f"{images}-{scope}")
+    missing = [m for m in args.methods if m not in rates] if rates else args.methods if rates is None else []
+    if missing:
+        where = f"{args.preset}, {images}-{scope}: {', '.join(missing)}"
+        raise MlubenchError(f"{RATES.name} has no learning rate for {where}", "Run this with --choose-lr first.")
+    return {m: rates[m] for m in args.methods if rates}
 
 
 def study(args: argparse.Namespace) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def study(args: argparse.Namespace) -> dict[str, Any]:
                     values.append({"seed": seed, **out})
     return {
         "preset": args.preset,
-        "rates": {f"{i}-{s}": rates_for(args.preset, i, s) for i, s in SETTINGS},
+        "rates": {f"{i}-{s}": rates_for(args, i, s) for i, s in SETTINGS},
         "rows": [_row(key, values) for key, values in found.items()],
         "refused": [{"images": i, "scope": s, "error": e} for (i, s), e in refused.items()],
     }
@@ -117,7 +117,7 @@ def _row(key: Key, values: list[dict[str, Any]]) -> dict[str, Any]:
 
 def run_and_measure(args: argparse.Namespace, images: str, scope: str, seed: int) -> list[dict[str, Any]]:
     """One run of all methods, and what is measured of each of its states."""
-    rates = {m: {"lr": rate} for m, rate in rates_for(args.preset, images, scope).items() if m in args.methods}
+    rates = {m: {"lr": rate} for m, rate in rates_for(args, images, scope).items()}
     overrides = [
         f"seed={seed}",
         f"methods=[{', '.join(args.methods)}]",

@@ -4,9 +4,12 @@ import json
 import os
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
+
+from mlubench.errors import MlubenchError
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -24,6 +27,20 @@ def test_tables_take_the_place_of_older_ones_alone(tmp_path: Path, monkeypatch: 
         "# Alignment\n\nWhat they say.\n\n<!-- toy: begin -->\nnew\n<!-- toy: end -->\n\n"
         "<!-- smoke: begin -->\nother\n<!-- smoke: end -->\n"
     )
+
+
+def test_a_setting_without_rates_is_not_run_at_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import alignment
+
+    monkeypatch.setattr(alignment, "RATES", tmp_path / "rates.yaml")
+    alignment.RATES.write_text("toy: {seen-language: {ga: 0.1, po: 0.2}, blind-vision: {}}")
+    args = Namespace(preset="toy", methods=["po"])
+    assert alignment.rates_for(args, "seen", "language") == {"po": 0.2}
+    assert alignment.rates_for(args, "blind", "vision") == {}
+    for setting, methods in ((("seen", "vision"), ["po"]), (("seen", "language"), ["po", "npo"])):
+        with pytest.raises(MlubenchError, match="Run this with --choose-lr first"):
+            alignment.rates_for(Namespace(preset="toy", methods=methods), *setting)
 
 
 @pytest.mark.slow

@@ -92,18 +92,16 @@ class Gallery:
         return [s.role for s in self.samples]
 
 
-def in_state(learner: Learner, queries: Sequence[GateQuery], batch: int) -> Iterator[list[int]]:
+def in_state(ctx: Context, learner: Learner, queries: Sequence[GateQuery]) -> Iterator[list[int]]:
     """Rows of the queries, batch by batch, each while the adapters are on that the learner answers these rows with."""
-    groups: dict[tuple[str, ...] | None, list[int]] = {None: list(range(len(queries)))}
-    if isinstance(learner, Lumoe):
-        routes = learner.engine.routes(queries)
-        groups = defaultdict(list)
-        for row, route in enumerate(routes):
-            groups[route.experts].append(row)
+    groups: dict[tuple[str, ...] | None, list[int]] = defaultdict(list)
+    routes = learner.engine.routes(queries) if isinstance(learner, Lumoe) else [None] * len(queries)
+    for row, route in enumerate(routes):
+        groups[route.experts if route else None].append(row)
     for experts, rows in groups.items():
-        with nullcontext() if experts is None else mounted(learner.engine.mllm, experts):  # type: ignore[attr-defined]
-            for start in range(0, len(rows), batch):
-                yield rows[start : start + batch]
+        with nullcontext() if experts is None else mounted(ctx.mllm, experts):
+            for start in range(0, len(rows), ctx.config.evaluate.batch):
+                yield rows[start : start + ctx.config.evaluate.batch]
 
 
 def ask_pairs(ctx: Context, learner: Learner, pairs: Sequence[Pair]) -> list[dict[str, Any]]:
@@ -139,10 +137,9 @@ def _answers(
     ctx: Context, learner: Learner, asked: Sequence[GateQuery], samples: Sequence[Sample]
 ) -> tuple[list[str], list[float]]:
     texts, levels = [""] * len(asked), [0.0] * len(asked)
-    settings = ctx.config.evaluate
-    for rows in in_state(learner, asked, settings.batch):
+    for rows in in_state(ctx, learner, asked):
         queries = [Query(asked[r].image, asked[r].question) for r in rows]
-        said = ctx.mllm.generate(queries, max_new_tokens=settings.max_new_tokens)
+        said = ctx.mllm.generate(queries, max_new_tokens=ctx.config.evaluate.max_new_tokens)
         likely = answer_log_probs(ctx.mllm, queries, [samples[r].truth for r in rows])
         for row, text, level in zip(rows, said, likely, strict=True):
             texts[row], levels[row] = text, level
@@ -153,7 +150,7 @@ def see(ctx: Context, learner: Learner, gallery: Gallery) -> dict[str, list[Any]
     """Features of every picture of the gallery at every site, as the learner's present state gives them."""
     asked = [GateQuery(ctx.benchmark.picture(s), s.question, s.entity) for s in gallery.samples]
     found: dict[str, list[Any]] = {site: [None] * len(asked) for site in SITES}
-    for rows in in_state(learner, asked, ctx.config.evaluate.batch):
+    for rows in in_state(ctx, learner, asked):
         for site, features in sights(ctx.mllm, [Query(asked[r].image, asked[r].question) for r in rows]).items():
             for row, feature in zip(rows, features, strict=True):
                 found[site][row] = feature
