@@ -5,7 +5,17 @@ import itertools
 import numpy as np
 import pytest
 
-from mlubench.scores import Scored, auroc, breakdowns, final_level, score_of, stability, wilson
+from mlubench.scores import (
+    Scored,
+    auroc,
+    breakdowns,
+    clustered_mean,
+    final_level,
+    over_seeds,
+    score_of,
+    stability,
+    wilson,
+)
 from mlubench.types import Cell
 
 
@@ -149,3 +159,27 @@ def test_wilson_against_published_values(hits: int, n: int, low: float, high: fl
 
 def test_wilson_of_nothing() -> None:
     assert wilson(0, 0) is None
+
+
+def test_a_clustered_mean_counts_samples_and_resamples_clusters() -> None:
+    found = clustered_mean([1, 1, 1, 0], ["a", "a", "a", "b"], resamples=500)
+    assert found == (0.75, (0.0, 1.0))  # of two clusters: both, or one of them twice
+    assert clustered_mean([], [], resamples=500) is None
+    dice = np.random.default_rng(0)
+    shared = dice.normal(size=40).repeat(25)  # 1000 samples, but only 40 of them tell anything new
+    mean, (low, high) = clustered_mean(list(shared), [str(n) for n in range(40) for _ in range(25)], resamples=2000)
+    assert mean == pytest.approx(shared.mean(), abs=1e-6)
+    assert (high - low) / 2 == pytest.approx(1.96 * shared.std() / 40**0.5, rel=0.15)
+
+
+def test_intervals_over_seeds_cover_as_they_say() -> None:
+    assert over_seeds([0.5]) == (0.5, None)
+    assert over_seeds([1.0, 2.0, 3.0]) == (
+        2.0,
+        (pytest.approx(2 - 4.3027 / 3**0.5), pytest.approx(2 + 4.3027 / 3**0.5)),
+    )
+    dice = np.random.default_rng(0)
+    for runs in (2, 3, 10):
+        intervals = [over_seeds(list(dice.normal(size=runs)))[1] for _ in range(2000)]
+        assert np.mean([low < 0 < high for low, high in intervals]) == pytest.approx(0.95, abs=0.015)
+    assert over_seeds([0.0] * 16) == (0.0, None)

@@ -93,3 +93,51 @@ def wilson(hits: int, n: int) -> tuple[float, float] | None:
         z * np.sqrt(rate * (1 - rate) / n + square / (4 * n)) / (1 + square),
     )
     return round(float(max(0.0, middle - half)), 6), round(float(min(1.0, middle + half)), 6)
+
+
+# 97.5% points of Student's t by degrees of freedom, from 1 on.
+_STUDENT = (
+    12.7062,
+    4.3027,
+    3.1824,
+    2.7764,
+    2.5706,
+    2.4469,
+    2.3646,
+    2.306,
+    2.2622,
+    2.2281,
+    2.201,
+    2.1788,
+    2.1604,
+    2.1448,
+)
+
+
+def clustered_mean(
+    values: Sequence[float], clusters: Sequence[str], *, resamples: int, seed: int = 0
+) -> tuple[float, tuple[float, float]] | None:
+    """Mean and its 95% percentile bootstrap, which resamples whole clusters. None without values.
+
+    A difference of two conditions is paired when each value is the difference on one sample.
+    """
+    if not len(values):
+        return None
+    numbers = {cluster: n for n, cluster in enumerate(sorted(set(clusters)))}
+    totals = np.zeros((len(numbers), 2))
+    for value, cluster in zip(values, clusters, strict=True):
+        totals[numbers[cluster]] += (value, 1)
+    dice = np.random.default_rng(seed)
+    counts = dice.multinomial(len(totals), np.full(len(totals), 1 / len(totals)), size=resamples)
+    sums = counts @ totals
+    low, high = np.percentile(sums[:, 0] / sums[:, 1], [2.5, 97.5])
+    return round(float(np.mean(values)), 6), (round(float(low), 6), round(float(high), 6))
+
+
+def over_seeds(values: Sequence[float]) -> tuple[float, tuple[float, float] | None]:
+    """Mean over runs that differ in their seed alone, and its 95% t-interval; no interval for a single run (or over 15)."""
+    mean, runs = float(np.mean(values)), len(values)
+    if not 2 <= runs <= len(_STUDENT) + 1:
+        return round(mean, 6), None
+    half = _STUDENT[runs - 2] * float(np.std(values, ddof=1)) / runs**0.5
+    return round(mean, 6), (round(mean - half, 6), round(mean + half, 6))

@@ -13,7 +13,7 @@ from mlubench.errors import MlubenchError
 from mlubench.models.adapters import add_adapter, remove_adapters
 from mlubench.models.hf import MLLM
 from mlubench.types import Benchmark
-from mlubench.unlearning.trainer import unlearn
+from mlubench.unlearning.trainer import NoGradientError, unlearn
 
 # Which way it goes
 
@@ -151,3 +151,13 @@ def test_nothing_to_train_on_is_said_so(
 
 def test_methods_without_retain_do_without(mllm: MLLM, benchmark: Benchmark, tmp_path: Path) -> None:
     assert train(mllm, "npo", benchmark, tmp_path, retain=[]).steps == 6
+
+
+@pytest.mark.parametrize("name", ["ga", "kl", "dpo"])
+def test_blind_training_of_the_vision_part_has_nothing_to_train(
+    mllm: MLLM, benchmark: Benchmark, tmp_path: Path, name: str
+) -> None:
+    blind = QUICK.model_copy(update={"images": "blind", "scope": "vision"})
+    with pytest.raises(NoGradientError, match=r"train\.images=blind"):
+        train(mllm, name, benchmark, tmp_path, blind)
+    assert not mllm.model.training

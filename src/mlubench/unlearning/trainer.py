@@ -25,6 +25,10 @@ from mlubench.unlearning.forward import Step, views_of
 from mlubench.unlearning.methods.base import Method
 
 
+class NoGradientError(MlubenchError):
+    """What is to be trained takes no part in the loss: `blind` leaves the vision part out of every pass."""
+
+
 @dataclass(frozen=True, slots=True)
 class TrainingFacts:
     """What a training did: kept in the archive's manifest. `trained` counts parameters by name, `*` for the layer."""
@@ -144,6 +148,9 @@ class _UnlearningTrainer(Trainer):
         loss = self.method.loss(views_of(model, head, inputs["step"], self.method))
         if not torch.isfinite(loss):
             raise MlubenchError(f"the loss became {loss.item()} at step {len(self.losses)}", "Lower train.lr.")
+        if not loss.requires_grad:
+            why = "no gradient reaches what is trained: train.images=blind leaves the vision part out"
+            raise NoGradientError(why, "Use train.images=seen, or train.scope=language.")
         self.losses.append(loss.detach())
         return (loss, None) if return_outputs else loss
 

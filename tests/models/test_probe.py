@@ -1,0 +1,123 @@
+"""Probes of the real tiny LLaVA: what they must find, what must not fool them, and arithmetic done again by hand."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from mlubench.config import LoraConfig
+from mlubench.models.adapters import add_adapter
+from mlubench.models.hf import MLLM, Query
+from mlubench.models.probe import Probe, answer_log_probs, compare, linear_cka, sights
+from mlubench.types import Benchmark, Sample
+
+
+def gallery(benchmark: Benchmark) -> list[Sample]:
+    return sorted({s.image: s for s in benchmark.samples if s.phrasing == 0}.values(), key=lambda s: s.image)
+
+
+def queries(benchmark: Benchmark, samples: list[Sample]) -> list[Query]:
+    return [Query(benchmark.picture(s), s.question) for s in samples]
+
+
+def labels(samples: list[Sample]) -> list[int]:
+    keys = sorted({s.entity.key for s in samples})
+    return [keys.index(s.entity.key) for s in samples]
+
+
+def rotation(size: int) -> Tensor:
+    dice = torch.Generator().manual_seed(0)
+    return torch.linalg.qr(torch.randn(size, size, dtype=torch.double, generator=dice)).Q
+
+
+def rate(hits: list[bool]) -> float:
+    return sum(hits) / len(hits)
+
+
+@pytest.fixture
+def seen(mllm: MLLM, benchmark: Benchmark) -> tuple[Tensor, list[int], list[str]]:
+    """Features out of the base's projector, the entities they show, and the roles of the pictures."""
+    samples = gallery(benchmark)
+    features = sights(mllm, queries(benchmark, samples))["projector"]
+    return features, labels(samples), [s.role for s in samples]
+
+
+def test_the_base_beside_itself(seen) -> None:
+    features, entities, roles = seen
+    out = compare(features, features, entities, roles)
+    assert len(out.carried) == roles.count("test")
+    assert out.refitted == out.carried
+    assert rate(out.carried) > 0.8  # chance is one in eight
+    assert min(out.cosine) > 1 - 1e-9
+    assert out.cka == pytest.approx(1)
+
+
+def test_a_rotation_loses_the_bases_probe_and_nothing_else(seen) -> None:
+    features, entities, roles = seen
+    turned = features @ rotation(features.shape[1])
+    same, out = compare(features, features, entities, roles), compare(features, turned, entities, roles)
+    assert out.refitted == same.refitted
+    assert rate(out.carried) < 0.5 < rate(out.refitted)
+    assert sum(out.cosine) / len(out.cosine) < 0.5
+    assert out.cka == pytest.approx(1)
+
+
+def test_noise_loses_both_probes(seen) -> None:
+    features, entities, roles = seen
+    noise = torch.randn(features.shape, dtype=torch.double, generator=torch.Generator().manual_seed(0))
+    out = compare(features, noise, entities, roles)
+    assert rate(out.refitted) < 0.5
+    assert rate(out.carried) < 0.5
+    assert out.cka < 0.6
+
+
+def test_a_ridge_probe_is_the_least_squares_solution() -> None:
+    dice = torch.Generator().manual_seed(1)
+    rows, label = torch.randn(12, 3, dtype=torch.double, generator=dice), torch.tensor([0, 1, 2] * 4)
+    probe = Probe.fit(rows, label, 3, ridge=0.1)
+    x, y = rows - rows.mean(0), torch.eye(3, dtype=torch.double)[label]
+    y = y - y.mean(0)
+    penalty = 0.1 * float(x.square().sum()) / 3
+    # The same as ordinary least squares with rows added that pull each weight to 0.
+    stacked = torch.cat([x, penalty**0.5 * torch.eye(3, dtype=torch.double)])
+    expected = torch.linalg.lstsq(stacked, torch.cat([y, torch.zeros(3, 3, dtype=torch.double)])).solution
+    assert torch.allclose(probe.weights, expected)
+
+
+def test_cka_is_that_of_the_gram_matrices() -> None:
+    dice = torch.Generator().manual_seed(2)
+    x = torch.randn(9, 4, dtype=torch.double, generator=dice)
+    y = x[:, :3] + torch.randn(9, 3, dtype=torch.double, generator=dice)
+    centre = torch.eye(9, dtype=torch.double) - 1 / 9
+    k, m = centre @ x @ x.T @ centre, centre @ y @ y.T @ centre
+    expected = float((k * m).sum() / (k.norm() * m.norm()))
+    assert linear_cka(x, y) == pytest.approx(expected)
+    assert linear_cka(3 * x @ rotation(4), y) == pytest.approx(expected)
+    assert linear_cka(x, torch.ones(9, 3, dtype=torch.double)) == 0
+
+
+@pytest.mark.parametrize(("scope", "moved"), [("vision", {"projector", "language"}), ("language", {"language"})])
+def test_features_are_those_with_the_adapter_on(mllm: MLLM, benchmark: Benchmark, scope: str, moved: set[str]) -> None:
+    asked = queries(benchmark, gallery(benchmark)[:6])
+    before = sights(mllm, asked)
+    add_adapter(mllm, "shaken", LoraConfig(r=4, alpha=8), scope, seed=0)
+    mllm.model.eval()
+    with torch.no_grad():
+        for name, weight in mllm.model.named_parameters():
+            if ".lora_B." in name:
+                weight.fill_(0.1)
+    after = sights(mllm, asked)
+    assert {site for site in before if not torch.equal(before[site], after[site])} == moved
+
+
+def test_log_probs_are_those_of_the_answers_own_tokens(mllm: MLLM, benchmark: Benchmark) -> None:
+    samples = sorted(benchmark.samples, key=lambda s: len(s.truth))[:: len(benchmark.samples) // 5]
+    asked, truths = queries(benchmark, samples), [s.truth for s in samples]
+    together = answer_log_probs(mllm, asked, truths)
+    for query, truth, found in zip(asked, truths, together, strict=True):
+        batch, ids = mllm.encode([query]), mllm.answer_ids(query.question, truth)
+        batch["input_ids"] = torch.cat([batch["input_ids"], torch.tensor([ids])], 1)
+        batch["attention_mask"] = torch.ones_like(batch["input_ids"])
+        with torch.no_grad():
+            logps = mllm.model(**batch).logits[0, -len(ids) - 1 : -1].log_softmax(-1)
+        expected = sum(float(logps[n, token]) for n, token in enumerate(ids)) / len(ids)
+        assert found == pytest.approx(expected, abs=1e-4)
