@@ -1,8 +1,8 @@
 """What a training step costs, relative to the way the methods' authors describe it: a second model as reference, one pass
 for each answer of each model, pixels and the logits of all positions each time.
 
-Steps are interleaved in one process, so that whatever else the machine does falls on all alike; ratios are of medians. `equal`
-is the largest relative difference of the losses over a training of both ways from the same start, on the same batches.
+Steps are interleaved in one process, so that whatever else the machine does falls on all alike; ratios are of medians.
+`equal` is the largest relative difference of the losses over a training of both ways from the same start.
 
     python benchmarks/training.py --json
 """
@@ -47,7 +47,10 @@ ABLATIONS = {
     "kl: reference once": ("kl", {"vision_cache_mb": 0}),
 }
 
+METHODS_TIMED = ("ga", "gd", "kl", "npo", "po", "dpo")
+
 LossOf = Callable[[Sequence[Item]], torch.Tensor]
+Key = tuple[str, str]  # what is trained, and which way
 
 
 class Way:
@@ -134,48 +137,57 @@ def measure(base: MLLM, benchmark: Benchmark, config: TrainConfig, *, rounds: in
         copied = MLLM(copy.deepcopy(base.model), base.processor, base.parts, base.name)
         return kind(copied, name, config.model_copy(update=changes))
 
-    names = ["ga", "gd", "kl", "npo", "po", "dpo"]
-    ways = {(n, "described"): fresh(Described, n) for n in names} | {(n, "ours"): fresh(Ours, n) for n in names}
+    ways: dict[Key, Way] = {}
+    for name in METHODS_TIMED:
+        ways[name, "described"], ways[name, "ours"] = fresh(Described, name), fresh(Ours, name)
     ways |= {(label, "ours"): fresh(Ours, n, **changes) for label, (n, changes) in ABLATIONS.items()}
-    seconds: dict[Any, list[float]] = {key: [] for key in ways}
+    seconds, prepared = timed(ways, once, benchmark, batches[: rounds + 2])
+    rows = [row_of(what, seconds, prepared[what, way] / per_task) for what, way in seconds if way == "ours"]
+    for row in rows:
+        if row["what"] in METHODS_TIMED and steps:
+            row["equal"] = equal(fresh, row["what"], benchmark, once, batches[:steps])
+    return rows
+
+
+def timed(
+    ways: dict[Key, Way], once: Sequence[Item], benchmark: Benchmark, batches: Sequence[Sequence[Item]], warm: int = 2
+) -> tuple[dict[Key, list[float]], dict[Key, float]]:
+    """Seconds of each step of each way, one step of every way in turn, and of the preparation before them."""
+    seconds: dict[Key, list[float]] = {key: [] for key in ways}
     ready, prepared = {}, {}
     for key, way in ways.items():
         start = time.perf_counter()
         ready[key] = way.prepare(once, benchmark)
         prepared[key] = time.perf_counter() - start
-    for turn, batch in enumerate(batches[: rounds + 2]):
+    for turn, batch in enumerate(batches):
         for key, way in ways.items():
             start = time.perf_counter()
             way.step(ready[key], batch)
-            if turn >= 2:
+            if turn >= warm:
                 seconds[key].append(time.perf_counter() - start)
-    rows = []
-    for key, times in seconds.items():
-        if key[1] == "described":
-            continue
-        name = key[0].split(":")[0]
-        against = seconds[BASELINE_OF.get(name, name), "described"]
-        each = [a / b for a, b in zip(times, against, strict=True)]
-        median = statistics.median(times) / statistics.median(against)
-        share = prepared[key] / per_task / statistics.median(against)
-        row: dict[str, Any] = {
-            "what": key[0],
-            "against": f"{BASELINE_OF.get(name, name)} as described",
-            "ratio": round(median, 3),
-            "range": [round(min(each), 3), round(max(each), 3)],
-            "with_reference": round(median + share, 3),
-            "seconds": round(statistics.median(times), 4),
-        }
-        if key[0] in TARGETS:
-            row |= {"target": TARGETS[key[0]], "met": median <= TARGETS[key[0]]}
-        rows.append(row)
-    for row in rows:
-        if row["what"] in names and steps:
-            row["equal"] = equal(fresh, row["what"], benchmark, once, batches[:steps])
-    return rows
+    return seconds, prepared
 
 
-def equal(fresh: Any, name: str, benchmark: Benchmark, once: Sequence[Item], batches: Sequence[Sequence[Item]]) -> float:
+def row_of(what: str, seconds: dict[Key, list[float]], preparation: float) -> dict[str, Any]:
+    """The ratio of medians; its range over rounds; and the same with the reference's share of a task's steps added."""
+    times, name = seconds[what, "ours"], what.split(":", maxsplit=1)[0]
+    against = seconds[BASELINE_OF.get(name, name), "described"]
+    each = [a / b for a, b in zip(times, against, strict=True)]
+    ratio = statistics.median(times) / statistics.median(against)
+    row: dict[str, Any] = {
+        "what": what,
+        "against": f"{BASELINE_OF.get(name, name)} as described",
+        "ratio": round(ratio, 3),
+        "range": [round(min(each), 3), round(max(each), 3)],
+        "with_reference": round(ratio + preparation / statistics.median(against), 3),
+        "seconds": round(statistics.median(times), 4),
+    }
+    return row | ({"target": TARGETS[what], "met": ratio <= TARGETS[what]} if what in TARGETS else {})
+
+
+def equal(
+    fresh: Any, name: str, benchmark: Benchmark, once: Sequence[Item], batches: Sequence[Sequence[Item]]
+) -> float:
     """Largest relative difference of the losses, both ways trained from the same start."""
     losses = []
     for kind in (Described, Ours):

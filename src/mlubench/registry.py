@@ -22,8 +22,12 @@ _LOSSES = "mlubench.unlearning.methods"
 METHODS: Mapping[str, Entry] = {
     "ga": Entry(f"{_LOSSES}.ga:GA", "gradient ascent", "2310.10683", "-NLL(forget)"),
     "gd": Entry(f"{_LOSSES}.gd:GD", "gradient difference", "2203.12817", "-NLL(forget) + NLL(retain)"),
-    "kl": Entry(f"{_LOSSES}.kl:KL", "KL to the reference, at answers", "2401.06121", "-NLL(forget) + KL(ref || now)(retain)"),
-    "npo": Entry(f"{_LOSSES}.npo:NPO", "negative preference", "2404.05868", "2/b softplus(b(log p - log p_ref))(forget)"),
+    "kl": Entry(
+        f"{_LOSSES}.kl:KL", "KL to the reference, at answers", "2401.06121", "-NLL(forget) + KL(ref || now)(retain)"
+    ),
+    "npo": Entry(
+        f"{_LOSSES}.npo:NPO", "negative preference", "2404.05868", "2/b softplus(b(log p - log p_ref))(forget)"
+    ),
     "po": Entry(f"{_LOSSES}.po:PO", "preference for a refusal", "2401.06121", "NLL(refusal)"),
     "dpo": Entry(
         f"{_LOSSES}.dpo:DPO", "refusal preferred to truth", "2305.18290", "softplus(-b(log p/p_ref(refusal) - (truth)))"
@@ -39,7 +43,9 @@ METHODS: Mapping[str, Entry] = {
     "simnpo": Entry(
         f"{_LOSSES}.simnpo:SimNPO", "NPO without a reference", "2410.07163", "-2/b log sigmoid(b(NLL/|y| - d))(forget)"
     ),
-    "rmu": Entry(f"{_LOSSES}.rmu:RMU", "misdirected states", "2403.03218", "|h - c u|^2(forget) + a|h - h_ref|^2(retain)"),
+    "rmu": Entry(
+        f"{_LOSSES}.rmu:RMU", "misdirected states", "2403.03218", "|h - c u|^2(forget) + a|h - h_ref|^2(retain)"
+    ),
     "task_vector": Entry(
         f"{_LOSSES}.task_vector:TaskVector", "negated task vector", "2212.04089", "W0 - a(W - W0), W from NLL(forget)"
     ),

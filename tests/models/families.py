@@ -122,9 +122,13 @@ def _llava_like(folder: Path, kind: str, text: Callable[..., Any], template: str
     tokenizer, next_ = llama_tokenizer(), kind == "llava_next"
     pinpoints = [[TILE, 2 * TILE], [2 * TILE, TILE], [2 * TILE, 2 * TILE], [3 * TILE, TILE], [TILE, 3 * TILE]]
     size = {"size": {"shortest_edge": TILE}, "crop_size": {"height": TILE, "width": TILE}}
-    pictures = LlavaNextImageProcessorPil(image_grid_pinpoints=pinpoints, **size) if next_ else CLIPImageProcessorPil(**size)
+    pictures = (
+        LlavaNextImageProcessorPil(image_grid_pinpoints=pinpoints, **size) if next_ else CLIPImageProcessorPil(**size)
+    )
     settings = {"patch_size": 4, "vision_feature_select_strategy": "default", "num_additional_image_tokens": 1}
-    processor = (LlavaNextProcessor if next_ else LlavaProcessor)(pictures, tokenizer, chat_template=template, **settings)
+    processor = (LlavaNextProcessor if next_ else LlavaProcessor)(
+        pictures, tokenizer, chat_template=template, **settings
+    )
     processor.save_pretrained(folder)
     config = (LlavaNextConfig if next_ else LlavaConfig)(
         vision_config=_clip(),

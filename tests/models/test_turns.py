@@ -14,8 +14,13 @@ FAMILIES = ["llava", "llava_next", "llava_next_mistral", "qwen2_5_vl", "qwen3_vl
 EARLIER = (("Where is it?", "In the old town, I think."), ("And since when?", "Since 1889."))
 QUESTIONS = ["Who made it?", "What is the name of the building that you see?", "Is it old?"]
 ANSWERS = ["I do not know who made it.", "No", "It was made in 1889, by a sculptor. It is the Trésifia, 紅河 🙂"]
-VICUNA = "USER: <image>\nWhere is it? ASSISTANT: In the old town, I think. USER: And since when? ASSISTANT: Since 1889. "
-MISTRAL = "[INST] <image>\nWhere is it? [/INST] In the old town, I think.<\\s> [INST] And since when? [/INST] Since 1889.<\\s> "
+VICUNA = (
+    "USER: <image>\nWhere is it? ASSISTANT: In the old town, I think. USER: And since when? ASSISTANT: Since 1889. "
+)
+MISTRAL = (
+    "[INST] <image>\nWhere is it? [/INST] In the old town, I think.<\\s> "
+    "[INST] And since when? [/INST] Since 1889.<\\s> "
+)
 CHATML = (
     "<|im_start|>user\n<|vision_start|><|image_pad|><|vision_end|>Where is it?<|im_end|>\n"
     "<|im_start|>assistant\nIn the old town, I think.<|im_end|>\n"

@@ -16,9 +16,9 @@ from mlubench.models.adapters import add_adapter
 from mlubench.models.hf import IGNORE, MLLM, Query, answer_logits
 from mlubench.models.prompts import Prompts
 from mlubench.types import Benchmark
-from mlubench.unlearning.losses import token_log_probs
 from mlubench.unlearning.feed import Feed, schedule
 from mlubench.unlearning.forward import Step, outputs_of, views_of
+from mlubench.unlearning.losses import token_log_probs
 from mlubench.unlearning.trainer import step_seed
 
 # What is shown, and when
@@ -157,7 +157,9 @@ def test_a_reference_does_not_depend_on_its_batch(mllm: MLLM, benchmark: Benchma
         assert torch.allclose(then[mask], now[mask], atol=1e-4)
 
 
-def test_packed_answers_give_the_losses_of_answers_apart(load_base: Callable, benchmark: Benchmark, tmp_path: Path) -> None:
+def test_packed_answers_give_the_losses_of_answers_apart(
+    load_base: Callable, benchmark: Benchmark, tmp_path: Path
+) -> None:
     """Over a whole training, since small differences would grow."""
     for name in ("dpo", "gd_refusal"):
         facts = []

@@ -5,11 +5,9 @@ import math
 import pytest
 import torch
 from torch import Tensor
-
 from trainings import LOSSES, method_of
 
 from mlubench.errors import UsageError
-from mlubench.registry import METHODS
 from mlubench.unlearning.methods.base import Method, View, Views
 
 KINDS = ("forget", "refusal", "retain")

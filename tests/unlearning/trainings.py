@@ -11,8 +11,8 @@ from mlubench.models.adapters import add_adapter
 from mlubench.models.hf import MLLM, Query, answer_logits
 from mlubench.registry import METHODS, resolve
 from mlubench.types import Benchmark, Sample
-from mlubench.unlearning.methods.base import Method, make_method
 from mlubench.unlearning.losses import sums, token_log_probs
+from mlubench.unlearning.methods.base import Method, make_method
 from mlubench.unlearning.trainer import TrainingFacts, unlearn
 
 LOSSES = [name for name, row in METHODS.items() if row.formula]
@@ -45,7 +45,9 @@ def train(
     if fresh:
         add_adapter(mllm, name, config.lora, config.scope, seed=seed, full=config.full)
     kept = fit(benchmark, "retain") if retain is None else retain
-    return unlearn(mllm, method_of(name, **config.options), fit(benchmark, "forget"), kept, benchmark, config, seed=seed, work=work)
+    return unlearn(
+        mllm, method_of(name, **config.options), fit(benchmark, "forget"), kept, benchmark, config, seed=seed, work=work
+    )
 
 
 def log_prob(

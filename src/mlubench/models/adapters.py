@@ -19,9 +19,7 @@ from mlubench.models.parts import lora_targets, parts_in, whole_modules
 from mlubench.types import Part, Scope
 
 
-def add_adapter(
-    mllm: MLLM, name: str, lora: LoraConfig, scope: Scope, *, seed: int, full: Sequence[Part] = ()
-) -> None:
+def add_adapter(mllm: MLLM, name: str, lora: LoraConfig, scope: Scope, *, seed: int, full: Sequence[Part] = ()) -> None:
     """Mount a fresh adapter, which changes no output until it is trained, and make it the only trainable thing.
 
     Parts of the scope are trained by LoRA, those in `full` whole: PEFT trains and saves a copy of them. What is trained is

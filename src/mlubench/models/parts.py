@@ -39,7 +39,13 @@ class Parts:
 
 def parts_in(scope: Scope) -> tuple[Part, ...]:
     """The parts that a scope names."""
-    return {"vision": ("vision", "projector"), "all": PARTS}.get(scope, (scope,))  # type: ignore[return-value]
+    named: dict[Scope, tuple[Part, ...]] = {
+        "language": ("language",),
+        "projector": ("projector",),
+        "vision": ("vision", "projector"),
+        "all": PARTS,
+    }
+    return named[scope]
 
 
 _LLAVA = Parts(("model.vision_tower",), ("model.multi_modal_projector",), ("model.language_model",))
@@ -61,7 +67,7 @@ def parts_of(model: Any) -> Parts:
 
 
 def lora_targets(model: nn.Module, parts: Sequence[Part]) -> str | None:
-    """A regular expression that matches every linear layer of the parts, as PEFT's `target_modules` takes it; None for none.
+    """A regular expression that matches every linear layer of the parts, as PEFT's `target_modules`; None for none.
 
     The layers are read off the model itself, so that no family needs a list of its own.
     """

@@ -21,7 +21,7 @@ _PIXELS = ("pixel_values",)  # what the features stand in for
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Features (N, H) of one picture as they go into the language model, and those of deeper layers where a family has them."""
+    """Features (N, H) of one picture as the language model takes them, and those of deeper layers if a family has them."""
 
     features: Tensor
     deeper: tuple[Tensor, ...] = ()

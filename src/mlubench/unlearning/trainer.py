@@ -64,7 +64,6 @@ def unlearn(
     started, memory = time.perf_counter(), PeakMemory(mllm.device)
     items = schedule(forget, retain, epochs=config.epochs, seed=seed)
     feed = Feed(mllm, benchmark, method, config)
-    progress = ProgressCallback(label)
     with memory, _LinearChange(mllm, method.negate):
         feed.remember_reference(items)
         trainer = _UnlearningTrainer(
@@ -74,26 +73,12 @@ def unlearn(
             args=_arguments(config, len(items), work=work, device=mllm.device, seed=seed),
             train_dataset=items,
             data_collator=feed,
-            callbacks=[progress],
         )
-        trainer.remove_callback(PrinterCallback)
-        try:
-            mllm.model.train()
-            trainer.train()
-        finally:
-            mllm.model.eval()
-            progress.bar.stop()
+        trainer.run(label)
     losses = [float(x) for x in torch.stack(trainer.losses).cpu()]
-    trained = trained_parameters(mllm)
+    trained, seconds = trained_parameters(mllm), round(time.perf_counter() - started, 3)
     return TrainingFacts(
-        seconds=round(time.perf_counter() - started, 3),
-        peak_memory_bytes=memory.bytes,
-        steps=len(losses),
-        samples=len(forget),
-        first_loss=losses[0],
-        last_loss=losses[-1],
-        trained_parameters=sum(trained.values()),
-        trained=trained,
+        seconds, memory.bytes, len(losses), len(forget), losses[0], losses[-1], sum(trained.values()), trained
     )
 
 
@@ -134,6 +119,18 @@ class _UnlearningTrainer(Trainer):
         super().__init__(mllm.model, **options)
         self.method, self.mllm, self.config = method, mllm, config
         self.losses: list[Tensor] = []
+
+    def run(self, label: str) -> None:
+        """Train to the end under a progress bar, and leave the model ready to answer."""
+        progress = ProgressCallback(label)
+        self.add_callback(progress)
+        self.remove_callback(PrinterCallback)
+        try:
+            self.mllm.model.train()
+            self.train()
+        finally:
+            self.mllm.model.eval()
+            progress.bar.stop()
 
     def create_optimizer(self, *_: Any, **__: Any) -> Any:
         groups = parameter_groups(self.model, self.mllm.parts, self.config)

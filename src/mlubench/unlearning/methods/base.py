@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, ClassVar, Literal
 
 from torch import Tensor
@@ -64,11 +64,13 @@ class Method(ABC):
 
 def make_method(name: str, of: type[Method], options: Mapping[str, Any]) -> Method:
     """The method with these hyperparameters. Raises UsageError for one that it does not have, or a wrong value."""
-    known = {f.name: f for f in fields(of)} if hasattr(of, "__dataclass_fields__") else {}
+    known: dict[str, Any] = {f.name: f for f in fields(of)} if is_dataclass(of) else {}
     for key, value in options.items():
         if key not in known:
             if not known:
-                raise UsageError(f"method {name} has no hyperparameter, got {key!r}", "Leave train.options empty for it.")
+                raise UsageError(
+                    f"method {name} has no hyperparameter, got {key!r}", "Leave train.options empty for it."
+                )
             raise unknown_name(f"hyperparameter of {name} in train.options", key, known)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise UsageError(f"train.options.{key} of {name} must be a number, got {value!r}", "Give a number.")

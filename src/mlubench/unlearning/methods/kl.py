@@ -7,7 +7,7 @@ from mlubench.unlearning.methods.base import Method, Views, given
 
 
 class KL(Method):
-    """-NLL of forget + KL(reference || current) on retain, over the answers' tokens (Maini et al. 2024, arXiv 2401.06121)."""
+    """-NLL of forget + KL(reference || current) on retain, over answer tokens (Maini et al. 2024, arXiv 2401.06121)."""
 
     needs = ("forget", "retain")
     reference = {"retain": "logits"}

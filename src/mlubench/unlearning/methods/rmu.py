@@ -10,7 +10,7 @@ from mlubench.unlearning.methods.base import Method, Views, given, positive
 
 @dataclass(frozen=True)
 class RMU(Method):
-    """|h_forget - c u|^2 + a |h_retain - h_ref|^2 at one layer's output, u a random unit vector (arXiv 2403.03218, eq. 1-3).
+    """|h_forget - c u|^2 + a |h_retain - h_ref|^2 at one layer, u a random unit vector (arXiv 2403.03218, eq. 1-3).
 
     `layer` counts the language model's layers from 1, or back from the last with -1. `direction` seeds u.
     """

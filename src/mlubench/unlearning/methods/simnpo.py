@@ -10,7 +10,7 @@ from mlubench.unlearning.methods.base import Method, Views, positive
 
 @dataclass(frozen=True)
 class SimNPO(Method):
-    """-2/b mean log sigmoid(b(NLL / |answer| - delta)) (arXiv 2410.07163, eq. 4); `delta` is their reward margin over beta."""
+    """-2/b mean log sigmoid(b(NLL / |answer| - delta)) (arXiv 2410.07163, eq. 4); `delta`: their margin over beta."""
 
     needs = ("forget",)
     beta: float = 2.5

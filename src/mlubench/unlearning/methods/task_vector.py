@@ -9,7 +9,7 @@ from mlubench.unlearning.methods.base import Method, Views, positive
 
 @dataclass(frozen=True)
 class TaskVector(Method):
-    """NLL of forget is lowered; the change so learned, times `negate`, is then subtracted (Ilharco et al., arXiv 2212.04089).
+    """NLL of forget is lowered; then `negate` times the change is subtracted (Ilharco et al., arXiv 2212.04089).
 
     The change of a LoRA is B A - B0 A0. With A held, as the trainer does for this method, it is (B - B0) A, and what is
     subtracted is exact.
