@@ -16,7 +16,7 @@ def test_row_resolves(kind: str, name: str) -> None:
 
 
 def test_methods_of_the_contract_are_there() -> None:
-    assert list(METHODS) == ["ga", "gd", "kl", "npo", "po", "dpo", "lumoe"]
+    assert {"ga", "gd", "kl", "npo", "po", "dpo", "lumoe"} <= set(METHODS)
 
 
 @pytest.mark.parametrize("name", [n for n in METHODS if n != "lumoe"])

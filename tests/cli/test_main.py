@@ -196,14 +196,18 @@ def test_interrupted_base_training_leaves_no_model(
             if models.is_dir() and left(models):
                 time.sleep(1)  # well into the training
                 seen.extend(left(models))
-                os.kill(os.getpid(), signal.SIGINT)
-                return
+                break
             time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
 
     watcher = threading.Thread(target=interrupt)
-    watcher.start()
-    called = call("run", *QUICK, "-s", "model.toy.steps=5000", "--out", tmp_path / "out")
-    watcher.join()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    try:
+        watcher.start()
+        called = call("run", *QUICK, "-s", "model.toy.steps=5000", "--out", tmp_path / "out")
+        watcher.join()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert called.code == 130
     assert "interrupted" in called.err.strip().splitlines()[-1]
     assert "Traceback" not in called.err

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from trainings import FAMILIES, MODULES, TRAINED, fit, said, step
+from short_training import FAMILIES, MODULES, TRAINED, fit, said, step
 
 from mlubench.config import GateConfig, LoraConfig
 from mlubench.lumoe.engine import FeatureCache, LUMoE

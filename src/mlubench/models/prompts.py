@@ -7,11 +7,11 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torch import Tensor
+from transformers.utils import ModelOutput
 
 from mlubench.artifacts import digest, file_sha256
 from mlubench.models.hf import MLLM, Query
@@ -31,10 +31,18 @@ class Picture:
         return sum(t.numel() * t.element_size() for t in (self.features, *self.deeper))
 
 
+@dataclass
+class _Outputs(ModelOutput):
+    """What the models' own `get_image_features` returns, as far as they read it."""
+
+    pooler_output: list[Tensor] | None = None
+    deepstack_features: list[list[Tensor]] | None = None
+
+
 def as_outputs(pictures: Sequence[Picture]) -> dict[str, Any]:
     """The features of a batch's pictures in the form that transformers' models take instead of pixels."""
     deeper = [list(layer) for layer in zip(*(p.deeper for p in pictures), strict=True)]
-    return {"image": SimpleNamespace(pooler_output=[p.features for p in pictures], deepstack_features=deeper)}
+    return {"image": _Outputs(pooler_output=[p.features for p in pictures], deepstack_features=deeper)}
 
 
 @dataclass(eq=False)
