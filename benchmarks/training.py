@@ -101,7 +101,7 @@ class Described(Way):
                     with torch.no_grad():
                         ref_logits, ref_logps, _ = _said(reference, inputs, labels)
                     extra = {"ref_logits": ref_logits, "ref_logps": sums(ref_logps, mask)}
-                views[kind] = View(logits, logps, mask, sums(logps, mask), **extra)
+                views[kind] = View(logps, mask, sums(logps, mask), logits, **extra)
             return self.method.loss(views)
 
         return loss

@@ -31,13 +31,18 @@ def run(preset: str, overrides: tuple[str, ...], out: Path | None, as_json: bool
     config = load(preset, list(overrides))
     from mlubench.cli.show import show
     from mlubench.lifelong.sequence import run_lifelong
+    from mlubench.models import ranks
     from mlubench.models.quiet import quiet
     from mlubench.report.html import write_report
 
     quiet()
+    ranks.start()
     folder = out or Path("runs") / config.preset
-    console = Console(stderr=True)
+    console = Console(stderr=True, quiet=not ranks.leads())
     results = run_lifelong(config, folder, console)
+    ranks.stop()
+    if console.quiet:
+        return
     report = write_report(folder, results)
     show(results, as_json=as_json)
     console.print(f"report: {report}")

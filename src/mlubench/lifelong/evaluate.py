@@ -1,6 +1,5 @@
 """Ask an archived model about a task, keep every answer, and have the answers judged."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import asdict
@@ -8,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mlubench.lifelong.learners import Learner
-from mlubench.lifelong.rundir import RunDir, read_lines, write_lines
+from mlubench.lifelong.rundir import RunDir, append_lines, read_lines, write_lines
+from mlubench.models import ranks
 from mlubench.registry import JUDGES, resolve
 from mlubench.types import METRIC_OF, Judge, Question, Route, Sample, Task
 
@@ -44,27 +44,35 @@ def answer_cell(path: Path, samples: Sequence[Sample], learner: Learner, *, batc
     """
     asked = list(zip(samples, learner.routes(samples), strict=True))
     part = path.with_name(path.name + ".part")
-    part.parent.mkdir(parents=True, exist_ok=True)
-    rows = {row["id"]: row for row in read_lines(part)}
-    write_lines(part, list(rows.values()))
+    rows = ranks.agreed(lambda: _begun(part))
     new = [(s, r) for s, r in asked if (s.id, _experts(r)) not in known]
-    with part.open("a") as handle:
-        for chunk in _chunks(new, batch):
-            if all(s.id in rows for s, _ in chunk):
-                continue
-            texts = learner.answer([s for s, _ in chunk], [r for _, r in chunk])
-            for (sample, route), text in zip(chunk, texts, strict=True):
-                rows[sample.id] = _row(sample, route, text)
-                handle.write(json.dumps(rows[sample.id], ensure_ascii=False) + "\n")
-            handle.flush()
+    chunks = [chunk for chunk in _chunks(new, batch) if not all(s.id in rows for s, _ in chunk)]
+    for turn in range(0, len(chunks), ranks.world()):
+        mine = chunks[turn + ranks.rank() : turn + ranks.rank() + 1] if ranks.rank() < len(chunks) - turn else []
+        found = [_row(s, r, text) for chunk in mine for (s, r), text in _answers(learner, chunk)]
+        found = [row for rows_of_one in ranks.gathered(found) for row in rows_of_one]
+        rows |= {row["id"]: row for row in found}
+        ranks.written(lambda: append_lines(part, found))  # noqa: B023 - called at once
     for sample, route in asked:
         key = sample.id, _experts(route)
         if sample.id not in rows:
             rows[sample.id] = _row(sample, route, known[key])
         if learner.frozen:
             known[key] = rows[sample.id]["response"]
-    write_lines(path, [rows[s.id] for s in samples])
-    part.unlink()
+    ranks.written(lambda: write_lines(path, [rows[s.id] for s in samples]))
+    ranks.written(part.unlink)
+
+
+def _begun(part: Path) -> dict[str, dict[str, Any]]:
+    """What a killed process had answered; the file is left without a line that it had not finished."""
+    part.parent.mkdir(parents=True, exist_ok=True)
+    rows = read_lines(part)
+    write_lines(part, rows)
+    return {row["id"]: row for row in rows}
+
+
+def _answers(learner: Learner, chunk: Asked) -> Iterator[tuple[tuple[Sample, Route | None], str]]:
+    return zip(chunk, learner.answer([s for s, _ in chunk], [r for _, r in chunk]), strict=True)
 
 
 def known_answers(path: Path) -> Known:

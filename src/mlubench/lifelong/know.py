@@ -10,6 +10,7 @@ from mlubench.errors import MlubenchError
 from mlubench.lifelong.evaluate import answer_cell, make_judge, question_of
 from mlubench.lifelong.learners import Base, Context
 from mlubench.lifelong.rundir import read_lines
+from mlubench.models import ranks
 from mlubench.scores import FULL
 from mlubench.types import Benchmark, Sample
 
@@ -26,14 +27,19 @@ def know_filter(ctx: Context) -> Benchmark:
         return ctx.benchmark
     path = ctx.run.answers("base", "know", "0")
     asked = [s for s in ctx.benchmark.samples if s.role == "calibrate"]
-    if not path.is_file():
+    if not ranks.agreed(path.is_file):
         base = Base(ctx)
         base.at([])
         answer_cell(path, asked, base, batch=ctx.config.evaluate.batch, known={})
-    if not ctx.run.know.is_file():
-        write_json(ctx.run.know, _judge(ctx, settings.min_score))
-    dropped = {row["fact"] for row in read_json(ctx.run.know)["dropped"]}
+    dropped = {row["fact"] for row in ranks.agreed(lambda: _known(ctx))["dropped"]}
     return without(ctx.benchmark, dropped)
+
+
+def _known(ctx: Context) -> dict[str, Any]:
+    if not ctx.run.know.is_file():
+        write_json(ctx.run.know, _judge(ctx, ctx.config.know.min_score))
+    found: dict[str, Any] = read_json(ctx.run.know)
+    return found
 
 
 def without(benchmark: Benchmark, dropped: set[str]) -> Benchmark:

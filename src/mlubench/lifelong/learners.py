@@ -11,7 +11,8 @@ from mlubench.lumoe.engine import FeatureCache, LUMoE
 from mlubench.lumoe.gate_metrics import gate_report
 from mlubench.lumoe.gates.base import Gate, GateQuery
 from mlubench.lumoe.store import ExpertStore
-from mlubench.models.adapters import add_adapter, load_adapter, remove_adapters, save_adapter
+from mlubench.models import ranks
+from mlubench.models.adapters import adapter_state, add_adapter, load_adapter, remove_adapters, save_adapter
 from mlubench.models.hf import MLLM, Query
 from mlubench.registry import GATES, METHODS, resolve
 from mlubench.types import Benchmark, Route, Sample, Task
@@ -82,6 +83,21 @@ def train(ctx: Context, loss: str, label: str, task: Task, settings: TrainConfig
     }
 
 
+def archive(
+    ctx: Context, label: str, task: Task, adapter: str, facts: dict[str, Any], gate: Gate | None = None
+) -> None:
+    """Write the state after the task as RUN/models/LABEL/TASK: the adapter, and the gate that goes with it."""
+    state = adapter_state(ctx.mllm, adapter)
+
+    def write() -> None:
+        with whole_dir(ctx.run.archive(label, task.name), facts) as out:
+            save_adapter(ctx.mllm, adapter, out, state)
+            if gate is not None:
+                gate.save(out)
+
+    ranks.written(write)
+
+
 class Base:
     """The base before any unlearning: the level that everything is compared with."""
 
@@ -139,8 +155,7 @@ class Sequential(Base):
         done = [*(self.current or []), task.name]
         self.ctx.mllm.model.set_adapter(self.adapter)
         facts = train(self.ctx, self.name, self.name, task, self.settings)
-        with whole_dir(self.ctx.run.archive(self.name, task.name), {**facts, "tasks": done}) as out:
-            save_adapter(self.ctx.mllm, self.adapter, out)
+        archive(self.ctx, self.name, task, self.adapter, {**facts, "tasks": done})
         self.current = done
 
 
@@ -186,9 +201,7 @@ class Lumoe(Base):
             [self.ctx.benchmark.task(t) for t in done], self.ctx.benchmark, self.engine.features, self.ctx.config.gates
         )
         facts = train(self.ctx, self.ctx.config.lumoe.expert, self.name, task, self.settings)
-        with whole_dir(self.ctx.run.archive(self.name, task.name), {**facts, "tasks": done, "gate": gate.name}) as out:
-            save_adapter(self.ctx.mllm, task.name, out)
-            gate.save(out)
+        archive(self.ctx, self.name, task, task.name, {**facts, "tasks": done, "gate": gate.name}, gate)
         self.engine.gate, self.current = gate, done
 
     def routes(self, samples: Sequence[Sample]) -> list[Route | None]:

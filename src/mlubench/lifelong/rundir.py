@@ -13,6 +13,7 @@ import yaml
 from mlubench.artifacts import is_whole, read_json, write_atomic, write_json
 from mlubench.config import Config, dump, parse
 from mlubench.errors import MlubenchError, UsageError
+from mlubench.models import ranks
 
 
 class RunDir:
@@ -69,7 +70,13 @@ class RunDir:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Held while a process works in the folder; freed by the system when it ends, however it ends."""
+        """Held while a process works in the folder; freed by the system when it ends, however it ends.
+
+        Of processes that share a run, the leader holds it for all.
+        """
+        if not ranks.leads():
+            yield
+            return
         try:
             self.root.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
@@ -113,4 +120,14 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
-    write_atomic(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    write_atomic(path, _lines(rows))
+
+
+def append_lines(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Add lines to a file that a kill may leave with its last line cut short."""
+    with path.open("a") as handle:
+        handle.write(_lines(rows))
+
+
+def _lines(rows: list[dict[str, Any]]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

@@ -16,6 +16,7 @@ from mlubench.lifelong.learners import Base, Context, Learner, Lumoe, OracleLumo
 from mlubench.lifelong.prepare import in_order, open_base, open_benchmark
 from mlubench.lifelong.results import build_results
 from mlubench.lifelong.rundir import RunDir
+from mlubench.models import ranks
 from mlubench.models.training import progress_bar
 from mlubench.types import Benchmark
 
@@ -25,23 +26,29 @@ def run_lifelong(config: Config, out: Path, console: Console) -> dict[str, Any]:
     run = RunDir(out)
     with run.lock():
         started = time.perf_counter()
-        whole = open_benchmark(config)
+        with ranks.leader_first():
+            whole = open_benchmark(config)
         benchmark = in_order(whole, config.benchmark.order)
-        run.claim(config)  # after the benchmark, so that a mistyped folder leaves nothing to be in the way
+        ranks.written(lambda: run.claim(config))  # after the benchmark: a mistyped folder leaves nothing in the way
         console.print(f"benchmark: {len(whole.samples):,} samples, {len(whole.tasks)} tasks")
-        mllm = open_base(config, whole)
+        with ranks.leader_first():
+            mllm = open_base(config, whole)
         ctx = Context(config, know_filter(Context(config, benchmark, mllm, run)), mllm, run)
-        run.note(**_facts(ctx, benchmark))
+        ranks.written(lambda: run.note(**_facts(ctx, benchmark)))
         _ask_base(ctx)
         for name in config.methods:
             console.print(f"[bold]{name}[/bold]: {' -> '.join(ctx.order)}")
             _run_method(ctx, learner_for(name, ctx))
         if "lumoe" in config.methods:
             _upper_bound(ctx)
-        judge_run(run, config.judge)
-        shutil.rmtree(out / "work", ignore_errors=True)
-        run.finish(time.perf_counter() - started)
-        return build_results(run, config, ctx.order, [config.judge])
+        return ranks.agreed(lambda: _finish(ctx, time.perf_counter() - started))
+
+
+def _finish(ctx: Context, seconds: float) -> dict[str, Any]:
+    judge_run(ctx.run, ctx.config.judge)
+    shutil.rmtree(ctx.run.root / "work", ignore_errors=True)
+    ctx.run.finish(seconds)
+    return build_results(ctx.run, ctx.config, ctx.order, [ctx.config.judge])
 
 
 def tested_after(ctx: Context, after: str) -> list[str]:
@@ -52,30 +59,39 @@ def tested_after(ctx: Context, after: str) -> list[str]:
 def _run_method(ctx: Context, learner: Learner) -> None:
     known: Known = {}
     for step, name in enumerate(ctx.order):
-        whole = is_whole(ctx.run.archive(learner.name, name))
-        if not whole:
+        if not ranks.agreed(lambda: is_whole(ctx.run.archive(learner.name, name))):  # noqa: B023 - called at once
             learner.at(ctx.order[:step])
             learner.learn(ctx.benchmark.task(name))
         _answer_after(ctx, learner, ctx.order[: step + 1], known)
-        if isinstance(learner, Lumoe) and not (path := ctx.run.root / "gates" / f"{name}.json").is_file():
+        if isinstance(learner, Lumoe):
             learner.at(ctx.order[: step + 1])
-            seen = [s for t in tested_after(ctx, name) for s in tested(ctx.benchmark.task(t), None)]
-            write_json(path, [learner.gate_report(seen)])
+            ranks.written(lambda: _report_gate(ctx, learner, name))  # noqa: B023 - called at once
+
+
+def _report_gate(ctx: Context, learner: Lumoe, after: str) -> None:
+    path = ctx.run.root / "gates" / f"{after}.json"
+    if not path.is_file():
+        seen = [s for t in tested_after(ctx, after) for s in tested(ctx.benchmark.task(t), None)]
+        write_json(path, [learner.gate_report(seen)])
 
 
 def _answer_after(ctx: Context, learner: Learner, done: list[str], known: Known) -> None:
     """Answer every cell of one archive that is not answered yet."""
     after, settings = done[-1] if done else "0", ctx.config.evaluate
     tasks = tested_after(ctx, after) if done else ctx.order
-    missing = [t for t in tasks if not ctx.run.answers(learner.name, t, after).is_file()]
+    missing = ranks.agreed(lambda: [t for t in tasks if not ctx.run.answers(learner.name, t, after).is_file()])
     if learner.frozen:
         for task in tasks:
-            known.update(known_answers(ctx.run.answers(learner.name, task, after)))
+            known.update(_known(ctx, learner.name, task, after))
     with progress_bar() as bar:
         for task in bar.track(missing, description=f"{learner.name}: testing after {after}"):
             learner.at(done)
             samples = tested(ctx.benchmark.task(task), settings.limit)
             answer_cell(ctx.run.answers(learner.name, task, after), samples, learner, batch=settings.batch, known=known)
+
+
+def _known(ctx: Context, name: str, task: str, after: str) -> Known:
+    return ranks.agreed(lambda: known_answers(ctx.run.answers(name, task, after)))
 
 
 def _ask_base(ctx: Context) -> None:
@@ -88,7 +104,7 @@ def _upper_bound(ctx: Context) -> None:
     known: Known = {}
     for step, after in enumerate(ctx.order):
         for task in tested_after(ctx, after):
-            known.update(known_answers(ctx.run.answers("lumoe", task, after)))
+            known.update(_known(ctx, "lumoe", task, after))
         _answer_after(ctx, oracle, ctx.order[: step + 1], known)
 
 

@@ -10,6 +10,7 @@ from peft import PeftModel, get_peft_model, get_peft_model_state_dict
 from peft.utils.constants import DUMMY_TARGET_MODULES
 from safetensors import SafetensorError
 from safetensors.torch import save_file
+from torch.distributed.tensor import DTensor
 
 from mlubench.artifacts import disk_errors
 from mlubench.config import LoraConfig
@@ -56,10 +57,16 @@ def load_adapter(mllm: MLLM, name: str, folder: Path, *, trainable: bool = False
     mllm.model.eval()
 
 
-def save_adapter(mllm: MLLM, name: str, folder: Path) -> None:
-    """Write the adapter as PEFT does (adapter_config.json, adapter_model.safetensors) straight into `folder`."""
+def adapter_state(mllm: MLLM, name: str) -> dict[str, torch.Tensor]:
+    """The adapter's tensors by PEFT's names, whole and on the CPU. Where it is sharded, all processes must ask."""
     state = get_peft_model_state_dict(mllm.model, adapter_name=name, save_embedding_layers=False)
-    tensors = {k: v.detach().cpu().contiguous() for k, v in state.items()}
+    whole = {k: v.full_tensor() if isinstance(v, DTensor) else v for k, v in state.items()}
+    return {k: v.detach().cpu().contiguous() for k, v in whole.items()}
+
+
+def save_adapter(mllm: MLLM, name: str, folder: Path, state: dict[str, torch.Tensor] | None = None) -> None:
+    """Write the adapter as PEFT does (adapter_config.json, adapter_model.safetensors) straight into `folder`."""
+    tensors = adapter_state(mllm, name) if state is None else state
     with disk_errors(folder, SafetensorError):
         save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
     mllm.model.peft_config[name].save_pretrained(folder)

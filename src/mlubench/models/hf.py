@@ -1,5 +1,6 @@
 """One MLLM around transformers' image-text-to-text classes: the same code for the tiny LLaVA and for a 7B."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -45,9 +46,10 @@ def open_picture(path: Path) -> Image.Image:
 
 
 def pick_device(wish: str) -> torch.device:
-    """`auto` is a GPU when there is one. Raises UsageError for a device that torch cannot use."""
+    """`auto` is a GPU when there is one, to each process its own. Raises UsageError for one that torch cannot use."""
     if wish == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        own = int(os.environ.get("LOCAL_RANK", "0"))
+        return torch.device("cuda", own) if torch.cuda.is_available() else torch.device("cpu")
     try:
         device = torch.device(wish)
         torch.zeros(1, device=device)

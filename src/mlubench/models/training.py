@@ -7,18 +7,22 @@ import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from transformers import TrainerCallback, TrainingArguments
 
+from mlubench.models import ranks
+
 
 def arguments(folder: Path, device: torch.device, **settings: Any) -> TrainingArguments:
     """TrainingArguments that write nothing but checkpoints asked for, report to nobody, and keep every column."""
+    on_cpu = device.type == "cpu"
     defaults = {
         "output_dir": str(folder),
-        "use_cpu": device.type == "cpu",
+        "use_cpu": on_cpu,
+        "ddp_backend": "gloo" if on_cpu and ranks.world() > 1 else None,
         "report_to": [],
         "save_strategy": "no",
         "logging_strategy": "no",
         "disable_tqdm": True,
         "remove_unused_columns": False,
-        "dataloader_pin_memory": device.type != "cpu",
+        "dataloader_pin_memory": not on_cpu,
         "label_names": [],
     }
     return TrainingArguments(**{**defaults, **settings})
@@ -26,7 +30,7 @@ def arguments(folder: Path, device: torch.device, **settings: Any) -> TrainingAr
 
 def progress_bar(**options: Any) -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, transient=True, **options)
+    return Progress(*columns, transient=True, **{"disable": not ranks.leads(), **options})
 
 
 class ProgressCallback(TrainerCallback):

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mlubench.benchmark.refusals import refusal_for
 from mlubench.config import TrainConfig
+from mlubench.models import ranks
 from mlubench.models.hf import MLLM, Query
 from mlubench.models.packing import answer_labels, can_pack, with_answers
 from mlubench.models.prompts import Prompts
@@ -80,17 +81,27 @@ class Feed:
         self.mllm.model.eval()
         for kind, form in self.method.reference.items():
             known = list({item[kind].id: item for item in items}.values())
-            for start in range(0, len(known), self.config.batch):
-                chunk = known[start : start + self.config.batch]
+            chunks = [known[start : start + self.config.batch] for start in range(0, len(known), self.config.batch)]
+            found: dict[tuple[Kind, str], Tensor] = {}
+            for chunk in chunks[ranks.rank() :: ranks.world()]:
                 for group in self.groups([kind], chunk):
                     rows = _remembered(outputs_of(self.mllm.model, group, self.method, states=True)[kind], form)
-                    self.reference |= {(kind, i[kind].id): r for i, r in zip(chunk, rows, strict=True)}
+                    found |= {(kind, i[kind].id): r for i, r in zip(chunk, rows, strict=True)}
+            self.reference |= _of_all(found, self.mllm.device)
 
     def __call__(self, items: Sequence[Item]) -> dict[str, Step]:
         """The step of a batch of items, in the dictionary that transformers' Trainer wants of a collator."""
         groups = list(self.groups(self.method.needs, items))
         said = {kind: [self.reference[kind, item[kind].id] for item in items] for kind in self.method.reference}
         return {"step": Step(groups, said)}
+
+
+def _of_all(found: dict[tuple[Kind, str], Tensor], device: torch.device) -> dict[tuple[Kind, str], Tensor]:
+    """What every process has found."""
+    if ranks.world() == 1:
+        return found
+    parts = ranks.gathered({key: row.cpu() for key, row in found.items()})
+    return {key: row.to(device) for part in parts for key, row in part.items()}
 
 
 def _changes_pictures(mllm: MLLM) -> bool:

@@ -83,10 +83,17 @@ def views_of(model: Any, head: Any, step: Step, method: Method) -> dict[Kind, Vi
         for kind, said in outputs_of(model, group, method).items():
             form = method.reference.get(kind)
             reference = _reference(step.reference[kind], form, said, head) if form else {}
+            logits = said.logits if form == "logits" else None
             views[kind] = View(
-                said.logits, said.token_logps, said.mask, said.logps, said.states, said.all_logits, said.all_mask,
+                said.token_logps,
+                said.mask,
+                said.logps,
+                logits,
+                said.states,
+                said.all_logits,
+                said.all_mask,
                 **reference,
-            )  # fmt: skip
+            )
     return views
 
 

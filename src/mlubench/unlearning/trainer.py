@@ -21,8 +21,9 @@ from mlubench.models.parts import Parts
 from mlubench.models.training import ProgressCallback, arguments
 from mlubench.types import Benchmark, Sample
 from mlubench.unlearning.feed import Feed, schedule
-from mlubench.unlearning.forward import Step, views_of
+from mlubench.unlearning.forward import views_of
 from mlubench.unlearning.methods.base import Method
+from mlubench.unlearning.shares import collator, joined, shares, to_backward
 
 
 class NoGradientError(MlubenchError):
@@ -71,8 +72,8 @@ def unlearn(
             mllm,
             config,
             args=_arguments(config, len(items), work=work, device=mllm.device, seed=seed),
-            train_dataset=items,
-            data_collator=feed,
+            train_dataset=shares(items, config.batch),
+            data_collator=collator(feed),
         )
         trainer.run(label)
     losses = [float(x) for x in torch.stack(trainer.losses).cpu()]
@@ -98,7 +99,7 @@ def _arguments(config: TrainConfig, samples: int, *, work: Path, device: torch.d
         work,
         device,
         num_train_epochs=1,  # the schedule holds all epochs
-        per_device_train_batch_size=config.batch,
+        per_device_train_batch_size=1,  # one share of a batch
         learning_rate=config.lr,
         weight_decay=config.weight_decay,
         lr_scheduler_type="cosine",
@@ -110,6 +111,7 @@ def _arguments(config: TrainConfig, samples: int, *, work: Path, device: torch.d
         # The reentrant kind would train nothing: no input of a checkpointed layer asks for a gradient in a LoRA model.
         gradient_checkpointing_kwargs={"use_reentrant": False},
         torch_compile=config.compile,
+        ddp_find_unused_parameters=config.images == "blind",
         dataloader_pin_memory=False,  # the feed makes its batches on the model's device
     )
 
@@ -140,15 +142,17 @@ class _UnlearningTrainer(Trainer):
     def _prepare_inputs(self, inputs: Any) -> Any:
         return inputs  # made on the model's device
 
-    def compute_loss(self, model: Any, inputs: dict[str, Step], return_outputs: bool = False, **_: Any) -> Any:
-        head = self.mllm.base.get_output_embeddings()
-        loss = self.method.loss(views_of(model, head, inputs["step"], self.method))
+    def compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, **_: Any) -> Any:
+        head, step, idle = self.mllm.base.get_output_embeddings(), inputs["step"], inputs["idle"]
+        own = views_of(model, head, step, self.method)
+        loss = self.method.loss(joined(own, idle=idle))
         if not torch.isfinite(loss):
             raise MlubenchError(f"the loss became {loss.item()} at step {len(self.losses)}", "Lower train.lr.")
         if not loss.requires_grad:
             why = "no gradient reaches what is trained: train.images=blind leaves the vision part out"
             raise NoGradientError(why, "Use train.images=seen, or train.scope=language.")
         self.losses.append(loss.detach())
+        loss = to_backward(loss, own, idle=idle)
         return (loss, None) if return_outputs else loss
 
 

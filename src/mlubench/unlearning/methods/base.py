@@ -19,15 +19,16 @@ Form = Literal["logps", "logits", "all_logits", "states"]
 class View:
     """What the model says of one kind of answer, and what the reference said of it where a method asked for that.
 
-    `logits` (B, A, V) predict the answer's tokens · `token_logps`, `mask` (B, A) · `logps` (B,) of whole answers.
-    `states` (B, A, H) are the outputs of the method's `layer` at the answer's tokens. `all_logits` (B, L, V) and
-    `all_mask` (B, L) are of every position, prompt and picture included. What starts with `ref_` is the reference's.
+    `token_logps`, `mask` (B, A) · `logps` (B,) of whole answers · `logits` (B, A, V) that predict the answer's tokens, for
+    kinds whose reference is asked for logits alone, as the vocabulary is wide. `states` (B, A, H) are the outputs of the
+    method's `layer` at the answer's tokens. `all_logits` (B, L, V) and `all_mask` (B, L) are of every position, prompt and
+    picture included. What starts with `ref_` is the reference's.
     """
 
-    logits: Tensor
     token_logps: Tensor
     mask: Tensor
     logps: Tensor
+    logits: Tensor | None = None
     states: Tensor | None = None
     all_logits: Tensor | None = None
     all_mask: Tensor | None = None

@@ -14,7 +14,7 @@ class KL(Method):
 
     def loss(self, views: Views) -> Tensor:
         retain = views["retain"]
-        return -views["forget"].nll + kl_loss(given(retain.ref_logits), retain.logits, retain.mask)
+        return -views["forget"].nll + kl_loss(given(retain.ref_logits), given(retain.logits), retain.mask)
 
 
 class KLAll(Method):

@@ -1,0 +1,109 @@
+"""Several processes on one run, as `torchrun` starts them: who leads, what all agree on, and what each has made.
+
+One process alone is the same with nobody else: nothing here then costs anything.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import cache
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+T = TypeVar("T")
+PATIENCE = timedelta(days=2)  # the leader may train a base, or judge, while the others wait
+
+
+def start() -> None:
+    """Join the other processes that `torchrun` started, if it did. Calling it again changes nothing."""
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2 or dist.is_initialized():
+        return
+    dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
+
+
+def stop() -> None:
+    """Leave the others, once there is nothing more to agree on."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def world() -> int:
+    """How many processes share the run."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """The number of this process, from 0."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+@cache
+def _objects() -> Any:
+    """A group on the CPU for what is not a tensor."""
+    return dist.new_group(backend="gloo", timeout=PATIENCE)
+
+
+def leads() -> bool:
+    """Whether this process is the one that writes."""
+    return rank() == 0
+
+
+def agreed(make: Callable[[], T]) -> T:
+    """What the leader makes of it, told to all. For every decision that rests on files: these change while others look."""
+    if world() == 1:
+        return make()
+    told = [make() if leads() else None]
+    dist.broadcast_object_list(told, group=_objects())
+    return told[0]  # type: ignore[return-value]
+
+
+def written(write: Callable[[], Any]) -> None:
+    """The leader writes; all go on once that is done."""
+    agreed(lambda: (write(), None)[1])
+
+
+@contextmanager
+def leader_first() -> Iterator[None]:
+    """The leader goes through the block alone, then the others: they find in the cache what it has put there."""
+    if not leads():
+        agreed(lambda: None)
+    yield
+    if leads():
+        agreed(lambda: None)
+
+
+def gathered(mine: T) -> list[T]:
+    """What each process has, by rank. Tensors in it should be on the CPU."""
+    if world() == 1:
+        return [mine]
+    found: list[Any] = [None] * world()
+    dist.all_gather_object(found, mine, group=_objects())
+    return found
+
+
+def rows_of_all(mine: Tensor, rows: list[int], width: int) -> Tensor:
+    """The rows (B, ...) of all processes by rank, (sum of `rows`, ...); a second dimension is brought to `width`.
+
+    Gradients flow through this process's own rows alone: each process works out its part, and the sum is the whole.
+    `rows` says how many rows of each process count.
+    """
+    own = _widened(mine, width)
+    block = own.new_zeros((max(*rows, len(own)), *own.shape[1:]))
+    block[: len(own)] = own.detach()
+    sent = block.to(torch.uint8) if block.dtype == torch.bool else block
+    found = [torch.empty_like(sent) for _ in range(world())]
+    dist.all_gather(found, sent.contiguous())
+    parts = [part.to(own.dtype)[:n] for part, n in zip(found, rows, strict=True)]
+    parts[rank()] = own[: rows[rank()]]
+    return torch.cat(parts)
+
+
+def _widened(tensor: Tensor, width: int) -> Tensor:
+    if tensor.ndim < 2 or tensor.shape[1] == width:
+        return tensor
+    missing = tensor.new_zeros((tensor.shape[0], width - tensor.shape[1], *tensor.shape[2:]))
+    return torch.cat([tensor, missing], 1)
