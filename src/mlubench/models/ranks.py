@@ -91,14 +91,14 @@ def rows_of_all(mine: Tensor, rows: list[int], width: int) -> Tensor:
     Gradients flow through this process's own rows alone: each process works out its part, and the sum is the whole.
     `rows` says how many rows of each process count.
     """
-    own = _widened(mine, width)
-    block = own.new_zeros((max(*rows, len(own)), *own.shape[1:]))
+    own = _widened(mine, width)[: rows[rank()]]
+    block = own.new_zeros((max(rows), *own.shape[1:]))
     block[: len(own)] = own.detach()
     sent = block.to(torch.uint8) if block.dtype == torch.bool else block
-    found = [torch.empty_like(sent) for _ in range(world())]
-    dist.all_gather(found, sent.contiguous())
+    found = [torch.empty_like(sent) for _ in rows]
+    dist.all_gather(found, sent)
     parts = [part.to(own.dtype)[:n] for part, n in zip(found, rows, strict=True)]
-    parts[rank()] = own[: rows[rank()]]
+    parts[rank()] = own
     return torch.cat(parts)
 
 

@@ -1,0 +1,42 @@
+"""Batches dealt out to processes. That their loss is the whole batch's is tested with two real ones in lifelong/."""
+
+import pytest
+import torch
+
+from mlubench.models import ranks
+from mlubench.unlearning.methods.base import View
+from mlubench.unlearning.shares import Share, joined, shares, to_backward
+
+ITEMS = [{"forget": n} for n in range(7)]  # what a share holds is not looked into
+
+
+def numbers(share: Share) -> list[int]:
+    return [item["forget"] for item in share.items]
+
+
+def test_one_process_takes_whole_batches() -> None:
+    assert [numbers(s) for s in shares(ITEMS, 3)] == [[0, 1, 2], [3, 4, 5], [6]]
+    assert not any(s.idle for s in shares(ITEMS, 3))
+
+
+def test_each_batch_is_dealt_to_all_and_none_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranks, "world", lambda: 2)
+    dealt = shares(ITEMS, 3)
+    assert [numbers(s) for s in dealt] == [[0, 2], [1], [3, 5], [4], [6], [6]]
+    assert [s.idle for s in dealt] == [False] * 5 + [True]
+    assert sorted(n for s in dealt if not s.idle for n in numbers(s)) == list(range(7))
+
+
+def test_an_idle_process_takes_part_with_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranks, "world", lambda: 2)
+    logps, loss = torch.ones(2, requires_grad=True), torch.ones((), requires_grad=True)
+    view = View(logps[:, None], torch.ones(2, 1, dtype=torch.bool), logps)
+    to_backward(loss, {"forget": view}, idle=True).backward()
+    assert logps.grad is not None
+    assert logps.grad.tolist() == [0.0, 0.0]
+    assert loss.grad == 2.0  # the usual average over two processes halves it
+
+
+def test_alone_nothing_is_gathered() -> None:
+    views = {"forget": View(torch.zeros(1, 1), torch.ones(1, 1, dtype=torch.bool), torch.zeros(1))}
+    assert joined(views, idle=False) is views
