@@ -77,9 +77,9 @@ class Way:
 
 class Ours(Way):
     def prepare(self, items: Sequence[Item], benchmark: Benchmark) -> LossOf:
-        feed, head = Feed(self.mllm, benchmark, self.method, self.config), self.mllm.base.get_output_embeddings()
+        feed = Feed(self.mllm, benchmark, self.method, self.config)
         feed.remember_reference(items)
-        return lambda batch: self.method.loss(views_of(self.mllm.model, head, feed(batch)["step"], self.method))
+        return lambda batch: self.method.loss(views_of(self.mllm, feed(batch)["step"], self.method))
 
 
 class Described(Way):

@@ -136,7 +136,7 @@ def test_states_and_head_give_the_logits(mllm: MLLM, benchmark: Benchmark) -> No
     head = mllm.model.get_output_embeddings()
     with torch.no_grad():
         for group in feed.groups(["refusal", "forget", "retain"], items):
-            for said in outputs_of(mllm.model, group, method, states=True).values():
+            for said in outputs_of(mllm, group, method, states=True).values():
                 assert torch.allclose(head(said.final), said.logits, atol=1e-5)
 
 
@@ -148,7 +148,7 @@ def test_a_reference_does_not_depend_on_its_batch(mllm: MLLM, benchmark: Benchma
     feed = Feed(mllm, benchmark, method, QUICK.model_copy(update={"batch": 3}))
     feed.remember_reference(items)
     with torch.no_grad():
-        views = views_of(mllm.model, mllm.model.get_output_embeddings(), step_of(feed, items[::-2]), method)
+        views = views_of(mllm, step_of(feed, items[::-2]), method)
     for kind, form in method.reference.items():
         view = views[kind]
         now, then = getattr(view, form), getattr(view, f"ref_{form}")

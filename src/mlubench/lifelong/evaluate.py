@@ -48,9 +48,12 @@ def answer_cell(path: Path, samples: Sequence[Sample], learner: Learner, *, batc
     new = [(s, r) for s, r in asked if (s.id, _experts(r)) not in known]
     chunks = [chunk for chunk in _chunks(new, batch) if not all(s.id in rows for s, _ in chunk)]
     for turn in range(0, len(chunks), ranks.world()):
-        mine = chunks[turn + ranks.rank() : turn + ranks.rank() + 1] if ranks.rank() < len(chunks) - turn else []
-        found = [_row(s, r, text) for chunk in mine for (s, r), text in _answers(learner, chunk)]
-        found = [row for rows_of_one in ranks.gathered(found) for row in rows_of_one]
+        here = chunks[turn : turn + ranks.world()]
+        mine = here[
+            ranks.rank() % len(here)
+        ]  # a sharded model needs all processes, also one that has nothing to answer
+        answered = ranks.gathered([_row(s, r, text) for (s, r), text in _answers(learner, mine)])
+        found = [row for rows_of_one in answered[: len(here)] for row in rows_of_one]
         rows |= {row["id"]: row for row in found}
         ranks.written(lambda: append_lines(part, found))  # noqa: B023 - called at once
     for sample, route in asked:

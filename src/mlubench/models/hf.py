@@ -11,6 +11,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 
 from mlubench.errors import MlubenchError, UsageError
+from mlubench.models import sharding
 from mlubench.models.parts import Parts, parts_of
 from mlubench.models.processors import load_processor
 from mlubench.models.turns import Turns, adds_special_tokens, answer_tokens, prompt_text
@@ -73,6 +74,7 @@ class MLLM:
     parts: Parts
     name: str = ""
     folder: Path = Path()
+    sharded: bool = False  # every pass of the language model needs all processes at once
     _pictures: dict[Path, Image.Image] = field(default_factory=dict, repr=False)
     keep_pictures: int = 20_000
 
@@ -94,7 +96,9 @@ class MLLM:
                 f"model {path} cannot be loaded: {first}", "Give a local Hugging Face folder."
             ) from error
         model.requires_grad_(False)
-        return cls(model.to(where).eval(), processor, parts_of(model), str(path), Path(path))
+        parts, sharded = parts_of(model), sharding.wanted()
+        model = sharding.shard(model, parts, where) if sharded else model.to(where)
+        return cls(model.eval(), processor, parts, str(path), Path(path), sharded)
 
     @property
     def device(self) -> torch.device:
@@ -108,6 +112,11 @@ class MLLM:
     def base(self) -> Any:
         """The transformers model itself, also when adapters are mounted on it."""
         return self.model.get_base_model() if hasattr(self.model, "peft_config") else self.model
+
+    @property
+    def layers(self) -> Any:
+        """The language model's layers, in order."""
+        return self.base.get_submodule(self.parts.language[0]).layers
 
     def picture(self, path: Path) -> Image.Image:
         """The decoded picture; the first `keep_pictures` stay in memory, as each is asked for many times."""
@@ -174,17 +183,19 @@ class MLLM:
         batch["attention_mask"] = torch.cat([batch["attention_mask"], real.to(batch["attention_mask"].dtype)], 1)
         batch["labels"] = labels
 
-    @torch.inference_mode()
     def generate(self, queries: Sequence[Query], *, max_new_tokens: int) -> list[str]:
-        """Greedy answers to a batch, in its order."""
+        """Greedy answers to a batch, in its order. A sharded model answers a batch of every process at once."""
         batch = self.encode(queries)
-        ids = self.model.generate(
-            **batch,
-            max_new_tokens=max_new_tokens,
-            do_sample=False,
-            num_beams=1,
-            pad_token_id=self.tokenizer.pad_token_id,
-        )
+        # What is gathered in inference mode could not take part in a training later.
+        with torch.no_grad() if self.sharded else torch.inference_mode():
+            ids = self.model.generate(
+                **batch,
+                max_new_tokens=max_new_tokens,
+                do_sample=False,
+                num_beams=1,
+                pad_token_id=self.tokenizer.pad_token_id,
+                synced_gpus=self.sharded,
+            )
         texts = self.tokenizer.batch_decode(ids[:, batch["input_ids"].shape[1] :], skip_special_tokens=True)
         return [text.strip() for text in texts]
 

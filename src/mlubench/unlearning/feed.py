@@ -83,9 +83,11 @@ class Feed:
             known = list({item[kind].id: item for item in items}.values())
             chunks = [known[start : start + self.config.batch] for start in range(0, len(known), self.config.batch)]
             found: dict[tuple[Kind, str], Tensor] = {}
-            for chunk in chunks[ranks.rank() :: ranks.world()]:
+            for turn in range(0, len(chunks), ranks.world()):
+                here = chunks[turn : turn + ranks.world()]
+                chunk = here[ranks.rank() % len(here)]  # a sharded model needs all processes in every pass
                 for group in self.groups([kind], chunk):
-                    rows = _remembered(outputs_of(self.mllm.model, group, self.method, states=True)[kind], form)
+                    rows = _remembered(outputs_of(self.mllm, group, self.method, states=True)[kind], form)
                     found |= {(kind, i[kind].id): r for i, r in zip(chunk, rows, strict=True)}
             self.reference |= _of_all(found, self.mllm.device)
 

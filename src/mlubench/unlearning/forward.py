@@ -1,13 +1,14 @@
 """One pass of the model over a step's batches, and the views of it that a method's loss looks at."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from mlubench.models.hf import IGNORE
+from mlubench.models.hf import IGNORE, MLLM
 from mlubench.unlearning.losses import sums, token_log_probs
 from mlubench.unlearning.methods.base import Form, Kind, Method, View
 
@@ -43,32 +44,44 @@ class Said:
     all_mask: Tensor | None = None
 
 
-def outputs_of(model: Any, group: Group, method: Method, *, states: bool = False) -> dict[Kind, Said]:
-    """Run one group. With `states`, what the reference keeps is filled too. Only the answers' columns meet the head,
-    unless the method looks at every position."""
+def outputs_of(
+    mllm: MLLM, group: Group, method: Method, *, states: bool = False, model: Any = None
+) -> dict[Kind, Said]:
+    """Run one group, through `model` where a trainer has wrapped it. With `states`, what the reference keeps is filled too.
+    Only the answers' columns meet the head, unless the method looks at every position."""
     width = sum(x.shape[1] for x in group.labels.values())
     whole = [k for k in group.labels if method.reference.get(k) == "all_logits"]
-    deep = states or method.layer is not None
-    keep = 0 if whole else width + 1
-    out = model(**group.inputs, logits_to_keep=keep, use_cache=False, output_hidden_states=deep)
-    kept = out.logits[:, -(width + 1) :]
+    seen: dict[str, Tensor] = {}
+    with ExitStack() as hooks:
+        if states:  # taken where they pass, so that the states of all other layers need not be kept
+            head = mllm.base.get_output_embeddings()
+            hooks.enter_context(head.register_forward_pre_hook(lambda _, given: seen.update(final=given[0])))
+        if method.layer is not None:
+            layer = mllm.layers[method.layer - (method.layer > 0)]
+            hooks.enter_context(layer.register_forward_hook(lambda _, __, out: seen.update(layer=_tensor(out))))
+        called = mllm.model if model is None else model
+        logits = called(**group.inputs, logits_to_keep=0 if whole else width + 1, use_cache=False).logits
     start, found = 0, {}
     for kind, labels in group.labels.items():
         columns = slice(start, start + labels.shape[1])
-        logits = _predicting(kept, columns)
-        token_logps, mask = token_log_probs(logits, labels, ignore=IGNORE)
+        kept = _predicting(logits[:, -(width + 1) :], columns)
+        token_logps, mask = token_log_probs(kept, labels, ignore=IGNORE)
         extra: dict[str, Any] = {}
-        if deep:
-            last = out.hidden_states[-1]
-            extra["final"] = _predicting(last[:, -(width + 1) :], columns)
-            if method.layer is not None:
-                extra["states"] = out.hidden_states[method.layer][:, -width:][:, columns]
+        if "final" in seen:
+            extra["final"] = _predicting(seen["final"][:, -(width + 1) :], columns)
+        if "layer" in seen:
+            extra["states"] = seen["layer"][:, -width:][:, columns]
         if kind in whole:
-            extra |= {"all_logits": out.logits, "all_mask": group.inputs["attention_mask"].bool()}
-            extra |= {"all_final": out.hidden_states[-1]} if deep else {}
-        found[kind] = Said(logits, token_logps, mask, sums(token_logps, mask), **extra)
+            extra |= {"all_logits": logits, "all_mask": group.inputs["attention_mask"].bool()}
+            extra |= {"all_final": seen["final"]} if states else {}
+        found[kind] = Said(kept, token_logps, mask, sums(token_logps, mask), **extra)
         start = columns.stop
     return found
+
+
+def _tensor(output: Any) -> Tensor:
+    """A layer's states, which some families give in a tuple."""
+    return output[0] if isinstance(output, tuple) else output
 
 
 def _predicting(kept: Tensor, columns: slice) -> Tensor:
@@ -76,11 +89,12 @@ def _predicting(kept: Tensor, columns: slice) -> Tensor:
     return torch.cat([kept[:, :1], kept[:, 1 + columns.start : columns.stop]], 1)
 
 
-def views_of(model: Any, head: Any, step: Step, method: Method) -> dict[Kind, View]:
-    """The views of every kind that the method needs. `head` makes logits of the states that the reference kept."""
+def views_of(mllm: MLLM, step: Step, method: Method, *, model: Any = None) -> dict[Kind, View]:
+    """The views of every kind that the method needs; `model` as in `outputs_of`."""
     views: dict[Kind, View] = {}
+    head = mllm.base.get_output_embeddings()
     for group in step.groups:
-        for kind, said in outputs_of(model, group, method).items():
+        for kind, said in outputs_of(mllm, group, method, model=model).items():
             form = method.reference.get(kind)
             reference = _reference(step.reference[kind], form, said, head) if form else {}
             logits = said.logits if form == "logits" else None

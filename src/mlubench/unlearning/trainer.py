@@ -18,6 +18,7 @@ from mlubench.errors import MlubenchError
 from mlubench.models.hf import MLLM
 from mlubench.models.memory import PeakMemory
 from mlubench.models.parts import Parts
+from mlubench.models.sharding import leave_to_fsdp
 from mlubench.models.training import ProgressCallback, arguments
 from mlubench.types import Benchmark, Sample
 from mlubench.unlearning.feed import Feed, schedule
@@ -118,6 +119,8 @@ def _arguments(config: TrainConfig, samples: int, *, work: Path, device: torch.d
 
 class _UnlearningTrainer(Trainer):
     def __init__(self, method: Method, mllm: MLLM, config: TrainConfig, **options: Any) -> None:
+        if mllm.sharded:
+            leave_to_fsdp(mllm.model)
         super().__init__(mllm.model, **options)
         self.method, self.mllm, self.config = method, mllm, config
         self.losses: list[Tensor] = []
@@ -143,8 +146,8 @@ class _UnlearningTrainer(Trainer):
         return inputs  # made on the model's device
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, **_: Any) -> Any:
-        head, step, idle = self.mllm.base.get_output_embeddings(), inputs["step"], inputs["idle"]
-        own = views_of(model, head, step, self.method)
+        idle = inputs["idle"]
+        own = views_of(self.mllm, inputs["step"], self.method, model=model)
         loss = self.method.loss(joined(own, idle=idle))
         if not torch.isfinite(loss):
             raise MlubenchError(f"the loss became {loss.item()} at step {len(self.losses)}", "Lower train.lr.")

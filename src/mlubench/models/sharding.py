@@ -1,0 +1,56 @@
+"""A base too large for one card: the layers of its language model are sharded over the processes by FSDP2.
+
+Adapters are mounted afterwards, whole in every process: they are small, and so their files and their training are the
+same as without. The vision tower, the projector, the embeddings and the head stay whole too: a pass of the vision part
+(a gate's features, pictures that are kept) then needs no other process. Settings come from `accelerate config`, through
+the environment in which `accelerate launch` starts the processes.
+"""
+
+import os
+from typing import Any
+
+import torch
+from accelerate.utils import FullyShardedDataParallelPlugin, str_to_bool
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor
+from torch.nn.parallel import DistributedDataParallel
+
+from mlubench.errors import UsageError
+from mlubench.models import ranks
+from mlubench.models.parts import Parts
+
+ASKED = "ACCELERATE_USE_FSDP"
+
+
+def wanted() -> bool:
+    """Whether accelerate's configuration asks for FSDP. UsageError for version 1, which flattens parameters away."""
+    if ranks.world() == 1 or not str_to_bool(os.environ.get(ASKED, "false")):
+        return False
+    if os.environ.get("FSDP_VERSION") != "2":
+        raise UsageError("FSDP version 1 is not supported", "Set fsdp_version: 2 in accelerate's configuration.")
+    return True
+
+
+def shard(model: Any, parts: Parts, device: torch.device) -> Any:
+    """Shard the frozen model, layer by layer, so that no card ever holds it whole; the rest moves to `device`."""
+    plugin = FullyShardedDataParallelPlugin()
+    settings = {
+        "mesh": init_device_mesh(device.type, (ranks.world(),)),
+        "reshard_after_forward": bool(plugin.reshard_after_forward),
+        "offload_policy": plugin.cpu_offload,
+    }
+    language = model.get_submodule(parts.language[0])
+    for layer in language.layers:
+        fully_shard(layer, **settings)
+    beside = {p for p in language.parameters() if not isinstance(p, DTensor)}
+    fully_shard(language, ignored_params=beside, **settings)
+    # Done here. Accelerate would else wrap the model once more, adapters and all, for each training.
+    os.environ[ASKED] = "false"
+    return model.to(device)
+
+
+def leave_to_fsdp(model: Any) -> None:
+    """Tell DistributedDataParallel, which sums the adapters' gradients, to leave sharded parameters alone."""
+    names = [name for name, p in model.named_parameters() if isinstance(p, DTensor)]
+    DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(model, names)
