@@ -234,7 +234,9 @@ def parse(values: dict[str, Any]) -> Config:
     try:
         return Config(**values)
     except (ValidationError, TypeError) as error:
-        raise UsageError(f"{WRONG}{all_errors(error)}", "See `mlubench run --help` and the README's settings.") from None
+        raise UsageError(
+            f"{WRONG}{all_errors(error)}", "See `mlubench run --help` and the README's settings."
+        ) from None
 
 
 def all_errors(error: Exception) -> str:

@@ -38,7 +38,9 @@ class SweepFile(BaseModel):
     @classmethod
     def _each_value_once(cls, grid: dict[str, list[Any]]) -> dict[str, list[Any]]:
         wrong = [f"{key} has no values" for key, values in grid.items() if not values]
-        wrong += [f"{key} has a value twice" for key, values in grid.items() if len({*map(canonical, values)}) < len(values)]
+        wrong += [
+            f"{key} has a value twice" for key, values in grid.items() if len({*map(canonical, values)}) < len(values)
+        ]
         if wrong:
             raise ValueError("; ".join(wrong))
         return grid
@@ -95,8 +97,8 @@ def read_sweep(path: Path) -> SweepFile:
 def expand(sweep: SweepFile, out: Path) -> list[SweepRun]:
     """Every run, in the order of the grid, with its folder under `out`.
 
-    A folder is named by the run's values and by the hash of its settings. One that ends in that hash is taken again, whatever
-    else its name says, so a key that is added to the grid does not orphan what is there. Raises UsageError for two
+    A folder is named by the run's values and the hash of its settings. One that ends in that hash is taken again, whatever
+    else its name says, so that a key added to the grid does not orphan what is there. Raises UsageError for two
     combinations that are the same run.
     """
     there = {folder.name.rpartition("_")[2]: folder for folder in sorted(out.glob("*_*")) if folder.is_dir()}
@@ -155,7 +157,9 @@ def starts_of(run: SweepRun, logs: Path) -> list[Path]:
 def _wrong_settings(sweep: SweepFile | None) -> list[str]:
     """What is wrong in any combination, each thing once."""
     wrong: dict[str, None] = {}
-    for settings in _combinations(sweep) if sweep else ():
+    if sweep is None:
+        return []
+    for settings in _combinations(sweep):
         try:
             _config(sweep, settings)
         except UsageError as error:

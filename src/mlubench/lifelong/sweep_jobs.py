@@ -1,0 +1,284 @@
+"""Starts a sweep's runs, so many at once: in this process, or through submitit on this machine or SLURM."""
+
+import fcntl
+import os
+import shutil
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from mlubench.artifacts import write_atomic
+from mlubench.config import Config, parse
+from mlubench.errors import MlubenchError, UsageError
+from mlubench.lifelong.sweep import ERROR, SweepRun, is_busy, is_finished, starts_of
+
+# torch and submitit are imported where they are used: a job process first learns here which GPU it may see.
+
+ExecutorName = Literal["local", "slurm", "here"]
+LOCAL_MINUTES = 60 * 24 * 365  # submitit ends a local job after 2 minutes unless told otherwise
+
+
+class Job(Protocol):
+    """A run that was started."""
+
+    log: Path
+
+    def done(self) -> bool: ...
+    def cancel(self) -> None: ...
+
+
+Start = Callable[[SweepRun, int], Job]  # (run, slot): of the runs going on at once, each has a slot of its own
+
+
+@dataclass
+class Progress:
+    """What became of each run, by name. `failed` holds the reason and the log's path."""
+
+    total: int
+    finished: list[str] = field(default_factory=list)
+    failed: dict[str, tuple[str, Path]] = field(default_factory=dict)
+    running: dict[str, Job] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        waiting = self.total - len(self.finished) - len(self.failed) - len(self.running)
+        counts = {"finished": self.finished, "running": self.running, "failed": self.failed}
+        return ", ".join([*(f"{len(names)} {state}" for state, names in counts.items()), f"{waiting} waiting"])
+
+
+@dataclass(frozen=True)
+class RunJob:
+    """One run as a call that submitit can pickle and, after a preemption or at the time limit of SLURM, start again.
+
+    `environment` is set before torch is imported; None takes a variable out. `error` is the file for the one line that says
+    why the run failed.
+    """
+
+    settings: dict[str, Any]
+    folder: str
+    error: str
+    environment: dict[str, str | None]
+
+    def __call__(self) -> None:
+        for name, value in self.environment.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        try:
+            run_one(parse(self.settings), Path(self.folder))
+        except Exception as error:
+            what = str(error) if isinstance(error, MlubenchError) else f"{type(error).__name__}: {error}"
+            write_atomic(Path(self.error), " ".join(what.split()) + "\n")
+            raise
+
+    def checkpoint(self) -> Any:
+        """What submitit starts again: the same call, since a run goes on from its folder by itself."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self)
+
+
+def run_one(config: Config, folder: Path) -> None:
+    """One run to its end. Runs that start from the same base wait for the first to make it, rather than each making it."""
+    from rich.console import Console
+
+    from mlubench.lifelong.prepare import open_benchmark
+    from mlubench.lifelong.sequence import run_lifelong
+    from mlubench.models.quiet import quiet
+    from mlubench.models.toy import cache_root, toy_base
+
+    quiet()
+    with _alone(cache_root() / "sweep.lock"):
+        benchmark = open_benchmark(config)
+        if config.model.path is None:
+            toy_base(config.model.toy, benchmark, device=config.device)
+    run_lifelong(config, folder, Console(stderr=True))
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def run_all(
+    runs: list[SweepRun],
+    start: Start,
+    *,
+    logs: Path,
+    parallel: int,
+    tell: Callable[[str], None],
+    wait: float = 1.0,
+) -> Progress:
+    """Start every run that is not finished, `parallel` at once, and wait for all. A failed run does not stop the others.
+
+    A run whose folder another process holds is left until it is free. On KeyboardInterrupt the running jobs are cancelled.
+    `wait` is in seconds.
+    """
+    progress = Progress(len(runs), [run.name for run in runs if is_finished(run)])
+    todo = [run for run in runs if run.name not in progress.finished]
+    going: dict[int, SweepRun] = {}
+    tell(str(progress))
+    for run in filter(is_busy, todo):
+        tell(f"another process is working in {run.folder}: left until it is done")
+    try:
+        while todo or going:
+            for slot in set(range(parallel)) - going.keys():
+                if free := _next(todo, progress):
+                    going[slot] = free
+                    tell(f"start {free.name}")
+                    progress.running[free.name] = start(free, slot)
+            over = [slot for slot, run in going.items() if progress.running[run.name].done()]
+            for slot in over:
+                tell(f"{_settle(going.pop(slot), progress)} ({progress})")
+            if not over:
+                time.sleep(wait)
+    except KeyboardInterrupt:
+        if progress.running:
+            tell(_cancel(progress.running))
+        raise
+    return progress
+
+
+def _next(todo: list[SweepRun], progress: Progress) -> SweepRun | None:
+    """Take the first run that nobody works on; one that another process has finished meanwhile is counted."""
+    for run in list(todo):
+        if is_busy(run):
+            continue
+        todo.remove(run)
+        if not is_finished(run):
+            return run
+        progress.finished.append(run.name)
+    return None
+
+
+def _settle(run: SweepRun, progress: Progress) -> str:
+    job = progress.running.pop(run.name)
+    if is_finished(run):
+        progress.finished.append(run.name)
+        return f"finished {run.name}"
+    said = job.log.parent / ERROR
+    reason = said.read_text().strip() if said.is_file() else "it ended without a word: killed, or out of memory or time"
+    progress.failed[run.name] = reason, job.log
+    return f"failed {run.name}: {reason} Log: {job.log}"
+
+
+def _cancel(running: dict[str, Job], seconds: float = 15) -> str:
+    """Cancel jobs, wait a little for them to end, and say what became of them."""
+    for job in running.values():
+        job.cancel()
+    until = time.monotonic() + seconds
+    while (left := [name for name, job in running.items() if not job.done()]) and time.monotonic() < until:
+        time.sleep(0.2)
+    still = f"; asked to stop, but not seen to end yet: {', '.join(left)}" if left else ""
+    return f"cancelled {len(running) - len(left)} running jobs{still}"
+
+
+def starter(executor: ExecutorName, *, logs: Path, parallel: int, slurm: dict[str, Any]) -> Start:
+    """How to start a run. Raises MlubenchError when submitit or SLURM is not there, UsageError for wrong SLURM settings."""
+    if executor == "here":
+        return lambda run, slot: _Here(run, _new_log(run, logs))
+    auto = _submitit()
+    parameters = slurm_parameters(slurm) if executor == "slurm" else {"timeout_min": LOCAL_MINUTES}
+    if executor == "slurm" and not shutil.which("srun"):
+        raise MlubenchError(
+            "SLURM is not here: no srun", "Run on a login node of the cluster, or use --executor local."
+        )
+
+    def start(run: SweepRun, slot: int) -> Job:
+        folder = _new_log(run, logs)
+        submitter = auto(folder, cluster=executor)
+        submitter.update_parameters(name=run.name[:60], **parameters)
+        environment = _environment(slot, parallel) if executor == "local" else {}
+        return _Submitted(submitter.submit(_job(run, folder, environment)))
+
+    return start
+
+
+def _submitit() -> Any:
+    try:
+        from submitit import AutoExecutor
+    except ImportError:
+        raise MlubenchError(
+            "submitit is not installed", "Run `pip install 'mlubench[sweep]'`, or use --executor here."
+        ) from None
+    return AutoExecutor
+
+
+def slurm_parameters(slurm: dict[str, Any]) -> dict[str, Any]:
+    """A file's `slurm:` block in submitit's words. Raises UsageError for what submitit does not know."""
+    if not {"time", "timeout_min"} & slurm.keys():
+        raise UsageError(
+            "slurm: time is missing", "Add `slurm: {time: MINUTES}`; submitit alone would ask for 5 minutes."
+        )
+    shared = ("timeout_min", "mem_gb", "nodes", "cpus_per_task", "gpus_per_node", "tasks_per_node", "stderr_to_stdout")
+    parameters = {key if key in shared else f"slurm_{key}": value for key, value in slurm.items()}
+    try:  # submitit knows the words of every cluster wherever it runs
+        _submitit()("logs", cluster="debug").update_parameters(**parameters)
+    except (NameError, AssertionError) as error:
+        wrong = str(error).partition("Known executors")[0]
+        raise UsageError(f"slurm: {wrong.strip()}", "For example: slurm: {partition: gpu, time: 60}.") from None
+    return parameters
+
+
+def _job(run: SweepRun, folder: Path, environment: dict[str, str | None]) -> RunJob:
+    settings = run.config.model_dump(mode="json")
+    return RunJob(settings, str(run.folder), str(folder.absolute() / ERROR), environment)
+
+
+def _new_log(run: SweepRun, logs: Path) -> Path:
+    """A folder for the log of one start. Never an old one: submitit names files by process ids, which come again."""
+    folder = logs / run.name / str(1 + max((int(f.name) for f in starts_of(run, logs)), default=0))
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _environment(slot: int, parallel: int) -> dict[str, str | None]:
+    """Give the runs of one machine a GPU each, in turn, and their share of its cores.
+
+    submitit hides every GPU from a local job that asks for none, hence CUDA_VISIBLE_DEVICES is set in any case.
+    """
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    found = [str(n) for n, _ in enumerate(Path("/proc/driver/nvidia/gpus").glob("*"))]
+    gpus = found if given is None else [name for name in given.split(",") if name]
+    shown: dict[str, str | None] = {"CUDA_VISIBLE_DEVICES": gpus[slot % len(gpus)] if gpus else given}
+    if parallel > 1 and "OMP_NUM_THREADS" not in os.environ:
+        shown["OMP_NUM_THREADS"] = str(max(1, len(os.sched_getaffinity(0)) // parallel))
+    return shown
+
+
+class _Here:
+    """A run in this very process: over before anyone can ask."""
+
+    def __init__(self, run: SweepRun, folder: Path) -> None:
+        self.log = folder / "log.txt"
+        try:
+            _job(run, folder, {})()
+        except Exception:  # noqa: BLE001 - it is told as a failed run, and the others go on
+            self.log.write_text(traceback.format_exc())
+
+    def done(self) -> bool:
+        return True
+
+    def cancel(self) -> None:
+        """Nothing runs any more."""
+
+
+class _Submitted:
+    """A job of submitit's."""
+
+    def __init__(self, job: Any) -> None:
+        self.job = job
+        self.log = Path(os.path.relpath(job.paths.stderr))
+
+    def done(self) -> bool:
+        return bool(self.job.done())
+
+    def cancel(self) -> None:
+        self.job.cancel(check=False)
