@@ -118,8 +118,8 @@ def run_all(
 ) -> Progress:
     """Start every run that is not finished, `parallel` at once, and wait for all. A failed run does not stop the others.
 
-    A run whose folder another process holds is left until it is free. On KeyboardInterrupt the running jobs are cancelled.
-    `wait` is in seconds.
+    A run whose folder another process holds is left until it is free. On any exception, Ctrl-C among them, the running jobs
+    are cancelled. `wait` is in seconds.
     """
     progress = Progress(len(runs), [run.name for run in runs if is_finished(run)])
     todo = [run for run in runs if run.name not in progress.finished]
@@ -139,7 +139,7 @@ def run_all(
                 tell(f"{_settle(going.pop(slot), progress)} ({progress})")
             if not over:
                 time.sleep(wait)
-    except KeyboardInterrupt:
+    except BaseException:  # Ctrl-C, or a full disk: no job is left without anyone to watch it
         if progress.running:
             tell(_cancel(progress.running))
         raise
@@ -183,7 +183,7 @@ def _cancel(running: dict[str, Job], seconds: float = 15) -> str:
 def starter(executor: ExecutorName, *, logs: Path, parallel: int, slurm: dict[str, Any]) -> Start:
     """How to start a run. Raises MlubenchError when submitit or SLURM is not there, UsageError for wrong SLURM settings."""
     if executor == "here":
-        return lambda run, slot: _Here(run, _new_log(run, logs))
+        return lambda run, slot: _here(run, _new_log(run, logs))
     auto = _submitit()
     parameters = slurm_parameters(slurm) if executor == "slurm" else {"timeout_min": LOCAL_MINUTES}
     if executor == "slurm" and not shutil.which("srun"):
@@ -196,7 +196,11 @@ def starter(executor: ExecutorName, *, logs: Path, parallel: int, slurm: dict[st
         submitter = auto(folder, cluster=executor)
         submitter.update_parameters(name=run.name[:60], **parameters)
         environment = _environment(slot, parallel) if executor == "local" else {}
-        return _Submitted(submitter.submit(_job(run, folder, environment)))
+        try:
+            return _Submitted(submitter.submit(_job(run, folder, environment)))
+        except RuntimeError as error:  # submitit's, with what sbatch said
+            write_atomic(folder / ERROR, f"it could not be submitted: {' '.join(str(error).split())}\n")
+            return _Over(folder / ERROR)
 
     return start
 
@@ -253,15 +257,20 @@ def _environment(slot: int, parallel: int) -> dict[str, str | None]:
     return shown
 
 
-class _Here:
-    """A run in this very process: over before anyone can ask."""
+def _here(run: SweepRun, folder: Path) -> Job:
+    log = folder / "log.txt"
+    try:
+        _job(run, folder, {})()
+    except Exception:  # noqa: BLE001 - it is told as a failed run, and the others go on
+        log.write_text(traceback.format_exc(), encoding="utf-8")
+    return _Over(log)
 
-    def __init__(self, run: SweepRun, folder: Path) -> None:
-        self.log = folder / "log.txt"
-        try:
-            _job(run, folder, {})()
-        except Exception:  # noqa: BLE001 - it is told as a failed run, and the others go on
-            self.log.write_text(traceback.format_exc())
+
+class _Over:
+    """A run that was over before anyone could ask."""
+
+    def __init__(self, log: Path) -> None:
+        self.log = log
 
     def done(self) -> bool:
         return True

@@ -25,8 +25,8 @@ def summarise(runs: Iterable[tuple[dict[str, Any], int, dict[str, Any]]]) -> lis
 
     `runs` are (values of the grid, seed, results.json) of finished runs. A row holds `seeds`, and for `final` (mean over
     tasks after the last), `cells_mean` (mean over all X-UY cells) and `stability` (summed movement; lower is better) the
-    mean over seeds, its 95% t-interval (None for one seed: nothing is known of the spread), n and the values by seed. A seed
-    whose run left a cell unscored has the value None there and does not count in n.
+    mean over seeds, its 95% t-interval (None for one seed: nothing is known of the spread), n and the values by seed. A
+    seed whose run left a cell unscored has the value None there and does not count in n.
     """
     groups: dict[bytes, _Group] = {}
     for settings, seed, results in runs:
