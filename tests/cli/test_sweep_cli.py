@@ -1,7 +1,6 @@
 """`mlubench sweep`: the plan, one-line errors, a failed run, and a real sweep that is interrupted and goes on."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -72,7 +71,9 @@ def test_without_submitit(file: Path, tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_a_failed_run_is_one_line_with_its_log(cache: Path, tmp_path: Path) -> None:
     path = tmp_path / "failing.yaml"
-    path.write_text("preset: smoke\ngrid: {model.path: [absent], seed: [0, 1]}\n")
+    path.write_text(
+        "preset: smoke\nsettings: {benchmark.kind: release, benchmark.root: absent}\ngrid: {seed: [0, 1]}\n"
+    )
     called = call("sweep", path, "--executor", "here", "--out", tmp_path / "out", "--json")
     assert called.code == 1
     assert "Traceback" not in called.err
@@ -91,14 +92,11 @@ def test_a_failed_run_is_one_line_with_its_log(cache: Path, tmp_path: Path) -> N
 
 def sweep(file: Path, out: Path, *words: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "mlubench", "sweep", str(file), "--out", str(out), *words]
-    # A shell's background jobs ignore Ctrl-C, and children inherit that.
-    return subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
-    )
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    try:
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def states(file: Path, out: Path) -> list[str]:
@@ -138,7 +136,7 @@ def test_a_sweep_is_interrupted_goes_on_and_is_left_alone_when_done(
     assert "Seeds" in (out / "sweep.md").read_text()
 
     before = {path: path.stat().st_mtime_ns for path in out.glob("seed-*/**/*") if path.is_file()}
-    os.remove(out / "sweep.json")
+    (out / "sweep.json").unlink()
     again = call("sweep", file, "--out", out)
     assert again.code == 0
     assert "LUMoE" in again.out

@@ -48,7 +48,8 @@ def sweep(file: Path, out: Path | None, executor: Any, jobs: int | None, dry_run
     from mlubench.errors import UsageError
     from mlubench.lifelong.rundir import RunDir
     from mlubench.lifelong.sweep import expand, read_sweep
-    from mlubench.lifelong.sweep_jobs import run_all, starter
+    from mlubench.lifelong.sweep_executors import starter
+    from mlubench.lifelong.sweep_jobs import run_all
 
     spec, folder = read_sweep(file), out or Path("runs") / file.stem
     if (folder / "config.yaml").is_file():
