@@ -10,6 +10,7 @@ from mlubench.report.board import STABILITY_NOTE
 from mlubench.report.reading import STAND_INS, TITLES, label
 
 COLUMNS = ("Settings", "Method", "Metric", "Final", "Mean of cells", "Stability", "Seeds")
+MEASURES = ("final", "cells_mean", "stability")
 
 
 def rows_of(sweep: dict[str, Any]) -> list[list[str]]:
@@ -20,7 +21,7 @@ def rows_of(sweep: dict[str, Any]) -> list[list[str]]:
             " ".join(f"{key}={_plain(value)}" for key, value in row["settings"].items()) or "-",
             label(row["method"]) + (f" ({row['judge']})" if several else ""),
             TITLES.get(row["metric"], row["metric"]),
-            *(_measured(row[name], len(row["seeds"])) for name in ("final", "cells_mean", "stability")),
+            *(_measured(row[name], len(row["seeds"])) for name in MEASURES),
             str(len(row["seeds"])),
         ]
         for row in sweep["summary"]
@@ -34,7 +35,7 @@ def notes_of(sweep: dict[str, Any]) -> list[str]:
     notes = [f"{lacking} of {len(states)} runs are not finished and not in the table."] if lacking else []
     if sweep["stand_ins"]:
         notes.append(STAND_INS)
-    if any(len(row["seeds"]) > 1 for row in sweep["summary"]):
+    if any(row[name]["ci95"] for row in sweep["summary"] for name in MEASURES):
         notes.append("In brackets: 95% interval of the mean over seeds (Student's t).")
     if any(len(row["seeds"]) == 1 for row in sweep["summary"]):
         notes.append("One seed says nothing of the spread over seeds, so it has no interval.")
