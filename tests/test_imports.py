@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-HEAVY = ("torch", "transformers", "peft", "numpy", "tokenizers", "matplotlib", "PIL")
+HEAVY = ("torch", "transformers", "peft", "numpy", "tokenizers", "matplotlib", "PIL", "submitit")
+PLAN = ["sweep", str(Path(__file__).parents[1] / "examples" / "sweep.yaml"), "--dry-run"]
 LIMIT = 0.3  # seconds of CPU time
 
 HELP = """
@@ -29,9 +31,9 @@ def loaded(code: str) -> set[str]:
     "code",
     [
         "import mlubench",
-        *(HELP.replace("WORDS", repr(w)) for w in (["--help"], ["run", "--help"], ["list", "methods"])),
+        *(HELP.replace("WORDS", repr(w)) for w in (["--help"], ["run", "--help"], ["list", "methods"], PLAN)),
     ],
-    ids=["import", "help", "run-help", "list"],
+    ids=["import", "help", "run-help", "list", "plan"],
 )
 def test_nothing_heavy_is_loaded(code: str) -> None:
     found = loaded(code)

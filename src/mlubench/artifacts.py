@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mlubench.errors import MlubenchError
+import yaml
+
+from mlubench.errors import MlubenchError, UsageError
 
 MANIFEST = "manifest.json"
 
@@ -74,6 +76,21 @@ def read_json(path: Path) -> Any:
         raise MlubenchError(f"{path} does not exist", "Check the folder, or make it with `mlubench run`.") from None
     except (OSError, ValueError, RecursionError) as error:
         raise MlubenchError(f"{path} cannot be read: {error}", "Delete it and run again to make it anew.") from error
+
+
+def read_yaml(path: Path, instead: str) -> dict[str, Any]:
+    """The settings in a YAML file. Raises UsageError where it is absent (`instead` is the hint) or holds something else."""
+    if not path.is_file():
+        raise UsageError(f"{path} does not exist", instead)
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is not UTF-8 text", "Save it as UTF-8.") from None
+    except yaml.YAMLError as error:
+        raise UsageError(f"{path} is not YAML: {' '.join(str(error).split())}", "Mend the file.") from None
+    if not isinstance(values, dict):
+        raise UsageError(f"{path} holds a {type(values).__name__}, not settings", "Write `key: value` lines.")
+    return values
 
 
 def is_whole(path: Path) -> bool:

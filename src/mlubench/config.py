@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from mlubench.artifacts import read_yaml
 from mlubench.errors import UsageError, unknown_name
 from mlubench.registry import GATES, JUDGES, METHODS
 from mlubench.types import Part, Scope
@@ -202,6 +203,9 @@ class Config(_Strict):
         return self
 
 
+WRONG = "wrong configuration: "
+
+
 def preset_names() -> list[str]:
     return sorted(
         f.name.removesuffix(".yaml") for f in resources.files("mlubench.presets").iterdir() if f.name.endswith(".yaml")
@@ -230,40 +234,31 @@ def parse(values: dict[str, Any]) -> Config:
     try:
         return Config(**values)
     except (ValidationError, TypeError) as error:
-        raise UsageError(_all_errors(error), "See `mlubench run --help` and the README's settings.") from None
+        raise UsageError(
+            f"{WRONG}{all_errors(error)}", "See `mlubench run --help` and the README's settings."
+        ) from None
 
 
-def _all_errors(error: Exception) -> str:
+def all_errors(error: Exception) -> str:
+    """What is wrong with each setting and what was got, on one line."""
     if not isinstance(error, ValidationError):
-        return f"the configuration is wrong: {error}"
+        return str(error)
     lines = []
     for e in error.errors():
         where = ".".join(str(part) for part in e["loc"])
         got = f", got {e['input']!r}" if isinstance(e["input"], str | int | float | bool) else ""
         lines.append((f"{where}: " if where else "") + e["msg"].removeprefix("Value error, ") + got)
-    return "wrong configuration: " + "; ".join(lines)
+    return "; ".join(lines)
 
 
 def _read(name: str) -> dict[str, Any]:
     if name.endswith((".yaml", ".yml")):
-        path = Path(name)
-        if not path.is_file():
-            raise UsageError(f"{name} does not exist", f"Give a YAML file or a preset: {', '.join(preset_names())}.")
-        try:
-            text, preset = path.read_text(encoding="utf-8"), path.stem
-        except UnicodeDecodeError:
-            raise UsageError(f"{name} is not UTF-8 text", "Save it as UTF-8.") from None
-    elif name in preset_names():
-        text, preset = resources.files("mlubench.presets").joinpath(f"{name}.yaml").read_text(), name
-    else:
+        instead = f"Give a YAML file or a preset: {', '.join(preset_names())}."
+        return {"preset": Path(name).stem, **read_yaml(Path(name), instead)}
+    if name not in preset_names():
         raise unknown_name("preset", name, preset_names())
-    try:
-        values = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
-        raise UsageError(f"{name} is not YAML: {' '.join(str(error).split())}", "Mend the file.") from None
-    if not isinstance(values, dict):
-        raise UsageError(f"{name} holds a {type(values).__name__}, not settings", "Write `key: value` lines.")
-    return {"preset": preset, **values}
+    text = resources.files("mlubench.presets").joinpath(f"{name}.yaml").read_text()
+    return {"preset": name, **yaml.safe_load(text)}
 
 
 def _apply(values: dict[str, Any], override: str) -> None:

@@ -12,6 +12,7 @@ from mlubench.errors import MlubenchError
 # name -> (module:attribute, summary): so that `mlubench --help` imports nothing else.
 COMMANDS = {
     "run": ("run:run", "Whole experiment: unlearn task after task, test, report. Resumes by itself."),
+    "sweep": ("sweep:sweep", "Many runs from one file, on this machine or on SLURM, and one table of them all."),
     "status": ("status:status", "How far a run has come."),
     "report": ("report:report", "Draw the table and report.html of a run again."),
     "judge": ("judge:judge", "Judge a run's answers again, without running any model."),

@@ -1,0 +1,129 @@
+"""`mlubench sweep`: many independent runs from one file, and one table of them all."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mlubench.lifelong.sweep import SweepRun
+    from mlubench.lifelong.sweep_jobs import Progress
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  mlubench sweep examples/sweep.yaml --dry-run             the runs, and how far each has come
+  mlubench sweep examples/sweep.yaml --jobs 2              two at once on this machine
+  mlubench sweep mine.yaml --executor slurm --out runs/mine
+"""
+)
+@click.argument("file", type=click.Path(path_type=Path), metavar="FILE.yaml")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder of the runs; default runs/FILE. Goes on from there."
+)
+@click.option(
+    "--executor",
+    type=click.Choice(["local", "slurm", "here"]),
+    default="local",
+    show_default=True,
+    help="Processes of this machine, jobs of a SLURM cluster, or one after another in this very process.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    help="Most runs at once; default: the file's `parallel`, else 1, or all on SLURM.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say which runs there are and how far each has come.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print sweep.json (with --dry-run: the runs) instead of the table."
+)
+def sweep(file: Path, out: Path | None, executor: Any, jobs: int | None, dry_run: bool, as_json: bool) -> int:
+    """Run every combination of FILE's grid; the same command again starts only what is not finished."""
+    from rich.console import Console
+
+    from mlubench.errors import UsageError
+    from mlubench.lifelong.rundir import RunDir
+    from mlubench.lifelong.sweep import expand, read_sweep
+    from mlubench.lifelong.sweep_executors import starter
+    from mlubench.lifelong.sweep_jobs import run_all
+
+    spec, folder = read_sweep(file), out or Path("runs") / file.stem
+    if (folder / "config.yaml").is_file():
+        raise UsageError(f"{folder} is a run, not a sweep", "Give another --out.")
+    runs = expand(spec, folder)
+    if dry_run:
+        _show_plan(runs, folder, as_json=as_json)
+        return 0
+    parallel = 1 if executor == "here" else jobs or spec.parallel or (len(runs) if executor == "slurm" else 1)
+    logs, console = folder / "logs", Console(stderr=True, soft_wrap=True)
+    start = starter(executor, logs=logs, parallel=parallel, slurm=spec.slurm)
+    with RunDir(folder).lock():
+        progress = run_all(
+            runs,
+            start,
+            logs=logs,
+            parallel=parallel,
+            tell=lambda text: console.print(text, markup=False, highlight=False),
+        )
+        facts = {"file": str(file), "preset": spec.preset, "settings": spec.overrides(), "grid": spec.grid}
+        _conclude(facts, runs, progress, folder, console, as_json=as_json)
+    return 1 if progress.failed else 0
+
+
+def _show_plan(runs: "list[SweepRun]", folder: Path, *, as_json: bool) -> None:
+    from mlubench.lifelong.sweep import state_of
+
+    rows = [{"name": r.name, "state": state_of(r, folder / "logs"), "settings": r.settings} for r in runs]
+    if as_json:
+        click.echo(json.dumps({"runs": rows}, ensure_ascii=False))
+        return
+    for row in rows:
+        click.echo(f"{row['state']:<12} {row['name']}")
+    click.echo(f"{len(rows)} runs in {folder}", err=True)
+
+
+def _conclude(
+    facts: dict[str, Any], runs: "list[SweepRun]", progress: "Progress", out: Path, err: "Console", *, as_json: bool
+) -> None:
+    """Write each run's report.html that is not there, sweep.json and sweep.md, and print the table."""
+    from rich.console import Console
+
+    from mlubench.artifacts import read_json, write_atomic, write_json
+    from mlubench.report.html import write_report
+    from mlubench.report.sweep_table import render_sweep, sweep_markdown
+
+    results = {run.name: read_json(run.folder / "results.json") for run in runs if run.name in progress.finished}
+    for run in runs:
+        if run.name in results and not (run.folder / "report.html").is_file():
+            write_report(run.folder, results[run.name])
+    whole = {**facts, **_results_of(runs, progress, results)}
+    write_json(out / "sweep.json", whole)
+    write_atomic(out / "sweep.md", sweep_markdown(whole))
+    if as_json:
+        click.echo(json.dumps(whole, ensure_ascii=False))
+    else:
+        Console().print(render_sweep(whole))
+    err.print(f"summary: {out / 'sweep.md'}", markup=False, highlight=False)
+
+
+def _results_of(runs: "list[SweepRun]", progress: "Progress", results: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    from mlubench.lifelong.sweep_summary import summarise
+
+    rows = []
+    for run in runs:
+        row = {"name": run.name, "state": "finished", "seed": run.config.seed, "settings": run.settings}
+        if run.name in progress.failed:
+            reason, log = progress.failed[run.name]
+            row |= {"state": "failed", "error": reason, "log": str(log)}
+        rows.append(row)
+    done = [(run.settings, run.config.seed, results[run.name]) for run in runs if run.name in results]
+    return {
+        "schema_version": 1,
+        "stand_ins": any(result["run"]["stand_ins"] for _, _, result in done),
+        "runs": rows,
+        "summary": summarise(done),
+    }
