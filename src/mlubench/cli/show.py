@@ -12,7 +12,7 @@ def show(results: dict[str, Any], *, as_json: bool) -> None:
         return
     from rich.console import Console
 
-    from mlubench.report.table import render_table
+    from mlubench.report.table import WIDTH, render_table
 
     console = Console()
-    console.print(render_table(results))
+    console.print(render_table(results, min(console.width, WIDTH)))

@@ -23,20 +23,21 @@ from mlubench.report.reading import MEANINGS, STAND_INS, TITLES, Results, parse_
 
 WIDTH = 120
 NAME_WIDTH = 16
-# A column of "0.000" with its padding, and the three columns that close the table.
-_CELL, _TAIL = 7, 7 + 11 + 10
+# A column of "0.000" with its padding, the two columns that close the table, and "Unscored".
+_CELL, _TAIL, _UNSCORED = 7, 7 + 11, 10
 
 
-def render_table(results: dict[str, Any]) -> Group:
-    """The run as rich renderables of at most 120 columns: a table per metric and judge, then the gates.
+def render_table(results: dict[str, Any], width: int = WIDTH) -> Group:
+    """The run as rich renderables of at most `width` columns: a table per metric and judge, then the gates.
 
+    Where the cells are too many for the width, they go on in a second table below.
     `results` is a parsed results.json, whole or partial. Raises MlubenchError when it cannot be used.
     """
     read = parse_results(results)
-    return Group(*_parts(read))
+    return Group(*_parts(read, width))
 
 
-def _parts(results: Results) -> Iterator[RenderableType]:
+def _parts(results: Results, width: int) -> Iterator[RenderableType]:
     yield Text(run_line(results), style="bold")
     if results.run.stand_ins:
         yield Text(STAND_INS, style="yellow")
@@ -48,7 +49,7 @@ def _parts(results: Results) -> Iterator[RenderableType]:
         yield _heading(board, several=len(results.judges) > 1)
         if not results.methods:
             yield Text("No scores yet: the run has not tested any archived model.")
-        yield from _score_tables(board)
+        yield from _score_tables(board, width)
         if board.legend:
             yield Text(board.legend, style="dim")
     yield Text(STABILITY_NOTE, style="dim")
@@ -61,10 +62,9 @@ def _heading(board: Board, *, several: bool) -> Text:
     return Text.assemble((TITLES[board.metric], "bold"), f" ({MEANINGS[board.metric]}{judged})")
 
 
-def _blocks(columns: list[str]) -> Iterator[slice]:
-    """Runs of columns that fit the width beside the method's name and the closing columns."""
+def _blocks(columns: list[str], room: int) -> Iterator[slice]:
+    """Runs of columns that fit into `room`."""
     start, used = 0, 0
-    room = WIDTH - NAME_WIDTH - 2 - _TAIL
     for index, name in enumerate(columns):
         wide = max(_CELL, len(name) + 2)
         if used + wide > room and index > start:
@@ -74,8 +74,9 @@ def _blocks(columns: list[str]) -> Iterator[slice]:
     yield slice(start, len(columns))
 
 
-def _score_tables(board: Board) -> Iterator[Table]:
-    for block in _blocks(board.columns):
+def _score_tables(board: Board, width: int) -> Iterator[Table]:
+    room = width - NAME_WIDTH - 2 - _TAIL - (_UNSCORED if board.unscored else 0)
+    for block in _blocks(board.columns, room):
         last = block.stop == len(board.columns)
         table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
         table.add_column("Method", max_width=NAME_WIDTH, overflow="fold")
