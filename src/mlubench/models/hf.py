@@ -89,7 +89,7 @@ class MLLM:
         except (OSError, ValueError) as error:
             first = str(error).strip().splitlines()[0]
             raise MlubenchError(
-                f"model {path} cannot be loaded: {first}", "Give a local Hugging Face folder."
+                f"model {path} cannot be loaded: {first}", "Give a local Hugging Face folder: -s model.path=FOLDER."
             ) from error
         model.requires_grad_(False)
         return cls(model.to(where).eval(), processor, parts_of(model), str(path), Path(path))
