@@ -70,13 +70,7 @@ def foresee_model(config: Config, benchmark: Benchmark | None) -> tuple[Shape | 
         return toy_shape(model.toy, benchmark, model.dtype), []
     folder = local_folder(model.path, model.revision)
     if folder is None:
-        lack = [
-            Missing(
-                f"the weights of {model.path} are not on this machine",
-                "Give their folder by -s model.path=FOLDER; a run would try the Hugging Face Hub.",
-            )
-        ]
-        return published_shape(model), lack
+        return published_shape(model), [_no_model(model.path)]
     absent = absent_weights(folder)
     lack = [
         Missing(f"{folder} lacks {len(absent)} file(s) of weights (first: {absent[0]})", "Fetch the model again.")
@@ -85,6 +79,15 @@ def foresee_model(config: Config, benchmark: Benchmark | None) -> tuple[Shape | 
         return folder_shape(folder, model.dtype), lack
     except MlubenchError as error:
         return published_shape(model), [*lack, Missing.from_error(error)]
+
+
+def _no_model(path: str) -> Missing:
+    if Path(path).is_dir():
+        return Missing(f"{path} holds no config.json", "Give a Hugging Face folder: -s model.path=FOLDER.")
+    return Missing(
+        f"the weights of {path} are not on this machine",
+        "Give their folder by -s model.path=FOLDER; a run would try the Hugging Face Hub.",
+    )
 
 
 def known_part(config: Config, benchmark: Benchmark, run: RunDir) -> tuple[Benchmark, bool]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mlubench.artifacts import is_whole
 from mlubench.config import Config, TrainConfig
 from mlubench.errors import MlubenchError
 from mlubench.lifelong.evaluate import tested
@@ -39,17 +40,18 @@ class TaskPlan:
 class Memory:
     """Bytes on the training device. `adapter`: float32 weights, gradients and AdamW's two moments of what is trained.
 
-    `experts`: adapters of earlier tasks, which LUMoE keeps mounted. `features`: the limit of kept picture features.
+    `experts`: adapters of earlier tasks, which LUMoE keeps mounted; None, and counted as 0, where the tasks are not known.
+    `features`: the limit of kept picture features.
     """
 
     base: int
     adapter: int
-    experts: int
+    experts: int | None
     features: int
 
     @property
     def total(self) -> int:
-        return self.base + self.adapter + self.experts + self.features
+        return self.base + self.adapter + (self.experts or 0) + self.features
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,17 +172,16 @@ def _method(
         memory=None,
         archive_bytes=None,
     )
-    return _sized(made, settings, shape, order) if shape else made
+    return _sized(made, settings, shape, order, config.gate) if shape else made
 
 
 def _task(task: Task, method: str, settings: TrainConfig, uses_retain: bool, run: RunDir) -> TaskPlan:
     forget, retain = (len(fit_samples(samples, settings)) for samples in (task.forget, task.retain))
     steps = -(-forget * settings.epochs // settings.batch)  # batches are filled across epochs
-    archived = task.name in run.archived(method, [task.name])
-    return TaskPlan(task.name, forget, retain if uses_retain else 0, steps, archived)
+    return TaskPlan(task.name, forget, retain if uses_retain else 0, steps, is_whole(run.archive(method, task.name)))
 
 
-def _sized(made: MethodPlan, settings: TrainConfig, shape: Shape, order: list[str] | None) -> MethodPlan:
+def _sized(made: MethodPlan, settings: TrainConfig, shape: Shape, order: list[str] | None, gate: str) -> MethodPlan:
     """The plan with what only the model tells: the trained parameters, and the memory and disk that they take."""
     base = shape.bytes
     with with_adapter(shape, settings.lora, settings.scope, settings.full) as mllm:
@@ -191,17 +192,17 @@ def _sized(made: MethodPlan, settings: TrainConfig, shape: Shape, order: list[st
     is_lumoe = made.name != made.loss
     # Features are kept only while no adapter changes them, and pictures go in at all.
     kept = settings.images == "seen" and not {"vision", "projector"} & set(trained)
-    earlier = max(0, len(order) - 1) if order and is_lumoe else 0
-    memory = Memory(base, 4 * size, earlier * size, settings.vision_cache_mb * 2**20 if kept else 0)
-    disk = len(order) * (size + (_gate_bytes(shape) if is_lumoe else 0)) if order else None
+    earlier = 0 if not is_lumoe else size * (len(order) - 1) if order else None
+    memory = Memory(base, 4 * size, earlier, settings.vision_cache_mb * 2**20 if kept else 0)
+    disk = len(order) * (size + (_gate_bytes(shape, gate) if is_lumoe else 0)) if order else None
     return replace(
         made, trained=trained, trained_parameters=sum(counts.values()), memory=memory, archive_bytes=disk
     )  # fmt: skip
 
 
-def _gate_bytes(shape: Shape) -> int:
+def _gate_bytes(shape: Shape, gate: str) -> int:
     """The whitening matrix that the prototype gate keeps: hidden x hidden, float64. The rest of a gate is small."""
-    return 8 * shape.hidden**2
+    return 8 * shape.hidden**2 if gate == "prototype" else 0
 
 
 def _tests(config: Config, order: Sequence[str]) -> list[tuple[str, str]]:

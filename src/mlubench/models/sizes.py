@@ -45,8 +45,16 @@ def _vicuna_llava(hidden: int, intermediate: int, layers: int) -> Any:
 def _qwen3_vl_4b() -> Any:
     from transformers import Qwen3VLConfig
 
-    vision = {"depth": 24, "hidden_size": 1024, "num_heads": 16, "intermediate_size": 4096, "out_hidden_size": 2560}
-    vision |= {"patch_size": 16, "num_position_embeddings": 2304, "deepstack_visual_indexes": [5, 11, 17]}
+    vision = {
+        "depth": 24,
+        "hidden_size": 1024,
+        "num_heads": 16,
+        "intermediate_size": 4096,
+        "out_hidden_size": 2560,
+        "patch_size": 16,
+        "num_position_embeddings": 2304,
+        "deepstack_visual_indexes": [5, 11, 17],
+    }
     rope = {"rope_type": "default", "rope_theta": 5e6, "mrope_section": [24, 20, 20], "mrope_interleaved": True}
     text = {
         "vocab_size": 151936,
@@ -131,7 +139,9 @@ def folder_shape(folder: Path, dtype: str) -> Shape:
         return Shape(_on_meta(config, dtype), "its config.json")
     except (OSError, ValueError) as error:
         first = str(error).strip().splitlines()[0]
-        raise MlubenchError(f"model {folder} has no usable config.json: {first}", "Give -s model.path=FOLDER.") from error
+        raise MlubenchError(
+            f"model {folder} has no usable config.json: {first}", "Give -s model.path=FOLDER."
+        ) from error
 
 
 def published_shape(model: ModelConfig) -> Shape | None:
