@@ -139,8 +139,8 @@ def _files(plan: "Plan") -> Iterator[str]:
     for folder, names in inside.items():
         above, _, last = folder.rpartition("/")
         alike.setdefault((above, " ".join(names)), []).append(last)
-    for (above, listed), last in alike.items():
-        folder = last[0] if len(last) == 1 else f"{{{','.join(last)}}}"
+    for (above, listed), folders in alike.items():
+        folder = folders[0] if len(folders) == 1 else f"{{{','.join(folders)}}}"
         where = "/".join(p for p in (above, folder) if p)
         yield f"  {where}/: {listed}" if where else f"  {listed}"
 

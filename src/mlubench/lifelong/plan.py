@@ -27,7 +27,7 @@ NOT_COUNTED = (
 
 @dataclass(frozen=True, slots=True)
 class TaskPlan:
-    """One task as one method unlearns it. `forget` and `retain` count training samples; `retain` is 0 where unused."""
+    """One task as one method unlearns it, on one device. `forget` and `retain` count training samples; `retain` is 0 where unused."""
 
     name: str
     forget: int
