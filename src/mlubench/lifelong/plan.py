@@ -27,7 +27,10 @@ NOT_COUNTED = (
 
 @dataclass(frozen=True, slots=True)
 class TaskPlan:
-    """One task as one method unlearns it, on one device. `forget` and `retain` count training samples; `retain` is 0 where unused."""
+    """One task as one method unlearns it, on one device.
+
+    `forget` and `retain` count training samples; `retain` is 0 where the method does not use them.
+    """
 
     name: str
     forget: int
@@ -122,6 +125,7 @@ def plan_run(config: Config, out: Path) -> Plan:
     run, whole, missing = RunDir(out), *foresee_benchmark(config)
     shape, lack = foresee_model(config, whole)
     missing += lack + _place(config, run)
+    mounted = Mounted(shape) if shape else None
     benchmark, exact = known_part(config, whole, run) if whole else (None, False)
     order = [t.name for t in benchmark] if benchmark else config.benchmark.order
     return Plan(
@@ -131,7 +135,7 @@ def plan_run(config: Config, out: Path) -> Plan:
         samples=len(whole.samples) if whole else None,
         order=order,
         exact_samples=exact,
-        methods=[_method(name, config, benchmark, order, shape, run) for name in config.methods],
+        methods=[_method(name, config, benchmark, order, mounted, run) for name in config.methods],
         asked=_asked(config, benchmark) if benchmark else None,
         files=_files(config, order, run),
         missing=missing,
@@ -153,8 +157,31 @@ def _model(config: Config, shape: Shape | None) -> ModelPlan | None:
     return ModelPlan(name, shape.source, shape.exact, shape.parameters, shape.bytes, shape.dtype)
 
 
+class Mounted:
+    """What an adapter trains on one model: by part and name, and in bytes. Adapters alike are mounted once."""
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+        self._known: dict[tuple[Any, ...], tuple[dict[str, dict[str, int]], int]] = {}
+
+    def __call__(self, settings: TrainConfig) -> tuple[dict[str, dict[str, int]], int]:
+        key = settings.lora, settings.scope, settings.full
+        if key not in self._known:
+            trained: dict[str, dict[str, int]] = {}
+            with with_adapter(self.shape, settings.lora, settings.scope, settings.full) as mllm:
+                for name, count in trained_parameters(mllm).items():
+                    trained.setdefault(self.shape.mllm.parts.part_of(name) or "other", {})[name] = count
+                self._known[key] = trained, trained_bytes(mllm)
+        return self._known[key]
+
+
 def _method(
-    name: str, config: Config, benchmark: Benchmark | None, order: list[str] | None, shape: Shape | None, run: RunDir
+    name: str,
+    config: Config,
+    benchmark: Benchmark | None,
+    order: list[str] | None,
+    mounted: Mounted | None,
+    run: RunDir,
 ) -> MethodPlan:
     settings = config.train.for_method(name)
     # A row without a formula is a learner of its own, which trains its experts by another row's loss.
@@ -172,7 +199,7 @@ def _method(
         memory=None,
         archive_bytes=None,
     )
-    return _sized(made, settings, shape, order, config.gate) if shape else made
+    return _sized(made, settings, mounted, order, config.gate) if mounted else made
 
 
 def _task(task: Task, method: str, settings: TrainConfig, uses_retain: bool, run: RunDir) -> TaskPlan:
@@ -181,23 +208,17 @@ def _task(task: Task, method: str, settings: TrainConfig, uses_retain: bool, run
     return TaskPlan(task.name, forget, retain if uses_retain else 0, steps, is_whole(run.archive(method, task.name)))
 
 
-def _sized(made: MethodPlan, settings: TrainConfig, shape: Shape, order: list[str] | None, gate: str) -> MethodPlan:
+def _sized(made: MethodPlan, settings: TrainConfig, mounted: Mounted, order: list[str] | None, gate: str) -> MethodPlan:
     """The plan with what only the model tells: the trained parameters, and the memory and disk that they take."""
-    base = shape.bytes
-    with with_adapter(shape, settings.lora, settings.scope, settings.full) as mllm:
-        counts, size = trained_parameters(mllm), trained_bytes(mllm)
-    trained: dict[str, dict[str, int]] = {}
-    for pattern, count in counts.items():
-        trained.setdefault(shape.mllm.parts.part_of(pattern) or "other", {})[pattern] = count
+    trained, size = mounted(settings)
     is_lumoe = made.name != made.loss
     # Features are kept only while no adapter changes them, and pictures go in at all.
     kept = settings.images == "seen" and not {"vision", "projector"} & set(trained)
     earlier = 0 if not is_lumoe else size * (len(order) - 1) if order else None
-    memory = Memory(base, 4 * size, earlier, settings.vision_cache_mb * 2**20 if kept else 0)
-    disk = len(order) * (size + (_gate_bytes(shape, gate) if is_lumoe else 0)) if order else None
-    return replace(
-        made, trained=trained, trained_parameters=sum(counts.values()), memory=memory, archive_bytes=disk
-    )  # fmt: skip
+    memory = Memory(mounted.shape.bytes, 4 * size, earlier, settings.vision_cache_mb * 2**20 if kept else 0)
+    disk = len(order) * (size + (_gate_bytes(mounted.shape, gate) if is_lumoe else 0)) if order else None
+    total = sum(n for counts in trained.values() for n in counts.values())
+    return replace(made, trained=trained, trained_parameters=total, memory=memory, archive_bytes=disk)
 
 
 def _gate_bytes(shape: Shape, gate: str) -> int:
@@ -229,7 +250,7 @@ def _files(config: Config, order: list[str] | None, run: RunDir) -> list[str]:
     """Paths within the run's folder; one that ends in a slash is a folder. Without tasks, only what does not name them."""
     know = [run.know] if config.know.enabled else []
     paths = [run.root / "config.yaml", run.root / "run.json", *know, run.results, run.root / "report.html"]
-    names, folders = order or [], []
+    names = order or []
     cells = [("base", t, "0") for t in names] + ([("base", "know", "0")] if config.know.enabled else [])
     oracle = ["lumoe+oracle"] if "lumoe" in config.methods else []
     cells += [(m, *cell) for m in [*config.methods, *oracle] for cell in _tests(config, names)]
