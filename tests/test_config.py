@@ -10,7 +10,9 @@ from mlubench.config import Config, dump, load, parse, preset_names, preset_summ
 from mlubench.errors import UsageError
 
 # What a preset cannot know by itself.
-NEEDED = {"official-rendered": ["benchmark.root=data"]}
+NEEDED = {
+    name: ["benchmark.root=data"] for name in ("official-rendered", "llava-v1.6-7b", "llava-v1.6-13b", "qwen3-vl-4b")
+}
 
 
 def wrong(name: str | None, *overrides: str) -> str:
@@ -39,6 +41,12 @@ def test_default_preset_is_toy_with_all_seven_methods() -> None:
 
 def test_release_preset_asks_for_its_root() -> None:
     assert "-s benchmark.root=DIR" in wrong("official-rendered")
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_a_draft_may_lack_the_root(name: str) -> None:
+    assert load(name, draft=True).benchmark.root is None
+    assert load(name, ["benchmark.root=data"], draft=True) == load(name, ["benchmark.root=data"])
 
 
 def test_dump_holds_every_setting_and_odd_names(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from runs import PRESET, Finished, call, scores
 
 from mlubench.artifacts import read_json
+from mlubench.config import preset_names
 
 
 def test_the_table_goes_to_stdout_and_the_rest_to_stderr(finished: Finished) -> None:
@@ -44,3 +45,46 @@ def test_a_second_process_is_refused(finished: Finished, copied: Path) -> None:
             called = call(*words)
             assert called.code == 1
             assert "another process" in called.error
+
+
+@pytest.mark.parametrize("preset", preset_names())
+def test_dry_run_of_each_preset(preset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Code 0 where all is there, 1 with lines that say what to add where it is not; nothing is written."""
+    monkeypatch.chdir(tmp_path)
+    ready = preset in ("smoke", "toy")
+    called = call("run", preset, "--dry-run")
+    assert called.code == (0 if ready else 1), called.err
+    missing = [line for line in called.out.splitlines() if line.startswith("missing: ")]
+    assert bool(missing) is not ready
+    assert ready or any("-s benchmark.root=DIR" in line for line in missing)
+    assert "trained parameters" in called.out
+    assert ("optimiser steps" in called.out) is ready
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_dry_run_as_json(tmp_path: Path) -> None:
+    called = call("run", *PRESET, "--dry-run", "--json", "--out", tmp_path / "new")
+    assert called.code == 0
+    plan = json.loads(called.out)
+    assert (plan["preset"], plan["order"], plan["missing"]) == ("smoke", ["A", "B"], [])
+    assert plan["steps"] == sum(m["steps"] for m in plan["methods"])
+    for method in plan["methods"]:
+        memory = method["memory"]
+        assert memory["total"] == sum(v for k, v in memory.items() if k != "total")
+    missing = call("run", "qwen3-vl-4b", "--dry-run", "--json")
+    assert missing.code == 1
+    assert {"what", "do"} == set(json.loads(missing.out)["missing"][0])
+
+
+def test_presets_of_published_models_say_what_to_add(tmp_path: Path) -> None:
+    for preset in ("llava-v1.6-7b", "llava-v1.6-13b", "qwen3-vl-4b"):
+        called = call("run", preset, "--out", tmp_path / "run")
+        assert called.code == 2
+        assert "-s benchmark.root=DIR" in called.error
+    assert not (tmp_path / "run").exists()
+
+
+def test_dry_run_refuses_wrong_settings(tmp_path: Path) -> None:
+    called = call("run", "smoke", "--dry-run", "-s", "methods=[gaa]")
+    assert called.code == 2
+    assert "Did you mean" in called.error

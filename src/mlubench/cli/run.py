@@ -12,6 +12,7 @@ Examples:
   mlubench run smoke -s seed=1 -s 'methods=[ga, lumoe]'
   mlubench run official-rendered -s benchmark.root=DIR --out runs/official
   mlubench run mine.yaml --out runs/mine
+  mlubench run llava-v1.6-7b -s benchmark.root=DIR -s benchmark.images=PHOTOS --dry-run
 """
 )
 @click.argument("preset", default="toy", metavar="[PRESET|FILE.yaml]")
@@ -21,14 +22,25 @@ Examples:
 @click.option(
     "--out", type=click.Path(path_type=Path), help="The run's folder; default runs/PRESET. An interrupted one resumes."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print results.json instead of the table.")
-def run(preset: str, overrides: tuple[str, ...], out: Path | None, as_json: bool) -> None:
-    """Unlearn the tasks one after another with each method, test every archive on every task so far, and report."""
-    from rich.console import Console
+@click.option(
+    "--dry-run", is_flag=True, help="Print what would be done, needed and is missing; load and write nothing."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print results.json, or the plan, instead of tables.")
+def run(preset: str, overrides: tuple[str, ...], out: Path | None, dry_run: bool, as_json: bool) -> int:
+    """Unlearn the tasks one after another with each method, test every archive on every task so far, and report.
 
+    With --dry-run the exit code is 1 when something is missing that a run would need.
+    """
     from mlubench.config import load
 
-    config = load(preset, list(overrides))
+    config = load(preset, list(overrides), draft=dry_run)
+    folder = out or Path("runs") / config.preset
+    if dry_run:
+        from mlubench.cli.show_plan import dry
+
+        return dry(config, folder, as_json=as_json)
+    from rich.console import Console
+
     from mlubench.cli.show import show
     from mlubench.lifelong.sequence import run_lifelong
     from mlubench.models import ranks
@@ -37,12 +49,12 @@ def run(preset: str, overrides: tuple[str, ...], out: Path | None, as_json: bool
 
     quiet()
     ranks.start()
-    folder = out or Path("runs") / config.preset
     console = Console(stderr=True, quiet=not ranks.leads())
     results = run_lifelong(config, folder, console)
     ranks.stop()
     if console.quiet:
-        return
+        return 0
     report = write_report(folder, results)
     show(results, as_json=as_json)
     console.print(f"report: {report}")
+    return 0

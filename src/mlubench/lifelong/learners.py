@@ -54,18 +54,19 @@ class Learner(Protocol):
     def answer(self, samples: Sequence[Sample], routes: Sequence[Route | None]) -> list[str]: ...
 
 
+def fit_samples(samples: Sequence[Sample], settings: TrainConfig) -> list[Sample]:
+    """The samples that a method trains on."""
+    return [s for s in samples if s.role == "fit" and (settings.phrasings == "all" or s.phrasing == 0)]
+
+
 def train(ctx: Context, loss: str, label: str, task: Task, settings: TrainConfig) -> dict[str, Any]:
     """Train the active adapter on one task with one method's loss. Returns the facts for the archive's manifest."""
-
-    def fit(samples: Sequence[Sample]) -> list[Sample]:
-        return [s for s in samples if s.role == "fit" and (settings.phrasings == "all" or s.phrasing == 0)]
-
     seed = step_seed(ctx.config.seed, label, task.name)
     done = unlearn(
         ctx.mllm,
         make_method(loss, resolve("method", METHODS, loss), settings.options),
-        fit(task.forget),
-        fit(task.retain),
+        fit_samples(task.forget, settings),
+        fit_samples(task.retain, settings),
         ctx.benchmark,
         settings,
         seed=seed,

@@ -6,7 +6,7 @@ from pathlib import Path
 from mlubench.artifacts import digest, is_whole, whole_dir
 from mlubench.benchmark import release, world
 from mlubench.benchmark.render import RENDERER_VERSION, render_release
-from mlubench.config import Config
+from mlubench.config import BenchmarkConfig, Config
 from mlubench.errors import MlubenchError, UsageError, unknown_name
 from mlubench.models.hf import MLLM
 from mlubench.models.toy import cache_root, toy_base
@@ -18,14 +18,7 @@ def open_benchmark(config: Config) -> Benchmark:
     """All tasks of the world or the release, in their official order."""
     wanted = config.benchmark
     if wanted.kind == "world":
-        made_of = {
-            "seed": wanted.seed,
-            "entities": wanted.entities,
-            "pictures": wanted.pictures,
-            "render": RENDERER_VERSION,
-            "recipe": world.WORLD_VERSION,
-        }
-        root = cache_root() / "worlds" / digest(made_of)
+        root = world_folder(wanted)
         if not is_whole(root):
             world.write_world(wanted.seed, root, entities=wanted.entities, pictures=wanted.pictures)
         benchmark = release.read(root, seed=wanted.seed)
@@ -33,8 +26,20 @@ def open_benchmark(config: Config) -> Benchmark:
         assert wanted.root is not None
         images = _stand_ins(wanted.root) if wanted.draw else wanted.images
         benchmark = release.read(wanted.root, images, seed=wanted.seed)
-        _require_pictures(benchmark, wanted.root)
+        require_pictures(benchmark)
     return benchmark
+
+
+def world_folder(wanted: BenchmarkConfig) -> Path:
+    """Where the world is kept, or will be: named by the hash of all that makes it."""
+    made_of = {
+        "seed": wanted.seed,
+        "entities": wanted.entities,
+        "pictures": wanted.pictures,
+        "render": RENDERER_VERSION,
+        "recipe": world.WORLD_VERSION,
+    }
+    return cache_root() / "worlds" / digest(made_of)
 
 
 def in_order(benchmark: Benchmark, order: list[str] | None) -> Benchmark:
@@ -59,11 +64,12 @@ def _stand_ins(root: Path) -> Path:
     return folder
 
 
-def _require_pictures(benchmark: Benchmark, root: Path) -> None:
+def require_pictures(benchmark: Benchmark) -> None:
+    """Raises UsageError that counts the pictures of the benchmark that are not there."""
     missing = {s.image for s in benchmark.samples if not benchmark.picture(s).is_file()}
     if missing:
         raise UsageError(
-            f"{len(missing)} pictures are not under {benchmark.image_root} (first: {min(missing)})",
+            f"{len(missing):,} pictures are not under {benchmark.image_root} (first: {min(missing)})",
             "Give their folder with -s benchmark.images=DIR, or have stand-ins drawn: -s benchmark.draw=true.",
         )
 

@@ -57,16 +57,22 @@ class RunDir:
         except (yaml.YAMLError, UnicodeDecodeError, TypeError) as error:
             raise MlubenchError(f"{path} is broken: {error}", "Give another --out, or delete the run.") from None
 
-    def claim(self, config: Config) -> None:
-        """Write config.yaml, or check that the folder belongs to this very configuration."""
-        path = self.root / "config.yaml"
-        if path.is_file():
+    def require_free(self, config: Config) -> bool:
+        """Whether the folder holds a run of this very configuration already. UsageError where it holds another thing."""
+        if (self.root / "config.yaml").is_file():
             if self.config() != config:
                 raise UsageError(f"{self.root} holds a run with other settings", "Give another --out, or delete it.")
-        elif self.root.is_dir() and any(f.name != ".lock" for f in self.root.iterdir()):
+            return True
+        if self.root.exists() and not self.root.is_dir():
+            raise UsageError(f"{self.root} is not a folder", "Give another --out.")
+        if self.root.is_dir() and any(f.name != ".lock" for f in self.root.iterdir()):
             raise UsageError(f"{self.root} holds something that is not a run", "Give a new folder with --out.")
-        else:
-            write_atomic(path, dump(config))
+        return False
+
+    def claim(self, config: Config) -> None:
+        """Write config.yaml, or check that the folder belongs to this very configuration."""
+        if not self.require_free(config):
+            write_atomic(self.root / "config.yaml", dump(config))
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -93,7 +93,7 @@ class MLLM:
         except (OSError, ValueError) as error:
             first = str(error).strip().splitlines()[0]
             raise MlubenchError(
-                f"model {path} cannot be loaded: {first}", "Give a local Hugging Face folder."
+                f"model {path} cannot be loaded: {first}", "Give a local Hugging Face folder: -s model.path=FOLDER."
             ) from error
         model.requires_grad_(False)
         parts, sharded = parts_of(model), sharding.wanted()

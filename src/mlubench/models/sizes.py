@@ -1,0 +1,189 @@
+"""How large a model and its adapters are, read off the real classes on torch's meta device: no weight is ever loaded."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mlubench.config import LoraConfig, ModelConfig, ToyConfig
+from mlubench.errors import MlubenchError
+from mlubench.models.adapters import add_adapter, remove_adapters
+from mlubench.models.hf import MLLM
+from mlubench.models.parts import parts_of
+from mlubench.models.toy import build_model, build_processor
+from mlubench.types import Benchmark, Part, Scope
+
+
+def _vicuna_llava(hidden: int, intermediate: int, layers: int) -> Any:
+    """LLaVA-v1.6 on Vicuna, whose heads are 128 wide, with CLIP-L/14 at 336 pixels."""
+    from transformers import CLIPVisionConfig, LlamaConfig, LlavaNextConfig
+
+    vision = CLIPVisionConfig(
+        hidden_size=1024,
+        intermediate_size=4096,
+        num_hidden_layers=24,
+        num_attention_heads=16,
+        image_size=336,
+        patch_size=14,
+        projection_dim=768,
+    )
+    text = LlamaConfig(
+        vocab_size=32064,
+        hidden_size=hidden,
+        intermediate_size=intermediate,
+        num_hidden_layers=layers,
+        num_attention_heads=hidden // 128,
+        max_position_embeddings=4096,
+    )
+    return LlavaNextConfig(vision_config=vision, text_config=text, image_token_index=32000, tie_word_embeddings=False)
+
+
+def _qwen3_vl_4b() -> Any:
+    from transformers import Qwen3VLConfig
+
+    vision = {
+        "depth": 24,
+        "hidden_size": 1024,
+        "num_heads": 16,
+        "intermediate_size": 4096,
+        "out_hidden_size": 2560,
+        "patch_size": 16,
+        "num_position_embeddings": 2304,
+        "deepstack_visual_indexes": [5, 11, 17],
+    }
+    rope = {"rope_type": "default", "rope_theta": 5e6, "mrope_section": [24, 20, 20], "mrope_interleaved": True}
+    text = {
+        "vocab_size": 151936,
+        "hidden_size": 2560,
+        "intermediate_size": 9728,
+        "num_hidden_layers": 36,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+        "head_dim": 128,
+        "rope_parameters": rope,
+    }
+    return Qwen3VLConfig(vision_config=vision, text_config=text, tie_word_embeddings=True)
+
+
+# Published models by the name of their repository, so that a folder of that name is known before it is filled.
+PUBLISHED: Mapping[str, Callable[[], Any]] = {
+    "llava-v1.6-vicuna-7b-hf": lambda: _vicuna_llava(4096, 11008, 32),
+    "llava-v1.6-vicuna-13b-hf": lambda: _vicuna_llava(5120, 13824, 40),
+    "Qwen3-VL-4B-Instruct": _qwen3_vl_4b,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A model without weights. `source` says where its shape is from, `exact` whether it is the very model's.
+
+    `parameters` counts tied ones once; `bytes` is what they take in the run's dtype; `hidden` the width of its states.
+    """
+
+    mllm: MLLM
+    source: str
+    exact: bool = True
+
+    @property
+    def parameters(self) -> int:
+        return sum(p.numel() for p in self.mllm.base.parameters())
+
+    @property
+    def bytes(self) -> int:
+        return sum(p.numel() * p.element_size() for p in self.mllm.base.parameters())
+
+    @property
+    def dtype(self) -> str:
+        return str(self.mllm.base.dtype).removeprefix("torch.")
+
+    @property
+    def hidden(self) -> int:
+        return int(self.mllm.base.config.get_text_config().hidden_size)
+
+
+def local_folder(path: str, revision: str | None = None) -> Path | None:
+    """The folder of a model that is on this machine: `path` itself, or its snapshot in the Hub's cache. Never downloads."""
+    if (Path(path) / "config.json").is_file():
+        return Path(path)
+    from transformers.utils import cached_file
+
+    try:
+        found = cached_file(path, "config.json", revision=revision, local_files_only=True)
+    except (OSError, ValueError):
+        return None
+    return Path(found).parent if found else None
+
+
+def absent_weights(folder: Path) -> list[str]:
+    """Names of the safetensors files that a model's folder lacks; its index says which there should be."""
+    index = folder / "model.safetensors.index.json"
+    if not index.is_file():
+        return [] if any(folder.glob("*.safetensors")) else ["model.safetensors"]
+    try:
+        wanted = set(json.loads(index.read_text())["weight_map"].values())
+    except (OSError, ValueError, KeyError, AttributeError):
+        return [index.name]
+    return sorted(name for name in wanted if not (folder / name).is_file())
+
+
+def folder_shape(folder: Path, dtype: str) -> Shape:
+    """The shape that a folder's config.json describes. Raises MlubenchError when it describes none."""
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        return Shape(_on_meta(config, dtype), "its config.json")
+    except (OSError, ValueError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise MlubenchError(
+            f"model {folder} has no usable config.json: {first}", "Give -s model.path=FOLDER."
+        ) from error
+
+
+def published_shape(model: ModelConfig) -> Shape | None:
+    """The shape of a published model by the last part of its path; None for one that is not in the table."""
+    make = PUBLISHED.get(Path(model.path or "").name)
+    return Shape(_on_meta(make(), model.dtype), "the built-in table of published models") if make else None
+
+
+def toy_shape(toy: ToyConfig, benchmark: Benchmark | None, dtype: str) -> Shape:
+    """The tiny LLaVA's shape. Its vocabulary is learned from the benchmark; without one it is taken at its limit."""
+    samples = benchmark.samples if benchmark else []
+    processor = build_processor(toy, [s.truth for s in samples], sorted({s.question for s in samples}))
+    with torch.device("meta"):
+        model: Any = build_model(toy, processor.tokenizer)
+        if benchmark is None:
+            model.resize_token_embeddings(toy.vocabulary, mean_resizing=False)
+    model = model.to(torch.float32 if dtype == "auto" else getattr(torch, dtype)).requires_grad_(False)
+    return Shape(MLLM(model, processor, parts_of(model)), "model.toy", exact=benchmark is not None)
+
+
+def _on_meta(config: Any, dtype: str) -> MLLM:
+    """A model without weights, and without a processor, which sizes do not ask for."""
+    from transformers import AutoModelForImageTextToText
+
+    kind = config.dtype or torch.float32 if dtype == "auto" else getattr(torch, dtype)
+    with torch.device("meta"):
+        model = AutoModelForImageTextToText.from_config(config, dtype=kind)
+    model.requires_grad_(False)
+    return MLLM(model, None, parts_of(model))
+
+
+@contextmanager
+def with_adapter(shape: Shape, lora: LoraConfig, scope: Scope, full: Sequence[Part] = ()) -> Iterator[MLLM]:
+    """The model with a run's own adapter mounted, trainable and without weights too; taken off again at the end."""
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        add_adapter(shape.mllm, "default", lora, scope, seed=0, full=full)
+    try:
+        yield shape.mllm
+    finally:
+        remove_adapters(shape.mllm)
+
+
+def trained_bytes(mllm: MLLM) -> int:
+    """What the trainable parameters take, in the dtype that they are trained in."""
+    return sum(p.numel() * p.element_size() for p in mllm.model.parameters() if p.requires_grad)
