@@ -121,6 +121,8 @@ def _facts(ctx: Context, whole: Benchmark) -> dict[str, Any]:
         "model": ctx.mllm.name,
         "model_sha256": weights,
         "device": str(ctx.mllm.device),
+        "processes": ranks.world(),
+        "sharded": ctx.mllm.sharded,
         "gate": config.gate,
         "judge": config.judge,
         "train_images": config.train.images,
