@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from runs import Finished, call
 
+from mlubench.artifacts import read_json
 from mlubench.config import dump, load
 from mlubench.judging.refusal import refusal
 from mlubench.lifelong.rundir import RunDir, read_lines
@@ -19,7 +20,7 @@ def row_of(finished: Finished, task: str, split: str, *experts: str) -> dict[str
 
 
 def picture(finished: Finished, row: dict[str, Any]) -> Path:
-    return Path(finished.results["run"]["image_root"]) / row["image"]
+    return Path(read_json(finished.folder / "run.json")["image_root"]) / row["image"]
 
 
 def test_a_forget_picture_goes_to_its_expert_and_is_refused(finished: Finished) -> None:

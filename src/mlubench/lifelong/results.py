@@ -17,7 +17,8 @@ def build_results(run: RunDir, config: Config, order: list[str], judges: Sequenc
     """Read answers and verdicts of every judge and write results.json. Only finished cells are in it."""
     results: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
-        "run": read_json(run.root / "run.json"),
+        # Where pictures lie is this machine's own affair, and results are passed on.
+        "run": {k: v for k, v in read_json(run.root / "run.json").items() if k != "image_root"},
         "base": [],
         "cells": [],
         "upper_bound": [],
