@@ -3,10 +3,12 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import LoraConfig as PeftLora
 from peft import PeftModel, get_peft_model, get_peft_model_state_dict
+from peft.utils import ModulesToSaveWrapper
 from peft.utils.constants import DUMMY_TARGET_MODULES
 from safetensors import SafetensorError
 from safetensors.torch import save_file
@@ -68,6 +70,10 @@ def save_adapter(mllm: MLLM, name: str, folder: Path) -> None:
 def remove_adapters(mllm: MLLM) -> None:
     """Take every adapter off; the base's own layers come back as they were."""
     if isinstance(mllm.model, PeftModel):
+        base = mllm.base
+        for name, module in list(base.named_modules()):
+            if isinstance(module, ModulesToSaveWrapper):  # PEFT's unloading would leave the trained copy in its place
+                base.set_submodule(name, module.original_module)
         mllm.model = mllm.model.unload()
         mllm.model.requires_grad_(False)
         mllm.model.eval()
@@ -75,17 +81,30 @@ def remove_adapters(mllm: MLLM) -> None:
 
 @contextmanager
 def mounted(mllm: MLLM, names: Sequence[str]) -> Iterator[None]:
-    """Answer with exactly the sum of these adapters; with none, the untouched base. Switched off again at the end."""
+    """Answer with exactly the sum of these adapters; with none, the untouched base. Switched off again at the end.
+
+    Raises MlubenchError when more than one of them has trained the same part whole: copies have no sum.
+    """
     if not names:
         with mllm.adapters_off():
             yield
         return
     tuner = mllm.model.base_model
     tuner.enable_adapter_layers()
-    tuner.set_adapter(list(names))
-    # PEFT makes what it activates trainable; answering never trains.
-    mllm.model.requires_grad_(False)
     try:
+        _activate(tuner, names)
+        # PEFT makes what it activates trainable; answering never trains.
+        mllm.model.requires_grad_(False)
         yield
     finally:
         tuner.disable_adapter_layers()
+
+
+def _activate(tuner: Any, names: Sequence[str]) -> None:
+    whole = [m for m in tuner.modules() if isinstance(m, ModulesToSaveWrapper)]
+    if any(sum(name in m.modules_to_save for name in names) > 1 for m in whole):
+        raise MlubenchError(
+            f"adapters {', '.join(names)} have each trained a part whole, and copies have no sum",
+            "Leave train.full empty, so that the part is trained by LoRA.",
+        )
+    tuner.set_adapter(list(names))
