@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from torch import nn
 from trainings import LORA, QUICK, fit, method_of, train
 

@@ -189,7 +189,9 @@ class Lumoe(Base):
         with whole_dir(self.ctx.run.archive(self.name, task.name), {**facts, "tasks": done, "gate": gate.name}) as out:
             save_adapter(self.ctx.mllm, task.name, out)
             gate.save(out)
-        self.engine.gate, self.current = gate, done
+        # Answers are those of the archive: mounted from it, the expert has the base's precision.
+        self.current = None
+        self.at(done)
 
     def routes(self, samples: Sequence[Sample]) -> list[Route | None]:
         queries = [GateQuery(self.ctx.benchmark.picture(s), s.question, s.entity) for s in samples]

@@ -8,10 +8,12 @@ from typing import Any
 import torch
 from peft import LoraConfig as PeftLora
 from peft import PeftModel, get_peft_model, get_peft_model_state_dict
-from peft.utils import ModulesToSaveWrapper
+from peft.utils import ModulesToSaveWrapper, load_peft_weights, set_peft_model_state_dict
 from peft.utils.constants import DUMMY_TARGET_MODULES
 from safetensors import SafetensorError
 from safetensors.torch import save_file
+from torch import nn
+from torch.utils._pytree import tree_map
 
 from mlubench.artifacts import disk_errors
 from mlubench.config import LoraConfig
@@ -41,6 +43,7 @@ def add_adapter(mllm: MLLM, name: str, lora: LoraConfig, scope: Scope, *, seed: 
     else:
         mllm.model = get_peft_model(mllm.model, settings, adapter_name=name)
     mllm.model.base_model.enable_adapter_layers()
+    _copies_in_full(mllm, name)
     mllm.model.set_adapter(name)
 
 
@@ -53,9 +56,32 @@ def load_adapter(mllm: MLLM, name: str, folder: Path, *, trainable: bool = False
             mllm.model = PeftModel.from_pretrained(
                 mllm.model, folder, adapter_name=name, is_trainable=trainable, autocast_adapter_dtype=trainable
             )
+        if trainable and _copies_in_full(mllm, name):  # PEFT has rounded them to the base's precision
+            set_peft_model_state_dict(mllm.model, load_peft_weights(str(folder), device="cpu"), name)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise MlubenchError(f"adapter {folder} cannot be mounted: {error}", "Delete it and run again.") from error
     mllm.model.eval()
+
+
+def _copies_in_full(mllm: MLLM, name: str) -> bool:
+    """Bring what the adapter trains whole to float32, as PEFT brings its LoRA. True where that was needed."""
+    copies = [m.modules_to_save[name] for m in _wrappers(mllm.base) if name in m.modules_to_save]
+    half = [c for c in copies if any(p.is_floating_point() and p.dtype != torch.float32 for p in c.parameters())]
+    for copy in half:
+        around = next(copy.parameters()).dtype
+        copy.float()
+        copy.register_forward_pre_hook(lambda _, args, named: _cast((args, named), torch.float32), with_kwargs=True)
+        copy.register_forward_hook(lambda _, args, out, around=around: _cast(out, around))
+    return bool(half)
+
+
+def _wrappers(model: nn.Module) -> list[Any]:
+    return [m for m in model.modules() if isinstance(m, ModulesToSaveWrapper)]
+
+
+def _cast(values: Any, dtype: torch.dtype) -> Any:
+    """The same structure with its floating-point tensors in this precision."""
+    return tree_map(lambda x: x.to(dtype) if isinstance(x, torch.Tensor) and x.is_floating_point() else x, values)
 
 
 def save_adapter(mllm: MLLM, name: str, folder: Path) -> None:
@@ -101,8 +127,7 @@ def mounted(mllm: MLLM, names: Sequence[str]) -> Iterator[None]:
 
 
 def _activate(tuner: Any, names: Sequence[str]) -> None:
-    whole = [m for m in tuner.modules() if isinstance(m, ModulesToSaveWrapper)]
-    if any(sum(name in m.modules_to_save for name in names) > 1 for m in whole):
+    if any(sum(name in m.modules_to_save for name in names) > 1 for m in _wrappers(tuner)):
         raise MlubenchError(
             f"adapters {', '.join(names)} have each trained a part whole, and copies have no sum",
             "Leave train.full empty, so that the part is trained by LoRA.",
