@@ -77,7 +77,10 @@ def can_compile() -> str:
     if not any(shutil.which(name) for name in ("g++", "clang++", "c++")):
         return "no C++ compiler, which torch.compile needs on the CPU"
     code = "import torch; torch.compile(lambda x: x.sin() + 1)(torch.ones(3))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    try:
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=40, check=False)
+    except subprocess.TimeoutExpired:
+        return "a line of code takes over 40 s to compile"
     return done.stderr.strip().splitlines()[-1] if done.returncode else ""
 
 
@@ -90,8 +93,8 @@ def test_a_compiled_model_trains_to_the_same_losses(load_base: Callable, benchma
         torch.compiler.reset()
         mllm = load_base()
         add_adapter(mllm, "default", QUICK.lora, "language", seed=0)
-        config = QUICK.model_copy(update={"epochs": 2, "compile": compiled})  # the same shapes twice: compiled once
+        config = QUICK.model_copy(update={"epochs": 6, "compile": compiled})  # the same shapes each time: compiled once
         facts = unlearn(mllm, method, forget, [], benchmark, config, seed=0, work=tmp_path)
         losses.append((facts.first_loss, facts.last_loss))
     assert losses[1] == pytest.approx(losses[0], abs=1e-3)
-    assert losses[0][1] < losses[0][0] - 0.1
+    assert losses[0][1] < losses[0][0] - 0.1  # it has learned something
