@@ -203,7 +203,9 @@ class Lumoe(Base):
         )
         facts = train(self.ctx, self.ctx.config.lumoe.expert, self.name, task, self.settings)
         archive(self.ctx, self.name, task, task.name, {**facts, "tasks": done, "gate": gate.name}, gate)
-        self.engine.gate, self.current = gate, done
+        # Answers are those of the archive: mounted from it, the expert has the base's precision.
+        self.current = None
+        self.at(done)
 
     def routes(self, samples: Sequence[Sample]) -> list[Route | None]:
         queries = [GateQuery(self.ctx.benchmark.picture(s), s.question, s.entity) for s in samples]

@@ -3,14 +3,17 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import LoraConfig as PeftLora
 from peft import PeftModel, get_peft_model, get_peft_model_state_dict
+from peft.utils import ModulesToSaveWrapper, load_peft_weights, set_peft_model_state_dict
 from peft.utils.constants import DUMMY_TARGET_MODULES
 from safetensors import SafetensorError
 from safetensors.torch import save_file
-from torch.distributed.tensor import DTensor
+from torch import nn
+from torch.utils._pytree import tree_map
 
 from mlubench.artifacts import disk_errors
 from mlubench.config import LoraConfig
@@ -40,6 +43,7 @@ def add_adapter(mllm: MLLM, name: str, lora: LoraConfig, scope: Scope, *, seed: 
     else:
         mllm.model = get_peft_model(mllm.model, settings, adapter_name=name)
     mllm.model.base_model.enable_adapter_layers()
+    _copies_in_full(mllm, name)
     mllm.model.set_adapter(name)
 
 
@@ -52,21 +56,38 @@ def load_adapter(mllm: MLLM, name: str, folder: Path, *, trainable: bool = False
             mllm.model = PeftModel.from_pretrained(
                 mllm.model, folder, adapter_name=name, is_trainable=trainable, autocast_adapter_dtype=trainable
             )
+        if trainable and _copies_in_full(mllm, name):  # PEFT has rounded them to the base's precision
+            set_peft_model_state_dict(mllm.model, load_peft_weights(str(folder), device="cpu"), name)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise MlubenchError(f"adapter {folder} cannot be mounted: {error}", "Delete it and run again.") from error
     mllm.model.eval()
 
 
-def adapter_state(mllm: MLLM, name: str) -> dict[str, torch.Tensor]:
-    """The adapter's tensors by PEFT's names, whole and on the CPU. Where it is sharded, all processes must ask."""
-    state = get_peft_model_state_dict(mllm.model, adapter_name=name, save_embedding_layers=False)
-    whole = {k: v.full_tensor() if isinstance(v, DTensor) else v for k, v in state.items()}
-    return {k: v.detach().cpu().contiguous() for k, v in whole.items()}
+def _copies_in_full(mllm: MLLM, name: str) -> bool:
+    """Bring what the adapter trains whole to float32, as PEFT brings its LoRA. True where that was needed."""
+    copies = [m.modules_to_save[name] for m in _wrappers(mllm.base) if name in m.modules_to_save]
+    half = [c for c in copies if any(p.is_floating_point() and p.dtype != torch.float32 for p in c.parameters())]
+    for copy in half:
+        around = next(copy.parameters()).dtype
+        copy.float()
+        copy.register_forward_pre_hook(lambda _, args, named: _cast((args, named), torch.float32), with_kwargs=True)
+        copy.register_forward_hook(lambda _, args, out, around=around: _cast(out, around))
+    return bool(half)
 
 
-def save_adapter(mllm: MLLM, name: str, folder: Path, state: dict[str, torch.Tensor] | None = None) -> None:
+def _wrappers(model: nn.Module) -> list[Any]:
+    return [m for m in model.modules() if isinstance(m, ModulesToSaveWrapper)]
+
+
+def _cast(values: Any, dtype: torch.dtype) -> Any:
+    """The same structure with its floating-point tensors in this precision."""
+    return tree_map(lambda x: x.to(dtype) if isinstance(x, torch.Tensor) and x.is_floating_point() else x, values)
+
+
+def save_adapter(mllm: MLLM, name: str, folder: Path) -> None:
     """Write the adapter as PEFT does (adapter_config.json, adapter_model.safetensors) straight into `folder`."""
-    tensors = adapter_state(mllm, name) if state is None else state
+    state = get_peft_model_state_dict(mllm.model, adapter_name=name, save_embedding_layers=False)
+    tensors = {k: v.detach().cpu().contiguous() for k, v in state.items()}
     with disk_errors(folder, SafetensorError):
         save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
     mllm.model.peft_config[name].save_pretrained(folder)
@@ -75,6 +96,10 @@ def save_adapter(mllm: MLLM, name: str, folder: Path, state: dict[str, torch.Ten
 def remove_adapters(mllm: MLLM) -> None:
     """Take every adapter off; the base's own layers come back as they were."""
     if isinstance(mllm.model, PeftModel):
+        base = mllm.base
+        for name, module in list(base.named_modules()):
+            if isinstance(module, ModulesToSaveWrapper):  # PEFT's unloading would leave the trained copy in its place
+                base.set_submodule(name, module.original_module)
         mllm.model = mllm.model.unload()
         mllm.model.requires_grad_(False)
         mllm.model.eval()
@@ -82,17 +107,29 @@ def remove_adapters(mllm: MLLM) -> None:
 
 @contextmanager
 def mounted(mllm: MLLM, names: Sequence[str]) -> Iterator[None]:
-    """Answer with exactly the sum of these adapters; with none, the untouched base. Switched off again at the end."""
+    """Answer with exactly the sum of these adapters; with none, the untouched base. Switched off again at the end.
+
+    Raises MlubenchError when more than one of them has trained the same part whole: copies have no sum.
+    """
     if not names:
         with mllm.adapters_off():
             yield
         return
     tuner = mllm.model.base_model
     tuner.enable_adapter_layers()
-    tuner.set_adapter(list(names))
-    # PEFT makes what it activates trainable; answering never trains.
-    mllm.model.requires_grad_(False)
     try:
+        _activate(tuner, names)
+        # PEFT makes what it activates trainable; answering never trains.
+        mllm.model.requires_grad_(False)
         yield
     finally:
         tuner.disable_adapter_layers()
+
+
+def _activate(tuner: Any, names: Sequence[str]) -> None:
+    if any(sum(name in m.modules_to_save for name in names) > 1 for m in _wrappers(tuner)):
+        raise MlubenchError(
+            f"adapters {', '.join(names)} have each trained a part whole, and copies have no sum",
+            "Leave train.full empty, so that the part is trained by LoRA.",
+        )
+    tuner.set_adapter(list(names))

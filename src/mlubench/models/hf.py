@@ -46,6 +46,17 @@ def open_picture(path: Path) -> Image.Image:
         ) from error
 
 
+def stamp(path: Path) -> tuple[int, int]:
+    """Time and size of the file, which tell whether it is still the one that was read. MlubenchError when it is gone."""
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise MlubenchError(
+            f"picture {path} cannot be read: {error}", "Run `mlubench data check` on the folder."
+        ) from error
+    return found.st_mtime_ns, found.st_size
+
+
 def pick_device(wish: str) -> torch.device:
     """`auto` is a GPU when there is one, to each process its own. Raises UsageError for one that torch cannot use."""
     if wish == "auto":
@@ -75,7 +86,7 @@ class MLLM:
     name: str = ""
     folder: Path = Path()
     sharded: bool = False  # every pass of the language model needs all processes at once
-    _pictures: dict[Path, Image.Image] = field(default_factory=dict, repr=False)
+    _pictures: dict[Path, tuple[tuple[int, int], Image.Image]] = field(default_factory=dict, repr=False)
     keep_pictures: int = 20_000
 
     @classmethod
@@ -120,12 +131,13 @@ class MLLM:
 
     def picture(self, path: Path) -> Image.Image:
         """The decoded picture; the first `keep_pictures` stay in memory, as each is asked for many times."""
-        if path not in self._pictures:
-            picture = open_picture(path)
-            if len(self._pictures) >= self.keep_pictures:
-                return picture
-            self._pictures[path] = picture
-        return self._pictures[path]
+        kept, now = self._pictures.get(path), stamp(path)
+        if kept and kept[0] == now:
+            return kept[1]
+        picture = open_picture(path)
+        if kept or len(self._pictures) < self.keep_pictures:
+            self._pictures[path] = now, picture
+        return picture
 
     @property
     def ends(self) -> tuple[str, ...]:

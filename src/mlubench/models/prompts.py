@@ -14,7 +14,7 @@ from torch import Tensor
 from transformers.utils import ModelOutput
 
 from mlubench.artifacts import digest, file_sha256
-from mlubench.models.hf import MLLM, Query
+from mlubench.models.hf import MLLM, Query, stamp
 
 _PIXELS = ("pixel_values",)  # what the features stand in for
 
@@ -57,8 +57,8 @@ class Prompts:
     limit: int
     used: int = 0
     _features: OrderedDict[tuple[str, str], Picture] = field(default_factory=OrderedDict, repr=False)
-    _rows: dict[Query, dict[str, Tensor]] = field(default_factory=dict, repr=False)
-    _content: dict[Path, str] = field(default_factory=dict, repr=False)
+    _rows: dict[tuple[Query, str], dict[str, Tensor]] = field(default_factory=dict, repr=False)
+    _content: dict[tuple[Path, int, int], str] = field(default_factory=dict, repr=False)
     _maker: str = ""
 
     def batch(self, queries: Sequence[Query]) -> dict[str, Any]:
@@ -72,19 +72,21 @@ class Prompts:
 
     def _row(self, query: Query) -> dict[str, Tensor]:
         """The inputs of one prompt but for its pixels, whose features are computed on the way where they are not known."""
-        if query not in self._rows:
+        row = query, self._key(query)[1]
+        if row not in self._rows:
             inputs = self.mllm.encode([query])
             self._keep(query, inputs)
-            self._rows[query] = {name: value for name, value in inputs.items() if name not in _PIXELS}
-        return self._rows[query]
+            self._rows[row] = {name: value for name, value in inputs.items() if name not in _PIXELS}
+        return self._rows[row]
 
     def _key(self, query: Query) -> tuple[str, str]:
         assert query.image is not None
-        if query.image not in self._content:
-            self._content[query.image] = file_sha256(query.image)
+        file = query.image, *stamp(query.image)
+        if file not in self._content:
+            self._content[file] = file_sha256(query.image)
         if not self._maker:
             self._maker = digest([self.mllm.name, self.mllm.processor.image_processor.to_dict()])
-        return self._maker, self._content[query.image]
+        return self._maker, self._content[file]
 
     def _picture(self, query: Query) -> Picture:
         key = self._key(query)
@@ -102,11 +104,12 @@ class Prompts:
         found = self.mllm.base.get_image_features(**wanted, return_dict=True)
         deeper = tuple(layer[0] for layer in found.get("deepstack_features") or ())
         picture = Picture(found.pooler_output[0], deeper)
-        while self._features and self.used + picture.size > self.limit:
+        if picture.size > self.limit:
+            return picture
+        while self.used + picture.size > self.limit:
             self.used -= self._features.popitem(last=False)[1].size
-        if picture.size <= self.limit:
-            self._features[key] = picture
-            self.used += picture.size
+        self._features[key] = picture
+        self.used += picture.size
         return picture
 
 

@@ -134,6 +134,8 @@ class _UnlearningTrainer(Trainer):
             self.mllm.model.train()
             self.train()
         finally:
+            if self.config.gradient_checkpointing:
+                self.mllm.base.activation_checkpointing_disable()
             self.mllm.model.eval()
             progress.bar.stop()
 

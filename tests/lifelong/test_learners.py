@@ -1,0 +1,96 @@
+"""What is tested after a task is what was archived: the model in memory and one mounted from disk say the same."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from mlubench import config as settings
+from mlubench.lifelong.learners import Base, Context, Learner, Lumoe, OracleLumoe, learner_for
+from mlubench.lifelong.rundir import RunDir
+from mlubench.models.adapters import mounted
+from mlubench.models.hf import MLLM, answer_logits
+from mlubench.types import Benchmark, Sample
+
+WHOLE = ("train.scope=all", "train.full=[projector]")
+
+
+@pytest.fixture
+def context(base_path: Path, benchmark: Benchmark, tmp_path: Path) -> Callable[..., Context]:
+    """Makes contexts of one run, each with a fresh base, in a dtype."""
+
+    def make(dtype: str, *changes: str) -> Context:
+        mllm = MLLM.load(base_path, dtype=dtype, device="cpu")
+        mllm.name = base_path.name
+        config = settings.load("smoke", ["device=cpu", "train.epochs=1", "evaluate.max_new_tokens=12", *changes])
+        tasks = tuple(replace(t, forget=t.forget[::5], retain=t.retain[::5]) for t in benchmark)
+        return Context(config, replace(benchmark, tasks=tasks), mllm, RunDir(tmp_path))
+
+    return make
+
+
+def asked(benchmark: Benchmark) -> list[Sample]:
+    """Test samples of each task and split."""
+    groups = [t.split(split) for t in benchmark for split in ("forget", "retain")]  # type: ignore[arg-type]
+    return [s for group in groups for s in [s for s in group if s.role == "test"][:4]]
+
+
+def logits(ctx: Context, experts: list[str] | None) -> Tensor:
+    """Of true answers; `experts` None leaves what is mounted as it is."""
+    samples = asked(ctx.benchmark)
+    batch = ctx.mllm.encode(ctx.queries(samples), [s.truth for s in samples])
+    with torch.no_grad():
+        if experts is None:
+            return answer_logits(ctx.mllm.model, batch)[0]
+        with mounted(ctx.mllm, experts):
+            return answer_logits(ctx.mllm.model, batch)[0]
+
+
+def told(learner: Learner, samples: list[Sample]) -> tuple[list[object], list[str]]:
+    routes = learner.routes(samples)
+    return list(routes), learner.answer(samples, routes)
+
+
+@pytest.mark.parametrize(("dtype", "changes"), [("float32", ()), ("bfloat16", ()), ("bfloat16", WHOLE)])
+def test_an_experts_answers_are_those_of_its_archive(context: Callable, dtype: str, changes: tuple[str, ...]) -> None:
+    ctx = context(dtype, *changes)
+    samples, learner, done = asked(ctx.benchmark), Lumoe(ctx), []
+    base = logits(ctx, None)
+    for task in ctx.benchmark:
+        learner.at(done)
+        learner.learn(task)
+        done = [*done, task.name]
+        learner.at(done)  # as a run does before it tests
+        later = context(dtype, *changes)
+        archived = Lumoe(later)
+        archived.at(done)
+        for name in done:
+            in_memory = logits(ctx, [name])
+            assert (in_memory - base).abs().max() > 0.1
+            assert torch.equal(in_memory, logits(later, [name])), name
+        assert torch.equal(logits(ctx, []), base)
+        assert told(learner, samples) == told(archived, samples)
+    oracle = OracleLumoe(ctx)
+    oracle.at(done)
+    assert torch.equal(logits(ctx, ["A"]), logits(later, ["A"]))
+    assert {r.experts for r in oracle.routes(samples)} >= {("A",), ("B",), ()}  # type: ignore[union-attr]
+
+
+def test_a_baselines_answers_are_those_of_its_archive(context: Callable) -> None:
+    ctx = context("bfloat16", *WHOLE)
+    learner, done = learner_for("npo", ctx), []
+    base = logits(ctx, None)
+    for task in ctx.benchmark:
+        learner.at(done)
+        learner.learn(task)
+        done = [*done, task.name]
+        learner.at(done)
+        later = context("bfloat16", *WHOLE)
+        learner_for("npo", later).at(done)
+        assert (logits(ctx, None) - base).abs().max() > 0.1
+        assert torch.equal(logits(ctx, None), logits(later, None)), task.name
+    Base(ctx).at([])  # the next method of the run begins from the base as it was
+    assert torch.equal(logits(ctx, None), base)
