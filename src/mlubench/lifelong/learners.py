@@ -12,7 +12,7 @@ from mlubench.lumoe.gate_metrics import gate_report
 from mlubench.lumoe.gates.base import Gate, GateQuery
 from mlubench.lumoe.store import ExpertStore
 from mlubench.models import ranks
-from mlubench.models.adapters import adapter_state, add_adapter, load_adapter, remove_adapters, save_adapter
+from mlubench.models.adapters import add_adapter, load_adapter, remove_adapters, save_adapter
 from mlubench.models.hf import MLLM, Query
 from mlubench.registry import GATES, METHODS, resolve
 from mlubench.types import Benchmark, Route, Sample, Task
@@ -88,11 +88,10 @@ def archive(
     ctx: Context, label: str, task: Task, adapter: str, facts: dict[str, Any], gate: Gate | None = None
 ) -> None:
     """Write the state after the task as RUN/models/LABEL/TASK: the adapter, and the gate that goes with it."""
-    state = adapter_state(ctx.mllm, adapter)
 
     def write() -> None:
         with whole_dir(ctx.run.archive(label, task.name), facts) as out:
-            save_adapter(ctx.mllm, adapter, out, state)
+            save_adapter(ctx.mllm, adapter, out)
             if gate is not None:
                 gate.save(out)
 

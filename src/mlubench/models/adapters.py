@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_map
 
 from mlubench.artifacts import disk_errors
 from mlubench.config import LoraConfig
-from mlubench.errors import MlubenchError
+from mlubench.errors import MlubenchError, UsageError
 from mlubench.models.hf import MLLM
 from mlubench.models.parts import lora_targets, parts_in, whole_modules
 from mlubench.types import Part, Scope
@@ -27,8 +27,12 @@ def add_adapter(mllm: MLLM, name: str, lora: LoraConfig, scope: Scope, *, seed: 
     """Mount a fresh adapter, which changes no output until it is trained, and make it the only trainable thing.
 
     Parts of the scope are trained by LoRA, those in `full` whole: PEFT trains and saves a copy of them. What is trained is
-    float32 also on a half-precision base, where small steps would be lost.
+    float32 also on a half-precision base, where small steps would be lost. UsageError for a part that is sharded.
     """
+    if mllm.sharded and "language" in full:
+        raise UsageError(
+            "train.full=language cannot be trained on a sharded base", "Train it by LoRA, or without FSDP."
+        )
     torch.manual_seed(seed)
     by_lora = [part for part in parts_in(scope) if part not in full]
     settings = PeftLora(
