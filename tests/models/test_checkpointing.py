@@ -58,7 +58,7 @@ def gradients(mllm: MLLM, benchmark: Benchmark, *, checkpointed: bool) -> tuple[
     passes = Passes(mllm)
     mllm.model.train()
     step = Feed(mllm, benchmark, METHOD, CONFIG)(items)["step"]
-    METHOD.loss(views_of(mllm.model, mllm.base.get_output_embeddings(), step, METHOD)).backward()
+    METHOD.loss(views_of(mllm, step, METHOD)).backward()
     return {n: p.grad for n, p in mllm.model.named_parameters() if p.grad is not None}, passes.times
 
 

@@ -140,6 +140,18 @@ def test_states_and_head_give_the_logits(mllm: MLLM, benchmark: Benchmark) -> No
                 assert torch.allclose(head(said.final), said.logits, atol=1e-5)
 
 
+@pytest.mark.parametrize("layer", [1, 2, -2])
+def test_states_of_a_layer_are_those_that_transformers_tells(mllm: MLLM, benchmark: Benchmark, layer: int) -> None:
+    items = schedule(fit(benchmark, "forget", count=4), [], epochs=1, seed=0)
+    (group,) = Feed(mllm, benchmark, method_of("ga"), QUICK).groups(["forget"], items)
+    width = group.labels["forget"].shape[1]
+    with torch.no_grad():
+        said = outputs_of(mllm, group, method_of("rmu", layer=layer))["forget"]
+        told = mllm.model(**group.inputs, output_hidden_states=True).hidden_states  # the embeddings come first
+    assert said.states is not None
+    assert torch.allclose(said.states, told[layer][:, -width:], atol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["kl", "kl_all", "npo", "rmu", "dpo"])
 def test_a_reference_does_not_depend_on_its_batch(mllm: MLLM, benchmark: Benchmark, name: str) -> None:
     """Samples are asked in one grouping and trained on in another; what the model says now is what it said then."""

@@ -49,7 +49,7 @@ def test_kl_over_every_position_is_that_of_samples_alone(mllm: MLLM, benchmark: 
             if ".lora_B." in name:
                 weight.normal_(0, 0.05, generator=dice)
         step = feed(items)["step"]
-        views = views_of(mllm.model, mllm.base.get_output_embeddings(), step, method)
+        views = views_of(mllm, step, method)
     nll, divergence = by_hand(mllm, benchmark, forget, retain)
     assert divergence > 0.01
     assert float(method.loss(views)) == pytest.approx(divergence - nll, abs=1e-4)
@@ -68,7 +68,7 @@ def test_padding_has_no_part_in_it(mllm: MLLM, benchmark: Benchmark) -> None:
     feed = Feed(mllm, benchmark, method, QUICK)
     feed.remember_reference(items)
     with torch.no_grad():
-        views = views_of(mllm.model, mllm.base.get_output_embeddings(), feed(items)["step"], method)
+        views = views_of(mllm, feed(items)["step"], method)
     view = views["retain"]
     assert view.all_logits is not None and view.all_mask is not None
     plain = method.loss(views)
