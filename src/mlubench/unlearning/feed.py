@@ -79,17 +79,25 @@ class Feed:
     def remember_reference(self, items: Sequence[Item]) -> None:
         """Ask the model as it is now about every sample that the method's reference is asked of."""
         self.mllm.model.eval()
-        for kind, form in self.method.reference.items():
-            known = list({item[kind].id: item for item in items}.values())
+        by_prompt: dict[str, list[Kind]] = {}
+        for kind in self.method.reference:
+            by_prompt.setdefault(self._prompt_of(kind), []).append(kind)
+        for kinds in by_prompt.values():
+            known = list({item[kinds[0]].id: item for item in items}.values())
             chunks = [known[start : start + self.config.batch] for start in range(0, len(known), self.config.batch)]
             found: dict[tuple[Kind, str], Tensor] = {}
             for turn in range(0, len(chunks), ranks.world()):
                 here = chunks[turn : turn + ranks.world()]
-                chunk = here[ranks.rank() % len(here)]  # a sharded model needs all processes in every pass
-                for group in self.groups([kind], chunk):
-                    rows = _remembered(outputs_of(self.mllm, group, self.method, states=True)[kind], form)
-                    found |= {(kind, i[kind].id): r for i, r in zip(chunk, rows, strict=True)}
+                found |= self._asked(kinds, here[ranks.rank() % len(here)])  # a sharded model needs all in every pass
             self.reference |= _of_all(found, self.mllm.device)
+
+    def _asked(self, kinds: Sequence[Kind], chunk: Sequence[Item]) -> dict[tuple[Kind, str], Tensor]:
+        found: dict[tuple[Kind, str], Tensor] = {}
+        for group in self.groups(kinds, chunk):
+            for kind, said in outputs_of(self.mllm, group, self.method, states=True).items():
+                rows = _remembered(said, self.method.reference[kind])
+                found |= {(kind, item[kind].id): row for item, row in zip(chunk, rows, strict=True)}
+        return found
 
     def __call__(self, items: Sequence[Item]) -> dict[str, Step]:
         """The step of a batch of items, in the dictionary that transformers' Trainer wants of a collator."""
