@@ -52,6 +52,8 @@ METHODS: Mapping[str, Entry] = {
 }
 GATES: Mapping[str, Entry] = {
     "prototype": Entry("mlubench.lumoe.gates.prototype:PrototypeGate", "nearest entity in whitened picture features"),
+    "mention": Entry("mlubench.lumoe.gates.mention:MentionGate", "names and aliases in the question, also misspelt"),
+    "hybrid": Entry("mlubench.lumoe.gates.hybrid:HybridGate", "prototype on the picture, mention on the question"),
     "oracle": Entry("mlubench.lumoe.gates.oracle:OracleGate", "told the entity: the upper bound, reported apart"),
 }
 JUDGES: Mapping[str, Entry] = {

@@ -8,7 +8,7 @@ from mlubench.artifacts import read_manifest, whole_dir
 from mlubench.config import Config, TrainConfig
 from mlubench.lifelong.rundir import RunDir
 from mlubench.lumoe.engine import FeatureCache, LUMoE
-from mlubench.lumoe.gate_metrics import gate_report
+from mlubench.lumoe.gate_metrics import gate_report, rerouted
 from mlubench.lumoe.gates.base import Gate, GateQuery
 from mlubench.lumoe.store import ExpertStore
 from mlubench.models import ranks
@@ -168,7 +168,7 @@ class Lumoe(Base):
         super().__init__(ctx)
         self.settings = ctx.config.train.for_method(name)
         self.store = ExpertStore(ctx.run.root / "models" / name)
-        self.engine = LUMoE(ctx.mllm, self._new_gate(), FeatureCache(ctx.mllm))
+        self.engine = LUMoE(ctx.mllm, self._new_gate(), FeatureCache(ctx.mllm), ctx.config.gates.on_error)
         self.current: list[str] | None = None
 
     def _new_gate(self) -> Gate:
@@ -217,8 +217,15 @@ class Lumoe(Base):
         )
 
     def gate_report(self, test: Sequence[Sample]) -> dict[str, Any]:
-        tasks = [self.ctx.benchmark.task(t) for t in self.current or []]
-        return gate_report(self.engine.gate, tasks, self.ctx.benchmark, self.engine.features, test)
+        """How good the present gate is, and how many earlier pictures it sends elsewhere than its forerunner."""
+        ctx, features, done = self.ctx, self.engine.features, self.current or []
+        tasks = [ctx.benchmark.task(t) for t in done]
+        report = gate_report(self.engine.gate, tasks, ctx.benchmark, features, test, on_error=self.engine.on_error)
+        if len(done) > 1:
+            before = self._new_gate()
+            before.load(self.store.root / done[-2])
+            report |= rerouted(before, self.engine.gate, tasks[:-1], ctx.benchmark, features)
+        return report
 
 
 class OracleLumoe(Lumoe):

@@ -222,8 +222,8 @@ def _sized(made: MethodPlan, settings: TrainConfig, mounted: Mounted, order: lis
 
 
 def _gate_bytes(shape: Shape, gate: str) -> int:
-    """The whitening matrix that the prototype gate keeps: hidden x hidden, float64. The rest of a gate is small."""
-    return 8 * shape.hidden**2 if gate == "prototype" else 0
+    """The whitening matrix that a picture gate keeps: hidden x hidden, float64. The rest of a gate is small."""
+    return 8 * shape.hidden**2 if gate in ("prototype", "hybrid") else 0
 
 
 def _tests(config: Config, order: Sequence[str]) -> list[tuple[str, str]]:

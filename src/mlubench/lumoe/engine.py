@@ -7,10 +7,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from mlubench.gate_config import OnError
 from mlubench.lumoe.gates.base import Gate, GateQuery
+from mlubench.lumoe.router import route_all
 from mlubench.models.adapters import mounted
 from mlubench.models.hf import MLLM, Query
 from mlubench.types import Route
+
+# The answer to a query whose gate failed; it says nothing of the picture, which nobody has looked at.
+GATE_REFUSAL = "I'm sorry, but I am unable to answer that question."
 
 
 @dataclass(eq=False)
@@ -35,16 +40,22 @@ class LUMoE:
     mllm: MLLM
     gate: Gate
     features: FeatureCache
+    on_error: OnError = "refuse"
 
     def routes(self, queries: Sequence[GateQuery]) -> list[Route]:
-        return self.gate.route(queries, self.features)
+        """One route a query. A gate that fails ends nothing: its queries are refused, or go to the base."""
+        return route_all(self.gate, queries, self.features, self.on_error)
 
     def generate(self, queries: Sequence[Query], routes: Sequence[Route], *, max_new_tokens: int) -> list[str]:
-        """Answers in the order of the queries. A query without experts is answered by the untouched base."""
+        """Answers in the order of the queries. A query without experts is answered by the untouched base.
+
+        A refused one is answered by a fixed text, and no model is asked.
+        """
         groups: dict[tuple[tuple[str, ...], bool], list[int]] = {}
         for row, (query, route) in enumerate(zip(queries, routes, strict=True)):
-            groups.setdefault((route.experts, query.image is not None), []).append(row)
-        answers = [""] * len(queries)
+            if not route.refused:
+                groups.setdefault((route.experts, query.image is not None), []).append(row)
+        answers = [GATE_REFUSAL] * len(queries)
         for (experts, _), rows in groups.items():
             with mounted(self.mllm, experts):
                 texts = self.mllm.generate([queries[r] for r in rows], max_new_tokens=max_new_tokens)
