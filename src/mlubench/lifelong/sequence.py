@@ -17,6 +17,7 @@ from mlubench.lifelong.prepare import in_order, open_base, open_benchmark
 from mlubench.lifelong.results import build_results
 from mlubench.lifelong.rundir import RunDir
 from mlubench.lumoe.gates.base import check_gate
+from mlubench.lumoe.gates.names import check_aliases
 from mlubench.models import ranks
 from mlubench.models.training import progress_bar
 from mlubench.types import Benchmark
@@ -31,6 +32,7 @@ def run_lifelong(config: Config, out: Path, console: Console) -> dict[str, Any]:
             check_gate(config.gate, config.gates)  # a missing key should not come to light after hours of training
         with ranks.leader_first():
             whole = open_benchmark(config)
+        check_aliases(config.gates.aliases, whole)
         benchmark = in_order(whole, config.benchmark.order)
         ranks.written(lambda: run.claim(config))  # after the benchmark: a mistyped folder leaves nothing in the way
         console.print(f"benchmark: {len(whole.samples):,} samples, {len(whole.tasks)} tasks")

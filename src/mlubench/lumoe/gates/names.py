@@ -9,8 +9,9 @@ import yaml
 from rapidfuzz import fuzz, process
 from rapidfuzz.distance import OSA
 
+from mlubench.errors import unknown_name
 from mlubench.lumoe.gates.folding import fold, spellings
-from mlubench.types import Entity
+from mlubench.types import Benchmark, Entity
 
 WORD_RATIO = 78  # below it "Johnson" would be "Jackson"
 SINGLE_LENGTH = 6  # a shorter name alone must be whole: one edit makes another common word of it
@@ -47,6 +48,14 @@ def known_aliases(added: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     for key, names in added.items():
         known[key] = [*known.get(key, []), *names]
     return known
+
+
+def check_aliases(added: Mapping[str, Sequence[str]], benchmark: Benchmark) -> None:
+    """Raises UsageError for aliases of what the benchmark does not hold, which would never count."""
+    known = {s.entity.key for s in benchmark.samples}
+    for key in added:
+        if key not in known:
+            raise unknown_name("entity in gates.aliases", key, known)
 
 
 class Names:
