@@ -19,7 +19,6 @@ class MllmGate(TwoSteps):
     """Source: arXiv 2606.12809, where GLM-4V-Plus is asked; class first, then the entity from the class's list."""
 
     name = "mllm"
-    remote = True  # processes that share a run must take the leader's routes: an endpoint may answer each differently
 
     def equip(self, tools: Tools) -> None:
         """Raises UsageError when the openai package, the key or the template is missing."""

@@ -45,6 +45,7 @@ class TwoSteps:
     """
 
     name = ""
+    remote = True  # processes that share a run take the leader's routes, since replies may differ from one to the next
     ask: Ask
 
     def __init__(self) -> None:
