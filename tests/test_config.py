@@ -156,3 +156,8 @@ def test_error_is_one_line_once_spaces_are_folded() -> None:
     assert re.search(r"lr\b.*greater than 0", said, re.S)
     assert "epochs" in said
     assert "errors.pydantic.dev" not in said
+
+
+@pytest.mark.parametrize("override", ["gates.on_error=ask", "gates.mllm.retry=3", "gates.similarity=300"])
+def test_wrong_gate_settings_are_named(override: str) -> None:
+    assert override.partition("=")[0] in wrong("smoke", override)

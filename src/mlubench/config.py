@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from mlubench.artifacts import read_yaml
 from mlubench.errors import UsageError, unknown_name
+from mlubench.gate_config import GateConfig
 from mlubench.registry import GATES, JUDGES, METHODS
 from mlubench.types import Part, Scope
 
@@ -154,12 +155,6 @@ class LumoeConfig(_Strict):
         if expert not in losses:
             raise ValueError(str(unknown_name("method in lumoe.expert", expert, losses)))
         return expert
-
-
-class GateConfig(_Strict):
-    """Settings of the local gates. `max_leak` is the share of forget queries the threshold may let through."""
-
-    max_leak: float = Field(0.01, ge=0, le=0.5)
 
 
 class EvaluateConfig(_Strict):

@@ -103,12 +103,17 @@ class Benchmark:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where a query goes: the experts to mount (none: the untouched base), and why."""
+    """Where a query goes: the experts to mount (none: the untouched base), and why.
+
+    `failed`: the gate could not say. Then `refused` tells whether a fixed refusal is the answer, or the base's own.
+    """
 
     experts: tuple[str, ...]
     entity: str | None
     score: float
     why: str
+    failed: bool = False
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

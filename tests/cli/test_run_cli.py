@@ -88,3 +88,16 @@ def test_dry_run_refuses_wrong_settings(tmp_path: Path) -> None:
     called = call("run", "smoke", "--dry-run", "-s", "methods=[gaa]")
     assert called.code == 2
     assert "Did you mean" in called.error
+
+
+def test_a_gate_without_its_key_ends_the_run_at_its_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    called = call("run", *PRESET, "-s", "gate=mllm", "--out", tmp_path / "x")
+    assert called.code == 2
+    assert "OPENAI_API_KEY is not set" in called.error
+    assert not (tmp_path / "x" / "config.yaml").exists()
+    dry = call("run", *PRESET, "-s", "gate=mllm", "--out", tmp_path / "x", "--dry-run")
+    assert dry.code == 1
+    assert "OPENAI_API_KEY is not set" in dry.out
+    dry = call("run", *PRESET, "-s", "gate=mllm", "-s", "methods=[ga]", "--out", tmp_path / "x", "--dry-run")
+    assert "OPENAI_API_KEY" not in dry.out

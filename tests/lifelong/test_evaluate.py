@@ -11,6 +11,7 @@ import pytest
 from mlubench.lifelong import evaluate
 from mlubench.lifelong.evaluate import Known, _chunks, answer_cell, known_answers
 from mlubench.lifelong.learners import Base, Context
+from mlubench.lifelong.rundir import read_lines
 from mlubench.types import Benchmark, Route, Sample
 
 BATCH = 8
@@ -88,6 +89,34 @@ def test_what_is_known_is_not_asked_again(
     answer_cell(tmp_path / "x.jsonl", samples, learner, batch=BATCH, known=known)
     assert set(learner.asked) == {s.id for s in samples} - {name for name, _ in known}
     assert (tmp_path / "x.jsonl").read_bytes() == whole.read_bytes()
+
+
+class Refusing(Counting):
+    """Its gate failed for every other sample; the rest goes to the base."""
+
+    frozen = True
+
+    def routes(self, samples: Sequence[Sample]) -> list[Route | None]:
+        return [Route((), None, 0.0, "", failed=n % 2 == 0, refused=n % 2 == 0) for n in range(len(samples))]
+
+    def answer(self, samples: Sequence[Sample], routes: Sequence[Route | None]) -> list[str]:
+        texts = super().answer(samples, routes)
+        return ["Refused." if r and r.refused else t for t, r in zip(texts, routes, strict=True)]
+
+
+def test_a_failed_gates_refusal_is_never_taken_for_an_answer(
+    whole: Path, context: Callable, samples: list[Sample], tmp_path: Path
+) -> None:
+    """Nor is the base's known answer given where the gate failed, though neither has an expert."""
+    known, path = known_answers(whole), tmp_path / "x.jsonl"
+    before = dict(known)
+    learner = Refusing(context(tmp_path))
+    answer_cell(path, samples, learner, batch=BATCH, known=known)
+    assert sorted(learner.asked) == sorted(s.id for s in samples[::2])
+    assert known == before
+    assert known_answers(path) == {(s.id, ()): before[s.id, ()] for s in samples[1::2]}
+    rows = {row["id"]: row for row in read_lines(path)}
+    assert all(rows[s.id]["response"] == "Refused." and rows[s.id]["route"]["refused"] for s in samples[::2])
 
 
 def test_only_test_pictures_are_tested(benchmark: Benchmark) -> None:

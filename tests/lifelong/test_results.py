@@ -54,6 +54,12 @@ def test_summary_and_gates_keep_the_contract(results: dict[str, Any]) -> None:
         assert row["gate"] == "prototype"
         assert row["n"] > 0
         assert row["latency_ms_p50"] > 0
+        assert row["failed"] == row["refused"] == 0
+    assert "rerouted" not in results["gates"][0]
+    assert 0 <= results["gates"][1]["rerouted"] <= results["gates"][1]["rerouted_n"] > 0
+    counts = [{k: v for k, v in row.items() if k.startswith("gate_failed")} for row in results["summary"]]
+    none = {"gate_failed_refused": 0, "gate_failed_base": 0}
+    assert counts == [none if name == "lumoe" else {} for name in load("smoke").methods]
 
 
 def test_run_says_what_made_it(results: dict[str, Any]) -> None:

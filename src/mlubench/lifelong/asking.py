@@ -8,18 +8,19 @@ from mlubench.lifelong.learners import Context, Lumoe
 from mlubench.lifelong.prepare import open_base, open_benchmark
 from mlubench.lifelong.rundir import RunDir
 from mlubench.lumoe.gates.base import GateQuery
-from mlubench.models.hf import Query
+from mlubench.models.hf import Query, open_picture
 from mlubench.types import Route
 
 
 def ask_run(root: Path, image: Path, question: str) -> tuple[Route, str]:
-    """The route and the answer. Raises UsageError when the run has no expert yet."""
+    """The route and the answer. Raises UsageError when the run has no expert yet, MlubenchError for a broken picture."""
     run = RunDir(root)
     config = run.config()
     order = read_json(root / "run.json")["benchmark"]["tasks"]
     done = run.archived("lumoe", order)
     if not done:
         raise UsageError(f"{root} has no LUMoE expert", "Run it with `lumoe` among its methods.")
+    open_picture(image)  # here somebody waits who can give another one, so it is no matter for `gates.on_error`
     benchmark = open_benchmark(config)
     lumoe = Lumoe(Context(config, benchmark, open_base(config, benchmark), run))
     lumoe.at(done)

@@ -45,7 +45,7 @@ def answer_cell(path: Path, samples: Sequence[Sample], learner: Learner, *, batc
     asked = list(zip(samples, learner.routes(samples), strict=True))
     part = path.with_name(path.name + ".part")
     rows = ranks.agreed(lambda: _begun(part))
-    new = [(s, r) for s, r in asked if (s.id, _experts(r)) not in known]
+    new = [(s, r) for s, r in asked if _refused(r) or (s.id, _experts(r)) not in known]
     chunks = [chunk for chunk in _chunks(new, batch) if not all(s.id in rows for s, _ in chunk)]
     for turn in range(0, len(chunks), ranks.world()):
         here = chunks[turn : turn + ranks.world()]
@@ -60,7 +60,7 @@ def answer_cell(path: Path, samples: Sequence[Sample], learner: Learner, *, batc
         key = sample.id, _experts(route)
         if sample.id not in rows:
             rows[sample.id] = _row(sample, route, known[key])
-        if learner.frozen:
+        if learner.frozen and not _refused(route):
             known[key] = rows[sample.id]["response"]
     ranks.written(lambda: write_lines(path, [rows[s.id] for s in samples]))
     ranks.written(part.unlink)
@@ -81,12 +81,19 @@ def _answers(learner: Learner, chunk: Asked) -> Iterator[tuple[tuple[Sample, Rou
 def known_answers(path: Path) -> Known:
     """What a finished file of answers says, for a learner whose answers depend on query and experts alone."""
     return {
-        (row["id"], tuple(row["route"]["experts"]) if row["route"] else ()): row["response"] for row in read_lines(path)
+        (row["id"], tuple(row["route"]["experts"]) if row["route"] else ()): row["response"]
+        for row in read_lines(path)
+        if not (row["route"] or {}).get("refused")  # a text that says nothing of the model
     }
 
 
 def _experts(route: Route | None) -> tuple[str, ...]:
     return route.experts if route is not None else ()
+
+
+def _refused(route: Route | None) -> bool:
+    """Whether the answer is the fixed refusal of a gate that failed, not the model's own."""
+    return route is not None and route.refused
 
 
 def _chunks(asked: Asked, size: int) -> Iterator[Asked]:

@@ -7,10 +7,11 @@ from tempfile import TemporaryDirectory
 from mlubench.artifacts import is_whole, read_json
 from mlubench.benchmark import release, world
 from mlubench.config import BenchmarkConfig, Config
-from mlubench.errors import MlubenchError
+from mlubench.errors import MlubenchError, UsageError
 from mlubench.lifelong.know import without
 from mlubench.lifelong.prepare import in_order, require_pictures, world_folder
 from mlubench.lifelong.rundir import RunDir
+from mlubench.lumoe.gates.base import Tools, make_gate
 from mlubench.models.sizes import Shape, absent_weights, folder_shape, local_folder, published_shape, toy_shape
 from mlubench.types import Benchmark
 
@@ -79,6 +80,17 @@ def foresee_model(config: Config, benchmark: Benchmark | None) -> tuple[Shape | 
         return folder_shape(folder, model.dtype), lack
     except MlubenchError as error:
         return published_shape(model), [*lack, Missing.from_error(error)]
+
+
+def foresee_gate(config: Config) -> list[Missing]:
+    """What the gate lacks to ask with: a key, a package, a template. The endpoint itself is not asked."""
+    if "lumoe" not in config.methods:
+        return []
+    try:
+        make_gate(config.gate, Tools(config.gates, ask_base=lambda _: ()))
+    except UsageError as error:
+        return [Missing.from_error(error)]
+    return []
 
 
 def _no_model(path: str) -> Missing:

@@ -7,14 +7,15 @@ from typing import Any, Protocol
 from mlubench.artifacts import read_manifest, whole_dir
 from mlubench.config import Config, TrainConfig
 from mlubench.lifelong.rundir import RunDir
-from mlubench.lumoe.engine import FeatureCache, LUMoE
-from mlubench.lumoe.gate_metrics import gate_report
-from mlubench.lumoe.gates.base import Gate, GateQuery
+from mlubench.lumoe.engine import FeatureCache, LUMoE, base_asker
+from mlubench.lumoe.gate_metrics import gate_report, rerouted
+from mlubench.lumoe.gates.base import Gate, GateQuery, Tools, make_gate
+from mlubench.lumoe.gates.replies import Replies
 from mlubench.lumoe.store import ExpertStore
 from mlubench.models import ranks
 from mlubench.models.adapters import add_adapter, load_adapter, remove_adapters, save_adapter
 from mlubench.models.hf import MLLM, Query
-from mlubench.registry import GATES, METHODS, resolve
+from mlubench.registry import METHODS, resolve
 from mlubench.types import Benchmark, Route, Sample, Task
 from mlubench.unlearning.methods.base import make_method
 from mlubench.unlearning.trainer import step_seed, unlearn
@@ -168,12 +169,13 @@ class Lumoe(Base):
         super().__init__(ctx)
         self.settings = ctx.config.train.for_method(name)
         self.store = ExpertStore(ctx.run.root / "models" / name)
-        self.engine = LUMoE(ctx.mllm, self._new_gate(), FeatureCache(ctx.mllm))
+        replies = Replies(ctx.run.root / "gates" / f"replies-{ctx.config.gate}.jsonl")
+        self.tools = Tools(ctx.config.gates, replies, base_asker(ctx.mllm))
+        self.engine = LUMoE(ctx.mllm, self._new_gate(), FeatureCache(ctx.mllm), ctx.config.gates.on_error)
         self.current: list[str] | None = None
 
     def _new_gate(self) -> Gate:
-        gate: Gate = resolve("gate", GATES, self.ctx.config.gate)()
-        return gate
+        return make_gate(self.ctx.config.gate, self.tools)
 
     def at(self, done: list[str]) -> None:
         if self.current == done:
@@ -208,6 +210,8 @@ class Lumoe(Base):
 
     def routes(self, samples: Sequence[Sample]) -> list[Route | None]:
         queries = [GateQuery(self.ctx.benchmark.picture(s), s.question, s.entity) for s in samples]
+        if getattr(self.engine.gate, "remote", False):
+            return ranks.agreed(lambda: list(self.engine.routes(queries)))
         return list(self.engine.routes(queries))
 
     def answer(self, samples: Sequence[Sample], routes: Sequence[Route | None]) -> list[str]:
@@ -217,8 +221,15 @@ class Lumoe(Base):
         )
 
     def gate_report(self, test: Sequence[Sample]) -> dict[str, Any]:
-        tasks = [self.ctx.benchmark.task(t) for t in self.current or []]
-        return gate_report(self.engine.gate, tasks, self.ctx.benchmark, self.engine.features, test)
+        """How good the present gate is, and how many earlier pictures it sends elsewhere than its forerunner."""
+        ctx, features, done = self.ctx, self.engine.features, self.current or []
+        tasks = [ctx.benchmark.task(t) for t in done]
+        report = gate_report(self.engine.gate, tasks, ctx.benchmark, features, test, on_error=self.engine.on_error)
+        if len(done) > 1:
+            before = self._new_gate()
+            before.load(self.store.root / done[-2])
+            report |= rerouted(before, self.engine.gate, tasks[:-1], ctx.benchmark, features)
+        return report
 
 
 class OracleLumoe(Lumoe):
@@ -227,8 +238,7 @@ class OracleLumoe(Lumoe):
     name = "lumoe+oracle"
 
     def _new_gate(self) -> Gate:
-        gate: Gate = resolve("gate", GATES, "oracle")()
-        return gate
+        return make_gate("oracle", self.tools)
 
     def at(self, done: list[str]) -> None:
         if self.current == done:

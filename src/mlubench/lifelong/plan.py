@@ -9,7 +9,7 @@ from mlubench.artifacts import is_whole
 from mlubench.config import Config, TrainConfig
 from mlubench.errors import MlubenchError
 from mlubench.lifelong.evaluate import tested
-from mlubench.lifelong.foresee import Missing, foresee_benchmark, foresee_model, known_part
+from mlubench.lifelong.foresee import Missing, foresee_benchmark, foresee_gate, foresee_model, known_part
 from mlubench.lifelong.learners import fit_samples
 from mlubench.lifelong.rundir import RunDir
 from mlubench.models.sizes import Shape, trained_bytes, with_adapter
@@ -124,7 +124,7 @@ def plan_run(config: Config, out: Path) -> Plan:
     """
     run, whole, missing = RunDir(out), *foresee_benchmark(config)
     shape, lack = foresee_model(config, whole)
-    missing += lack + _place(config, run)
+    missing += lack + foresee_gate(config) + _place(config, run)
     mounted = Mounted(shape) if shape else None
     benchmark, exact = known_part(config, whole, run) if whole else (None, False)
     order = [t.name for t in benchmark] if benchmark else config.benchmark.order
@@ -222,8 +222,8 @@ def _sized(made: MethodPlan, settings: TrainConfig, mounted: Mounted, order: lis
 
 
 def _gate_bytes(shape: Shape, gate: str) -> int:
-    """The whitening matrix that the prototype gate keeps: hidden x hidden, float64. The rest of a gate is small."""
-    return 8 * shape.hidden**2 if gate == "prototype" else 0
+    """The whitening matrix that a picture gate keeps: hidden x hidden, float64. The rest of a gate is small."""
+    return 8 * shape.hidden**2 if gate in ("prototype", "hybrid") else 0
 
 
 def _tests(config: Config, order: Sequence[str]) -> list[tuple[str, str]]:

@@ -16,6 +16,8 @@ from mlubench.lifelong.learners import Base, Context, Learner, Lumoe, OracleLumo
 from mlubench.lifelong.prepare import in_order, open_base, open_benchmark
 from mlubench.lifelong.results import build_results
 from mlubench.lifelong.rundir import RunDir
+from mlubench.lumoe.gates.base import check_gate
+from mlubench.lumoe.gates.names import check_aliases
 from mlubench.models import ranks
 from mlubench.models.training import progress_bar
 from mlubench.types import Benchmark
@@ -26,8 +28,11 @@ def run_lifelong(config: Config, out: Path, console: Console) -> dict[str, Any]:
     run = RunDir(out)
     with run.lock():
         started = time.perf_counter()
+        if "lumoe" in config.methods:
+            check_gate(config.gate, config.gates)  # a missing key should not come to light after hours of training
         with ranks.leader_first():
             whole = open_benchmark(config)
+        check_aliases(config.gates.aliases, whole)
         benchmark = in_order(whole, config.benchmark.order)
         ranks.written(lambda: run.claim(config))  # after the benchmark: a mistyped folder leaves nothing in the way
         console.print(f"benchmark: {len(whole.samples):,} samples, {len(whole.tasks)} tasks")

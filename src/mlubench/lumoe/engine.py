@@ -1,16 +1,23 @@
 """Routed answers: each query goes to its experts on the one base, and rows that need the same experts share a batch."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from mlubench.errors import MlubenchError
+from mlubench.gate_config import OnError
 from mlubench.lumoe.gates.base import Gate, GateQuery
+from mlubench.lumoe.gates.replies import Answerer, Reply
+from mlubench.lumoe.router import route_all
 from mlubench.models.adapters import mounted
 from mlubench.models.hf import MLLM, Query
 from mlubench.types import Route
+
+# The answer to a query whose gate failed; it says nothing of the picture, which nobody has looked at.
+GATE_REFUSAL = "I'm sorry, but I am unable to answer that question."
 
 
 @dataclass(eq=False)
@@ -28,6 +35,33 @@ class FeatureCache:
         return torch.stack([self.rows[p] for p in pictures])
 
 
+def base_asker(mllm: MLLM, *, batch: int = 64, max_new_tokens: int = 24) -> Answerer:
+    """Asks the untouched base whatever is mounted on it; an error, not raised, for what it cannot be asked."""
+
+    def answer(queries: Sequence[Query]) -> Iterator[Reply]:
+        for start in range(0, len(queries), batch):
+            yield from _asked(mllm, queries[start : start + batch], max_new_tokens)
+
+    return answer
+
+
+def _asked(mllm: MLLM, queries: Sequence[Query], max_new_tokens: int) -> list[Reply]:
+    """Replies in order. Where a batch cannot be answered, its queries are asked one by one."""
+    replies: dict[int, Reply] = {}
+    for seen in (True, False):
+        rows = [n for n, q in enumerate(queries) if (q.image is not None) is seen]
+        if not rows:
+            continue
+        try:
+            with mounted(mllm, ()):
+                texts = mllm.generate([queries[n] for n in rows], max_new_tokens=max_new_tokens)
+            replies |= dict(zip(rows, texts, strict=True))
+        except MlubenchError as error:
+            alone = len(queries) == 1
+            replies |= {n: error if alone else _asked(mllm, [queries[n]], max_new_tokens)[0] for n in rows}
+    return [replies[n] for n in range(len(queries))]
+
+
 @dataclass(eq=False)
 class LUMoE:
     """The base, its experts (adapters already mounted by name), and the gate in front of them."""
@@ -35,16 +69,22 @@ class LUMoE:
     mllm: MLLM
     gate: Gate
     features: FeatureCache
+    on_error: OnError = "refuse"
 
     def routes(self, queries: Sequence[GateQuery]) -> list[Route]:
-        return self.gate.route(queries, self.features)
+        """One route a query. A gate that fails ends nothing: its queries are refused, or go to the base."""
+        return route_all(self.gate, queries, self.features, self.on_error)
 
     def generate(self, queries: Sequence[Query], routes: Sequence[Route], *, max_new_tokens: int) -> list[str]:
-        """Answers in the order of the queries. A query without experts is answered by the untouched base."""
+        """Answers in the order of the queries. A query without experts is answered by the untouched base.
+
+        A refused one is answered by a fixed text, and no model is asked.
+        """
         groups: dict[tuple[tuple[str, ...], bool], list[int]] = {}
         for row, (query, route) in enumerate(zip(queries, routes, strict=True)):
-            groups.setdefault((route.experts, query.image is not None), []).append(row)
-        answers = [""] * len(queries)
+            if not route.refused:
+                groups.setdefault((route.experts, query.image is not None), []).append(row)
+        answers = [GATE_REFUSAL] * len(queries)
         for (experts, _), rows in groups.items():
             with mounted(self.mllm, experts):
                 texts = self.mllm.generate([queries[r] for r in rows], max_new_tokens=max_new_tokens)

@@ -4,39 +4,73 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from mlubench.errors import MlubenchError
+from mlubench.gate_config import OnError
 from mlubench.lumoe.gates.base import Features, Gate, GateQuery
+from mlubench.lumoe.router import route_all
 from mlubench.scores import auroc, wilson
 from mlubench.types import Benchmark, Route, Sample, Task
 
 
 def gate_report(
-    gate: Gate, tasks: Sequence[Task], benchmark: Benchmark, features: Features, test: Sequence[Sample]
+    gate: Gate,
+    tasks: Sequence[Task],
+    benchmark: Benchmark,
+    features: Features,
+    test: Sequence[Sample],
+    *,
+    on_error: OnError = "refuse",
 ) -> dict[str, Any]:
     """Leak, over-refusal and wrong-expert rates with 95% Wilson intervals, AUROC, and the median latency of a query.
 
     `tasks` are those unlearned so far. One query a test picture. A leak is a forget picture that does not reach its
-    expert; a wrong expert is the part of leaks that reached another one.
+    expert; a wrong expert is the part of leaks that reached another one. A query that was refused because the gate failed
+    is neither a leak nor an over-refusal: `failed` counts those, `refused` says how many were not left to the base.
     """
     expert_of = {e.key: t.name for t in tasks for e in t.forget_entities}
     samples = list({s.image: s for s in test}.values())
     queries = [GateQuery(benchmark.picture(s), s.question, s.entity) for s in samples]
-    features([q.image for q in queries if q.image])  # generation computes these anyway: they are not the gate's time
+    warm(queries, features)  # generation computes these anyway: they are not the gate's time
     routes, milliseconds = [], []
     for query in queries:
         start = time.perf_counter()
-        routes += gate.route([query], features)
+        routes += route_all(gate, [query], features, on_error)
         milliseconds.append(1000 * (time.perf_counter() - start))
-    forget = [(s, r) for s, r in zip(samples, routes, strict=True) if s.entity.key in expert_of]
-    retain = [r for s, r in zip(samples, routes, strict=True) if s.entity.key not in expert_of]
+    placed = [(s, r) for s, r in zip(samples, routes, strict=True) if not r.refused]
+    forget = [(s, r) for s, r in placed if s.entity.key in expert_of]
+    retain = [r for s, r in placed if s.entity.key not in expert_of]
     missed = [(s, r) for s, r in forget if expert_of[s.entity.key] not in r.experts]
     report: dict[str, Any] = {"gate": gate.name, "after": tasks[-1].name}
     report |= _rate("leak_rate", len(missed), len(forget))
     report |= _rate("over_refusal_rate", sum(bool(r.experts) for r in retain), len(retain))
     report |= _rate("wrong_expert_rate", sum(bool(r.experts) for _, r in missed), len(forget))
     report["auroc"] = auroc(_scores([r for _, r in forget]), _scores(retain))
-    report["n"] = len(samples)
+    report |= {"failed": sum(r.failed for r in routes), "refused": sum(r.refused for r in routes), "n": len(samples)}
     report["latency_ms_p50"] = round(sorted(milliseconds)[len(milliseconds) // 2], 4) if milliseconds else None
     return report
+
+
+def rerouted(
+    before: Gate, now: Gate, tasks: Sequence[Task], benchmark: Benchmark, features: Features
+) -> dict[str, int]:
+    """How many calibration pictures of earlier tasks, right or wrong, the refitted gate sends elsewhere than before.
+
+    `tasks` are those that `before` was fitted on. A query that either could not place is left out.
+    """
+    samples = {s.image: s for t in tasks for s in t.samples if s.role == "calibrate"}.values()
+    queries = [GateQuery(benchmark.picture(s), s.question, s.entity) for s in samples]
+    old, new = (route_all(gate, queries, features, "refuse") for gate in (before, now))
+    pairs = [(a.experts, b.experts) for a, b in zip(old, new, strict=True) if not (a.failed or b.failed)]
+    return {"rerouted": sum(a != b for a, b in pairs), "rerouted_n": len(pairs)}
+
+
+def warm(queries: Sequence[GateQuery], features: Features) -> None:
+    """Compute the features of all pictures that can be read; the routes will tell of the others."""
+    try:
+        features([q.image for q in queries if q.image])
+    except MlubenchError:
+        for query in queries if len(queries) > 1 else ():
+            warm([query], features)
 
 
 def _scores(routes: Sequence[Route]) -> list[float]:

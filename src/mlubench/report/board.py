@@ -186,7 +186,7 @@ def gate_cells(gate: GateRow) -> list[str]:
         gate.gate,
         after,
         *rates,
-        str(gate.n),
+        f"{gate.n} ({gate.failed} failed)" if gate.failed else str(gate.n),
         MISSING if gate.latency_ms_p50 is None else f"{gate.latency_ms_p50:.3g}",
     ]
 

@@ -79,6 +79,7 @@ class GateRow(_Row):
     over_refusal_rate: Number = None
     wrong_expert_rate: Number = None
     auroc: Number = None
+    failed: int = 0
     n: int = 0
     latency_ms_p50: Number = None
 

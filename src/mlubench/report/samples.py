@@ -177,6 +177,8 @@ def _route(route: Any) -> str:
         return ""
     experts = route.get("experts") or []
     way = f"expert {' + '.join(map(str, experts))}" if isinstance(experts, list) and experts else "the untouched base"
+    if route.get("refused"):
+        way = "a fixed refusal"
     why = str(route.get("why") or "")
     return f"answered by {way}" + (f": {why}" if why else "")
 

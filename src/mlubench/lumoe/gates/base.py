@@ -1,13 +1,15 @@
 """What a gate is: it says which experts a query needs, and is told of tasks as they come."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
 from mlubench.config import GateConfig
+from mlubench.lumoe.gates.replies import Answerer, Replies
+from mlubench.registry import GATES, resolve
 from mlubench.types import Benchmark, Entity, Route, Task
 
 Features = Callable[[Sequence[Path]], Tensor]  # pictures -> (N, D) float32 on the CPU
@@ -34,3 +36,41 @@ class Gate(Protocol):
     def save(self, folder: Path) -> None: ...
 
     def load(self, folder: Path) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a gate that asks a model needs besides what it is fitted on. `ask_base` asks the untouched base."""
+
+    config: GateConfig = field(default_factory=GateConfig)
+    replies: Replies = field(default_factory=Replies)
+    ask_base: Answerer | None = None
+
+
+@runtime_checkable
+class Equipped(Protocol):
+    """A gate that asks a model."""
+
+    def equip(self, tools: Tools) -> None: ...
+
+
+@runtime_checkable
+class Checked(Protocol):
+    """A gate whose settings can be wrong in a way that only trying shows."""
+
+    def check(self, config: GateConfig) -> None: ...
+
+
+def make_gate(name: str, tools: Tools) -> Gate:
+    """The gate of that name, not yet fitted. Raises UsageError when it lacks what it asks with."""
+    gate: Gate = resolve("gate", GATES, name)()
+    if isinstance(gate, Equipped):
+        gate.equip(tools)
+    return gate
+
+
+def check_gate(name: str, config: GateConfig) -> None:
+    """Raises UsageError for settings with which no query could be routed: to be called before a run does any work."""
+    gate = resolve("gate", GATES, name)()
+    if isinstance(gate, Checked):
+        gate.check(config)

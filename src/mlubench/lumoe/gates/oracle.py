@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mlubench.artifacts import read_json, write_json
 from mlubench.config import GateConfig
-from mlubench.errors import MlubenchError
+from mlubench.errors import UsageError
 from mlubench.lumoe.gates.base import Features, GateQuery
 from mlubench.types import Benchmark, Route, Task
 
@@ -25,7 +25,7 @@ class OracleGate:
         routes = []
         for query in queries:
             if query.entity is None:
-                raise MlubenchError("the oracle gate needs the true entity", "Use another gate for open questions.")
+                raise UsageError("the oracle gate needs the true entity", "Use another gate for open questions.")
             expert = self.expert_of.get(query.entity.key)
             found = (expert,) if expert else ()
             routes.append(Route(found, query.entity.key if expert else None, 1.0 if expert else 0.0, "told the entity"))

@@ -1,0 +1,56 @@
+"""One spelling for names however they are written: case, accents, look-alike letters, leet digits, spaced-out letters."""
+
+import re
+import unicodedata
+
+# Letters of other scripts that look like Latin ones. Capitals are mapped before case folding, since a Greek capital and
+# its small letter look like different Latin letters.
+_LOOKS = {
+    "АВЕКМНОРСТУХІЈЅԌԚԜҮ": "ABEKMHOPCTYXIJSGQWY",
+    "авекмнорстухіјѕԁԛԝһѵӏү": "abekmhopctyxijsdqwhvly",
+    "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧ": "ABEZHIKMNOPTYX",
+    "αβγεζηικμνορτυχωςϲ": "abyeznikmvoptuxwsc",
+    "øłđħıŧƒɑɡɩʀѐ": "oldhitfagire",
+}
+_LETTERS = str.maketrans({a: b for row, latin in _LOOKS.items() for a, b in zip(row, latin, strict=True)})
+_LETTERS |= str.maketrans({"æ": "ae", "œ": "oe", "Æ": "AE", "Œ": "OE", "þ": "th", "Ø": "O", "Ł": "L", "Đ": "D"})
+_LEET = str.maketrans({"0": "o", "3": "e", "4": "a", "5": "s", "7": "t", "8": "b", "9": "g", "@": "a", "$": "s"})
+_HAN = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+_HAN_CHAR = re.compile(f"([{_HAN}])")
+_POSSESSIVE = re.compile(r"['’ʼ`]s\b")
+_JOINS = re.compile(r"(?<=\w)['’ʼ`](?=\w)")
+_INSIDE = re.compile(r"(?<=[^\W\d_])!(?=[^\W\d_])")  # "M!chael", but not the end of a sentence
+_WORD = re.compile(r"[^\W_]+(?:[@$][^\W_]+)*|[@$][^\W_]+")
+_SPACED = re.compile(r"(?<![^ ])[a-z](?: [a-z])+(?![^ ])")
+
+
+def fold(text: str, *, one: str = "i") -> str:
+    """Words in lower-case plain letters, one space between them. Every Chinese or Japanese sign is a word.
+
+    Digits stand for the letters they look like in words that hold letters too; `one` says what 1 stands for. Letters that
+    stand alone in a row are one word, so that initials and spaced-out names are found.
+    """
+    text = unicodedata.normalize("NFKC", text).replace("_", " ")
+    text = "".join(c for c in text if unicodedata.category(c) != "Cf")  # zero-width characters
+    text = _strip_accents(text).translate(_LETTERS).casefold()
+    text = _JOINS.sub("", _POSSESSIVE.sub("", text))
+    text = _HAN_CHAR.sub(r" \1 ", _INSIDE.sub("i", text))
+    words = (_plain(word, one) for word in _WORD.findall(text))
+    return _SPACED.sub(lambda found: found.group().replace(" ", ""), " ".join(words))
+
+
+def spellings(text: str) -> tuple[str, ...]:
+    """The text as folded, once for each letter that a 1 in it may stand for."""
+    return tuple(dict.fromkeys((fold(text), fold(text, one="l"))))
+
+
+def _strip_accents(text: str) -> str:
+    parts = unicodedata.normalize("NFKD", text)
+    return unicodedata.normalize("NFC", "".join(c for c in parts if not unicodedata.combining(c)))
+
+
+def _plain(word: str, one: str) -> str:
+    """The word with its digits read as letters, where it holds a letter at all: 1984 stays a number."""
+    if not any(c.isalpha() for c in word):
+        return word
+    return word.replace("1", one).translate(_LEET)

@@ -1,0 +1,67 @@
+"""The paper's gate: a large multimodal model behind an OpenAI-compatible endpoint is asked in two steps."""
+
+import base64
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from mlubench.chat import Chat
+from mlubench.errors import MlubenchError
+from mlubench.gate_config import AskedGateConfig, GateConfig
+from mlubench.lumoe.gates.base import Tools
+from mlubench.lumoe.gates.replies import Reply
+from mlubench.lumoe.gates.two_steps import TwoSteps, read_template
+from mlubench.models.hf import Query, open_picture
+
+
+class MllmGate(TwoSteps):
+    """Source: arXiv 2606.12809, where GLM-4V-Plus is asked; class first, then the entity from the class's list."""
+
+    name = "mllm"
+
+    def equip(self, tools: Tools) -> None:
+        """Raises UsageError when the openai package, the key or the template is missing."""
+        self.settings = tools.config.mllm
+        self.template = read_template(self.settings.template)
+        chat, side = chat_of(self.settings), self.settings.max_side
+        who = f"{self.settings.model} {side}"
+        self.ask = lambda queries: tools.replies.ask(who, queries, lambda new: _answers(chat, new, side))
+
+    @staticmethod
+    def check(config: GateConfig) -> None:
+        """Raises UsageError for settings with which no query could be routed; asks the endpoint one short question."""
+        read_template(config.mllm.template)
+        chat_of(config.mllm).check()
+
+
+def chat_of(settings: AskedGateConfig) -> Chat:
+    return Chat(settings.model, timeout=settings.timeout, retries=settings.retries, parallel=settings.parallel)
+
+
+def data_uri(picture: Path, max_side: int) -> str:
+    """The picture as a JPEG in a data URI, its longer side at most `max_side` pixels. MlubenchError if unreadable."""
+    image = open_picture(picture)
+    image.thumbnail((max_side, max_side))
+    buffer = io.BytesIO()
+    image.save(buffer, format="jpeg", quality=88)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _answers(chat: Chat, queries: Sequence[Query], side: int) -> Iterator[Reply]:
+    """Replies as they come. Pictures are encoded a few at a time, since a whole cell of them would fill the memory."""
+    step = 8 * chat.parallel
+    for start in range(0, len(queries), step):
+        made = [_messages(q, side) for q in queries[start : start + step]]
+        replies = chat.ask([m for m in made if isinstance(m, list)])
+        yield from (m if isinstance(m, MlubenchError) else next(replies) for m in made)
+
+
+def _messages(query: Query, side: int) -> list[Any] | MlubenchError:
+    content: list[dict[str, Any]] = [{"type": "text", "text": query.question}]
+    if query.image is not None:
+        try:
+            content.insert(0, {"type": "image_url", "image_url": {"url": data_uri(query.image, side)}})
+        except MlubenchError as error:
+            return error
+    return [{"role": "user", "content": content}]
