@@ -151,7 +151,9 @@ def test_fields_that_lack() -> None:
     assert missing_fields({**told, "base_sha256": {"a": "b"}}) == ["base_revision"]
 
 
-@pytest.mark.parametrize("name", ["../x", "a/../../x", "/" + "etc/x", "a//b", "./a", "C:x", "a\\b", "", "a/.."])
+@pytest.mark.parametrize(
+    "name", ["../x", "a/../../x", "/" + "etc/x", "a//b", "./a", "C:x", "a\\b", "", "a/..", "a\n.json"]
+)
 def test_paths_that_leave(name: str) -> None:
     assert not is_inside(name)
     assert is_inside("a/b.json")

@@ -10,7 +10,7 @@ from peft import PeftModel
 
 from mlubench.errors import MlubenchError, UsageError
 from mlubench.lumoe.store import ExpertStore
-from mlubench.models.adapters import load_adapter
+from mlubench.models.adapters import load_adapter, mounted
 from mlubench.models.hf import MLLM, Query, answer_logits
 from mlubench.types import Benchmark
 
@@ -47,17 +47,20 @@ def test_experts_in_the_order_they_were_made(store: ExpertStore, tmp_path: Path)
 
 
 def test_a_whole_expert_is_mounted(store: ExpertStore, load_base, benchmark: Benchmark) -> None:
-    mounted, by_hand = load_base(), load_base()
-    store.mount(mounted, "A")
+    ours, by_hand, base = load_base(), load_base(), load_base()
+    store.mount(ours, "A")
     load_adapter(by_hand, "A", store.root / "A")
     sample = benchmark.task("A").forget[0]
-    answers = []
-    for mllm in (mounted, by_hand, load_base()):
+
+    def logits(mllm: MLLM) -> torch.Tensor:
         batch = mllm.encode([Query(benchmark.picture(sample), sample.question)], [sample.truth])
         with torch.no_grad():
-            answers.append(answer_logits(mllm.model, batch)[0])
-    assert torch.equal(answers[0], answers[1])
-    assert not torch.allclose(answers[0], answers[2], atol=0.1)
+            return answer_logits(mllm.model, batch)[0]
+
+    assert torch.equal(logits(ours), logits(base))  # it is there, and changes nothing by itself
+    with mounted(ours, ["A"]):
+        assert torch.equal(logits(ours), logits(by_hand))
+    assert not torch.allclose(logits(by_hand), logits(base), atol=0.1)
 
 
 @pytest.mark.parametrize("file", [WEIGHTS, "adapter_config.json"])
@@ -124,7 +127,7 @@ def test_plain_peft_loads_an_expert_without_us(store: ExpertStore, mllm: MLLM, l
     plain.model = PeftModel.from_pretrained(plain.model, store.folder("A")).eval()
     sample = benchmark.task("A").forget[0]
     batch = mllm.encode([Query(benchmark.picture(sample), sample.question)], [sample.truth])
-    with torch.no_grad():
+    with torch.no_grad(), mounted(mllm, ["A"]):
         assert torch.equal(answer_logits(plain.model, batch)[0], answer_logits(mllm.model, batch)[0])
     told = json.loads((store.folder("A") / "adapter_config.json").read_text())
     assert told["base_model_name_or_path"] == mllm.name  # and not where it lay

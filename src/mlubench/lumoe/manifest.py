@@ -85,7 +85,7 @@ def check_folder(folder: Path) -> dict[str, Any]:
 def is_inside(name: str) -> bool:
     """Whether a relative path in POSIX form stays below where it starts, in any system's reading."""
     parts = PurePosixPath(name).parts
-    odd = "\\" in name or ":" in name or "\0" in name or name != "/".join(parts)
+    odd = "\\" in name or ":" in name or not name.isprintable() or name != "/".join(parts)
     return bool(parts) and not odd and not name.startswith("/") and ".." not in parts
 
 

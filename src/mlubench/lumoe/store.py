@@ -192,7 +192,7 @@ class ExpertStore:
         return [entry.model_dump() for entry in state.read_state(self.root).history]
 
     def mount(self, mllm: "MLLM", name: str) -> None:
-        """Put the expert on the base beside the others.
+        """Put the expert on the base beside the others, where it changes nothing until `mounted` switches it on.
 
         Raises MlubenchError, with the base as it was, when the expert is disabled, damaged, or made for another base.
         """
@@ -206,3 +206,4 @@ class ExpertStore:
             raise MlubenchError(f"expert {name!r} is mounted already", "Take the adapters off first.")
         require_fit(mllm, name, check_folder(folder), folder)
         load_adapter(mllm, name, folder)
+        mllm.model.base_model.disable_adapter_layers()
