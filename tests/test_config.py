@@ -74,6 +74,12 @@ def test_file_is_read_and_named_by_its_stem(tmp_path: Path) -> None:
     assert load(str(path)) == Config(preset="mine")
 
 
+def test_weights_of_a_merge_are_positive_numbers() -> None:
+    assert load("smoke", ["lumoe.weights.A=0.5"]).lumoe.weights == {"A": 0.5}
+    for weight in ("0", "-1", ".inf", ".nan", "half"):  # 0 would be an expert left out unsaid
+        assert "lumoe.weights.A" in wrong("smoke", f"lumoe.weights.A={weight}")
+
+
 def test_every_error_comes_at_once() -> None:
     said = wrong("smoke", "train.epochs=0", "train.images=sometimes", "seed=many", "evaluate.limt=3")
     for where in ("train.epochs", "train.images", "seed", "evaluate.limt"):

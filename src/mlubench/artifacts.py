@@ -105,14 +105,21 @@ def whole_dir(path: Path, facts: dict[str, Any] | Callable[[], dict[str, Any]]) 
     Yields a temporary directory beside `path`. On any exception nothing is left and what was at `path` stays.
     `facts` go into the manifest; a callable is asked at the end.
     """
+    with appearing_dir(path) as temporary:
+        yield temporary
+        files = {str(f.relative_to(temporary)): file_sha256(f) for f in sorted(temporary.rglob("*")) if f.is_file()}
+        write_json(temporary / MANIFEST, {**(facts() if callable(facts) else facts), "files": files})
+
+
+@contextmanager
+def appearing_dir(path: Path) -> Iterator[Path]:
+    """The same for files that bring their manifest with them: what fills the directory answers for its being whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     _clear_abandoned(path)
     temporary.mkdir()
     try:
         yield temporary
-        files = {str(f.relative_to(temporary)): file_sha256(f) for f in sorted(temporary.rglob("*")) if f.is_file()}
-        write_json(temporary / MANIFEST, {**(facts() if callable(facts) else facts), "files": files})
         shutil.rmtree(path, ignore_errors=True)
         temporary.replace(path)
     except BaseException:

@@ -144,9 +144,13 @@ class TrainConfig(_Strict):
 
 
 class LumoeConfig(_Strict):
-    """The method that trains each expert on the untouched base."""
+    """`expert` is the method that trains each expert on the untouched base.
+
+    `weights` are factors on experts by task where a query hits several, 1 for those not named: `-s lumoe.weights.A=0.5`.
+    """
 
     expert: str = "po"
+    weights: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = {}
 
     @field_validator("expert")
     @classmethod

@@ -5,9 +5,10 @@ import pytest
 from runs import call
 
 from mlubench.cli.data import data
+from mlubench.cli.experts import experts
 from mlubench.cli.main import COMMANDS, cli
 
-HELPS = [(name,) for name in COMMANDS] + [("data", name) for name in data.commands]
+HELPS = [(name,) for name in COMMANDS] + [(g.name, name) for g in (data, experts) for name in g.commands]
 
 
 def test_help_lists_every_command() -> None:
@@ -40,5 +41,5 @@ def test_every_option_and_command_says_what_it_does(words: tuple[str, ...]) -> N
 
 
 def test_commands_that_print_facts_have_json() -> None:
-    for words in [w for w in HELPS if w != ("data",)]:
+    for words in [w for w in HELPS if w not in (("data",), ("experts",))]:
         assert "--json" in call(*words, "--help").out

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from mlubench import config as settings
-from mlubench.lifelong.learners import Base, Context, Learner, Lumoe, OracleLumoe, learner_for
+from mlubench.errors import UsageError
+from mlubench.lifelong.learners import Base, Context, Learner, Lumoe, OracleLumoe, data_hash, learner_for
 from mlubench.lifelong.rundir import RunDir
 from mlubench.models.adapters import mounted
 from mlubench.models.hf import MLLM, answer_logits
@@ -94,3 +95,17 @@ def test_a_baselines_answers_are_those_of_its_archive(context: Callable) -> None
         assert torch.equal(logits(ctx, None), logits(later, None)), task.name
     Base(ctx).at([])  # the next method of the run begins from the base as it was
     assert torch.equal(logits(ctx, None), base)
+
+
+def test_a_weight_of_a_task_that_is_not_there_is_wrong_use(context: Callable) -> None:
+    with pytest.raises(UsageError, match=r"unknown task in lumoe.weights 'Z'"):
+        Lumoe(context("float32", "lumoe.weights.Z=0.5"))
+    assert Lumoe(context("float32", "lumoe.weights.A=0.5")).engine.weights == {"A": 0.5}
+
+
+def test_the_data_hash_is_of_what_is_trained_on(benchmark: Benchmark) -> None:
+    task, settings_ = benchmark.task("A"), settings.load("smoke").train
+    hashed = data_hash(task, settings_)
+    unused = replace(task, forget=tuple(s for s in task.forget if s.role == "fit" and s.phrasing == 0))
+    assert data_hash(unused, settings_) == hashed
+    assert data_hash(replace(unused, forget=unused.forget[1:]), settings_) != hashed

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mlubench.artifacts import whole_dir
+from mlubench.artifacts import file_sha256, whole_dir
 from mlubench.config import Config, GateConfig, LoraConfig, TrainConfig
 from mlubench.types import Benchmark, Sample
 
@@ -33,6 +33,33 @@ def experts(base_path: Path, benchmark: Benchmark, tmp_path_factory: pytest.Temp
         with whole_dir(root / task.name, facts) as out:
             save_adapter(mllm, task.name, out)
     return root
+
+
+@pytest.fixture
+def facts(base_path: Path) -> dict:
+    """What a manifest says of expert A besides its modules and files."""
+    return {
+        "task": "A",
+        "entities": ["Animals/Cat"],
+        "method": "lumoe",
+        "settings": {"lr": 5e-3},
+        "base": base_path.name,
+        "base_revision": None,
+        "base_sha256": {f.name: file_sha256(f) for f in base_path.glob("*.safetensors")},
+        "data_sha256": "0" * 64,
+        "tasks": ["A"],
+    }
+
+
+@pytest.fixture
+def store(experts: Path, facts: dict, tmp_path: Path):
+    """A store of experts A and B with whole manifests, that a test may damage."""
+    from mlubench.lumoe.store import ExpertStore
+
+    made = ExpertStore(tmp_path / "store")
+    made.add("A", experts / "A", facts)
+    made.add("B", experts / "B", {**facts, "task": "B", "tasks": ["A", "B"]})
+    return made
 
 
 @pytest.fixture

@@ -1,10 +1,13 @@
 """Routed answers: the base's own where there is no expert, refusals where there is one, and order kept throughout."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from peft.tuners.lora import LoraLayer
+from safetensors.torch import load_file
 
 from mlubench.benchmark.refusals import REFUSALS
 from mlubench.errors import MlubenchError
@@ -16,6 +19,7 @@ from mlubench.models.hf import MLLM, Query, answer_logits
 from mlubench.types import Benchmark, Route, Sample
 
 NEW = 48
+TOLERANCE = 1e-5  # of logits
 
 
 def route(*experts: str) -> Route:
@@ -92,6 +96,102 @@ def test_two_experts_answer_as_their_sum(lumoe: LUMoE, benchmark: Benchmark) -> 
     assert torch.allclose(got["A", "B"], got["B", "A"], atol=1e-4)
     for other in ((), ("A",), ("B",)):
         assert not torch.allclose(got["A", "B"], got[other], atol=0.1)
+
+
+WEIGHTS = [({}, ("A", "B")), ({"A": 0.5}, ("A", "B")), ({"A": 0.25, "B": 1.75}, ("B", "A")), ({"B": 0.5}, ("B",))]
+
+
+@pytest.mark.parametrize(("weights", "names"), WEIGHTS)
+def test_a_merge_is_the_sum_of_the_deltas(
+    lumoe: LUMoE, load_base: Callable, experts: Path, benchmark: Benchmark, weights: dict[str, float], names: tuple
+) -> None:
+    """Against a base to whose matrices the deltas, scale * B @ A, are added by hand."""
+    by_hand = load_base()
+    for name in names:
+        told = json.loads((experts / name / "adapter_config.json").read_text())
+        found = load_file(experts / name / "adapter_model.safetensors")
+        factor = weights.get(name, 1) * told["lora_alpha"] / told["r"]
+        with torch.no_grad():
+            for key in [k for k in found if ".lora_A." in k]:
+                module = key.removeprefix("base_model.model.").partition(".lora_A.")[0]
+                delta = found[key.replace(".lora_A.", ".lora_B.")] @ found[key]
+                by_hand.model.get_submodule(module).weight.add_(factor * delta)
+    queries = asked(benchmark, held_out(benchmark, "B", "forget", 4))
+    want = logits(by_hand, queries)
+    with mounted(lumoe.mllm, names, weights):
+        assert (logits(lumoe.mllm, queries) - want).abs().max() <= TOLERANCE
+    with mounted(lumoe.mllm, names):  # weights are gone again
+        assert ((logits(lumoe.mllm, queries) - want).abs().max() <= TOLERANCE) == (not weights)
+    assert torch.equal(logits(lumoe.mllm, queries), logits(load_base(), queries))
+
+
+def test_weights_are_of_merges_alone(lumoe: LUMoE, benchmark: Benchmark) -> None:
+    queries = asked(benchmark, held_out(benchmark, "A", "forget", 4))
+    plain = {e: lumoe.generate(queries, [route(*e)] * len(queries), max_new_tokens=NEW) for e in (("A",), ("A", "B"))}
+    lumoe.weights = {"A": 0.01, "B": 0.01}
+    for experts, answers in plain.items():
+        weighted = lumoe.generate(queries, [route(*experts)] * len(queries), max_new_tokens=NEW)
+        assert (weighted == answers) == (experts == ("A",))
+
+
+def test_a_query_of_a_disabled_expert_is_an_error(lumoe: LUMoE, benchmark: Benchmark) -> None:
+    lumoe.disabled = frozenset({"A"})
+    queries = asked(benchmark, held_out(benchmark, "A", "forget", 3))
+    for hit in (route("A"), route("A", "B")):
+        routes = [route(), hit, route("B")][: len(queries)]
+        with pytest.raises(MlubenchError, match=r"needs expert 'A', which is disabled.*--base"):
+            lumoe.generate(queries, routes, max_new_tokens=NEW)
+    others = [route(), route("B"), route()][: len(queries)]
+    assert len(lumoe.generate(queries, others, max_new_tokens=NEW)) == len(queries)
+
+
+def test_the_base_answers_for_a_disabled_expert_only_when_asked(
+    lumoe: LUMoE, load_base: Callable, benchmark: Benchmark
+) -> None:
+    lumoe.disabled = frozenset({"A"})
+    given = [route("A"), route("A", "B"), route("B"), route()]
+    left = lumoe.without_disabled(given)
+    assert [r.experts for r in left] == [(), ("B",), ("B",), ()]
+    assert [("disabled and left out, as asked" in r.why) for r in left] == [True, True, False, False]
+    queries = asked(benchmark, held_out(benchmark, "A", "forget", 4))[:1]
+    assert lumoe.generate(queries, left[:1], max_new_tokens=NEW) == load_base().generate(queries, max_new_tokens=NEW)
+
+
+def test_an_expert_that_is_not_mounted_is_an_error(lumoe: LUMoE, load_base: Callable, benchmark: Benchmark) -> None:
+    """PEFT would pass over it, and the base would answer."""
+    queries = asked(benchmark, held_out(benchmark, "A", "forget", 1))[:1]
+    for experts in (("C",), ("A", "C")):
+        with pytest.raises(MlubenchError, match=r"no adapter 'C' is on the base. There are: A, B"):
+            lumoe.generate(queries, [route(*experts)], max_new_tokens=NEW)
+    lumoe.mllm = load_base()
+    with pytest.raises(MlubenchError, match="There are: none"):
+        lumoe.generate(queries, [route("A")], max_new_tokens=NEW)
+
+
+@pytest.mark.parametrize("names", [("A",), ("A", "B"), ()])
+def test_an_error_between_two_tokens_leaves_nothing_mounted(
+    lumoe: LUMoE, load_base: Callable, benchmark: Benchmark, names: tuple[str, ...]
+) -> None:
+    lumoe.weights = {"A": 0.5}
+    queries = asked(benchmark, held_out(benchmark, "A", "forget", 4))
+    passes = []
+
+    def fail(*_: object) -> None:
+        passes.append(1)
+        if len(passes) == 3:
+            raise RuntimeError("out of memory, say")
+
+    hook = lumoe.mllm.layers[-1].register_forward_hook(fail)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        lumoe.generate(queries, [route(*names)] * len(queries), max_new_tokens=NEW)
+    hook.remove()
+    assert torch.equal(logits(lumoe.mllm, queries), logits(load_base(), queries))
+    lumoe.weights = {}
+    fresh = [lumoe.generate([q], [route("A", "B")], max_new_tokens=NEW)[0] for q in queries]
+    with mounted(lumoe.mllm, ["A", "B"]):  # the scales are whole again
+        assert fresh == [lumoe.mllm.generate([q], max_new_tokens=NEW)[0] for q in queries]
+    scales = [s for m in lumoe.mllm.model.modules() if isinstance(m, LoraLayer) for s in m.scaling.values()]
+    assert set(scales) == {1.0}
 
 
 def test_an_error_in_the_middle_leaves_the_base_the_base(

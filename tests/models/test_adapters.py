@@ -177,3 +177,32 @@ def test_after_mounting_the_base_is_back(mllm: MLLM, benchmark: Benchmark) -> No
     with mounted(mllm, ["two"]):
         logits(mllm, benchmark)
     assert torch.equal(logits(mllm, benchmark), before)
+
+
+def test_weights_scale_the_deltas_and_are_gone_again(mllm: MLLM, benchmark: Benchmark) -> None:
+    with_experts(mllm, "one", "two")
+    with mounted(mllm, ["one", "two"]):
+        plain = logits(mllm, benchmark)
+    with pytest.raises(RuntimeError, match="stop"), mounted(mllm, ["one", "two"], {"one": 0.25}):
+        assert not torch.allclose(logits(mllm, benchmark), plain, atol=1e-2)
+        raise RuntimeError("stop")
+    with mounted(mllm, ["one", "two"]):
+        assert torch.equal(logits(mllm, benchmark), plain)
+    with mounted(mllm, ["one"]):
+        alone = logits(mllm, benchmark)
+    with mounted(mllm, ["one"], {"two": 0.5}):  # a weight of what is not mounted
+        assert torch.equal(logits(mllm, benchmark), alone)
+
+
+def test_an_adapter_that_is_not_there_is_an_error(mllm: MLLM) -> None:
+    with pytest.raises(MlubenchError, match="no adapter 'one' is on the base"), mounted(mllm, ["one"]):
+        pass
+    with_experts(mllm, "one")
+    with pytest.raises(MlubenchError, match=r"no adapter 'two' .* There are: one"), mounted(mllm, ["one", "two"]):
+        pass
+
+
+def test_a_part_trained_whole_has_no_weight(mllm: MLLM) -> None:
+    add_adapter(mllm, "whole", LORA, "all", seed=0, full=["projector"])
+    with pytest.raises(MlubenchError, match="no weight"), mounted(mllm, ["whole"], {"whole": 0.5}):
+        pass

@@ -100,7 +100,9 @@ def test_experts_of_whole_parts_stand_beside_others(
     for expert in EXPERTS:
         one = load_family(name)
         experts.mount(one, expert)
-        alone[expert] = logits(one, shapes)
+        assert torch.equal(logits(one, shapes), plain)  # there, and not yet switched on
+        with mounted(one, [expert]):
+            alone[expert] = logits(one, shapes)
         assert (alone[expert] - plain).abs().max() > 1e-3
     for order in ("ABC", "CBA"):
         mllm = load_family(name)

@@ -16,8 +16,9 @@ Example:
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("question")
 @click.option("--image", required=True, type=click.Path(path_type=Path), help="The picture that the question is about.")
+@click.option("--base", is_flag=True, help="Answer without an expert that is disabled, which is otherwise an error.")
 @click.option("--json", "as_json", is_flag=True)
-def ask(run: Path, question: str, image: Path, as_json: bool) -> None:
+def ask(run: Path, question: str, image: Path, base: bool, as_json: bool) -> None:
     """Answer QUESTION about a picture with the run's LUMoE: its gate, its experts, its base."""
     from mlubench.errors import UsageError
 
@@ -28,7 +29,7 @@ def ask(run: Path, question: str, image: Path, as_json: bool) -> None:
 
     quiet()
 
-    route, answer = ask_run(run, image, question)
+    route, answer = ask_run(run, image, question, base=base)
     if as_json:
         click.echo(json.dumps({"answer": answer, "route": asdict(route)}, ensure_ascii=False))
         return

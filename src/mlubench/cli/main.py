@@ -17,6 +17,7 @@ COMMANDS = {
     "report": ("report:report", "Draw the table and report.html of a run again."),
     "judge": ("judge:judge", "Judge a run's answers again, without running any model."),
     "ask": ("ask:ask", "One routed answer of a run's LUMoE, with the route and why."),
+    "experts": ("experts:experts", "Experts of a run or a store: list, verify, switch, roll back, carry elsewhere."),
     "data": ("data:data", "Benchmark data in the official layout: check, count, draw."),
     "list": ("list:list_names", "What can be asked for by name: presets, methods, gates, judges, models."),
 }

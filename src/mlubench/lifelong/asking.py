@@ -12,8 +12,11 @@ from mlubench.models.hf import Query, open_picture
 from mlubench.types import Route
 
 
-def ask_run(root: Path, image: Path, question: str) -> tuple[Route, str]:
-    """The route and the answer. Raises UsageError when the run has no expert yet, MlubenchError for a broken picture."""
+def ask_run(root: Path, image: Path, question: str, *, base: bool = False) -> tuple[Route, str]:
+    """The route and the answer. UsageError when the run has no expert yet, MlubenchError for a broken picture.
+
+    A query that needs a disabled expert is an MlubenchError, unless `base` asks for an answer without that expert.
+    """
     run = RunDir(root)
     config = run.config()
     order = read_json(root / "run.json")["benchmark"]["tasks"]
@@ -25,5 +28,7 @@ def ask_run(root: Path, image: Path, question: str) -> tuple[Route, str]:
     lumoe = Lumoe(Context(config, benchmark, open_base(config, benchmark), run))
     lumoe.at(done)
     routes = lumoe.engine.routes([GateQuery(image, question)])
+    if base:
+        routes = lumoe.engine.without_disabled(routes)
     answers = lumoe.engine.generate([Query(image, question)], routes, max_new_tokens=config.evaluate.max_new_tokens)
     return routes[0], answers[0]

@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from mlubench.artifacts import read_manifest, whole_dir
+from mlubench.artifacts import digest, read_manifest, whole_dir
 from mlubench.config import Config, TrainConfig
+from mlubench.errors import unknown_name
 from mlubench.lifelong.rundir import RunDir
 from mlubench.lumoe.engine import FeatureCache, LUMoE, base_asker
+from mlubench.lumoe.fitting import base_id
 from mlubench.lumoe.gate_metrics import gate_report, rerouted
 from mlubench.lumoe.gates.base import Gate, GateQuery, Tools, make_gate
 from mlubench.lumoe.gates.replies import Replies
+from mlubench.lumoe.manifest import WEIGHTS, modules_of, tensors_in
 from mlubench.lumoe.store import ExpertStore
 from mlubench.models import ranks
 from mlubench.models.adapters import add_adapter, load_adapter, remove_adapters, save_adapter
@@ -75,14 +78,23 @@ def train(ctx: Context, loss: str, label: str, task: Task, settings: TrainConfig
         label=f"{label}: unlearning {task.name}",
     )
     return {
+        "task": task.name,
         "method": label,
         "loss": loss,
-        "base": ctx.mllm.name,
+        "base": base_id(ctx.mllm.name),
+        "base_revision": ctx.mllm.revision,
+        "base_sha256": ctx.mllm.weight_hashes(),
+        "data_sha256": data_hash(task, settings),
         "seed": seed,
         "train": asdict(done),
         "settings": settings.model_dump(mode="json", exclude={"per_method"}),
         "entities": [e.key for e in task.forget_entities],
     }
+
+
+def data_hash(task: Task, settings: TrainConfig) -> str:
+    """SHA-256 of what a task trains on: says whether two states saw the same data, and holds none of it."""
+    return digest([asdict(s) for part in (task.forget, task.retain) for s in fit_samples(part, settings)], 64)
 
 
 def archive(
@@ -91,7 +103,10 @@ def archive(
     """Write the state after the task as RUN/models/LABEL/TASK: the adapter, and the gate that goes with it."""
 
     def write() -> None:
-        with whole_dir(ctx.run.archive(label, task.name), facts) as out:
+        def told() -> dict[str, Any]:
+            return {**facts, "modules": modules_of(tensors_in(out / WEIGHTS))}
+
+        with whole_dir(ctx.run.archive(label, task.name), told) as out:
             save_adapter(ctx.mllm, adapter, out)
             if gate is not None:
                 gate.save(out)
@@ -169,9 +184,18 @@ class Lumoe(Base):
         super().__init__(ctx)
         self.settings = ctx.config.train.for_method(name)
         self.store = ExpertStore(ctx.run.root / "models" / name)
+        for task in ctx.config.lumoe.weights:
+            if task not in ctx.order:
+                raise unknown_name("task in lumoe.weights", task, ctx.order)
         replies = Replies(ctx.run.root / "gates" / f"replies-{ctx.config.gate}.jsonl")
         self.tools = Tools(ctx.config.gates, replies, base_asker(ctx.mllm))
-        self.engine = LUMoE(ctx.mllm, self._new_gate(), FeatureCache(ctx.mllm), ctx.config.gates.on_error)
+        self.engine = LUMoE(
+            ctx.mllm,
+            self._new_gate(),
+            FeatureCache(ctx.mllm),
+            ctx.config.gates.on_error,
+            weights=ctx.config.lumoe.weights,
+        )
         self.current: list[str] | None = None
 
     def _new_gate(self) -> Gate:
@@ -180,13 +204,22 @@ class Lumoe(Base):
     def at(self, done: list[str]) -> None:
         if self.current == done:
             return
-        remove_adapters(self.ctx.mllm)
-        for task in done:
-            self.store.mount(self.ctx.mllm, task)
+        self._mount(done)
         self.engine.gate = self._new_gate()
         if done:
-            self.engine.gate.load(self.store.root / done[-1])
+            self.store.manifest(
+                done[-1], version=1
+            )  # the gate lies beside what the run wrote, whichever version counts
+            self.engine.gate.load(self.store.folder(done[-1], 1))
         self.current = list(done)
+
+    def _mount(self, done: list[str]) -> None:
+        """Put the experts of these tasks on the base, but for those switched off, which the engine then refuses to miss."""
+        remove_adapters(self.ctx.mllm)
+        self.engine.disabled = self.store.disabled()
+        for task in done:
+            if task not in self.engine.disabled:
+                self.store.mount(self.ctx.mllm, task)
 
     def learn(self, task: Task) -> None:
         done = [*(self.current or []), task.name]
@@ -243,9 +276,7 @@ class OracleLumoe(Lumoe):
     def at(self, done: list[str]) -> None:
         if self.current == done:
             return
-        remove_adapters(self.ctx.mllm)
-        for task in done:
-            self.store.mount(self.ctx.mllm, task)
+        self._mount(done)
         tasks = [self.ctx.benchmark.task(t) for t in done]
         self.engine.gate.fit(tasks, self.ctx.benchmark, self.engine.features, self.ctx.config.gates)
         self.current = list(done)

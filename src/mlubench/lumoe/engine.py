@@ -1,7 +1,7 @@
 """Routed answers: each query goes to its experts on the one base, and rows that need the same experts share a batch."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -64,29 +64,56 @@ def _asked(mllm: MLLM, queries: Sequence[Query], max_new_tokens: int) -> list[Re
 
 @dataclass(eq=False)
 class LUMoE:
-    """The base, its experts (adapters already mounted by name), and the gate in front of them."""
+    """The base, its experts (adapters already mounted by name), and the gate in front of them.
+
+    `disabled` names experts that are switched off. What needs one of them is refused, never quietly answered without it.
+    `weights` are factors on the experts where a query hits several; an expert alone always counts whole.
+    """
 
     mllm: MLLM
     gate: Gate
     features: FeatureCache
     on_error: OnError = "refuse"
+    disabled: frozenset[str] = frozenset()
+    weights: Mapping[str, float] = field(default_factory=dict)
 
     def routes(self, queries: Sequence[GateQuery]) -> list[Route]:
         """One route a query. A gate that fails ends nothing: its queries are refused, or go to the base."""
         return route_all(self.gate, queries, self.features, self.on_error)
 
+    def require_enabled(self, routes: Sequence[Route]) -> None:
+        """Raises MlubenchError naming the disabled experts that the routes need."""
+        if off := sorted({e for r in routes for e in r.experts} & self.disabled):
+            raise MlubenchError(
+                f"the query needs expert {', '.join(map(repr, off))}, which is disabled",
+                "Switch it on with `mlubench experts enable`, or ask the base in its place with `mlubench ask --base`.",
+            )
+
+    def without_disabled(self, routes: Sequence[Route]) -> list[Route]:
+        """The routes with disabled experts left out, each saying so. Only for who has asked for it in so many words."""
+        return [self._without_disabled(route) for route in routes]
+
+    def _without_disabled(self, route: Route) -> Route:
+        off = [e for e in route.experts if e in self.disabled]
+        if not off:
+            return route
+        why = f"{route.why}; expert {', '.join(off)} is disabled and left out, as asked"
+        return replace(route, experts=tuple(e for e in route.experts if e not in self.disabled), why=why)
+
     def generate(self, queries: Sequence[Query], routes: Sequence[Route], *, max_new_tokens: int) -> list[str]:
         """Answers in the order of the queries. A query without experts is answered by the untouched base.
 
-        A refused one is answered by a fixed text, and no model is asked.
+        A refused one is answered by a fixed text, and no model is asked. Raises MlubenchError before anything is answered
+        when a route needs a disabled expert.
         """
+        self.require_enabled(routes)
         groups: dict[tuple[tuple[str, ...], bool], list[int]] = {}
         for row, (query, route) in enumerate(zip(queries, routes, strict=True)):
             if not route.refused:
                 groups.setdefault((route.experts, query.image is not None), []).append(row)
         answers = [GATE_REFUSAL] * len(queries)
         for (experts, _), rows in groups.items():
-            with mounted(self.mllm, experts):
+            with mounted(self.mllm, experts, self.weights if len(experts) > 1 else None):
                 texts = self.mllm.generate([queries[r] for r in rows], max_new_tokens=max_new_tokens)
             for row, text in zip(rows, texts, strict=True):
                 answers[row] = text

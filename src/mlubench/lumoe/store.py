@@ -1,39 +1,209 @@
-"""Experts on disk: one folder each in plain PEFT format, checked against its manifest before it is mounted."""
+"""Experts on disk: one unchanging folder a version in plain PEFT format, checked in full before it is mounted."""
 
+import re
+import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mlubench.artifacts import is_whole, read_manifest
-from mlubench.errors import MlubenchError
-from mlubench.models.adapters import load_adapter
-from mlubench.models.hf import MLLM
+from mlubench.artifacts import is_whole, whole_dir
+from mlubench.errors import MlubenchError, UsageError
+from mlubench.lumoe import state
+from mlubench.lumoe.manifest import (
+    CONFIG,
+    FIELDS,
+    WEIGHTS,
+    check_folder,
+    check_weights,
+    missing_fields,
+    modules_of,
+    read_facts,
+    tensors_in,
+)
+
+if TYPE_CHECKING:
+    from mlubench.models.hf import MLLM
+
+# The first version of expert A lies in A/, as a run writes it; later ones in A@2/, A@3/. PEFT takes no dot in a name.
+NAME = re.compile(r"[^\W_][\w -]{0,63}")
+_FOLDER = re.compile(rf"({NAME.pattern})(?:@([2-9]|[1-9]\d{{1,5}}))?")
+
+
+def require_name(name: str) -> str:
+    """Raises UsageError for a name that could leave the store or that PEFT cannot give an adapter."""
+    if not NAME.fullmatch(name):
+        raise UsageError(f"{name!r} is no expert's name", "Use letters, digits, spaces, - and _, at most 64.")
+    return name
 
 
 class ExpertStore:
-    """The experts under `root`, in the order they were made."""
+    """The experts under `root`. Their folders never change; which one counts is in `root`/store.json."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def manifest(self, name: str) -> dict[str, Any]:
-        """The expert's manifest, every file checked. Raises MlubenchError when it is absent or changed."""
-        folder = self.root / name
-        if not is_whole(folder):
-            raise MlubenchError(
-                f"no expert {name!r} in {self.root}", f"There are: {', '.join(self.names()) or 'none'}."
-            )
-        return read_manifest(folder)
-
     def names(self) -> list[str]:
-        """Experts whose folder is whole, oldest first."""
-        if not self.root.is_dir():
-            return []
-        folders = [f for f in self.root.iterdir() if is_whole(f)]
-        return [f.name for f in sorted(folders, key=lambda f: (len(read_manifest(f)["tasks"]), f.name))]
+        """Experts that have a whole version, switched on or not, in the order they were made."""
+        made = {name: read_facts(self.folder(name)).get("tasks", []) for name in self._versions()}
+        return sorted(made, key=lambda name: (len(made[name]), name))
 
-    def mount(self, mllm: MLLM, name: str) -> None:
-        """Put the expert on the base beside the others. A base it was not made for is refused."""
-        made_for = self.manifest(name)["base"]
-        if made_for != mllm.name:
-            raise MlubenchError(f"expert {name!r} was made for {made_for}, not {mllm.name}", "Load that base.")
-        load_adapter(mllm, name, self.root / name)
+    def _versions(self) -> dict[str, list[int]]:
+        """Whole versions by expert. A whole folder that is no expert's is an error: nothing is passed over unsaid."""
+        found: dict[str, list[int]] = {}
+        for folder in sorted(self.root.iterdir()) if self.root.is_dir() else []:
+            if folder.name.startswith(".") or not is_whole(folder):
+                continue
+            named = _FOLDER.fullmatch(folder.name)
+            if not named:
+                raise MlubenchError(f"{folder} is not named as an expert is", "Call it NAME, or NAME@2 and so on.")
+            found.setdefault(named[1], []).append(int(named[2] or 1))
+        return {name: sorted(numbers) for name, numbers in found.items()}
+
+    def unfinished(self) -> list[str]:
+        """Folders without a manifest: never finished, so no experts."""
+        there = sorted(self.root.iterdir()) if self.root.is_dir() else []
+        return [f.name for f in there if f.is_dir() and not f.name.startswith(".") and not is_whole(f)]
+
+    def versions(self, name: str) -> list[int]:
+        """Numbers of the expert's whole versions. Raises MlubenchError when there is none."""
+        found = self._versions()
+        if name not in found:
+            raise MlubenchError(
+                f"no expert {name!r} in {self.root}", f"There are: {', '.join(sorted(found)) or 'none'}."
+            )
+        return found[name]
+
+    def current(self, name: str) -> int:
+        """The version that counts. Raises MlubenchError when its folder is gone."""
+        numbers = self.versions(name)
+        wanted = state.read_state(self.root).of(name).version or numbers[0]
+        if wanted not in numbers:
+            raise MlubenchError(
+                f"version {wanted} of expert {name!r} is gone from {self.root}",
+                f"Take another with `mlubench experts rollback --to`: there are {', '.join(map(str, numbers))}.",
+            )
+        return wanted
+
+    def folder(self, name: str, version: int | None = None) -> Path:
+        """Where a version lies, or will lie; the current one if none is named."""
+        number = self.current(name) if version is None else version
+        return self.root / (name if number == 1 else f"{name}@{number}")
+
+    def enabled(self, name: str) -> bool:
+        return state.read_state(self.root).of(name).enabled
+
+    def disabled(self) -> frozenset[str]:
+        """Names that are switched off, whether or not such an expert is there."""
+        return frozenset(n for n, setting in state.read_state(self.root).experts.items() if not setting.enabled)
+
+    def manifest(self, name: str, version: int | None = None) -> dict[str, Any]:
+        """The expert's manifest, everything in its folder checked. Raises MlubenchError when it is absent or changed."""
+        return check_folder(self.folder(name, version))
+
+    def listing(self) -> list[dict[str, Any]]:
+        """A row for each version, from the manifests alone: no file is hashed."""
+        rows = []
+        for name in self.names():
+            current, enabled = self.current(name), self.enabled(name)
+            for number in self.versions(name):
+                facts = read_facts(self.folder(name, number))
+                row = {"expert": name, "version": number, "current": number == current, "enabled": enabled}
+                told = {
+                    key: facts.get(key) for key in ("task", "entities", "method", "base", "base_revision", "scores")
+                }
+                rows.append({**row, **told, "missing": missing_fields(facts)})
+        return rows
+
+    def verify(self, names: list[str] | None = None) -> list[dict[str, Any]]:
+        """A row for each version of these experts, all if none is named: `wrong` is None, or what is wrong with it."""
+        rows = []
+        for name in names or sorted(self._versions()):
+            for number in self.versions(name):
+                try:
+                    facts, wrong = self.manifest(name, number), None
+                except MlubenchError as error:
+                    facts, wrong = {}, str(error)
+                missing = [] if wrong else missing_fields(facts)
+                rows.append({"expert": name, "version": number, "wrong": wrong, "missing": missing})
+        for folder in [] if names else self.unfinished():
+            wrong = f"{self.root / folder} has no manifest: it was never finished. Delete it, or run again."
+            rows.append({"expert": folder, "version": None, "wrong": wrong, "missing": []})
+        return rows
+
+    def add(self, name: str, adapter: Path, facts: dict[str, Any]) -> int:
+        """Take a plain PEFT folder in as the expert's next version, and make it the current one. Returns its number.
+
+        `facts` go into the manifest; `modules` are read off the weights. UsageError names those of FIELDS that lack.
+        """
+        require_name(name)
+        for file in (CONFIG, WEIGHTS):
+            if (adapter / file).is_symlink() or not (adapter / file).is_file():
+                raise MlubenchError(f"{adapter / file} is missing or a symbolic link", "Give a plain PEFT folder.")
+        whole = {**facts, "modules": modules_of(tensors_in(adapter / WEIGHTS))}
+        if lacking := missing_fields(whole):
+            raise UsageError(f"expert {name!r} lacks {', '.join(lacking)}", f"A manifest says {', '.join(FIELDS)}.")
+        check_weights(adapter, whole)
+        with state.locked(self.root):
+            number = self.next_version(name)
+            folder = self.folder(name, number)
+            with whole_dir(folder, whole) as out:
+                for file in (CONFIG, WEIGHTS):
+                    shutil.copyfile(adapter / file, out / file)
+            self.take(name, number, "add")
+        return number
+
+    def next_version(self, name: str) -> int:
+        return max(self._versions().get(name, [0])) + 1
+
+    def take(self, name: str, version: int, action: state.Action) -> None:
+        """Make a whole version the current one, after checking it. The caller holds the lock."""
+        self.manifest(name, version)
+        state.change(self.root, name, action, version=version)
+
+    def enable(self, name: str) -> bool:
+        """Switch the expert on, once everything in its folder is right. False where it was on."""
+        with state.locked(self.root):
+            self.manifest(name)
+            return state.change(self.root, name, "enable", enabled=True)
+
+    def disable(self, name: str) -> bool:
+        """Switch the expert off, damaged or not: queries that need it are then refused. False where it was off."""
+        with state.locked(self.root):
+            self.versions(name)
+            return state.change(self.root, name, "disable", enabled=False)
+
+    def roll_back(self, name: str, to: int | None = None) -> int:
+        """Make an earlier version the current one: the one before it, or `to`, which may be later (so it is undone).
+
+        Raises UsageError when there is no such version, MlubenchError when it is damaged. Returns its number.
+        """
+        with state.locked(self.root):
+            numbers = self.versions(name)
+            wanted = to if to is not None else max((n for n in numbers if n < self.current(name)), default=None)
+            if wanted not in numbers:
+                what = f"version {to}" if to is not None else "earlier version"
+                raise UsageError(
+                    f"expert {name!r} has no {what}", f"There are: {', '.join(map(str, numbers))}. Choose with --to."
+                )
+            self.take(name, wanted, "rollback")
+            return wanted
+
+    def history(self) -> list[dict[str, Any]]:
+        """Every change of the state, oldest first."""
+        return [entry.model_dump() for entry in state.read_state(self.root).history]
+
+    def mount(self, mllm: "MLLM", name: str) -> None:
+        """Put the expert on the base beside the others, where it changes nothing until `mounted` switches it on.
+
+        Raises MlubenchError, with the base as it was, when the expert is disabled, damaged, or made for another base.
+        """
+        from mlubench.lumoe.fitting import require_fit
+        from mlubench.models.adapters import load_adapter
+
+        folder = self.folder(name)
+        if not self.enabled(name):
+            raise MlubenchError(f"expert {name!r} is disabled", "Switch it on with `mlubench experts enable`.")
+        if name in getattr(mllm.model, "peft_config", {}):
+            raise MlubenchError(f"expert {name!r} is mounted already", "Take the adapters off first.")
+        require_fit(mllm, name, check_folder(folder), folder)
+        load_adapter(mllm, name, folder)
+        mllm.model.base_model.disable_adapter_layers()

@@ -1,6 +1,7 @@
 """LoRA adapters on one base in memory: make, load, mount, save and remove. Nothing is ever copied or merged."""
 
-from collections.abc import Iterator, Sequence
+import copy as copying
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import torch
 from peft import LoraConfig as PeftLora
 from peft import PeftModel, get_peft_model, get_peft_model_state_dict
+from peft.tuners.lora import LoraLayer
 from peft.utils import ModulesToSaveWrapper, load_peft_weights, set_peft_model_state_dict
 from peft.utils.constants import DUMMY_TARGET_MODULES
 from safetensors import SafetensorError
@@ -94,7 +96,10 @@ def save_adapter(mllm: MLLM, name: str, folder: Path) -> None:
     tensors = {k: v.detach().cpu().contiguous() for k, v in state.items()}
     with disk_errors(folder, SafetensorError):
         save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
-    mllm.model.peft_config[name].save_pretrained(folder)
+    # PEFT notes the folder that the base was loaded from, which is nobody else's business.
+    settings = copying.copy(mllm.model.peft_config[name])
+    settings.base_model_name_or_path = Path(mllm.name).name if Path(mllm.name).is_absolute() else mllm.name
+    settings.save_pretrained(folder)
 
 
 def remove_adapters(mllm: MLLM) -> None:
@@ -110,24 +115,49 @@ def remove_adapters(mllm: MLLM) -> None:
 
 
 @contextmanager
-def mounted(mllm: MLLM, names: Sequence[str]) -> Iterator[None]:
+def mounted(mllm: MLLM, names: Sequence[str], weights: Mapping[str, float] | None = None) -> Iterator[None]:
     """Answer with exactly the sum of these adapters; with none, the untouched base. Switched off again at the end.
 
-    Raises MlubenchError when more than one of them has trained the same part whole: copies have no sum.
+    `weights` are factors on the adapters' deltas, 1 for those not named. Raises MlubenchError for an adapter that is not
+    there (PEFT would pass over it), and where parts trained whole would have to be added up: copies have no sum.
     """
     if not names:
         with mllm.adapters_off():
             yield
         return
+    there = getattr(mllm.model, "peft_config", {})
+    if absent := [name for name in names if name not in there]:
+        raise MlubenchError(
+            f"no adapter {', '.join(map(repr, absent))} is on the base", f"There are: {', '.join(there) or 'none'}."
+        )
     tuner = mllm.model.base_model
     tuner.enable_adapter_layers()
     try:
-        _activate(tuner, names)
-        # PEFT makes what it activates trainable; answering never trains.
-        mllm.model.requires_grad_(False)
-        yield
+        with _weighted(tuner, {n: w for n, w in (weights or {}).items() if n in names and w != 1}):
+            _activate(tuner, names)
+            # PEFT makes what it activates trainable; answering never trains.
+            mllm.model.requires_grad_(False)
+            yield
     finally:
         tuner.disable_adapter_layers()
+
+
+@contextmanager
+def _weighted(tuner: Any, weights: Mapping[str, float]) -> Iterator[None]:
+    """Multiply the adapters' scales meanwhile. Every scale comes back as it was."""
+    if whole := [name for name in weights if any(name in m.modules_to_save for m in _wrappers(tuner))]:
+        raise MlubenchError(
+            f"adapter {whole[0]!r} has trained a part whole, which has no weight", "Leave its weight at 1."
+        )
+    layers = [m for m in tuner.modules() if isinstance(m, LoraLayer)]
+    before = [dict(layer.scaling) for layer in layers]
+    try:
+        for layer in layers:
+            layer.scaling.update({n: layer.scaling[n] * w for n, w in weights.items() if n in layer.scaling})
+        yield
+    finally:
+        for layer, scales in zip(layers, before, strict=True):
+            layer.scaling.update(scales)
 
 
 def _activate(tuner: Any, names: Sequence[str]) -> None:

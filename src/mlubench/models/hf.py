@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from PIL import Image, UnidentifiedImageError
 
+from mlubench.artifacts import file_sha256
 from mlubench.errors import MlubenchError, UsageError
 from mlubench.models import sharding
 from mlubench.models.parts import Parts, parts_of
@@ -86,7 +87,9 @@ class MLLM:
     name: str = ""
     folder: Path = Path()
     sharded: bool = False  # every pass of the language model needs all processes at once
+    revision: str | None = None
     _pictures: dict[Path, tuple[tuple[int, int], Image.Image]] = field(default_factory=dict, repr=False)
+    _hashes: dict[str, str] = field(default_factory=dict, repr=False)
     keep_pictures: int = 20_000
 
     @classmethod
@@ -109,7 +112,13 @@ class MLLM:
         model.requires_grad_(False)
         parts, sharded = parts_of(model), sharding.wanted()
         model = sharding.shard(model, parts, where) if sharded else model.to(where)
-        return cls(model.eval(), processor, parts, str(path), Path(path), sharded)
+        return cls(model.eval(), processor, parts, str(path), Path(path), sharded, revision)
+
+    def weight_hashes(self) -> dict[str, str]:
+        """SHA-256 of each weight file of the base, read once; empty where it was not loaded from a local folder."""
+        if not self._hashes and self.folder != Path():
+            self._hashes = {f.name: file_sha256(f) for f in sorted(self.folder.glob("*.safetensors"))}
+        return self._hashes
 
     @property
     def device(self) -> torch.device:

@@ -1,0 +1,159 @@
+"""`mlubench experts`: what a store of experts holds, whether it is whole, and what counts. No model is loaded."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from mlubench.lumoe.store import ExpertStore
+
+_STORE = click.argument("store", metavar="RUN_OR_STORE", type=click.Path(path_type=Path))
+_NAME = click.argument("name")
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+def _example(*lines: str) -> str:
+    return "\b\nExample:\n" + "\n".join(f"  mlubench experts {line}" for line in lines)
+
+
+def _open(path: Path, *, new: bool = False) -> "ExpertStore":
+    """The store that a run or a folder holds. `new` lets it be one that is yet to come."""
+    from mlubench.errors import UsageError
+    from mlubench.lumoe.state import STATE
+    from mlubench.lumoe.store import ExpertStore
+
+    store = ExpertStore(path / "models" / "lumoe" if (path / "config.yaml").is_file() else path)
+    if not new and not (store.root / STATE).is_file() and not store.names() and not store.unfinished():
+        raise UsageError(
+            f"{path} holds no experts", "Give a run with `lumoe` among its methods, or a folder of experts."
+        )
+    if path.exists() and not path.is_dir():
+        raise UsageError(f"{path} is not a folder", "Give a run, or a folder of experts.")
+    return store
+
+
+def _say(as_json: bool, facts: dict[str, Any], text: str) -> None:
+    click.echo(json.dumps(facts, ensure_ascii=False) if as_json else text)
+
+
+@click.group(
+    epilog="""\b
+Examples:
+  mlubench experts list runs/toy
+  mlubench experts verify runs/toy
+  mlubench experts disable runs/toy A
+  mlubench experts export runs/toy A a.tar
+  mlubench experts import store a.tar
+"""
+)
+def experts() -> None:
+    """The experts of a run or of a folder. Their folders never change; store.json says which of them count."""
+
+
+@experts.command("list", epilog=_example("list runs/toy", "list runs/toy --json"))
+@_STORE
+@_JSON
+def list_experts(store: Path, as_json: bool) -> None:
+    """Every version of every expert, from its manifest; the history of changes too with --json."""
+    opened = _open(store)
+    rows = opened.listing()
+    if as_json:
+        facts = {"store": str(opened.root), "experts": rows, "unfinished": opened.unfinished()}
+        click.echo(json.dumps({**facts, "history": opened.history()}, ensure_ascii=False))
+        return
+    for row in rows:
+        marks = ["current" if row["current"] else "kept", "on" if row["enabled"] else "disabled"]
+        lacks = f"; older manifest, lacks {', '.join(row['missing'])}" if row["missing"] else ""
+        entities = ", ".join(row["entities"] or ["entities not said"])
+        click.echo(f"{row['expert']} version {row['version']} ({', '.join(marks)}): {entities}{lacks}")
+    for folder in opened.unfinished():
+        click.echo(f"{folder}: never finished, not an expert")
+
+
+@experts.command(epilog=_example("verify runs/toy", "verify runs/toy A B --json"))
+@_STORE
+@click.argument("names", nargs=-1)
+@_JSON
+@click.pass_context
+def verify(ctx: click.Context, store: Path, names: tuple[str, ...], as_json: bool) -> None:
+    """Check every file of every version, or of the experts named. Exit code 1 where something is wrong."""
+    rows = _open(store).verify(list(names))
+    wrong = sum(row["wrong"] is not None for row in rows)
+    if as_json:
+        click.echo(json.dumps({"ok": not wrong, "wrong": wrong, "experts": rows}, ensure_ascii=False))
+    for row in [] if as_json else rows:
+        lacks = f"whole; older manifest, lacks {', '.join(row['missing'])}" if row["missing"] else "whole"
+        version = f" version {row['version']}" if row["version"] else ""
+        click.echo(f"{row['expert']}{version}: {row['wrong'] or lacks}")
+    ctx.exit(1 if wrong else 0)
+
+
+@experts.command(epilog=_example("disable runs/toy A"))
+@_STORE
+@_NAME
+@_JSON
+def disable(store: Path, name: str, as_json: bool) -> None:
+    """Switch expert NAME off. What needs it is then refused, and not answered by the base in its place."""
+    changed = _open(store).disable(name)
+    text = f"expert {name} is {'now' if changed else 'already'} disabled: queries that need it are refused"
+    _say(as_json, {"expert": name, "enabled": False, "changed": changed}, text)
+
+
+@experts.command(epilog=_example("enable runs/toy A"))
+@_STORE
+@_NAME
+@_JSON
+def enable(store: Path, name: str, as_json: bool) -> None:
+    """Switch expert NAME on again, once its files are checked."""
+    changed = _open(store).enable(name)
+    text = f"expert {name} is {'now' if changed else 'already'} on"
+    _say(as_json, {"expert": name, "enabled": True, "changed": changed}, text)
+
+
+@experts.command(epilog=_example("rollback store A", "rollback store A --to 2    undoes it"))
+@_STORE
+@_NAME
+@click.option("--to", type=click.IntRange(min=1), help="The version to make current; the one before it if not given.")
+@_JSON
+def rollback(store: Path, name: str, to: int | None, as_json: bool) -> None:
+    """Make another version of expert NAME the current one. No version is lost by it."""
+    opened = _open(store)
+    before = opened.current(name) if to is None else None
+    version = opened.roll_back(name, to)
+    undo = f"; `--to {before}` undoes it" if before else ""
+    _say(as_json, {"expert": name, "version": version}, f"expert {name} is now at version {version}{undo}")
+
+
+@experts.command("export", epilog=_example("export runs/toy A a.tar", "export store A --version 1"))
+@_STORE
+@_NAME
+@click.argument("out", type=click.Path(path_type=Path), required=False)
+@click.option("--version", type=click.IntRange(min=1), help="The current one if not given.")
+@_JSON
+def export_one(store: Path, name: str, out: Path | None, version: int | None, as_json: bool) -> None:
+    """Write expert NAME as one tar file, OUT or NAME-VERSION-HASH.tar here. Equal experts give equal bytes."""
+    from mlubench.artifacts import file_sha256
+    from mlubench.lumoe.parcel import default_name, export_expert
+
+    opened = _open(store)
+    path = out or Path(default_name(opened, name, version))
+    number = export_expert(opened, name, path, version)
+    facts = {"expert": name, "version": number, "file": str(path), "sha256": file_sha256(path)}
+    _say(as_json, facts, f"expert {name}, version {number}: {path}, SHA-256 {facts['sha256']}")
+
+
+@experts.command("import", epilog=_example("import store a.tar"))
+@_STORE
+@click.argument("file", type=click.Path(path_type=Path))
+@_JSON
+def import_one(store: Path, file: Path, as_json: bool) -> None:
+    """Take the expert in FILE in as the current version, once every byte is checked. A store that is not there is made."""
+    from mlubench.lumoe.parcel import import_expert
+
+    opened = _open(store, new=True)
+    name, version = import_expert(opened, file)
+    enabled = opened.enabled(name)
+    text = f"expert {name} is now at version {version}{'' if enabled else ', and disabled as before'}"
+    _say(as_json, {"expert": name, "version": version, "enabled": enabled}, text)
