@@ -1,8 +1,10 @@
 """Where runs run: here, in submitit's processes, and on SLURM, whose commands are stood in for."""
 
+import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from test_sweep import runs_of
@@ -44,13 +46,20 @@ def test_without_submitit_the_error_says_what_to_install(tmp_path: Path, monkeyp
     starter("here", logs=tmp_path, parallel=1, slurm={})
 
 
-def test_a_process_of_submitit_is_cancelled(tmp_path: Path) -> None:
+@pytest.mark.parametrize("here", [signal.default_int_handler, signal.SIG_IGN], ids=["in front", "in the background"])
+def test_a_process_of_submitit_is_cancelled(tmp_path: Path, here: Any) -> None:
     submitit = pytest.importorskip("submitit")
     executor = submitit.AutoExecutor(tmp_path, cluster="local")
     executor.update_parameters(timeout_min=1)
-    job = sweep_executors._Submitted(executor.submit(time.sleep, 60))
+    before = signal.signal(signal.SIGINT, here)
+    try:
+        with sweep_executors._interruptible():
+            job = sweep_executors._Submitted(executor.submit(time.sleep, 60))
+        assert signal.getsignal(signal.SIGINT) is here
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert not job.done()
-    assert _cancel({"sleeper": job}, seconds=20) == "cancelled 1 running jobs"
+    assert _cancel({"sleeper": job}, seconds=50) == "cancelled 1 running jobs"
 
 
 def test_slurm_s_block_is_checked() -> None:

@@ -19,7 +19,7 @@ from mlubench.models.hf import MLLM, Query, answer_logits
 from mlubench.types import Benchmark, Route, Sample
 
 NEW = 48
-TOLERANCE = 1e-5  # of logits
+TOLERANCE = 1e-5  # of the largest logit: what float32 leaves of sums in another order
 
 
 def route(*experts: str) -> Route:
@@ -118,10 +118,11 @@ def test_a_merge_is_the_sum_of_the_deltas(
                 by_hand.model.get_submodule(module).weight.add_(factor * delta)
     queries = asked(benchmark, held_out(benchmark, "B", "forget", 4))
     want = logits(by_hand, queries)
+    least = TOLERANCE * want.abs().max()
     with mounted(lumoe.mllm, names, weights):
-        assert (logits(lumoe.mllm, queries) - want).abs().max() <= TOLERANCE
+        assert (logits(lumoe.mllm, queries) - want).abs().max() <= least
     with mounted(lumoe.mllm, names):  # weights are gone again
-        assert ((logits(lumoe.mllm, queries) - want).abs().max() <= TOLERANCE) == (not weights)
+        assert ((logits(lumoe.mllm, queries) - want).abs().max() <= least) == (not weights)
     assert torch.equal(logits(lumoe.mllm, queries), logits(load_base(), queries))
 
 

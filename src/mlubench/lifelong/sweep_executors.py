@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sys
 import traceback
 from collections.abc import Iterator
@@ -35,7 +36,7 @@ def starter(executor: ExecutorName, *, logs: Path, parallel: int, slurm: dict[st
         submitter.update_parameters(name=run.name[:60], **parameters)
         environment = _environment(slot, parallel) if executor == "local" else {}
         try:
-            with _output_to(folder / "submitit.txt"):
+            with _output_to(folder / "submitit.txt"), _interruptible():
                 return _Submitted(submitter.submit(_job(run, folder, environment)))
         except RuntimeError as error:  # submitit's, with what sbatch said
             write_atomic(folder / ERROR, f"it could not be submitted: {' '.join(str(error).split())}\n")
@@ -59,6 +60,22 @@ def _output_to(path: Path) -> Iterator[None]:
             for stream, old in kept.items():
                 os.dup2(old, stream)
                 os.close(old)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Processes that start meanwhile can be interrupted, which is how submitit cancels them.
+
+    A shell starts its background jobs with interrupts ignored, and processes hand that on.
+    """
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if ignored:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        if ignored:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _submitit() -> Any:
