@@ -13,6 +13,7 @@ import json
 import statistics
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ LossOf = Callable[[Sequence[Item]], torch.Tensor]
 Key = tuple[str, str]  # what is trained, and which way
 
 
-class Way:
+class Way(ABC):
     """One method trained one way: its own model, optimiser and batches."""
 
     def __init__(self, mllm: MLLM, name: str, config: TrainConfig) -> None:
@@ -62,8 +63,9 @@ class Way:
         add_adapter(mllm, "default", config.lora, config.scope, seed=0)
         self.optimiser = torch.optim.AdamW([p for p in mllm.model.parameters() if p.requires_grad], lr=config.lr)
 
+    @abstractmethod
     def prepare(self, items: Sequence[Item], benchmark: Benchmark) -> LossOf:
-        raise NotImplementedError
+        """What is done once before a task; the loss of a batch."""
 
     def step(self, loss_of: LossOf, items: Sequence[Item]) -> float:
         self.mllm.model.train()

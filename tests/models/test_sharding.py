@@ -1,12 +1,18 @@
 """When a base is sharded. That a sharded run comes to what one process comes to is tested in lifelong/."""
 
+import json
+from pathlib import Path
+
 import pytest
+import torch
 
 from mlubench.config import LoraConfig
 from mlubench.errors import UsageError
 from mlubench.models import ranks, sharding
 from mlubench.models.adapters import add_adapter
-from mlubench.models.hf import MLLM
+from mlubench.models.hf import MLLM, Query
+from mlubench.types import Benchmark
+from processes import accelerate_launch
 
 
 @pytest.mark.parametrize(("world", "asked", "sharded"), [(2, "true", True), (2, "false", False), (1, "true", False)])
@@ -25,6 +31,25 @@ def test_version_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FSDP_VERSION", "1")
     with pytest.raises(UsageError, match="fsdp_version: 2"):
         sharding.wanted()
+
+
+def test_each_process_holds_its_half_and_answers_as_the_whole(
+    base_path: Path, mllm: MLLM, benchmark: Benchmark, tmp_path: Path
+) -> None:
+    picture = benchmark.picture(benchmark.samples[0])
+    done = accelerate_launch(tmp_path, Path(__file__).with_name("sharding_play.py"), base_path, picture, tmp_path)
+    assert done.returncode == 0, done.stderr
+    with torch.no_grad():
+        want = mllm.model(**mllm.encode([Query(picture, "What is it?")]), use_cache=False).logits[0, -1]
+    held = []
+    for rank in range(2):
+        found = json.loads((tmp_path / f"{rank}.json").read_text())
+        assert found["sharded"]
+        assert not found["beside"]
+        assert found["held"] < 0.6 * found["whole"]
+        assert torch.allclose(torch.tensor(found["logits"]), want, atol=1e-4)
+        held.append(found["held"])
+    assert sum(held) == found["whole"]
 
 
 def test_a_sharded_part_cannot_be_trained_whole(mllm: MLLM) -> None:

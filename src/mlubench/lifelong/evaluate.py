@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from mlubench.config import EvaluateConfig
 from mlubench.lifelong.learners import Learner
 from mlubench.lifelong.rundir import RunDir, append_lines, read_lines, write_lines
 from mlubench.models import ranks
@@ -25,6 +26,11 @@ def tested(task: Task, limit: int | None) -> list[Sample]:
         by_fact = _turns([s for _, s in by_phrasing], lambda s: s.fact)
         chosen += [s for _, s in by_fact[:limit]]
     return chosen
+
+
+def tested_after(config: EvaluateConfig, order: Sequence[str], after: str) -> list[str]:
+    """The tasks that the archive made after `after` is tested on."""
+    return list(order) if config.tasks == "all" else list(order[: order.index(after) + 1])
 
 
 def _turns(rows: Sequence[Sample], key: Callable[[Sample], Hashable]) -> list[tuple[int, Sample]]:
@@ -49,9 +55,8 @@ def answer_cell(path: Path, samples: Sequence[Sample], learner: Learner, *, batc
     chunks = [chunk for chunk in _chunks(new, batch) if not all(s.id in rows for s, _ in chunk)]
     for turn in range(0, len(chunks), ranks.world()):
         here = chunks[turn : turn + ranks.world()]
-        mine = here[
-            ranks.rank() % len(here)
-        ]  # a sharded model needs all processes, also one that has nothing to answer
+        # A sharded model needs all processes, also one that has nothing to answer.
+        mine = here[ranks.rank() % len(here)]
         answered = ranks.gathered([_row(s, r, text) for (s, r), text in _answers(learner, mine)])
         found = [row for rows_of_one in answered[: len(here)] for row in rows_of_one]
         rows |= {row["id"]: row for row in found}

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from mlubench.artifacts import digest, read_manifest, whole_dir
 from mlubench.config import Config, TrainConfig
-from mlubench.errors import unknown_name
+from mlubench.errors import UsageError, unknown_name
 from mlubench.lifelong.rundir import RunDir
 from mlubench.lumoe.engine import FeatureCache, LUMoE, base_asker
 from mlubench.lumoe.fitting import base_id
@@ -197,6 +197,8 @@ class Lumoe(Base):
             weights=ctx.config.lumoe.weights,
         )
         self.current: list[str] | None = None
+        if ctx.mllm.sharded and ctx.config.gate == "self":  # the leader would ask alone, and wait for ever
+            raise UsageError("gate self asks the base, which is sharded", "Take another gate, or run without FSDP.")
 
     def _new_gate(self) -> Gate:
         return make_gate(self.ctx.config.gate, self.tools)
@@ -207,9 +209,8 @@ class Lumoe(Base):
         self._mount(done)
         self.engine.gate = self._new_gate()
         if done:
-            self.store.manifest(
-                done[-1], version=1
-            )  # the gate lies beside what the run wrote, whichever version counts
+            # The gate lies beside what the run wrote, whichever version counts.
+            self.store.manifest(done[-1], version=1)
             self.engine.gate.load(self.store.folder(done[-1], 1))
         self.current = list(done)
 
@@ -260,7 +261,7 @@ class Lumoe(Base):
         report = gate_report(self.engine.gate, tasks, ctx.benchmark, features, test, on_error=self.engine.on_error)
         if len(done) > 1:
             before = self._new_gate()
-            before.load(self.store.root / done[-2])
+            before.load(self.store.folder(done[-2], 1))
             report |= rerouted(before, self.engine.gate, tasks[:-1], ctx.benchmark, features)
         return report
 

@@ -8,7 +8,7 @@ from typing import Any
 from mlubench.artifacts import is_whole
 from mlubench.config import Config, TrainConfig
 from mlubench.errors import MlubenchError
-from mlubench.lifelong.evaluate import tested
+from mlubench.lifelong.evaluate import tested, tested_after
 from mlubench.lifelong.foresee import Missing, foresee_benchmark, foresee_gate, foresee_model, known_part
 from mlubench.lifelong.learners import fit_samples
 from mlubench.lifelong.rundir import RunDir
@@ -228,8 +228,7 @@ def _gate_bytes(shape: Shape, gate: str) -> int:
 
 def _tests(config: Config, order: Sequence[str]) -> list[tuple[str, str]]:
     """(task, after) of every cell, in the order in which they are answered."""
-    whole = config.evaluate.tasks == "all"
-    return [(t, after) for n, after in enumerate(order, 1) for t in (order if whole else order[:n])]
+    return [(task, after) for after in order for task in tested_after(config.evaluate, order, after)]
 
 
 def _asked(config: Config, benchmark: Benchmark) -> list[Asked]:

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from mlubench.artifacts import file_sha256, is_whole, write_json
 from mlubench.config import Config
-from mlubench.lifelong.evaluate import Known, answer_cell, judge_run, known_answers, tested
+from mlubench.lifelong.evaluate import Known, answer_cell, judge_run, known_answers, tested, tested_after
 from mlubench.lifelong.know import know_filter
 from mlubench.lifelong.learners import Base, Context, Learner, Lumoe, OracleLumoe, learner_for
 from mlubench.lifelong.prepare import in_order, open_base, open_benchmark
@@ -56,11 +56,6 @@ def _finish(ctx: Context, seconds: float) -> dict[str, Any]:
     return build_results(ctx.run, ctx.config, ctx.order, [ctx.config.judge])
 
 
-def tested_after(ctx: Context, after: str) -> list[str]:
-    """The tasks that the archive made after `after` is tested on."""
-    return ctx.order if ctx.config.evaluate.tasks == "all" else ctx.order[: ctx.order.index(after) + 1]
-
-
 def _run_method(ctx: Context, learner: Learner) -> None:
     known: Known = {}
     for step, name in enumerate(ctx.order):
@@ -76,14 +71,16 @@ def _run_method(ctx: Context, learner: Learner) -> None:
 def _report_gate(ctx: Context, learner: Lumoe, after: str) -> None:
     path = ctx.run.root / "gates" / f"{after}.json"
     if not path.is_file():
-        seen = [s for t in tested_after(ctx, after) for s in tested(ctx.benchmark.task(t), None)]
+        seen = [
+            s for t in tested_after(ctx.config.evaluate, ctx.order, after) for s in tested(ctx.benchmark.task(t), None)
+        ]
         write_json(path, [learner.gate_report(seen)])
 
 
 def _answer_after(ctx: Context, learner: Learner, done: list[str], known: Known) -> None:
     """Answer every cell of one archive that is not answered yet."""
     after, settings = done[-1] if done else "0", ctx.config.evaluate
-    tasks = tested_after(ctx, after) if done else ctx.order
+    tasks = tested_after(ctx.config.evaluate, ctx.order, after) if done else ctx.order
     missing = ranks.agreed(lambda: [t for t in tasks if not ctx.run.answers(learner.name, t, after).is_file()])
     if learner.frozen:
         for task in tasks:
@@ -108,7 +105,7 @@ def _upper_bound(ctx: Context) -> None:
     oracle = OracleLumoe(ctx)
     known: Known = {}
     for step, after in enumerate(ctx.order):
-        for task in tested_after(ctx, after):
+        for task in tested_after(ctx.config.evaluate, ctx.order, after):
             known.update(_known(ctx, "lumoe", task, after))
         _answer_after(ctx, oracle, ctx.order[: step + 1], known)
 
