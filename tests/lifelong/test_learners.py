@@ -109,3 +109,10 @@ def test_the_data_hash_is_of_what_is_trained_on(benchmark: Benchmark) -> None:
     unused = replace(task, forget=tuple(s for s in task.forget if s.role == "fit" and s.phrasing == 0))
     assert data_hash(unused, settings_) == hashed
     assert data_hash(replace(unused, forget=unused.forget[1:]), settings_) != hashed
+
+
+def test_a_sharded_base_is_not_asked_by_one_process_alone(context: Callable) -> None:
+    ctx = context("float32", "gate=self")
+    ctx.mllm.sharded = True
+    with pytest.raises(UsageError, match="gate self"):
+        Lumoe(ctx)
