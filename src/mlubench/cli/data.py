@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mlubench.cli.data_audit import audit
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -25,11 +27,15 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
 Examples:
   mlubench data stats MLUBench
   mlubench data check MLUBench --images ~/photos
+  mlubench data audit MLUBench --fix audit.patch
   mlubench data render MLUBench stand-ins
 """
 )
 def data() -> None:
     """Benchmark data in the official layout: ROOT/Tasks/TaskA/taskA_forget.json and so on."""
+
+
+data.add_command(audit)
 
 
 @data.command(

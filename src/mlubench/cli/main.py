@@ -18,7 +18,7 @@ COMMANDS = {
     "judge": ("judge:judge", "Judge a run's answers again, without running any model."),
     "ask": ("ask:ask", "One routed answer of a run's LUMoE, with the route and why."),
     "experts": ("experts:experts", "Experts of a run or a store: list, verify, switch, roll back, carry elsewhere."),
-    "data": ("data:data", "Benchmark data in the official layout: check, count, draw."),
+    "data": ("data:data", "Benchmark data in the official layout: check, audit, count, draw."),
     "list": ("list:list_names", "What can be asked for by name: presets, methods, gates, judges, models."),
 }
 EPILOG = """\b

@@ -1,0 +1,95 @@
+"""Makes a unified diff from edits that are known, where comparing two long files would have to find them."""
+
+import re
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+_CONTEXT = 3
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")  # JSON texts may hold other signs that Python takes for ends of lines
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Edit:
+    """Characters `start` to `stop` of a file become `text`. Edits of one file do not overlap."""
+
+    start: int
+    stop: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Lines `start` to `stop`, counted from 0, become `new`."""
+
+    start: int
+    stop: int
+    new: list[str]
+
+
+def diff(name: str, text: str, edits: Sequence[Edit]) -> str:
+    """The part of a unified diff for the file `name`, with a/ and b/ before it; "" without edits."""
+    if not edits:
+        return ""
+    lines = _LINE.findall(text)
+    hunks: list[list[_Block]] = []
+    for block in _blocks(lines, text, sorted(edits)):
+        if hunks and block.start - hunks[-1][-1].stop <= 2 * _CONTEXT:
+            hunks[-1].append(block)
+        else:
+            hunks.append([block])
+    end = "\t" if " " in name else ""  # tells programs where a name with spaces ends
+    out = [f"--- a/{name}{end}\n+++ b/{name}{end}\n"]
+    shift = 0
+    for hunk in hunks:
+        out.append(_hunk(lines, hunk, shift))
+        shift += sum(len(block.new) - (block.stop - block.start) for block in hunk)
+    return "".join(out)
+
+
+def _blocks(lines: list[str], text: str, edits: Sequence[Edit]) -> list[_Block]:
+    """What becomes of each run of lines that edits touch, without lines at its ends that stay the same."""
+    starts = [0, *accumulate(map(len, lines))]
+    runs: list[tuple[int, int, list[Edit]]] = []
+    for edit in edits:
+        first = bisect_right(starts, edit.start) - 1
+        stop = bisect_right(starts, max(edit.stop - 1, edit.start))
+        if runs and first < runs[-1][1]:
+            runs[-1] = (runs[-1][0], max(runs[-1][1], stop), [*runs[-1][2], edit])
+        else:
+            runs.append((first, stop, [edit]))
+    blocks = []
+    for first, stop, mine in runs:
+        parts, here = [], starts[first]
+        for edit in mine:
+            parts += [text[here : edit.start], edit.text]
+            here = edit.stop
+        new = _LINE.findall("".join(parts) + text[here : starts[stop]])
+        blocks.append(_trimmed(lines, _Block(first, stop, new)))
+    return blocks
+
+
+def _trimmed(lines: list[str], block: _Block) -> _Block:
+    start, stop, new = block.start, block.stop, block.new
+    while new and start < stop and new[0] == lines[start]:
+        start, new = start + 1, new[1:]
+    while new and start < stop and new[-1] == lines[stop - 1]:
+        stop, new = stop - 1, new[:-1]
+    return _Block(start, stop, new)
+
+
+def _hunk(lines: list[str], blocks: list[_Block], shift: int) -> str:
+    """`shift`: how many lines the hunks before this one have added."""
+    first, stop = max(blocks[0].start - _CONTEXT, 0), min(blocks[-1].stop + _CONTEXT, len(lines))
+    body: list[str] = []
+    here = first
+    for block in blocks:
+        body += [f" {line}" for line in lines[here : block.start]]
+        body += [f"-{line}" for line in lines[block.start : block.stop]]
+        body += [f"+{line}" for line in block.new]
+        here = block.stop
+    body += [f" {line}" for line in lines[here:stop]]
+    size = sum(not line.startswith("-") for line in body)
+    whole = (line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in body)
+    return f"@@ -{first + 1},{stop - first} +{first + 1 + shift},{size} @@\n" + "".join(whole)
