@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Callable
+from itertools import combinations
 
 from rapidfuzz import fuzz
 
@@ -13,7 +14,8 @@ Refuses = Callable[[str], str]
 
 _FIRST = re.compile(r".*?[.!?](?=\s|$)|.+", re.DOTALL)
 _PICTURE = re.compile(
-    r"\b(?:in|of|from|by) (?:the|this|your) (?:image|picture|photo(?:graph)?)\b|\b(?:image|picture) you\b", re.I
+    r"\b(?:in|of|from|by) (?:the|this|your) (?:image|picture|photo(?:graph)?)\b|\b(?:image|picture) you\b",
+    re.IGNORECASE,
 )
 _SAME = 92  # ratio of 100 from which two answers say one thing
 _NEIGHBOURS = 200  # facts of one entity that are compared with each other
@@ -54,10 +56,9 @@ def find_near_duplicates(data: Data) -> list[Finding]:
         by_group: dict[str, list[Fact]] = defaultdict(list)
         for fact in facts[:_NEIGHBOURS]:
             by_group[data.group(fact, fact.first)].append(fact)
-        firsts = [group[0] for group in by_group.values()]
-        for number, one in enumerate(firsts):
-            for other in firsts[number + 1 :]:
-                if fuzz.ratio(fold(one.truth), fold(other.truth), score_cutoff=_SAME):
-                    message = f"{entity.key}: {quote(one.truth)} to {quote(one.first)} and {quote(other.first)}"
-                    findings.append(Finding("near-duplicate", message, (*one.places, *other.places)))
+        firsts = [(group[0], fold(group[0].truth)) for group in by_group.values()]
+        for (one, said), (other, again) in combinations(firsts, 2):
+            if fuzz.ratio(said, again, score_cutoff=_SAME):
+                message = f"{entity.key}: {quote(one.truth)} to {quote(one.first)} and {quote(other.first)}"
+                findings.append(Finding("near-duplicate", message, (*one.places, *other.places)))
     return findings

@@ -81,12 +81,9 @@ def find_units(data: Data) -> list[Finding]:
     for fact in data.facts:
         said = set(words(fact.truth))
         for question, places in fact.asked.items():
-            unit = _UNITS.search(question)
-            if (
-                unit
-                and any(word.isdigit() for word in said)
-                and not said & {unit.group(1).lower(), unit.group(1).lower()[:-1]}
-            ):
+            asked = _UNITS.search(question)
+            unit = asked.group(1).lower() if asked else ""
+            if unit and any(word.isdigit() for word in said) and not said & {unit, unit.removesuffix("s")}:
                 message = f"{fact.entity.key}: {quote(question)} has {quote(fact.truth)}"
                 findings.append(Finding("unit", message, tuple(places)))
     return findings

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-from mlubench.benchmark.records import Record, parse, problems, short
+from mlubench.benchmark.records import Record, parse, short
 from mlubench.benchmark.release import fold, load_list, split_files, task_folders, task_name
 from mlubench.errors import DataError
 from mlubench.types import Entity, Split
@@ -121,9 +121,10 @@ def _records(path: Path, root: Path) -> Iterator[tuple[dict[str, str], Record]]:
     except ValueError as error:
         raise DataError(f"{path} {error}", hint) from None
     for index, raw in enumerate(raws):
-        if found := problems(raw):
-            raise DataError(f"{path} record {index}: {found[0].message}", hint)
-        yield raw, parse(raw)
+        try:
+            yield raw, parse(raw)
+        except ValueError as error:
+            raise DataError(f"{path} record {index}: {error}", hint) from None
 
 
 def _grouped(pairs: Iterator[tuple[K, V]]) -> dict[K, list[V]]:

@@ -36,14 +36,16 @@ def find_leaks(data: Data) -> list[Finding]:
 def find_others(data: Data) -> list[Finding]:
     """An answer names another entity of the benchmark; worst where one of the two is to be forgotten, the other kept."""
     splits = {entity: {p.split for f in facts for p in f.places} for entity, facts in data.by_entity.items()}
-    by_first: dict[str, list[tuple[Entity, list[str]]]] = defaultdict(list)
+    named: dict[tuple[str, ...], list[Entity]] = defaultdict(list)
     for entity in data.entities:
-        parts = _WORD.findall(title(entity))
-        if parts:
-            by_first[parts[0]].append((entity, parts))
+        if parts := _WORD.findall(title(entity)):
+            named[tuple(parts)].append(entity)
+    sizes: dict[str, set[int]] = defaultdict(set)
+    for name in named:
+        sizes[name[0]].add(len(name))
     findings = []
     for fact in data.facts:
-        for other in _named(fact, by_first):
+        for other in _named(fact, named, sizes):
             if splits[other] == splits[fact.entity]:
                 note = f"both {'/'.join(sorted(splits[other]))}"
             else:
@@ -95,22 +97,19 @@ def title(entity: Entity) -> str:
     return _GENERIC.sub("", entity.name).replace("_", " ") or entity.title
 
 
-def _named(fact: Fact, by_first: dict[str, list[tuple[Entity, list[str]]]]) -> list[Entity]:
+def _named(fact: Fact, named: dict[tuple[str, ...], list[Entity]], sizes: dict[str, set[int]]) -> list[Entity]:
     """Other entities whose names the answer holds with their capitals, and not as a part of a longer name."""
     found = list(_WORD.finditer(fact.truth))
-    said = [match.group() for match in found]
-    own = words(title(fact.entity))
+    said = tuple(match.group() for match in found)
+    own = set(words(title(fact.entity)))
     hits: dict[Entity, None] = {}
     for start, word in enumerate(said):
-        for other, parts in by_first.get(word, ()):
-            if (
-                other == fact.entity
-                or said[start : start + len(parts)] != parts
-                or set(words(title(other))) <= set(own)
-            ):
+        for size in sizes.get(word, ()):
+            others = named.get(said[start : start + size], ())
+            if not others or {part.casefold() for part in said[start : start + size]} <= own:
                 continue
-            if len(parts) > 1 or not (_begins(fact.truth, found[start]) or _within_name(fact.truth, found, start)):
-                hits[other] = None
+            if size > 1 or not (_begins(fact.truth, found[start]) or _within_name(fact.truth, found, start)):
+                hits.update(dict.fromkeys(others))
     return list(hits)
 
 

@@ -78,7 +78,8 @@ def _elsewhere(groups: dict[str, list[str]]) -> dict[str, str]:
             other = {homes[word][0]: word for word in sorted(said) if len(homes.get(word, ())) == 1 and word not in own}
             if other and not said & own:
                 other_root, word = next(iter(other.items()))
-                wrong[question] = f"has {word!r} of {quote(other_root)} and no word of its own"
+                shown = next(whole for whole in words(question) if whole.startswith(word))
+                wrong[question] = f"has {shown!r} of {quote(other_root)} and no word of its own"
     return wrong
 
 

@@ -110,8 +110,6 @@ def _reread(found: re.Match[str], codec: str) -> str:
     except UnicodeError:
         return run
     signs = len(_HAN.findall(run))
-    inside = (
-        found.string[found.start() - 1 : found.start()].isalpha()
-        or found.string[found.end() : found.end() + 1].isalpha()
-    )
+    text, start, stop = found.string, found.start(), found.end()
+    inside = text[max(start - 1, 0) : start].isalpha() or text[stop : stop + 1].isalpha()
     return better if not signs or (inside and len(_HAN.findall(better)) < signs) else run
