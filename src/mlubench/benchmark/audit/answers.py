@@ -8,6 +8,7 @@ from itertools import combinations
 from rapidfuzz import fuzz
 
 from mlubench.benchmark.audit.facts import Data, Fact, Finding, quote
+from mlubench.benchmark.audit.names import asks_name
 from mlubench.benchmark.release import fold
 
 Refuses = Callable[[str], str]
@@ -42,7 +43,7 @@ def find_picture_bound(data: Data) -> list[Finding]:
     for fact in data.facts:
         pictures = {place.image for place in fact.places}
         found = _PICTURE.search(fact.truth)
-        if found and len(pictures) > 1:
+        if found and len(pictures) > 1 and not _only_names(fact):
             sentence = fact.truth[max(fact.truth.rfind(".", 0, found.start()) + 1, 0) :].strip()
             message = f"{fact.entity.key}: {quote(sentence)} on {len(pictures)} pictures"
             findings.append(Finding("picture-bound", message, tuple(fact.places)))
@@ -62,3 +63,9 @@ def find_near_duplicates(data: Data) -> list[Finding]:
                 message = f"{entity.key}: {quote(one.truth)} to {quote(one.first)} and {quote(other.first)}"
                 findings.append(Finding("near-duplicate", message, (*one.places, *other.places)))
     return findings
+
+
+def _only_names(fact: Fact) -> bool:
+    """Whether one sentence says what the picture shows to a question for that: true of every picture of it."""
+    first = _FIRST.match(fact.truth)
+    return first is not None and first.group() == fact.truth and asks_name(fact)

@@ -8,6 +8,8 @@ from mlubench.benchmark.release import fold
 from mlubench.types import Entity
 
 _YES_NO = re.compile(r"\W*(yes|no)\b", re.IGNORECASE)
+_DIGITS = re.compile(r"[^0-9a-f]")
+_TELLING, _OWNERS = 8, 3  # hex digits that make a file name one of a kind; entities that one picture may be filed under
 _ASKED = 4  # entities, from which a share means something
 _FEW = 0.2  # of the largest class's records
 _SHARE = 0.75  # of the entities with one answer, from which it can be guessed without the picture
@@ -130,8 +132,8 @@ def find_shared_pictures(data: Data) -> list[Finding]:
     return [
         Finding("shared-picture", f"{quote(name)} is of {_some(list(mine))}", tuple(mine.values()))
         for name, mine in owners.items()
-        # "1.jpg" in every folder is how files are numbered, not one picture.
-        if len(mine) > 1 and len(name.rsplit(".", 1)[0]) >= 8
+        # "image_0001.jpg" in every folder is how files are numbered, not one picture.
+        if 1 < len(mine) <= _OWNERS and len(_DIGITS.sub("", name.rsplit(".", 1)[0])) >= _TELLING
     ]
 
 

@@ -11,7 +11,9 @@ _GENERIC = re.compile(r"(?:[_ ]corporation)?(?:[_ ](?:logo|tv[_ ]show|tv[_ ]seri
 _WORD = re.compile(r"[^\W_]+")
 _COMPANY = {"Inc", "Corporation", "Corp", "Company", "Ltd", "Group"}
 _SMALL = {"of", "the", "a", "an", "and", "in", "on", "for"}
-_NAMING = re.compile(r"\b(?:name|title|called|call)\b")
+_NAMING = re.compile(
+    r"\bname of (?:this|that)\b|\b(?:this|that) \w+(?:'s|’s) name\b|\bcommon name\b|\btitle\b|\bcalled\b|\bcall th|\breferred to\b"
+)
 _SENTENCE_START = re.compile(r"(?:^|[.!?:;]['\"”’)]*\s+|\n\s*(?:-\s+)?)['\"“*(]*\Z")
 
 
@@ -60,10 +62,9 @@ def find_wrong_names(data: Data) -> list[Finding]:
     """A question for the name is answered with no word of the entity's name, where that can be compared."""
     findings = []
     for fact in data.facts:
-        naming = [question for question in fact.asked if _NAMING.search(plain(question))]
         name = {word.removesuffix("s") for word in words(title(fact.entity))}
         said = {word.removesuffix("s") for word in words(fact.truth)}
-        if len(naming) * 2 > len(fact.asked) and name and not name & said:
+        if asks_name(fact) and name and not name & said:
             message = f"{fact.entity.key}: {quote(fact.first)} has {quote(fact.truth)}"
             findings.append(Finding("wrong-name", message, tuple(fact.places)))
     return findings
@@ -90,6 +91,11 @@ def find_like_entities(data: Data) -> list[Finding]:
         }
         findings += [Finding("like-entities", f"{one.key} and {other.key}") for one, other in sorted(pairs)]
     return findings
+
+
+def asks_name(fact: Fact) -> bool:
+    """Whether most of the fact's phrasings ask what it is called."""
+    return sum(bool(_NAMING.search(plain(question))) for question in fact.asked) * 2 > len(fact.asked)
 
 
 def title(entity: Entity) -> str:

@@ -10,17 +10,18 @@ _LONG, _STEM = 4, 6
 _FRAME = {"what", "which", "when", "where", "does", "this", "that", "have", "tell", "would", "could", "with", "from"}
 _ENOUGH = 3  # phrasings, from which a majority means something
 
+_TIMES = r"(?:\w+ )?(?:years|months|weeks|days|hours|minutes)\b"
 _ASKED = {
     "when": r"(?:^|\band |, )when\b|\b(?:what|which) year\b|\bdates?\b|\bbirthdate\b",
     "where": r"(?:^|\band |, )where\b|\blocation\b|\bbirthplace\b|\bplace\b|\bwhich (?:city|country|area|region)\b",
     "who": r"\bwho(?:m|se)?\b",
     "why": r"(?:^|\band )why\b|\breasons?\b|\bpurpose\b|\bintent\b",
-    "how long": r"\bhow long\b|\bduration\b|\bperiod\b|\bhow many (?:\w+ )?(?:years|days|months|hours)\b",
-    "how many": r"\bhow many (?!(?:\w+ )?(?:years|days|months|hours)\b)|\bnumber of\b",
+    "how long": rf"\bhow long\b|\bduration\b|\bperiod\b|\b(?:how many|number of) {_TIMES}",
+    "how many": rf"\b(?:how many|number of) (?!{_TIMES})",
     "theme": r"\bthemes?\b",
     "plot": r"\bplot\b|\bstoryline\b|\bpremise\b|\bstory\b",
     "colour": r"\bcolou?rs?\b",
-    "name": r"\b(?:name|title|called|call)\b|\breferred to\b",
+    "name": r"\b(?:title|called|call)\b|\breferred to\b|(?:'s|\b(?:the|its|full|common|usual)) name\b",  # not "please name"
 }
 _PATTERNS = {what: re.compile(pattern) for what, pattern in _ASKED.items()}
 
