@@ -17,11 +17,11 @@ ASKED = {
     "Animals": {
         "name": ["What is this animal called?", "What is the common name of this animal?", "How is it referred to?"],
         "diet": [
-            "What does this animal eat (herbivore, carnivore, omnivore)?",
+            "Which diet has this animal (herbivore, carnivore, omnivore)?",
             "Is this animal a herbivore, carnivore, or omnivore?",
             "What kind of diet does this animal have?",
         ],
-        "birth": ["Where does this animal live?", "Where can this animal be found?", "Where is this animal at home?"],
+        "birth": ["Where does this animal live?", "Where can this animal live?", "Where is this animal at home?"],
     },
     "Films": {
         "name": ["What is the title of this film?", "What is this film called?", "How is it referred to?"],

@@ -12,7 +12,8 @@ _WORD = re.compile(r"[^\W_]+")
 _COMPANY = {"Inc", "Corporation", "Corp", "Company", "Ltd", "Group"}
 _SMALL = {"of", "the", "a", "an", "and", "in", "on", "for"}
 _NAMING = re.compile(
-    r"\bname of (?:this|that)\b|\b(?:this|that) \w+(?:'s|’s) name\b|\bcommon name\b|\btitle\b|\bcalled\b|\bcall th|\breferred to\b"
+    r"\bname of (?:this|that)\b|\b(?:this|that) \w+(?:'s|’s) name\b|\bcommon name\b|\btitle\b|\bcalled\b|"
+    r"\bcall th|\breferred to\b"
 )
 _SENTENCE_START = re.compile(r"(?:^|[.!?:;]['\"”’)]*\s+|\n\s*(?:-\s+)?)['\"“*(]*\Z")
 
