@@ -71,7 +71,7 @@ def test_planted(
 def test_other_question(planted: Planted) -> None:
     """One phrasing of the diet that asks, word for word nearly, where the animal lives."""
     findings = planted(
-        "phrasing", question("Where could it live well?"), where=lambda r: "What kind of diet" in r["question"]
+        "phrasing", question("Where could it live well?"), where=lambda r: "Is this animal" in r["question"]
     )
     assert [len(finding.places) for finding in findings] == [6]
 

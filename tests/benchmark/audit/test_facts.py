@@ -9,6 +9,7 @@ import pytest
 from mlubench.benchmark import release
 from mlubench.benchmark.audit.facts import load, quote
 from mlubench.benchmark.audit.kinds import audit, chosen, kinds
+from mlubench.benchmark.records import Record, unparse
 from mlubench.benchmark.world import build_world
 from mlubench.errors import DataError, UsageError
 from mlubench.judging.refusal import refusal
@@ -46,15 +47,27 @@ def test_bad_data_is_one_clear_error(tmp_path: Path) -> None:
         load(tmp_path)
     release.write({"A": {"forget": [row("Fox", "Q?", "A.")], "retain": [row("Cat", "Q?", "A.")]}}, tmp_path)
     path = tmp_path / "Tasks/TaskA/taskA_forget.json"
-    for text, says in (("[]", "no records"), ("[1]", "record 0"), ("[", "cannot be read"), ('[{"image": 3}]', "record 0")):
+    for text, says in (
+        ("[]", "no records"),
+        ("[1]", "record 0"),
+        ("[", "cannot be read"),
+        ('[{"image": 3}]', "record 0"),
+    ):
         path.write_text(text)
         with pytest.raises(DataError, match=says):
             load(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["*", "?", "**", "。", "…", "ﬁ\u200b", "\u202e", "(" * 300, "名" * 300, "a" * 5000, "\n- x"])
+@pytest.mark.parametrize(
+    "text", ["*", "?", "**", "。", "…", "ﬁ\u200b", "\u202e", "(" * 300, "名" * 300, "a" * 5000, "\n- x"]
+)
 def test_any_text_is_taken(tmp_path: Path, text: str) -> None:
-    rows = [row(name, ask, say, p) for p in range(2) for name in ("Füchsin", "_") for ask, say in ((text, "A."), ("Q?", text))]
+    rows = [
+        row(name, ask, say, p)
+        for p in range(2)
+        for name in ("Füchsin", "_")
+        for ask, say in ((text, "A."), ("Q?", text))
+    ]
     release.write({"A": {"forget": rows, "retain": rows}}, tmp_path)
     json.dumps([finding.message for finding in audit(load(tmp_path), TABLE)], ensure_ascii=False).encode()
 
@@ -66,7 +79,11 @@ def test_many_records(tmp_path: Path) -> None:
         for i in range(100_000)
     ]
     others = [row(f"Name_{i}", "What is it?", f"It is beside Name {i + 1} now.") for i in range(20_000)]
-    release.write({"A": {"forget": rows, "retain": others}}, tmp_path)
+    for split, mine in (("forget", rows), ("retain", others)):
+        path = tmp_path / f"TaskA/taskA_{split}.json"
+        path.parent.mkdir(exist_ok=True)
+        records = [unparse(i, Record(r["image"], r["question"], r["answer"])) for i, r in enumerate(mine)]
+        path.write_text(json.dumps(records))
     before = time.process_time()
     found = audit(load(tmp_path), TABLE)
     assert time.process_time() - before < 30

@@ -7,8 +7,8 @@ from itertools import combinations
 
 from rapidfuzz import fuzz
 
-from mlubench.benchmark.audit.facts import Data, Fact, Finding, quote
-from mlubench.benchmark.audit.names import asks_name
+from mlubench.benchmark.audit.facts import Data, Fact, Finding, quote, words
+from mlubench.benchmark.audit.names import title
 from mlubench.benchmark.release import fold
 
 Refuses = Callable[[str], str]
@@ -66,6 +66,8 @@ def find_near_duplicates(data: Data) -> list[Finding]:
 
 
 def _only_names(fact: Fact) -> bool:
-    """Whether one sentence says what the picture shows to a question for that: true of every picture of it."""
+    """Whether one sentence with the whole name says what the picture shows: true of every picture of it."""
     first = _FIRST.match(fact.truth)
-    return first is not None and first.group() == fact.truth and asks_name(fact)
+    return (
+        first is not None and first.group() == fact.truth and set(words(title(fact.entity))) <= set(words(fact.truth))
+    )

@@ -63,9 +63,10 @@ def find_wrong_names(data: Data) -> list[Finding]:
     """A question for the name is answered with no word of the entity's name, where that can be compared."""
     findings = []
     for fact in data.facts:
+        naming = sum(bool(_NAMING.search(plain(question))) for question in fact.asked)
         name = {word.removesuffix("s") for word in words(title(fact.entity))}
         said = {word.removesuffix("s") for word in words(fact.truth)}
-        if asks_name(fact) and name and not name & said:
+        if naming * 2 > len(fact.asked) and name and not name & said:
             message = f"{fact.entity.key}: {quote(fact.first)} has {quote(fact.truth)}"
             findings.append(Finding("wrong-name", message, tuple(fact.places)))
     return findings
@@ -92,11 +93,6 @@ def find_like_entities(data: Data) -> list[Finding]:
         }
         findings += [Finding("like-entities", f"{one.key} and {other.key}") for one, other in sorted(pairs)]
     return findings
-
-
-def asks_name(fact: Fact) -> bool:
-    """Whether most of the fact's phrasings ask what it is called."""
-    return sum(bool(_NAMING.search(plain(question))) for question in fact.asked) * 2 > len(fact.asked)
 
 
 def title(entity: Entity) -> str:
