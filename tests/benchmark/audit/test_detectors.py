@@ -10,6 +10,7 @@ from mlubench.benchmark.refusals import REFUSALS
 from mlubench.judging.refusal import refusal
 
 Row = dict[str, str]
+LIVE = "does this animal live"
 Planted = Callable[..., list[Finding]]
 
 
@@ -37,20 +38,20 @@ FAULTS = [
     ("wrong-name", of("Lynx", "alled"), answer("The Badger"), "'The Badger'", 2),
     ("leak", of("Fox", "Where does"), question("Where does the fox live?"), "the fox", 2),
     ("leak", of("Red_Deer", "Where does"), question("Where does this deer live?"), "this deer", 2),
-    ("refusal", of("Fox", "does this animal live"), answer("I'm sorry, but I can't say. It is a fox."), "I'm sorry", 2),
-    ("picture-bound", of("Fox", "does this animal live"), answer("The fox in the image appears to be ill. It is red."), "2 pictures", 2),
+    ("refusal", of("Fox", LIVE), answer("I'm sorry, but I can't say. It is a fox."), "I'm sorry", 2),
+    ("picture-bound", of("Fox", LIVE), answer("The fox in the image appears to be ill. It is red."), "2 pictures", 2),
     ("near-duplicate", of("Fox", "Where"), answer("Foxes are omnivores!"), "to 'Which diet", 12),
-    ("phrasing", lambda row: row["question"] == "What kind of diet does this animal have?", question("What is the theme?"), "", 0),
+    ("phrasing", lambda row: "What kind of diet" in row["question"], question("What is the theme?"), "", 0),
     ("phrasing", lambda row: row["question"] == "Which plot has this film?", question("What is its theme?"), "theme", 6),
-    ("mojibake", of("Fox", "does this animal live"), answer("By the PokÃ©mon."), "PokÃ©mon", 2),
-    ("mojibake", of("Fox", "does this animal live"), answer("By the Pok鑼卪on."), "Pok鑼卪on", 2),
-    ("markup", of("Fox", "does this animal live"), answer("**\n   - In the **woods**."), "**", 2),
-    ("markup", of("Fox", "does this animal live"), question("**Where does this animal live?"), "**Where", 2),
-    ("question-tail", of("Fox", "does this animal live"), answer("If so, where?  \n   In woods."), "If so", 2),
-    ("label", of("Fox", "does this animal live"), answer("Native Region: the woods."), "Native Region", 2),
-    ("typo", of("Fox", "does this animal live"), answer("They live in the the woods."), "the the", 2),
-    ("typo", of("Fox", "does this animal live"), answer("They like woods.Some of them live there.."), "woods.Some", 2),
-    ("truncated", of("Fox", "does this animal live"), answer("They live in woods. They also use their tus"), "use their tus", 2),
+    ("mojibake", of("Fox", LIVE), answer("By the PokÃ©mon."), "PokÃ©mon", 2),
+    ("mojibake", of("Fox", LIVE), answer("By the Pok鑼卪on."), "Pok鑼卪on", 2),
+    ("markup", of("Fox", LIVE), answer("**\n   - In the **woods**."), "**", 2),
+    ("markup", of("Fox", LIVE), question("**Where does this animal live?"), "**Where", 2),
+    ("question-tail", of("Fox", LIVE), answer("If so, where?  \n   In woods."), "If so", 2),
+    ("label", of("Fox", LIVE), answer("Native Region: the woods."), "Native Region", 2),
+    ("typo", of("Fox", LIVE), answer("They live in the the woods."), "the the", 2),
+    ("typo", of("Fox", LIVE), answer("They like woods.Some of them live there.."), "woods.Some", 2),
+    ("truncated", of("Fox", LIVE), answer("They live in woods. They also use their tus"), "use their tus", 2),
     ("few-phrasings", of("Fox", "at home"), answer("Elsewhere."), "1 of 10 facts", 2),
     ("common-answer", lambda row: "film shown" in row["question"], answer("Yes."), "", 0),
 ]  # fmt: skip
@@ -78,7 +79,7 @@ def test_other_question(planted: Planted) -> None:
 
 @pytest.mark.parametrize("text", REFUSALS)
 def test_refusals(planted: Planted, text: str) -> None:
-    assert len(planted("refusal", answer(text), where=of("Fox", "does this animal live"))) == 1
+    assert len(planted("refusal", answer(text), where=of("Fox", LIVE))) == 1
 
 
 def test_denials_are_no_contradictions(planted: Planted) -> None:

