@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlubench.benchmark import release
-from mlubench.benchmark.audit.facts import load, quote
+from mlubench.benchmark.audit.facts import load, polarity, quote
 from mlubench.benchmark.audit.kinds import audit, chosen, kinds
 from mlubench.benchmark.records import Record, unparse
 from mlubench.benchmark.world import build_world
@@ -100,3 +100,11 @@ def test_chosen() -> None:
 def test_quotations_are_short() -> None:
     assert quote("one two three", 2) == "'one two ...'"
     assert len(quote("a " * 90).split()) == 13
+
+
+@pytest.mark.parametrize(
+    ("truth", "said"),
+    [("Yes, it is.", "yes"), ("No.", "no"), ("no", "no"), ("Yes Minister", ""), ("None", ""), ("", "")],
+)
+def test_polarity(truth: str, said: str) -> None:
+    assert polarity(truth) == said

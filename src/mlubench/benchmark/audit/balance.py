@@ -3,11 +3,10 @@
 import re
 from collections import Counter, defaultdict
 
-from mlubench.benchmark.audit.facts import Data, Finding, Place, quote
+from mlubench.benchmark.audit.facts import Data, Finding, Place, polarity, quote
 from mlubench.benchmark.release import fold
 from mlubench.types import Entity
 
-_YES_NO = re.compile(r"\W*(yes|no)\b", re.IGNORECASE)
 _DIGITS = re.compile(r"[^0-9a-f]")
 _TELLING, _OWNERS = 8, 3  # hex digits that make a file name one of a kind; entities that one picture may be filed under
 _ASKED = 4  # entities, from which a share means something
@@ -20,8 +19,7 @@ def find_common_answers(data: Data) -> list[Finding]:
     answers: dict[tuple[str, str], dict[Entity, str]] = defaultdict(dict)
     for fact in data.facts:
         for question in fact.asked:
-            said = _YES_NO.match(fact.truth)
-            answer = said.group(1).lower() if said else fold(fact.truth)
+            answer = polarity(fact.truth) or fold(fact.truth)
             answers[fact.entity.cls, data.group(fact, question)].setdefault(fact.entity, answer)
     findings = []
     for (cls, question), by_entity in answers.items():
@@ -63,7 +61,7 @@ def counts(data: Data) -> dict[str, dict[str, int]]:
     table = {}
     for cls, facts in sorted(data.by_class.items()):
         splits = Counter(place.split for fact in facts for place in fact.places)
-        said = Counter(found.group(1).lower() for fact in facts if (found := _YES_NO.match(fact.truth)))
+        said = Counter(polarity(fact.truth) for fact in facts)
         table[cls] = {
             "entities": len({fact.entity for fact in facts}),
             "facts": len(facts),

@@ -5,11 +5,10 @@ from collections.abc import Iterator
 
 from rapidfuzz import fuzz
 
-from mlubench.benchmark.audit.facts import Data, Fact, Finding, quote, words
+from mlubench.benchmark.audit.facts import Data, Fact, Finding, polarity, quote, words
 from mlubench.benchmark.release import fold
 
 _ALIKE = 50  # token set ratio, of 100, from which two wordings may be of one answer
-_YES_NO = re.compile(r"\W*(yes|no)\b", re.IGNORECASE)
 _DENIED = re.compile(
     r"\W*yes\b[^.!?]*\b(?:not|never|no longer|cannot|isn't|aren't|wasn't|doesn't)\b(?! only)", re.IGNORECASE
 )
@@ -90,8 +89,8 @@ def find_units(data: Data) -> list[Finding]:
 
 
 def _differ(one: str, other: str) -> bool:
-    polarities = [found.group(1).lower() for found in (_YES_NO.match(one), _YES_NO.match(other)) if found]
-    if len(polarities) == 2 and polarities[0] != polarities[1]:
+    polarities = {polarity(one), polarity(other)}
+    if polarities == {"yes", "no"}:
         return True
     numbers = [{word for word in words(text) if word.isdigit()} for text in (one, other)]
     if all(numbers) and not numbers[0] & numbers[1]:

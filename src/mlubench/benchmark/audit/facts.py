@@ -16,6 +16,7 @@ from mlubench.types import Entity, Split
 K = TypeVar("K")
 V = TypeVar("V")
 
+_POLAR = re.compile(r"\W*(yes|no)\b(?=\s*(?:[,.;:!\u2014-]|$))", re.IGNORECASE)
 _SUPPORT = 0.5  # of the entities that are asked both: an answer shared by chance ties no two questions
 
 
@@ -102,6 +103,12 @@ def load(root: Path) -> Data:
 def plain(question: str) -> str:
     """The question without Markdown and case: what is compared between entities."""
     return fold(question.replace("*", "").replace("_", " "))
+
+
+def polarity(truth: str) -> str:
+    """ "yes" or "no" where an answer begins so and pauses: "Yes Minister" does not. Else ""."""
+    said = _POLAR.match(truth)
+    return said.group(1).lower() if said else ""
 
 
 def words(text: str) -> list[str]:
