@@ -21,7 +21,9 @@ def likeness(
     ratio). No model is asked, so that the same entities are split the same way everywhere.
     """
     looks = np.corrcoef(np.stack([_mean_thumbnail(pictures[key]) for key in entities]))
-    reads = process.cdist([texts[key] for key in entities], [texts[key] for key in entities], scorer=fuzz.token_set_ratio)
+    reads = process.cdist(
+        [texts[key] for key in entities], [texts[key] for key in entities], scorer=fuzz.token_set_ratio
+    )
     return np.asarray(LOOKS * (1 + looks) / 2 + READS * reads.astype(np.float64) / 100)
 
 

@@ -12,6 +12,7 @@ from mlubench.errors import DataError
 from mlubench.types import Split
 
 Likeness = NDArray[np.float64]  # (N, N), symmetric, in the order of the entities; higher is more alike
+_SHUFFLES = 20
 Dealt = dict[str, dict[Split, list[str]]]  # task -> split -> entity keys
 
 
@@ -114,6 +115,21 @@ def hardness(dealt: Dealt, entities: Sequence[str], likeness: Likeness) -> float
     return float(np.mean(nearest))
 
 
+def by_chance(dealt: Dealt, entities: Sequence[str], likeness: Likeness, seed: int) -> float:
+    """Mean `hardness` of the same sizes with entities in random places: what a split has to be compared with."""
+    rng = random.Random(f"{seed}/by_chance")
+    sizes = [(task, split, len(keys)) for task, splits in dealt.items() for split, keys in splits.items()]
+    everybody = sorted(key for splits in dealt.values() for keys in splits.values() for key in keys)
+    found = []
+    for _ in range(_SHUFFLES):
+        rest = iter(rng.sample(everybody, len(everybody)))
+        shuffled: Dealt = {}
+        for task, split, size in sizes:
+            shuffled.setdefault(task, {"forget": [], "retain": []})[split] = [next(rest) for _ in range(size)]
+        found.append(hardness(shuffled, entities, likeness))
+    return float(np.mean(found))
+
+
 def _enough(entities: Sequence[str], sizes: Sizes) -> None:
     if len(entities) < 2 * sizes.tasks:
         raise DataError(
@@ -167,7 +183,7 @@ def _pairs(entities: Sequence[str], likeness: Likeness) -> tuple[list[list[str]]
 def _tasks_in_turn(lacking: Mapping[tuple[str, Split], int], count: int) -> list[str]:
     """A task for each pair, round by round, while it lacks both a forget and a retain entity."""
     left = {task: min(lacking[task, "forget"], lacking[task, "retain"]) for task, _ in lacking}
-    turns = []
+    turns: list[str] = []
     for task in cycle(list(left)):
         if len(turns) == count or not any(left.values()):
             return turns
