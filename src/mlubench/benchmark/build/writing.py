@@ -73,7 +73,7 @@ def write_release(root: Path, out: Path, placed: Placed, *, stand_ins: bool, fac
 
 
 def write_parquet(root: Path, out: Path, placed: Placed, pictures: Mapping[str, PictureRow], *, name: str) -> None:
-    """`out`/data/TASK/SPLIT.parquet with the pictures inside, and a README.md that names each task as a configuration.
+    """data/TASK/SPLIT.parquet in `out`, with the pictures inside, and a README.md that names each task as a configuration.
 
     `datasets.load_dataset(out, TASK, split="forget")` gives it back. Raises UsageError when pyarrow is missing.
     """
