@@ -109,6 +109,7 @@ def make_app(desk: Desk, token: str) -> Any:
     return Starlette(
         routes=[
             Route("/", pages.page),
+            Route("/favicon.ico", pages.no_icon),
             Route("/cards", pages.cards),
             Route("/picture/{card:int}", pages.picture),
             Route("/say", pages.say, methods=["POST"]),
@@ -137,6 +138,11 @@ class _Pages:
         response = HTMLResponse(text.replace("{nonce}", nonce), headers=headers)
         response.set_cookie(COOKIE, self.token, httponly=True, samesite="strict")
         return response
+
+    async def no_icon(self, request: Any) -> Any:
+        from starlette.responses import Response
+
+        return Response(status_code=204)  # browsers ask for it unasked
 
     async def cards(self, request: Any) -> Any:
         from starlette.responses import JSONResponse

@@ -45,7 +45,7 @@ def by_class(entities: Sequence[str], sizes: Sizes, seed: int) -> Dealt:
     for cls in sorted(groups, key=lambda c: (-len(groups[c]), c)):
         rest = groups[cls]
         while rest:
-            task, split = max(lacking, key=lambda place: (lacking[place], place))
+            task, split = _place_for(cls, dealt, lacking)
             taken, rest = rest[: lacking[task, split]], rest[lacking[task, split] :]
             dealt[task][split] += taken
             lacking[task, split] -= len(taken)
@@ -156,6 +156,17 @@ def _places(count: int, sizes: Sizes) -> dict[tuple[str, Split], int]:
         forget = min(size - 1, max(1, round(size * sizes.forget)))
         places[task, "forget"], places[task, "retain"] = forget, size - forget
     return places
+
+
+def _place_for(cls: str, dealt: Dealt, lacking: Mapping[tuple[str, Split], int]) -> tuple[str, Split]:
+    """The place that lacks most, of those whose task does not hold the class in its other split if there is one."""
+
+    def wish(place: tuple[str, Split]) -> tuple[bool, int, tuple[str, Split]]:
+        task, split = place
+        other = dealt[task]["retain" if split == "forget" else "forget"]
+        return not any(key.startswith(f"{cls}/") for key in other), lacking[place], place
+
+    return max((place for place, left in lacking.items() if left), key=wish)
 
 
 def _deal(keys: Sequence[str], lacking: dict[tuple[str, Split], int]) -> Dealt:
