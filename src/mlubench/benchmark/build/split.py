@@ -8,6 +8,7 @@ from itertools import cycle
 import numpy as np
 from numpy.typing import NDArray
 
+from mlubench.benchmark.release import SPLITS
 from mlubench.errors import DataError
 from mlubench.types import Split
 
@@ -32,23 +33,20 @@ def task_names(count: int) -> list[str]:
 
 
 def by_class(entities: Sequence[str], sizes: Sizes, seed: int) -> Dealt:
-    """As in the official split: what a task forgets and what it retains are of different classes, where classes allow.
+    """As in the official split: what a task forgets and what it retains are of different classes.
 
-    Classes are dealt whole, largest first, to the task and split that lack most. A class that is larger than what any
-    place lacks goes on into the next, so a class may be met in more tasks than one.
+    Classes are laid end to end in an order of this seed's own, and cut: first into the forget sets, then into the retain
+    sets. So a task holds a class in both of its splits only where the class is larger than all that lies between.
     """
     _enough(entities, sizes)
-    rng = random.Random(f"{seed}/by_class")
-    groups = _classes(entities, rng)
-    lacking = _places(len(entities), sizes)
+    groups = list(_classes(entities, rng := random.Random(f"{seed}/by_class")).values())
+    rng.shuffle(groups)
+    in_line = iter([key for keys in groups for key in keys])
+    places = _places(len(entities), sizes)
     dealt = _empty(sizes)
-    for cls in sorted(groups, key=lambda c: (-len(groups[c]), c)):
-        rest = groups[cls]
-        while rest:
-            task, split = _place_for(cls, dealt, lacking)
-            taken, rest = rest[: lacking[task, split]], rest[lacking[task, split] :]
-            dealt[task][split] += taken
-            lacking[task, split] -= len(taken)
+    for split in SPLITS:
+        for task in dealt:
+            dealt[task][split] = [next(in_line) for _ in range(places[task, split])]
     return _sorted(dealt)
 
 
@@ -156,17 +154,6 @@ def _places(count: int, sizes: Sizes) -> dict[tuple[str, Split], int]:
         forget = min(size - 1, max(1, round(size * sizes.forget)))
         places[task, "forget"], places[task, "retain"] = forget, size - forget
     return places
-
-
-def _place_for(cls: str, dealt: Dealt, lacking: Mapping[tuple[str, Split], int]) -> tuple[str, Split]:
-    """The place that lacks most, of those whose task does not hold the class in its other split if there is one."""
-
-    def wish(place: tuple[str, Split]) -> tuple[bool, int, tuple[str, Split]]:
-        task, split = place
-        other = dealt[task]["retain" if split == "forget" else "forget"]
-        return not any(key.startswith(f"{cls}/") for key in other), lacking[place], place
-
-    return max((place for place, left in lacking.items() if left), key=wish)
 
 
 def _deal(keys: Sequence[str], lacking: dict[tuple[str, Split], int]) -> Dealt:
