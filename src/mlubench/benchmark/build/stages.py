@@ -1,11 +1,12 @@
 """Runs a build's stages in order: what is finished and unchanged is skipped, what a person mended is kept."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from mlubench.artifacts import digest, file_sha256, read_json, write_json
+from mlubench.benchmark.build.parts import parts_of
 from mlubench.benchmark.build.spec import BuildSpec
 from mlubench.errors import MlubenchError, unknown_name
 
@@ -37,7 +38,8 @@ def _quiet(what: str, done: int, total: int) -> None:
 class Context:
     """What a stage may use. `base` is the folder that the spec's relative paths start from, `root` the build's folder.
 
-    `tools` is what stands in higher layers and is handed down: `ask` (an Asker) and whatever later stages need.
+    `tools` is what stands in higher layers and is handed down: `ask` (an Asker) and whatever later stages need. `stamp`
+    hashes the inputs of the stage under way; Parts take it.
     """
 
     spec: BuildSpec
@@ -45,6 +47,7 @@ class Context:
     root: Path
     tools: dict[str, Any] = field(default_factory=dict)
     progress: Progress = _quiet
+    stamp: str = ""
 
     def outside(self, path: Path) -> Path:
         """A path of the spec."""
@@ -140,14 +143,26 @@ def run_stages(
         if state.status == "clash":
             raise _clash(stage, record, ctx)
         if state.status == "todo":
-            # Begun: what lies there after a kill is ours.
-            record.note(stage.name, {"inputs": state.inputs, "outputs": None})
-            stage.make(ctx)
-            record.note(stage.name, {"inputs": state.inputs, "outputs": _made(stage, ctx)})
+            if stage.name in redo:
+                _drop_parts(stage, ctx)
+            _bring(stage, state, record, ctx)
         states.append(state)
         if stage.name == until:
             break
     return states
+
+
+def _bring(stage: Stage, state: State, record: Record, ctx: Context) -> None:
+    # Noted as begun: what lies there after a kill is ours.
+    record.note(stage.name, {"inputs": state.inputs, "outputs": None})
+    stage.make(replace(ctx, stamp=digest(state.inputs, 64)))
+    record.note(stage.name, {"inputs": state.inputs, "outputs": _made(stage, ctx)})
+    _drop_parts(stage, ctx)
+
+
+def _drop_parts(stage: Stage, ctx: Context) -> None:
+    for output in stage.outputs:
+        parts_of(ctx.root / output).unlink(missing_ok=True)
 
 
 def _made(stage: Stage, ctx: Context) -> dict[str, str]:
