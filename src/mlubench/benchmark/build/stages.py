@@ -30,7 +30,7 @@ class Asker(Protocol):
     def __call__(self, questions: Sequence[Asked]) -> Iterator["str | MlubenchError"]: ...
 
 
-def _quiet(what: str, done: int, total: int) -> None:
+def quiet(what: str, done: int, total: int) -> None:
     return None
 
 
@@ -46,7 +46,7 @@ class Context:
     base: Path
     root: Path
     tools: dict[str, Any] = field(default_factory=dict)
-    progress: Progress = _quiet
+    progress: Progress = quiet
     stamp: str = ""
 
     def outside(self, path: Path) -> Path:
@@ -150,6 +150,26 @@ def run_stages(
         if stage.name == until:
             break
     return states
+
+
+def plan_stages(stages: Sequence[Stage], ctx: Context) -> list[tuple[State, str]]:
+    """How each stage stands and, in words, what `run_stages` would do now. Nothing is made.
+
+    What follows a stage that is still to do is to do as well.
+    """
+    record, found, ahead = Record(ctx.root), list[tuple[State, str]](), set[str]()
+    for stage in stages:
+        state = state_of(stage, stages, record, ctx)
+        if ahead & set(stage.needs) and state.status == "done":
+            state = State(state.name, "todo", state.inputs)
+        if ahead & set(stage.needs) and state.status == "mended":
+            state = State(state.name, "clash", state.inputs)
+        if state.status == "clash":
+            found.append((state, _clash(stage, record, ctx).what))
+        else:
+            found.append((state, stage.plan(ctx) if state.status == "todo" else "nothing"))
+        ahead |= {stage.name} if state.status in ("todo", "clash") else set()
+    return found
 
 
 def _bring(stage: Stage, state: State, record: Record, ctx: Context) -> None:
