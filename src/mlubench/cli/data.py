@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mlubench.cli.data_build import build
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -26,10 +28,14 @@ Examples:
   mlubench data stats MLUBench
   mlubench data check MLUBench --images ~/photos
   mlubench data render MLUBench stand-ins
+  mlubench data build examples/build.yaml --out built
 """
 )
 def data() -> None:
     """Benchmark data in the official layout: ROOT/Tasks/TaskA/taskA_forget.json and so on."""
+
+
+data.add_command(build)
 
 
 @data.command(

@@ -8,14 +8,19 @@ from typing import Generic
 from mlubench.benchmark.build.rows import R, line
 
 
+def parts_of(output: Path) -> Path:
+    return output.with_name(f"{output.name}.part")
+
+
 class Parts(Generic[R]):
     """Rows of an output under way, in `<output>.part`. Its first line is `stamp`: what was made of other inputs is dropped.
 
     `rows` holds what is there, by identity. The stage writes the output from it in an order of its own, then calls `end`.
+    The runner removes the file, once it has noted that the stage is finished.
     """
 
     def __init__(self, output: Path, kind: type[R], stamp: str) -> None:
-        self.path = output.with_name(f"{output.name}.part")
+        self.path = parts_of(output)
         self.rows: dict[tuple[str, ...], R] = {}
         head = json.dumps({"stamp": stamp}).encode() + b"\n"
         old = self.path.read_bytes() if self.path.is_file() else b""
@@ -41,4 +46,3 @@ class Parts(Generic[R]):
 
     def end(self) -> None:
         self._file.close()
-        self.path.unlink()

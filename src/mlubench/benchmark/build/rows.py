@@ -84,6 +84,15 @@ class AnswerRow(Row):
     source: str = Field(pattern=r"^(given|template|model:.+)$")
 
 
+class UnansweredRow(Row):
+    """A question about an entity that has no answer, and why: it will not be asked."""
+
+    identity = ("entity", "question")
+    entity: str
+    question: str
+    why: str
+
+
 class ItemRow(Row):
     """One (picture, phrasing, answer) for a person to look at; `text` is the phrasing, `phrasing` its number from 0.
 

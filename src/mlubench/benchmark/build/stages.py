@@ -1,11 +1,12 @@
 """Runs a build's stages in order: what is finished and unchanged is skipped, what a person mended is kept."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from mlubench.artifacts import digest, file_sha256, read_json, write_json
+from mlubench.benchmark.build.parts import parts_of
 from mlubench.benchmark.build.spec import BuildSpec
 from mlubench.errors import MlubenchError, unknown_name
 
@@ -29,7 +30,7 @@ class Asker(Protocol):
     def __call__(self, questions: Sequence[Asked]) -> Iterator["str | MlubenchError"]: ...
 
 
-def _quiet(what: str, done: int, total: int) -> None:
+def quiet(what: str, done: int, total: int) -> None:
     return None
 
 
@@ -37,14 +38,16 @@ def _quiet(what: str, done: int, total: int) -> None:
 class Context:
     """What a stage may use. `base` is the folder that the spec's relative paths start from, `root` the build's folder.
 
-    `tools` is what stands in higher layers and is handed down: `ask` (an Asker) and whatever later stages need.
+    `tools` is what stands in higher layers and is handed down: `ask` (an Asker) and whatever later stages need. `stamp`
+    hashes the inputs of the stage under way; Parts take it.
     """
 
     spec: BuildSpec
     base: Path
     root: Path
     tools: dict[str, Any] = field(default_factory=dict)
-    progress: Progress = _quiet
+    progress: Progress = quiet
+    stamp: str = ""
 
     def outside(self, path: Path) -> Path:
         """A path of the spec."""
@@ -140,14 +143,46 @@ def run_stages(
         if state.status == "clash":
             raise _clash(stage, record, ctx)
         if state.status == "todo":
-            # Begun: what lies there after a kill is ours.
-            record.note(stage.name, {"inputs": state.inputs, "outputs": None})
-            stage.make(ctx)
-            record.note(stage.name, {"inputs": state.inputs, "outputs": _made(stage, ctx)})
+            if stage.name in redo:
+                _drop_parts(stage, ctx)
+            _bring(stage, state, record, ctx)
         states.append(state)
         if stage.name == until:
             break
     return states
+
+
+def plan_stages(stages: Sequence[Stage], ctx: Context) -> list[tuple[State, str]]:
+    """How each stage stands and, in words, what `run_stages` would do now. Nothing is made.
+
+    What follows a stage that is still to do is to do as well.
+    """
+    record, found, ahead = Record(ctx.root), list[tuple[State, str]](), set[str]()
+    for stage in stages:
+        state = state_of(stage, stages, record, ctx)
+        if ahead & set(stage.needs) and state.status == "done":
+            state = State(state.name, "todo", state.inputs)
+        if ahead & set(stage.needs) and state.status == "mended":
+            state = State(state.name, "clash", state.inputs)
+        if state.status == "clash":
+            found.append((state, _clash(stage, record, ctx).what))
+        else:
+            found.append((state, stage.plan(ctx) if state.status == "todo" else "nothing"))
+        ahead |= {stage.name} if state.status in ("todo", "clash") else set()
+    return found
+
+
+def _bring(stage: Stage, state: State, record: Record, ctx: Context) -> None:
+    # Noted as begun: what lies there after a kill is ours.
+    record.note(stage.name, {"inputs": state.inputs, "outputs": None})
+    stage.make(replace(ctx, stamp=digest(state.inputs, 64)))
+    record.note(stage.name, {"inputs": state.inputs, "outputs": _made(stage, ctx)})
+    _drop_parts(stage, ctx)
+
+
+def _drop_parts(stage: Stage, ctx: Context) -> None:
+    for output in stage.outputs:
+        parts_of(ctx.root / output).unlink(missing_ok=True)
 
 
 def _made(stage: Stage, ctx: Context) -> dict[str, str]:
