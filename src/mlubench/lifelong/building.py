@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from mlubench.benchmark.build import beginning
+from mlubench.benchmark.build.finishing import Scores, finishing
+from mlubench.benchmark.build.rows import ItemRow
 from mlubench.benchmark.build.spec import AnswersSpec, BuildSpec, read_spec
 from mlubench.benchmark.build.stages import Asked, Context, Progress, Stage, State, plan_stages, quiet, run_stages
 from mlubench.chat import Chat
@@ -16,7 +18,7 @@ _AT_ONCE = 8  # questions of one batch for each that is under way at once: pictu
 
 def stages_of(spec: BuildSpec) -> list[Stage]:
     """Every stage of a build, in order."""
-    return [*beginning.STAGES]
+    return [*beginning.STAGES, *finishing(spec)]
 
 
 def context(path: Path, out: Path, progress: Progress = quiet) -> Context:
@@ -24,7 +26,7 @@ def context(path: Path, out: Path, progress: Progress = quiet) -> Context:
     spec = read_spec(path)
     if (out / "config.yaml").is_file() or (out.exists() and not out.is_dir()):
         raise UsageError(f"{out} is {'a run' if out.is_dir() else 'no folder'}", "Give another --out.")
-    return Context(spec, path.parent, out, {"ask": _Asking(spec.answers)}, progress)
+    return Context(spec, path.parent, out, {"ask": _Asking(spec.answers), "know": _know}, progress)
 
 
 def build(ctx: Context, *, redo: Sequence[str] = (), until: str | None = None) -> list[State]:
@@ -37,6 +39,12 @@ def build(ctx: Context, *, redo: Sequence[str] = (), until: str | None = None) -
 def plan(ctx: Context) -> list[tuple[State, str]]:
     """How each stage stands, and what it would do; changes nothing."""
     return plan_stages(stages_of(ctx.spec), ctx)
+
+
+def _know(ctx: Context, items: Sequence[ItemRow]) -> list[Scores]:
+    from mlubench.lifelong.build_know import know  # brings torch along, which a build without models does not need
+
+    return know(ctx, items)
 
 
 class _Asking:

@@ -53,6 +53,10 @@ class Desk:
             groups.setdefault((item.picture, item.question), []).append(item)
         self.cards = list(groups.values())
 
+    def reviewed(self) -> list[ItemRow]:
+        """All items with what was said of them so far."""
+        return apply(self.items, self.said)
+
     def card(self, number: int) -> dict[str, Any]:
         rows = apply(self.cards[number], self.said)
         first = rows[0]
