@@ -129,4 +129,4 @@ def test_a_hundred_thousand_entities_take_seconds(tmp_path: Path) -> None:
     (tmp_path / "e.csv").write_text("name,class,aliases\n" + lines)
     start = time.process_time()
     assert len(make(context(tmp_path / "b", entities={"file": "e.csv"}))) == 100_000
-    assert time.process_time() - start < 30
+    assert time.process_time() - start < 60

@@ -14,7 +14,9 @@ def known(column: str) -> bool:
 
 
 def test_a_csv_reads_by_column_with_quotes_marks_and_non_ascii(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_bytes(b"\xef\xbb\xbf" + 'class,name\r\nX, "Ångström, 月"\r\n\r\n,\r\nY,"a ""b"""\r\n'.encode())
+    (tmp_path / "a.csv").write_bytes(
+        b"\xef\xbb\xbf" + 'class,name\r\nX, "Ångström, 月"\r\n\r\n,\r\nY,"a ""b"""\r\n'.encode()
+    )
     (tmp_path / "b.csv").write_bytes('class,name\nX,"Ångström,\n月"\nY\n'.encode())
     assert read_csv(tmp_path / "b.csv", ("name", "class"), known) == [
         (3, {"class": "X", "name": "Ångström,\n月"}),

@@ -55,9 +55,11 @@ def _one(url: str, limits: PicturesSpec, deadline: "_Deadline") -> tuple[bytes, 
         if deadline.passed:  # a body without a length ends where the connection was shut
             raise TimeoutError
         return data, None
-    except (OSError, http.client.HTTPException, ValueError) as error:  # TimeoutError and SSL's errors are OSErrors
-        if deadline.passed:
+    except (RefusedError, OSError, http.client.HTTPException, ValueError) as error:  # SSL's errors are OSErrors
+        if deadline.passed:  # whatever came of a connection that was shut
             raise RefusedError(f"took more than {limits.seconds:g} s") from None
+        if isinstance(error, RefusedError):
+            raise
         raise RefusedError(f"cannot be fetched: {type(error).__name__}: {' '.join(str(error).split())[:120]}") from None
     finally:
         connection.close()
