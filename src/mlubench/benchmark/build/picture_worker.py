@@ -12,13 +12,13 @@ import warnings
 from itertools import pairwise
 from typing import Any, BinaryIO
 
-from PIL import Image, ImageOps, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+from PIL import Image, ImageOps, JpegImagePlugin, MpoImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 QUALITY = 92
 _HASH_SIDE = 8
-# Named so that they are loaded before no file can be opened any more.
-_PLUGINS = (JpegImagePlugin, PngImagePlugin, WebPImagePlugin)
+# Named so that they are loaded before no file can be opened any more: TIFF reads EXIF, MPO what some cameras write.
+_PLUGINS = (JpegImagePlugin, MpoImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin)
 
 
 def plain(data: bytes, *, max_pixels: int, max_side: int) -> tuple[dict[str, Any], bytes]:
