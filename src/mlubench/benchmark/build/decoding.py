@@ -31,7 +31,7 @@ def read_plain_file(path: Path, limit: int) -> bytes | str:
             return "is no plain file"
         if facts.st_size > limit:
             return f"has {facts.st_size} bytes, more than {limit}"
-        with open(handle, "rb", closefd=False) as file:  # noqa: PTH123  it is a handle, not a path
+        with open(handle, "rb", closefd=False) as file:
             data = file.read(limit + 1)
     except OSError as error:
         return f"cannot be read: {error.strerror}"

@@ -101,6 +101,7 @@ def _line(error: Exception) -> str:
 
 
 def main(limits: dict[str, Any]) -> None:
+    Image.MAX_IMAGE_PIXELS = None  # the limit is ours, and it is looked at before a pixel is
     warnings.simplefilter("ignore")  # Pillow warns of big pictures and odd metadata; neither makes one unusable
     plain(_warm(), max_pixels=4, max_side=2)  # loads what Pillow loads late
     _limit(limits["memory"])
