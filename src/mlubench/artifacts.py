@@ -138,7 +138,7 @@ def _clear_abandoned(path: Path) -> None:
 def clear_abandoned_files(folder: Path) -> None:
     """Remove what processes that were killed while they wrote files in `folder` left half written."""
     for left in folder.glob(".*.tmp"):
-        if left.is_file() and _abandoned(left):
+        if left.is_file() and left.name.split(".")[-2].isdigit() and _abandoned(left):
             left.unlink(missing_ok=True)
 
 

@@ -147,7 +147,7 @@ def test_the_plan_counts_calls_and_what_they_may_cost(tmp_path: Path) -> None:
 
 def test_time_outs_and_prices_make_nothing_anew(tmp_path: Path) -> None:
     build(tmp_path / "b", Model(), answers=MODEL)
-    ctx = context(tmp_path / "b", pictures=ONE_PICTURE, answers=MODEL | {"timeout": 1, "price_in": 9})
+    ctx = context(tmp_path / "b", pictures=ONE_PICTURE, answers=MODEL | {"timeout": 1, "price_out": 9})
     assert {state.status for state, _ in plan_stages(STAGES, ctx)} == {"done"}
 
 
