@@ -129,6 +129,21 @@ def test_the_bytes_are_the_same_wherever_it_was_stopped_and_nothing_is_asked_twi
         assert files(root) == whole
 
 
+def test_only_what_changed_is_asked_again(tmp_path: Path) -> None:
+    root = build(tmp_path / "b", Model(), answers=MODEL)
+    path = root / "entities.jsonl"
+    path.write_text(path.read_text().replace("a glassblower", "a baker"))
+    again = Model()
+    build(root, again, answers=MODEL)
+    assert len(again.asked) == 4  # Zoë's, whose prompts hold that fact
+    build(root, unasked := Model(), answers=MODEL, **{"seed": 1})
+    assert unasked.asked == []
+    run_stages(STAGES, context(root, tools={"ask": unasked}, pictures=ONE_PICTURE, answers=MODEL), redo=["answers"])
+    assert unasked.asked == []
+    build(root, other := Model(), answers=MODEL | {"model": "n"})
+    assert len(other.asked) == OPEN
+
+
 def test_more_calls_than_allowed_are_refused_before_the_first(tmp_path: Path) -> None:
     model = Model()
     with pytest.raises(UsageError, match=rf"{OPEN} questions are to be asked of m, more than answers\.limit = 3"):
