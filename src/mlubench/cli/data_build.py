@@ -1,7 +1,8 @@
 """`mlubench data build`: a new benchmark from one spec, stage by stage."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import TaskID
 
-    from mlubench.benchmark.build.stages import Context, State
+    from mlubench.benchmark.build.stages import Progress, State
 
 _SAID = {"todo": "made", "done": "unchanged", "mended": "mended by hand, kept"}
 
@@ -48,28 +49,27 @@ def build(spec: Path, out: Path, redo: tuple[str, ...], until: str | None, dry_r
         _show(out, rows, "plan", as_json=as_json)
         return
     console = Console(stderr=True)
-    states = _with_progress(console, as_json, lambda progress: building.context(spec, out, progress), redo, until)
-    ctx = building.context(spec, out)
+    with _progress(console, silent=as_json) as progress:
+        ctx = building.context(spec, out, progress)
+        states = building.build(ctx, redo=redo, until=until)
     files = {stage.name: stage.outputs[0] for stage in building.stages_of(ctx.spec)}
     _show(out, [_row(s, out / files[s.name]) for s in states], "file", as_json=as_json)
 
 
-def _with_progress(
-    console: "Console", silent: bool, make: "Callable[[Any], Context]", redo: tuple[str, ...], until: str | None
-) -> "list[State]":
-    from rich.progress import Progress
+@contextmanager
+def _progress(console: "Console", *, silent: bool) -> "Iterator[Progress]":
+    """A bar for each thing that takes long."""
+    from rich.progress import Progress as Bars
 
-    from mlubench.lifelong import building
-
-    with Progress(console=console, transient=True, disable=silent or not console.is_terminal) as bar:
+    with Bars(console=console, transient=True, disable=silent or not console.is_terminal) as bars:
         shown: dict[str, TaskID] = {}
 
         def progress(what: str, done: int, total: int) -> None:
             if what not in shown:
-                shown[what] = bar.add_task(what.capitalize(), total=total)
-            bar.update(shown[what], completed=done, total=total)
+                shown[what] = bars.add_task(what.capitalize(), total=total)
+            bars.update(shown[what], completed=done, total=total)
 
-        return building.build(make(progress), redo=redo, until=until)
+        yield progress
 
 
 def _row(state: "State", file: Path) -> dict[str, Any]:

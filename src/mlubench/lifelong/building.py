@@ -8,7 +8,17 @@ from mlubench.benchmark.build import beginning
 from mlubench.benchmark.build.finishing import Scores, finishing
 from mlubench.benchmark.build.rows import ItemRow
 from mlubench.benchmark.build.spec import AnswersSpec, BuildSpec, read_spec
-from mlubench.benchmark.build.stages import Asked, Context, Progress, Stage, State, plan_stages, quiet, run_stages
+from mlubench.benchmark.build.stages import (
+    RECORD,
+    Asked,
+    Context,
+    Progress,
+    Stage,
+    State,
+    plan_stages,
+    quiet,
+    run_stages,
+)
 from mlubench.chat import Chat
 from mlubench.errors import MlubenchError, UsageError
 from mlubench.lifelong.rundir import RunDir
@@ -24,8 +34,10 @@ def stages_of(spec: BuildSpec) -> list[Stage]:
 def context(path: Path, out: Path, progress: Progress = quiet) -> Context:
     """The spec at `path` and what its stages may use. Raises UsageError for a wrong spec or folder."""
     spec = read_spec(path)
-    if (out / "config.yaml").is_file() or (out.exists() and not out.is_dir()):
-        raise UsageError(f"{out} is {'a run' if out.is_dir() else 'no folder'}", "Give another --out.")
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is not a folder", "Give another --out.")
+    if out.is_dir() and not (out / RECORD).is_file() and any(f.name != ".lock" for f in out.iterdir()):
+        raise UsageError(f"{out} holds something that is not a build", "Give a new folder with --out.")
     return Context(spec, path.parent, out, {"ask": _Asking(spec.answers), "know": _know}, progress)
 
 

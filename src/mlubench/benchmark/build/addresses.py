@@ -1,10 +1,14 @@
 """Which network addresses a builder may fetch from: public ones alone, however they are written."""
 
 import ipaddress
+import re
 import socket
 from urllib.parse import SplitResult, quote, urlsplit
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# Not public either: protocol assignments, 6to4 and Teredo, which may lead on to any IPv4 address, and site-local ones.
+_MORE = tuple(ipaddress.ip_network(net) for net in ("192.0.0.0/24", "2002::/16", "2001::/32", "fec0::/10"))
+_HOST = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%\w+)?")
 _PORTS = {"http": 80, "https": 443}
 
 IP = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -29,7 +33,7 @@ def parts_of(url: str) -> tuple[SplitResult, str, int]:
         host = host if ":" in host else host.encode("idna").decode("ascii")
     except UnicodeError:
         host = ""
-    if not host or not all(c.isalnum() or c in ".-:%_" for c in host):
+    if not _HOST.fullmatch(host):
         raise RefusedError("names no host that can be asked")
     quoted = {part: quote(getattr(parts, part), safe="/%:@!$&'()*+,;=~?-._") for part in ("path", "query")}
     return (
@@ -59,29 +63,17 @@ def resolve(host: str, port: int, *, allow_private: bool) -> str:
 
 
 def private_kind(address: str) -> str | None:
-    """What keeps an IP address from being public, its embedded IPv4 address included. None: nothing."""
+    """What keeps an IP address from being public; of an IPv4 address in IPv6 clothes, that one's. None: nothing."""
     try:
         ip: IP = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return "no IP address"
-    for one in (ip, *_embedded(ip)):
-        if kind := _kind(one):
-            return kind
-    return None
-
-
-def _kind(ip: IP) -> str | None:
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.ipv4_mapped is not None:
+            ip = ip.ipv4_mapped
+        elif ip in _NAT64:
+            ip = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
     for kind in ("loopback", "link_local", "multicast", "unspecified", "private", "reserved"):
         if getattr(ip, f"is_{kind}"):
             return kind.replace("_", "-")
-    return None if ip.is_global else "not public"
-
-
-def _embedded(ip: IP) -> list[IP]:
-    """IPv4 addresses that a gateway would make of an IPv6 one: mapped, compatible, 6to4, Teredo, NAT64."""
-    if isinstance(ip, ipaddress.IPv4Address):
-        return []
-    found: list[IP] = [one for one in (ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())) if one is not None]
-    if ip in _NAT64 or int(ip) < 2**32:
-        found.append(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
-    return found
+    return None if ip.is_global and not any(ip in net for net in _MORE) else "not public"

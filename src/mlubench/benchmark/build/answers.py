@@ -7,8 +7,8 @@ from typing import Any
 
 from mlubench.benchmark.build import entities, pictures, questions
 from mlubench.benchmark.build.folding import folded
-from mlubench.benchmark.build.parts import Parts
 from mlubench.benchmark.build.question_sets import NAME, ClassSet, digest_of, question_sets
+from mlubench.benchmark.build.replies import Replies
 from mlubench.benchmark.build.rows import AnswerRow, EntityRow, QuestionRow, Row, UnansweredRow, write_rows
 from mlubench.benchmark.build.stages import Asked, Context, Stage
 from mlubench.benchmark.records import IMAGE_MARKER
@@ -25,15 +25,6 @@ _PROMPT = """\
 Question: {question}
 Answer the question about {name} truly, in one plain sentence of at most 30 words. Do not mention the picture. If you are \
 not sure of the answer, reply with the one word {unknown}."""
-
-
-class ReplyRow(Row):
-    """What a model said, as it came: kept while the stage is under way."""
-
-    identity = ("entity", "question")
-    entity: str
-    question: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,26 +118,29 @@ def _row(one: Open, reply: str, model: str) -> AnswerRow | UnansweredRow:
 def _ask(ctx: Context, work: _Work) -> dict[tuple[str, ...], AnswerRow | UnansweredRow]:
     """Every open question's row. Replies are kept as they come; errors are not, so the next build asks those again."""
     settings, ask = ctx.spec.answers, ctx.tools["ask"]
-    parts = Parts(ctx.root / OUTPUT, ReplyRow, ctx.stamp)
-    left = [one for one in work.open if one.id_ not in parts.rows]
+    replies = Replies(ctx, OUTPUT)
+    replies.begin()
+    asked = [_asked(one, ctx, work) for one in work.open]
+    left = [n for n, one in enumerate(asked) if replies.text(one) is None]
     _check_limit(ctx, len(left))
     failed: list[MlubenchError] = []
     in_a_row = 0
-    for one, reply in zip(left, ask([_asked(one, ctx, work) for one in left]), strict=False):
+    for done, (n, reply) in enumerate(zip(left, ask([asked[n] for n in left]), strict=False), len(asked) - len(left)):
         if isinstance(reply, MlubenchError):
             failed.append(reply)
             in_a_row += 1
         else:
             in_a_row = 0
-            parts.add(ReplyRow(entity=one.entity.key, question=one.question.id, text=reply))
+            replies.add(asked[n], *work.open[n].id_, reply)
         if in_a_row == _GIVE_UP:
             break
-        ctx.progress("answers", len(parts.rows), len(work.open))
-    parts.end()
-    if missing := sum(one.id_ not in parts.rows for one in work.open):
+        ctx.progress("answers", done + 1, len(asked))
+    replies.end()
+    texts = [replies.text(one) for one in asked]
+    if missing := texts.count(None):
         why = failed[0].what if failed else "the endpoint stopped"
         raise MlubenchError(f"{missing} questions have no answer yet ({why})", "The same command asks them again.")
-    return {one.id_: _row(one, parts.rows[one.id_].text, settings.model) for one in work.open}
+    return {one.id_: _row(one, text or "", settings.model) for one, text in zip(work.open, texts, strict=True)}
 
 
 def _asked(one: Open, ctx: Context, work: _Work) -> Asked:
@@ -188,7 +182,7 @@ def _by_id(row: Row) -> tuple[str, ...]:
 
 def _settings(ctx: Context) -> Any:
     """How often and how long the endpoint is asked changes no answer, so it makes nothing anew."""
-    settings, free = ctx.spec.answers, {"timeout", "retries", "parallel", "limit", "price_in", "price_out"}
+    settings, free = ctx.spec.answers, {"timeout", "retries", "parallel", "limit", "price_out"}
     asked = settings.model_dump(mode="json", exclude=free) if settings.kind == "model" else None
     return {"kind": settings.kind, "asked": asked, "sets": digest_of(question_sets(ctx))}
 
@@ -201,9 +195,11 @@ def _plan(ctx: Context) -> str:
     said = f"answer {len(work.rows)} questions from facts"
     if settings.kind == "given":
         return f"{said}, leave {len(work.open)} unanswered"
-    most = len(work.open) * settings.max_tokens
+    replies = Replies(ctx, OUTPUT)
+    calls = sum(replies.text(_asked(one, ctx, work)) is None for one in work.open)
+    most = calls * settings.max_tokens
     price = f", which cost up to {most * settings.price_out / 1e6:.2f}" if settings.price_out else ""
-    return f"{said}, ask {settings.model} {len(work.open)}: up to {most} tokens of answers{price}; prompts come on top"
+    return f"{said}, ask {settings.model} {calls}: up to {most} tokens of answers{price}; prompts come on top"
 
 
 STAGE = Stage("answers", (OUTPUT, UNANSWERED), ("entities", "pictures", "questions"), _settings, _make, _plan)

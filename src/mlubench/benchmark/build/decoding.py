@@ -25,16 +25,18 @@ def read_plain_file(path: Path, limit: int) -> bytes | str:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         return "is a link" if path.is_symlink() else f"cannot be opened: {error.strerror}"
-    with os.fdopen(handle, "rb") as file:
+    try:
         facts = os.fstat(handle)
         if not stat.S_ISREG(facts.st_mode):
             return "is no plain file"
         if facts.st_size > limit:
             return f"has {facts.st_size} bytes, more than {limit}"
-        try:
+        with open(handle, "rb", closefd=False) as file:
             data = file.read(limit + 1)
-        except OSError as error:
-            return f"cannot be read: {error.strerror}"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    finally:
+        os.close(handle)
     return data if len(data) <= limit else f"has more than {limit} bytes"
 
 

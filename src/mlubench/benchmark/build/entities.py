@@ -112,16 +112,20 @@ def _from_yaml(path: Path) -> Any:
 
 
 def _from_csv(path: Path, ctx: Context) -> list[dict[str, Any]]:
-    """Columns name, class, aliases (between semicolons), wikipedia, and one for each question id that has facts."""
-    ids = set().union(*question_ids(ctx).values())
-    rows = read_csv(path, _COLUMNS, lambda column: column in (*_COLUMNS, *_MORE_COLUMNS) or column in ids)
+    """Columns name, class, aliases (between semicolons), wikipedia, and one for each question id that has facts.
+
+    The fact `name` has no column: the column of that name is the entity's own.
+    """
+    own = {*_COLUMNS, *_MORE_COLUMNS}
+    ids = set().union(*question_ids(ctx).values()) - own
+    rows = read_csv(path, _COLUMNS, lambda column: column in own | ids)
     return [
         {
             "name": cells.get("name", ""),
             "class": cells.get("class", ""),
             "aliases": [a.strip() for a in cells.get("aliases", "").split(";") if a.strip()],
             "wikipedia": cells.get("wikipedia") or None,
-            "facts": {id_: cells[id_] for id_ in sorted(ids & set(cells)) if cells[id_]},
+            "facts": {id_: fact for id_, fact in cells.items() if id_ in ids and fact},
         }
         for _, cells in rows
     ]

@@ -4,6 +4,7 @@ import http.client
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -55,9 +56,11 @@ def _one(url: str, limits: PicturesSpec, deadline: "_Deadline") -> tuple[bytes, 
         if deadline.passed:  # a body without a length ends where the connection was shut
             raise TimeoutError
         return data, None
-    except (OSError, http.client.HTTPException, ValueError) as error:  # TimeoutError and SSL's errors are OSErrors
-        if deadline.passed:
+    except (RefusedError, OSError, http.client.HTTPException, ValueError) as error:  # SSL's errors are OSErrors
+        if deadline.passed:  # whatever came of a connection that was shut
             raise RefusedError(f"took more than {limits.seconds:g} s") from None
+        if isinstance(error, RefusedError):
+            raise
         raise RefusedError(f"cannot be fetched: {type(error).__name__}: {' '.join(str(error).split())[:120]}") from None
     finally:
         connection.close()
@@ -88,7 +91,7 @@ class _Deadline:
     """Shuts the connection under way when the time is up: a time-out of single reads would let a slow server go on."""
 
     def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+        self._end_at = time.monotonic() + seconds
         self.passed = False
         self._socket: socket.socket | None = None
         self._lock = threading.Lock()
@@ -101,6 +104,10 @@ class _Deadline:
 
     def __exit__(self, *_: Any) -> None:
         self._timer.cancel()
+
+    @property
+    def left(self) -> float:
+        return max(0.01, self._end_at - time.monotonic())
 
     def watch(self, one: socket.socket) -> None:
         with self._lock:
@@ -129,7 +136,7 @@ class _Pinned(http.client.HTTPConnection):
     """Connects to `address` and to nothing else, while asking for and, by TLS, making sure of `host`."""
 
     def __init__(self, host: str, port: int, address: str, scheme: str, deadline: _Deadline) -> None:
-        super().__init__(host, port, timeout=deadline.seconds)
+        super().__init__(host, port, timeout=deadline.left)
         self._address, self._scheme, self._deadline = address, scheme, deadline
         self.default_port = 443 if scheme == "https" else 80
 

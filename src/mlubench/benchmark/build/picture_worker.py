@@ -12,13 +12,13 @@ import warnings
 from itertools import pairwise
 from typing import Any, BinaryIO
 
-from PIL import Image, ImageOps, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+from PIL import Image, ImageOps, JpegImagePlugin, MpoImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 QUALITY = 92
 _HASH_SIDE = 8
-# Named so that they are loaded before no file can be opened any more.
-_PLUGINS = (JpegImagePlugin, PngImagePlugin, WebPImagePlugin)
+# Named so that they are loaded before no file can be opened any more: TIFF reads EXIF, MPO what some cameras write.
+_PLUGINS = (JpegImagePlugin, MpoImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin)
 
 
 def plain(data: bytes, *, max_pixels: int, max_side: int) -> tuple[dict[str, Any], bytes]:
@@ -101,6 +101,7 @@ def _line(error: Exception) -> str:
 
 
 def main(limits: dict[str, Any]) -> None:
+    Image.MAX_IMAGE_PIXELS = None  # the limit is ours, and it is looked at before a pixel is
     warnings.simplefilter("ignore")  # Pillow warns of big pictures and odd metadata; neither makes one unusable
     plain(_warm(), max_pixels=4, max_side=2)  # loads what Pillow loads late
     _limit(limits["memory"])

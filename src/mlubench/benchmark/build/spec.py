@@ -78,7 +78,7 @@ class PicturesSpec(_Strict):
 class AnswersSpec(_Strict):
     """`given`: from the entities' facts alone. `model`: an endpoint is asked what no fact answers.
 
-    Prices are for a million tokens, in any currency. `limit` stops before more than so many calls are made.
+    `price_out` is for a million tokens of answers, in any currency. More calls than `limit` are refused before the first.
     """
 
     kind: Literal["given", "model"] = "given"
@@ -90,7 +90,6 @@ class AnswersSpec(_Strict):
     retries: int = Field(3, ge=0, le=10)
     parallel: int = Field(4, ge=1, le=64)
     limit: int = Field(10_000, ge=0)
-    price_in: float = Field(0, ge=0)
     price_out: float = Field(0, ge=0)
 
     @model_validator(mode="after")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from mlubench.artifacts import digest, file_sha256, read_json, write_json
+from mlubench.artifacts import clear_abandoned_files, digest, file_sha256, read_json, write_json
 from mlubench.benchmark.build.parts import parts_of
 from mlubench.benchmark.build.spec import BuildSpec
 from mlubench.errors import MlubenchError, unknown_name
@@ -135,6 +135,7 @@ def run_stages(
         if name not in (known := [s.name for s in stages]):
             raise unknown_name("stage", name, known)
     ctx.root.mkdir(parents=True, exist_ok=True)
+    clear_abandoned_files(ctx.root)
     record, states = Record(ctx.root), []
     for stage in stages:
         state = state_of(stage, stages, record, ctx)
