@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlubench.cli.data_build import build
+from mlubench.cli.data_review import review
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -36,6 +37,7 @@ def data() -> None:
 
 
 data.add_command(build)
+data.add_command(review)
 
 
 @data.command(

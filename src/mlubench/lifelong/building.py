@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from mlubench.benchmark.build import beginning
+from mlubench.benchmark.build.finishing import Scores, finishing
+from mlubench.benchmark.build.rows import ItemRow
 from mlubench.benchmark.build.spec import AnswersSpec, BuildSpec, read_spec
 from mlubench.benchmark.build.stages import (
     RECORD,
@@ -26,7 +28,7 @@ _AT_ONCE = 8  # questions of one batch for each that is under way at once: pictu
 
 def stages_of(spec: BuildSpec) -> list[Stage]:
     """Every stage of a build, in order."""
-    return [*beginning.STAGES]
+    return [*beginning.STAGES, *finishing(spec)]
 
 
 def context(path: Path, out: Path, progress: Progress = quiet) -> Context:
@@ -36,7 +38,7 @@ def context(path: Path, out: Path, progress: Progress = quiet) -> Context:
         raise UsageError(f"{out} is not a folder", "Give another --out.")
     if out.is_dir() and not (out / RECORD).is_file() and any(f.name != ".lock" for f in out.iterdir()):
         raise UsageError(f"{out} holds something that is not a build", "Give a new folder with --out.")
-    return Context(spec, path.parent, out, {"ask": _Asking(spec.answers)}, progress)
+    return Context(spec, path.parent, out, {"ask": _Asking(spec.answers), "know": _know}, progress)
 
 
 def build(ctx: Context, *, redo: Sequence[str] = (), until: str | None = None) -> list[State]:
@@ -49,6 +51,12 @@ def build(ctx: Context, *, redo: Sequence[str] = (), until: str | None = None) -
 def plan(ctx: Context) -> list[tuple[State, str]]:
     """How each stage stands, and what it would do; changes nothing."""
     return plan_stages(stages_of(ctx.spec), ctx)
+
+
+def _know(ctx: Context, items: Sequence[ItemRow]) -> list[Scores]:
+    from mlubench.lifelong.build_know import know  # brings torch along, which a build without models does not need
+
+    return know(ctx, items)
 
 
 class _Asking:

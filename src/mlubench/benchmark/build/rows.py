@@ -131,15 +131,15 @@ def write_rows(path: Path, rows: Iterable[Row]) -> None:
     write_atomic(path, "".join(map(line, rows)))
 
 
-def read_rows(path: Path, kind: type[R]) -> list[R]:
-    """The file's rows. Raises DataError naming file, line and field for the first that is wrong or there twice."""
+def read_rows(path: Path, kind: type[R], *, unique: bool = True) -> list[R]:
+    """The file's rows. Raises DataError naming file, line and field for the first that is wrong, or there twice."""
     rows: list[R] = []
     seen: dict[tuple[str, ...], int] = {}
     for number, raw in enumerate(_lines(path), 1):
         if not raw.strip():
             continue
         row = _parse(path, number, raw, kind)
-        if (first := seen.setdefault(row.id_, number)) != number:
+        if (first := seen.setdefault(row.id_, number)) != number and unique:
             raise DataError(f"{path}, line {number} says again what line {first} says of {'/'.join(row.id_)}", _MEND)
         rows.append(row)
     return rows

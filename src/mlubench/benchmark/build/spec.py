@@ -106,10 +106,16 @@ class ReviewSpec(_Strict):
 
 
 class KnowSpec(_Strict):
-    """Models (folders) that must all answer an item rightly, by `judge`, for it to stay. None: all stay."""
+    """Models that must all answer an item rightly, by `judge`, for it to stay. None: all stay.
 
-    models: list[Path] = []
+    A model is a folder, or settings of a tiny LLaVA (`{width: 96}`), which is then taught the items first: a stand-in for
+    a pretrained model, where none is at hand.
+    """
+
+    models: list[str | dict[str, Any]] = []
     judge: str = "rules"
+    batch: int = Field(64, ge=1)
+    max_new_tokens: int = Field(64, ge=1)
 
 
 class SplitSpec(_Strict):
@@ -117,8 +123,7 @@ class SplitSpec(_Strict):
 
     kind: Literal["by_class", "mixed", "similarity", "given"] = "mixed"
     tasks: int = Field(4, ge=1, le=1000)
-    forget_per_task: int = Field(6, ge=1)
-    retain_per_task: int = Field(4, ge=1)
+    forget: float = Field(0.6, gt=0, lt=1, description="the share of a task's entities that is to be forgotten")
     given: dict[str, dict[Literal["forget", "retain"], list[str]]] = {}
 
 
@@ -126,7 +131,6 @@ class WriteSpec(_Strict):
     """What is written besides the official layout and the datasheet."""
 
     parquet: bool = True
-    figures: bool = True
 
 
 class BuildSpec(_Strict):
