@@ -66,6 +66,7 @@ class Web:
     pages: dict[str, Callable[[BaseHTTPRequestHandler], None]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     address: str = ""
+    server: Any = None
     stop: threading.Event = field(default_factory=threading.Event)
 
     def page(self, path: str, body: bytes, *, status: int = 200, **headers: str) -> str:
@@ -101,6 +102,7 @@ def web() -> Iterator[Web]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    site.server = server
     site.address = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

@@ -1,9 +1,13 @@
 """A server may send anything, at any speed, and lead anywhere."""
 
+import shutil
 import socket
+import ssl
+import subprocess
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -151,3 +155,41 @@ def test_what_speaks_no_http_is_refused(site: Web) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         assert "cannot be fetched" in refused(f"http://127.0.0.1:{free.getsockname()[1]}/")
+
+
+@pytest.fixture
+def secure(site: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The site behind TLS, with a certificate for pictures.example that this process trusts; its port."""
+    if not shutil.which("openssl"):
+        pytest.skip("no openssl to make a certificate with")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    words = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    names = ["-subj", "/CN=pictures.example", "-addext", "subjectAltName=DNS:pictures.example"]
+    subprocess.run(["openssl", *words, *names, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    site.server.socket = context.wrap_socket(site.server.socket, server_side=True)
+    real = socket.getaddrinfo
+
+    def answer(host: str, port: int, *rest: Any, **more: Any) -> Any:
+        return real("127.0.0.1" if host.endswith(".example") else host, port, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
+    return site.address.rpartition(":")[2]
+
+
+def test_tls_makes_sure_of_the_name_though_the_address_is_pinned(site: Web, secure: str) -> None:
+    site.page("/a.jpg", PICTURE)
+    site.page("/down", b"", status=302, Location=f"http://pictures.example:{secure}/a.jpg")
+    assert fetch(f"https://pictures.example:{secure}/a.jpg", limits()) == PICTURE
+    assert "CERTIFICATE_VERIFY_FAILED" in refused(f"https://other.example:{secure}/a.jpg")
+    assert "redirected from https to http" in refused(f"https://pictures.example:{secure}/down")
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_server_that_says_nothing_is_left_when_the_time_is_up(scheme: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        start = time.monotonic()
+        assert "took more than 0.5 s" in refused(f"{scheme}://127.0.0.1:{silent.getsockname()[1]}/", seconds=0.5)
+        assert time.monotonic() - start < 3

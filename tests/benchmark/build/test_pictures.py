@@ -1,6 +1,7 @@
 """Pictures from folders, addresses and drawn: what is kept, what is not and why, and the same bytes after a kill."""
 
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,16 @@ def test_a_wrong_list_of_addresses_names_its_lines(tmp_path: Path) -> None:
     with pytest.raises(DataError) as error:
         make(context(tmp_path / "b", pictures={"kind": "addresses", "file": "a.csv"}))
     assert all(text in str(error.value) for text in ("line 2 is of 'No/body'", "line 3 has no address", "line 4"))
+
+
+def test_a_hundred_thousand_addresses_are_read_in_seconds(tmp_path: Path) -> None:
+    lines = "".join(f"{ZOE if n % 2 else 'No/body'},https://a.example/{n}.jpg\n" for n in range(100_000))
+    (tmp_path / "a.csv").write_text("entity,address\n" + lines)
+    ctx = context(tmp_path / "b", pictures={"kind": "addresses", "file": "a.csv"})
+    start = time.process_time()
+    with pytest.raises(DataError, match="and 49980 more"):
+        make(ctx)
+    assert time.process_time() - start < 20
 
 
 class KilledError(Exception):

@@ -57,7 +57,7 @@ def _one(url: str, limits: PicturesSpec, deadline: "_Deadline") -> tuple[bytes, 
             raise TimeoutError
         return data, None
     except (RefusedError, OSError, http.client.HTTPException, ValueError) as error:  # SSL's errors are OSErrors
-        if deadline.passed:  # whatever came of a connection that was shut
+        if deadline.passed or isinstance(error, TimeoutError):  # passed: whatever came of a connection that was shut
             raise RefusedError(f"took more than {limits.seconds:g} s") from None
         if isinstance(error, RefusedError):
             raise

@@ -168,7 +168,8 @@ def plan_stages(stages: Sequence[Stage], ctx: Context) -> list[tuple[State, str]
         if state.status == "clash":
             found.append((state, _clash(stage, record, ctx).what))
         else:
-            found.append((state, stage.plan(ctx) if state.status == "todo" else "nothing"))
+            stale = ", as files stand now" if record.stages and ahead & set(stage.needs) else ""
+            found.append((state, stage.plan(ctx) + stale if state.status == "todo" else "nothing"))
         ahead |= {stage.name} if state.status in ("todo", "clash") else set()
     return found
 
