@@ -12,6 +12,7 @@ import pytest
 from mlubench import artifacts
 from mlubench.artifacts import (
     MANIFEST,
+    clear_abandoned_files,
     digest,
     file_sha256,
     is_whole,
@@ -183,3 +184,11 @@ def test_digest_is_of_the_value_not_of_its_spelling() -> None:
     assert digest({"a": 1, "b": [1, 2]}) == digest({"b": [1, 2], "a": 1})
     assert len({digest(v) for v in ({"a": 1}, {"a": 2}, {"a": "1"}, [1, 2], [2, 1])}) == 5
     assert len(digest("x", 8)) == 8
+
+
+def test_half_written_files_of_dead_processes_are_removed_and_of_living_ones_kept(tmp_path: Path) -> None:
+    dead, mine, other = (f".a.json.{pid}.tmp" for pid in (2**22 + 1, os.getpid(), os.getppid()))
+    for name in (dead, mine, other, "a.json", ".hidden", ".odd.tmp"):
+        (tmp_path / name).touch()
+    clear_abandoned_files(tmp_path)
+    assert {f.name for f in tmp_path.iterdir()} == {other, "a.json", ".hidden", ".odd.tmp"}

@@ -131,9 +131,20 @@ def appearing_dir(path: Path) -> Iterator[Path]:
 def _clear_abandoned(path: Path) -> None:
     """Remove what killed processes left of their attempts at `path`."""
     for left in path.parent.glob(f".{path.name}.*.tmp"):
-        owner = left.name.split(".")[-2]
-        if owner == str(os.getpid()) or not (owner.isdigit() and _alive(int(owner))):
+        if _abandoned(left):
             shutil.rmtree(left, ignore_errors=True)
+
+
+def clear_abandoned_files(folder: Path) -> None:
+    """Remove what processes that were killed while they wrote files in `folder` left half written."""
+    for left in folder.glob(".*.tmp"):
+        if left.is_file() and left.name.split(".")[-2].isdigit() and _abandoned(left):
+            left.unlink(missing_ok=True)
+
+
+def _abandoned(left: Path) -> bool:
+    owner = left.name.split(".")[-2]
+    return owner == str(os.getpid()) or not (owner.isdigit() and _alive(int(owner)))
 
 
 def _alive(pid: int) -> bool:

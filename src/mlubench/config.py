@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from mlubench.artifacts import read_yaml
-from mlubench.errors import UsageError, unknown_name
+from mlubench.errors import UsageError, all_errors, unknown_name
 from mlubench.gate_config import GateConfig
 from mlubench.registry import GATES, JUDGES, METHODS
 from mlubench.types import Part, Scope
@@ -237,18 +237,6 @@ def parse(values: dict[str, Any], *, draft: bool = False) -> Config:
         raise UsageError(
             f"{WRONG}{all_errors(error)}", "See `mlubench run --help` and the README's settings."
         ) from None
-
-
-def all_errors(error: Exception) -> str:
-    """What is wrong with each setting and what was got, on one line."""
-    if not isinstance(error, ValidationError):
-        return str(error)
-    lines = []
-    for e in error.errors():
-        where = ".".join(str(part) for part in e["loc"])
-        got = f", got {e['input']!r}" if isinstance(e["input"], str | int | float | bool) else ""
-        lines.append((f"{where}: " if where else "") + e["msg"].removeprefix("Value error, ") + got)
-    return "; ".join(lines)
 
 
 def _read(name: str) -> dict[str, Any]:

@@ -31,3 +31,17 @@ def unknown_name(kind: str, got: str, known: Iterable[str]) -> UsageError:
     near = get_close_matches(got, names, n=1)
     hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(names)}."
     return UsageError(f"unknown {kind} {got!r}", hint)
+
+
+def all_errors(error: Exception) -> str:
+    """What is wrong with each setting and what was got, on one line."""
+    from pydantic import ValidationError  # help must stay fast, and every command imports this module
+
+    if not isinstance(error, ValidationError):
+        return str(error)
+    lines = []
+    for e in error.errors():
+        where = ".".join(str(part) for part in e["loc"])
+        got = f", got {e['input']!r}" if isinstance(e["input"], str | int | float | bool) else ""
+        lines.append((f"{where}: " if where else "") + e["msg"].removeprefix("Value error, ") + got)
+    return "; ".join(lines)

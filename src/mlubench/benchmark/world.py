@@ -208,6 +208,17 @@ def _records(who: Inhabitant, seed: int, pictures: int) -> list[Record]:
     return records
 
 
+def invented(seed: int, entities: int) -> list[tuple[Inhabitant, dict[str, str]]]:
+    """Who there is in the world of `seed`, each with its facts, {fact: the answer, a sentence}, and no pictures yet."""
+    found = []
+    for who in _invent(seed, entities):
+        rng = random.Random(f"{seed}/{who.cls}/{who.name}/facts")
+        values = {"title": who.title, **who.attributes}
+        facts = _text()["classes"][who.cls]["facts"]
+        found.append((who, {key: rng.choice(fact["answers"]).format(**values) for key, fact in facts.items()}))
+    return found
+
+
 def _check(entities: int, pictures: int) -> None:
     if entities < _FEWEST_ENTITIES:
         raise UsageError(f"a world needs at least {_FEWEST_ENTITIES} entities, got {entities}", "Ask for more.")

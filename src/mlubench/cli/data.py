@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlubench.cli.data_audit import audit
+from mlubench.cli.data_build import build
+from mlubench.cli.data_review import review
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -29,6 +31,7 @@ Examples:
   mlubench data check MLUBench --images ~/photos
   mlubench data audit MLUBench --fix audit.patch
   mlubench data render MLUBench stand-ins
+  mlubench data build examples/build.yaml --out built
 """
 )
 def data() -> None:
@@ -36,6 +39,8 @@ def data() -> None:
 
 
 data.add_command(audit)
+data.add_command(build)
+data.add_command(review)
 
 
 @data.command(

@@ -11,8 +11,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mlubench.artifacts import canonical, digest, read_json, read_yaml
-from mlubench.config import WRONG, Config, all_errors, load
-from mlubench.errors import MlubenchError, UsageError
+from mlubench.config import WRONG, Config, load
+from mlubench.errors import MlubenchError, UsageError, all_errors
 from mlubench.lifelong.rundir import RunDir
 
 State = Literal["finished", "running", "failed", "interrupted", "not started"]
