@@ -1,15 +1,18 @@
 """Which known names does a text hold: exactly, under an alias, or misspelt; and which one does a short reply mean."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from itertools import accumulate
 
 import yaml
-from rapidfuzz import fuzz, process
+from rapidfuzz import fuzz
 from rapidfuzz.distance import OSA
 
 from mlubench.errors import unknown_name
+from mlubench.lumoe.gates.filing import Filed, bag_of, joined
 from mlubench.lumoe.gates.folding import fold, spellings
 from mlubench.types import Benchmark, Entity
 
@@ -59,27 +62,83 @@ def check_aliases(added: Mapping[str, Sequence[str]], benchmark: Benchmark) -> N
 
 
 class Names:
-    """Folded names and whose they are; a name may be of several entities."""
+    """Folded names and whose they are; a name may be of several entities. Takes more names, and gives some up, as it is.
+
+    Exact spellings are looked up by their letters. A misspelt name has each of its words alike, so each word of a text is
+    compared with the words that names are made of, and a tree of words says which names these make; names written in more
+    or fewer words are filed by their letters. Both leave out nothing that the rules of `_misspelt` would take.
+    """
 
     def __init__(self, names: Mapping[str, Iterable[str]]) -> None:
-        self.names = {entity: list(folded) for entity, folded in names.items()}
-        self.owners: dict[str, list[str]] = {}
-        self.by_letters: dict[str, list[str]] = {}  # names without their spaces
-        for entity, folded in self.names.items():
-            for name in folded:
-                self.owners.setdefault(name, []).append(entity)
-        for name in self.owners:
-            self.by_letters.setdefault(name.replace(" ", ""), []).append(name)
-        self.letters = list(self.by_letters)
-        sizes = {len(name.split()) for name in self.owners}
-        self.sizes = sorted({size + more for size in sizes for more in (-1, 0, 1)} - {0})
+        self._texts, self._owners = [""], [()]  # by node of the tree; no text where no name ends
+        self._next: dict[int, dict[int, int]] = {}  # node -> word -> node
+        self._words: dict[str, int] = {}
+        self._alike = Filed(WORD_RATIO, WORD_LENGTH)
+        self._split = Filed(SPLIT_RATIO, SPLIT_LENGTH)
+        self._by_letters: dict[str, tuple[int, ...]] = {}  # nodes, by names without their spaces
+        self._lengths: Counter[int] = Counter()  # names of so many words
+        self._sizes: frozenset[int] = frozenset()
+        for entity, folded in names.items():
+            self.add(entity, folded)
+
+    def add(self, entity: str, names: Iterable[str]) -> None:
+        """Names of the entity more; what is known already stays as it is."""
+        for name in filter(None, names):
+            words = name.split()
+            node = self._node(words)
+            if not self._texts[node]:
+                self._texts[node], letters = name, name.replace(" ", "")
+                self._by_letters[letters] = (*self._by_letters.get(letters, ()), node)
+                self._split.add(letters, node)
+            if entity not in self._owners[node]:
+                self._owners[node] = (*self._owners[node], entity)
+                self._count(len(words), 1)
+
+    def remove(self, entity: str) -> None:
+        """The entity's names are its own no longer. Looks through all names; the room they took is not given back."""
+        for node, owners in enumerate(self._owners):
+            if entity in owners:
+                self._owners[node] = tuple(o for o in owners if o != entity)
+                self._count(self._texts[node].count(" ") + 1, -1)
+
+    @property
+    def names(self) -> dict[str, list[str]]:
+        """All names by entity, as the constructor takes them."""
+        found: dict[str, list[str]] = {}
+        for text, owners in zip(self._texts, self._owners, strict=True):
+            for owner in owners:
+                found.setdefault(owner, []).append(text)
+        return found
+
+    def _count(self, length: int, more: int) -> None:
+        known = self._lengths[length] > 0
+        self._lengths[length] += more
+        if known != (self._lengths[length] > 0):
+            lengths = [n for n, names in self._lengths.items() if names > 0]
+            self._sizes = frozenset(n + d for n in lengths for d in (-1, 0, 1)) - {0}
+
+    def _node(self, words: Sequence[str]) -> int:
+        """Where the tree has these words, made if it is not there."""
+        node = 0
+        for word in words:
+            number = self._words.get(word)
+            if number is None:
+                number = self._words[word] = len(self._words)
+                self._alike.add(word, number)
+            after = self._next.setdefault(node, {})
+            if number not in after:
+                after[number] = len(self._texts)
+                self._texts.append("")
+                self._owners.append(())
+            node = after[number]
+        return node
 
     def find(self, text: str, *, threshold: float) -> list[Hit]:
         """All names that the text holds, in its order. `threshold` (0 to 100) is for misspelt ones.
 
         Where names overlap the better counts, then the longer: "Star Wars" is no "Star".
         """
-        found = [hit for version in spellings(text) for hit in self._find(version.split(), threshold)]
+        found = [hit for version in spellings(text) for hit in self._find(version.split(), self._sizes, threshold)]
         kept: list[Hit] = []
         for hit in sorted(found, key=lambda h: (h.start - h.stop, -h.score, h.start, h.entity)):
             clash = [k for k in kept if hit.start < k.stop and k.start < hit.stop]
@@ -88,44 +147,78 @@ class Names:
                 kept.append(hit)
         return sorted(kept, key=lambda h: (h.start, h.entity))
 
-    def _find(self, words: Sequence[str], threshold: float) -> list[Hit]:
-        return [
-            Hit(owner, " ".join(words[start : start + size]), start, start + size, score / 100)
-            for size in self.sizes
-            for start in range(len(words) - size + 1)
-            for name, score in self._like(words[start : start + size], threshold)
-            for owner in self.owners[name]
-        ]
-
-    def _like(self, window: Sequence[str], threshold: float) -> list[tuple[str, float]]:
-        """Names that the words of the window are, with their ratio (0 to 100)."""
-        letters = "".join(window)
-        plain = letters.removesuffix("s")
-        exact = [n for key in dict.fromkeys((letters, plain)) for n in self.by_letters.get(key, ())]
-        if exact:
-            return [(name, 100.0) for name in exact]
-        floor = min(threshold, WORD_RATIO)
-        near = process.extract(letters, self.letters, scorer=fuzz.ratio, score_cutoff=floor, limit=None)
-        return [
-            (name, ratio)
-            for key, ratio, _ in near
-            for name in self.by_letters[key]
-            if _misspelt(window, name.split(), ratio, threshold)
-        ]
-
     def meant(self, reply: str, *, threshold: float) -> Hit | None:
         """The name that a short reply means as a whole, or None. `threshold` is a ratio of 0 to 100 after folding.
 
         A reply whose letters are a listed name is that name; else its words must be the name's, save for misspelling,
         since two names may be much alike and mean two people. "None" and names of nobody mean nothing.
         """
-        best: Hit | None = None
-        for version in spellings(reply):
-            words = version.split()
-            for name, score in self._like(words, threshold) if words and version != "none" else ():
-                if score >= threshold and (best is None or score / 100 > best.score):
-                    best = Hit(self.owners[name][0], version, 0, len(words), score / 100)
-        return best
+        found = [
+            hit
+            for version in spellings(reply)
+            if version != "none"
+            for hit in self._find(version.split(), {version.count(" ") + 1}, threshold)
+            if hit.score >= threshold / 100
+        ]
+        return min(found, key=lambda h: (-h.score, h.entity), default=None)
+
+    def _find(self, words: Sequence[str], sizes: Collection[int], threshold: float) -> list[Hit]:
+        """Every name that some neighbouring words are, if their number is one of the sizes."""
+        spots, letters = [0, *accumulate(map(len, words))], "".join(words)
+        bags = [bag_of(word) for word in words]
+        alike = [self._like(word, bag) for word, bag in zip(words, bags, strict=True)]
+        top = max(sizes, default=0)
+        hits = []
+        for start, word in enumerate(words):
+            named = self._named(alike, start, top)
+            bag = 0
+            for stop in range(start + 1, min(start + top, len(words)) + 1):
+                bag = joined(bag, bags[stop - 1])
+                if stop - start not in sizes:
+                    continue
+                key = letters[spots[start] : spots[stop]]
+                near: Iterable[tuple[int, float]] = [(node, 100.0) for node in self._spelt(key)]
+                if not near:
+                    nodes = [*named.get(stop, ()), *self._split.near(word[0], len(key), bag)]
+                    near = self._misspelt(words[start:stop], key, nodes, threshold) if nodes else ()
+                for node, ratio in near:
+                    text = " ".join(words[start:stop])
+                    hits += [Hit(owner, text, start, stop, ratio / 100) for owner in self._owners[node]]
+        return hits
+
+    def _spelt(self, letters: str) -> Iterable[int]:
+        """Names of just these letters, or of these but for a last s."""
+        found = self._by_letters.get(letters, ())
+        if letters[-1] == "s":
+            found += self._by_letters.get(letters[:-1], ())
+        return [node for node in found if self._owners[node]] if found else found
+
+    def _like(self, word: str, bag: int) -> set[int]:
+        """Words of names that are this word, maybe misspelt."""
+        found = set(self._alike.near(word[0], len(word), bag))
+        if word in self._words:
+            found.add(self._words[word])
+        return found
+
+    def _named(self, alike: Sequence[set[int]], start: int, top: int) -> dict[int, list[int]]:
+        """Names whose words are all like those from `start` on, by where they stop."""
+        nodes, found = [0], {}
+        for stop in range(start + 1, min(start + top, len(alike)) + 1):
+            here = alike[stop - 1]
+            nodes = [after[n] for node in nodes if (after := self._next.get(node)) for n in after.keys() & here]
+            if not nodes:
+                break
+            found[stop] = [node for node in nodes if self._owners[node]]
+        return found
+
+    def _misspelt(self, window: Sequence[str], key: str, nodes: Sequence[int], threshold: float) -> list[tuple[int, float]]:
+        """Those of the names that the words of the window are by the rules, with their ratio (0 to 100)."""
+        found = []
+        for node in dict.fromkeys(nodes):
+            ratio = fuzz.ratio(key, self._texts[node].replace(" ", ""))
+            if _misspelt(window, self._texts[node].split(), ratio, threshold):
+                found.append((node, ratio))
+        return found
 
 
 def _misspelt(window: Sequence[str], name: Sequence[str], ratio: float, threshold: float) -> bool:
