@@ -1,7 +1,7 @@
 """Strings filed so that all which may be as like a given one as a ratio says are found without a look at the others."""
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -11,7 +11,8 @@ FEW = 48  # entries up to which a plain loop is faster than numpy
 def bag_of(text: str) -> int:
     """64 bits: which of 32 letters the text holds at all (upper half), and which more than once (lower half).
 
-    Letters that share a bit only make strings look more alike. An insertion or a deletion changes one bit at most.
+    Letters that share a bit only make strings look more alike. An insertion or a deletion changes one bit at most. Of two
+    bags a and b of texts one behind the other: `a | b | (a & b) >> 32`.
     """
     bag = 0
     for letter in text:
@@ -20,23 +21,30 @@ def bag_of(text: str) -> int:
     return bag
 
 
-def joined(one: int, other: int) -> int:
-    """The bag of two texts one behind the other."""
-    return one | other | (one & other) >> 32
-
-
-class _File:
+class File:
     """Strings of one first letter that may be like a string of one length: bags, insertions and deletions allowed, numbers."""
 
-    __slots__ = ("bags", "edits", "numbers")
+    __slots__ = ("bags", "edits", "few", "numbers")
 
     def __init__(self) -> None:
+        self.few: list[tuple[int, int, int]] | None = []
         self.bags, self.edits, self.numbers = array("Q"), array("B"), array("I")
 
+    def add(self, bag: int, edits: int, number: int) -> None:
+        if self.few is not None:
+            self.few.append((bag, edits, number))
+            if len(self.few) < FEW:
+                return
+            entries, self.few = self.few, None
+        else:
+            entries = [(bag, edits, number)]
+        for entry in entries:
+            for column, value in zip((self.bags, self.edits, self.numbers), entry, strict=True):
+                column.append(value)
+
     def near(self, bag: int) -> Sequence[int]:
-        if len(self.bags) <= FEW:
-            entries = zip(self.bags, self.edits, self.numbers, strict=True)
-            return [number for other, edits, number in entries if (other ^ bag).bit_count() <= edits]
+        if self.few is not None:
+            return [number for other, edits, number in self.few if (other ^ bag).bit_count() <= edits]
         apart = np.bitwise_count(np.frombuffer(self.bags, np.uint64) ^ np.uint64(bag))
         which = np.flatnonzero(apart <= np.frombuffer(self.edits, np.uint8))
         return [self.numbers[n] for n in which.tolist()]
@@ -45,28 +53,28 @@ class _File:
 class Filed:
     """Strings by first letter and by each length at which another with that first letter can reach the ratio.
 
-    `ratio` (0 to 100) is RapidFuzz's: insertions and deletions are at most that share of both lengths. What `near` gives
-    holds every such string of at least `shortest` letters, and others whose letters are nearly the same.
+    `ratio` (0 to 100) is RapidFuzz's: insertions and deletions are at most that share of both lengths. What a file gives as
+    near holds every such string of at least `shortest` letters, and others whose letters are nearly the same.
     """
 
     def __init__(self, ratio: int, shortest: int) -> None:
         self.ratio, self.shortest = ratio, shortest
-        self._files: dict[str, dict[int, _File]] = {}
+        self.reach: dict[str, int] = {}  # by first letter, the longest that anything may be like
+        self._files: dict[str, dict[int, File]] = {}
 
     def add(self, text: str, number: int) -> None:
-        """Files the text under its number; strings that are too short are left out."""
+        """Files the text under its number, if it is long enough."""
         if len(text) < self.shortest:
             return
         files, bag, length = self._files.setdefault(text[0], {}), bag_of(text), len(text)
         for other in range(self.shortest, 2 * length + 1):
             edits = (100 - self.ratio) * (length + other) // 100
             if abs(length - other) <= edits:
-                file = files.setdefault(other, _File())
-                file.bags.append(bag)
-                file.edits.append(min(edits, 255))
-                file.numbers.append(number)
+                if other not in files:
+                    files[other] = File()
+                files[other].add(bag, min(edits, 255), number)
+                self.reach[text[0]] = max(self.reach.get(text[0], 0), other)
 
-    def near(self, first: str, length: int, bag: int) -> Sequence[int]:
-        """Numbers of strings that may be like one with this first letter, length and bag."""
-        file = self._files.get(first, {}).get(length)
-        return file.near(bag) if file is not None else ()
+    def files(self, first: str) -> Mapping[int, File]:
+        """By the length of what is asked about: what may be like it, if it begins with that letter."""
+        return self._files.get(first, {})

@@ -12,7 +12,7 @@ from rapidfuzz import fuzz
 from rapidfuzz.distance import OSA
 
 from mlubench.errors import unknown_name
-from mlubench.lumoe.gates.filing import Filed, bag_of, joined
+from mlubench.lumoe.gates.filing import Filed, bag_of
 from mlubench.lumoe.gates.folding import fold, spellings
 from mlubench.types import Benchmark, Entity
 
@@ -20,6 +20,7 @@ WORD_RATIO = 78  # below it "Johnson" would be "Jackson"
 SINGLE_LENGTH = 6  # a shorter name alone must be whole: one edit makes another common word of it
 SINGLE_RATIO = 82
 WORD_LENGTH = 4
+KEPT_WORDS = 1 << 14
 SPLIT_RATIO, SPLIT_LENGTH = 90, 9  # of a name that is written in more or fewer words than it has
 _GENERIC = re.compile(r"(?: corporation)?(?: logo| tv show| tv series)$| corporation$")
 
@@ -70,9 +71,13 @@ class Names:
     """
 
     def __init__(self, names: Mapping[str, Iterable[str]]) -> None:
-        self._texts, self._owners = [""], [()]  # by node of the tree; no text where no name ends
+        self._texts = [""]  # by node of the tree of words, the root first; empty where no name ends
+        self._owners: list[tuple[str, ...]] = [()]
         self._next: dict[int, dict[int, int]] = {}  # node -> word -> node
         self._words: dict[str, int] = {}
+        self._spoken: list[str] = []  # the words by number
+        self._seen: dict[str, tuple[int, set[int]]] = {}
+        self._heads: dict[str, int] = {}  # letters of the longest name that begins with these two, or is this one
         self._alike = Filed(WORD_RATIO, WORD_LENGTH)
         self._split = Filed(SPLIT_RATIO, SPLIT_LENGTH)
         self._by_letters: dict[str, tuple[int, ...]] = {}  # nodes, by names without their spaces
@@ -90,6 +95,7 @@ class Names:
                 self._texts[node], letters = name, name.replace(" ", "")
                 self._by_letters[letters] = (*self._by_letters.get(letters, ()), node)
                 self._split.add(letters, node)
+                self._heads[letters[:2]] = max(self._heads.get(letters[:2], 0), len(letters))
             if entity not in self._owners[node]:
                 self._owners[node] = (*self._owners[node], entity)
                 self._count(len(words), 1)
@@ -124,7 +130,9 @@ class Names:
             number = self._words.get(word)
             if number is None:
                 number = self._words[word] = len(self._words)
+                self._spoken.append(word)
                 self._alike.add(word, number)
+                self._seen.clear()
             after = self._next.setdefault(node, {})
             if number not in after:
                 after[number] = len(self._texts)
@@ -165,45 +173,66 @@ class Names:
     def _find(self, words: Sequence[str], sizes: Collection[int], threshold: float) -> list[Hit]:
         """Every name that some neighbouring words are, if their number is one of the sizes."""
         spots, letters = [0, *accumulate(map(len, words))], "".join(words)
-        bags = [bag_of(word) for word in words]
-        alike = [self._like(word, bag) for word, bag in zip(words, bags, strict=True)]
-        top = max(sizes, default=0)
-        hits = []
-        for start, word in enumerate(words):
-            named = self._named(alike, start, top)
-            bag = 0
-            for stop in range(start + 1, min(start + top, len(words)) + 1):
-                bag = joined(bag, bags[stop - 1])
+        known = [self._like(word) for word in words]
+        alike, top, hits = [words_like for _, words_like in known], max(sizes, default=0), []
+        for start, spot in enumerate(spots[:-1]):
+            end, bag = min(start + top, len(words)), 0
+            near = self._named(alike, start, end) if alike[start] else {}
+            exact: dict[int, Sequence[int]] = {}
+            files, whole = self._split.files(letters[spot]), self._longest(letters[spot : spot + 2])
+            reach = max(whole, self._split.reach.get(letters[spot], 0))
+            for stop in range(start + 1, end + 1):
+                length = spots[stop] - spot
+                if length > reach:
+                    break
+                more = known[stop - 1][0]
+                bag = bag | more | (bag & more) >> 32
                 if stop - start not in sizes:
                     continue
-                key = letters[spots[start] : spots[stop]]
-                near: Iterable[tuple[int, float]] = [(node, 100.0) for node in self._spelt(key)]
-                if not near:
-                    nodes = [*named.get(stop, ()), *self._split.near(word[0], len(key), bag)]
-                    near = self._misspelt(words[start:stop], key, nodes, threshold) if nodes else ()
-                for node, ratio in near:
-                    text = " ".join(words[start:stop])
-                    hits += [Hit(owner, text, start, stop, ratio / 100) for owner in self._owners[node]]
+                if length <= whole and (spelt := self._spelt(letters[spot : spots[stop]])):
+                    exact[stop] = spelt
+                elif length in files and (filed := files[length].near(bag)):
+                    near[stop] = [*near.get(stop, ()), *filed]
+            scored = [(stop, node, 100.0) for stop, nodes in exact.items() for node in nodes]
+            for stop in near.keys() - exact.keys():
+                if stop - start in sizes:
+                    key = letters[spot : spots[stop]]
+                    scored += [(stop, *n) for n in self._misspelt(words[start:stop], key, near[stop], threshold)]
+            for stop, node, ratio in scored:
+                text = " ".join(words[start:stop])
+                hits += [Hit(owner, text, start, stop, ratio / 100) for owner in self._owners[node]]
         return hits
 
-    def _spelt(self, letters: str) -> Iterable[int]:
+    def _longest(self, head: str) -> int:
+        """How many letters a text may have that begins so and is just a name, or one and an s."""
+        return 1 + max(self._heads.get(head, 0), self._heads.get(head[0], 0))
+
+    def _spelt(self, letters: str) -> Sequence[int]:
         """Names of just these letters, or of these but for a last s."""
         found = self._by_letters.get(letters, ())
         if letters[-1] == "s":
             found += self._by_letters.get(letters[:-1], ())
         return [node for node in found if self._owners[node]] if found else found
 
-    def _like(self, word: str, bag: int) -> set[int]:
-        """Words of names that are this word, maybe misspelt."""
-        found = set(self._alike.near(word[0], len(word), bag))
+    def _like(self, word: str) -> tuple[int, set[int]]:
+        """The word's bag of letters, and the words of names that it is, maybe misspelt. Kept, as questions repeat words."""
+        kept = self._seen.get(word)
+        if kept is not None:
+            return kept
+        bag = bag_of(word)
+        file = self._alike.files(word[0]).get(len(word))
+        found = {n for n in file.near(bag) if _same_word(word, self._spoken[n])} if file is not None else set()
         if word in self._words:
             found.add(self._words[word])
-        return found
+        if len(self._seen) >= KEPT_WORDS:
+            self._seen.clear()
+        self._seen[word] = bag, found
+        return bag, found
 
-    def _named(self, alike: Sequence[set[int]], start: int, top: int) -> dict[int, list[int]]:
+    def _named(self, alike: Sequence[set[int]], start: int, end: int) -> dict[int, list[int]]:
         """Names whose words are all like those from `start` on, by where they stop."""
         nodes, found = [0], {}
-        for stop in range(start + 1, min(start + top, len(alike)) + 1):
+        for stop in range(start + 1, end + 1):
             here = alike[stop - 1]
             nodes = [after[n] for node in nodes if (after := self._next.get(node)) for n in after.keys() & here]
             if not nodes:
