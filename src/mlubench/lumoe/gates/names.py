@@ -67,7 +67,7 @@ class Names:
 
     Exact spellings are looked up by their letters. A misspelt name has each of its words alike, so each word of a text is
     compared with the words that names are made of, and a tree of words says which names these make; names written in more
-    or fewer words are filed by their letters. Both leave out nothing that the rules of `_misspelt` would take.
+    or fewer words are filed by their letters. Both leave out nothing that the rules of `is_misspelt` would take.
     """
 
     def __init__(self, names: Mapping[str, Iterable[str]]) -> None:
@@ -242,15 +242,15 @@ class Names:
 
     def _misspelt(self, window: Sequence[str], key: str, nodes: Sequence[int], threshold: float) -> list[tuple[int, float]]:
         """Those of the names that the words of the window are by the rules, with their ratio (0 to 100)."""
-        found = []
+        found, floor = [], min(threshold, SINGLE_RATIO)
         for node in dict.fromkeys(nodes):
-            ratio = fuzz.ratio(key, self._texts[node].replace(" ", ""))
-            if _misspelt(window, self._texts[node].split(), ratio, threshold):
+            ratio = fuzz.ratio(key, self._texts[node].replace(" ", ""), score_cutoff=floor)
+            if ratio and is_misspelt(window, self._texts[node].split(), ratio, threshold):
                 found.append((node, ratio))
         return found
 
 
-def _misspelt(window: Sequence[str], name: Sequence[str], ratio: float, threshold: float) -> bool:
+def is_misspelt(window: Sequence[str], name: Sequence[str], ratio: float, threshold: float) -> bool:
     """Whether these words are the name, misspelt. The first letter must be right: "Bates" is no "Gates"."""
     if len(window) != len(name):
         letters = min(len("".join(window)), len("".join(name)))

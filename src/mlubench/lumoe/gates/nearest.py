@@ -96,18 +96,18 @@ class Nearest:
         return torch.from_numpy(distances), torch.from_numpy(numbers)
 
     def _search(self, query: Floats, k: int, squares: Floats) -> tuple[npt.NDArray[np.float64], Ints]:
-        apart = squares - 2 * (self._centres @ query)
-        chosen = range(len(apart)) if self.exact else np.argpartition(apart, self.probes)[: self.probes].tolist()
-        cells = [self._cells[cell] for cell in chosen]
-        near = np.concatenate([cell.squares - 2 * (cell.rows @ query) for cell in cells])
-        best = np.argpartition(near, k + SPARE)[: k + SPARE] if len(near) > k + SPARE else np.arange(len(near))
-        ends = np.cumsum([len(cell.numbers) for cell in cells])
-        where = np.searchsorted(ends, best, side="right")
-        places = [(cells[c], b - ends[c]) for c, b in zip(where.tolist(), best.tolist(), strict=True)]
-        if not places:
+        chosen: Sequence[int] = range(len(self._cells))
+        if not self.exact:
+            apart = squares - 2 * (self._centres @ query)
+            chosen = np.argpartition(apart, self.probes)[: self.probes].tolist()
+        cells = [cell for c in chosen if len((cell := self._cells[c]).numbers)]
+        if not cells:
             return np.zeros(0), np.zeros(0, np.int64)
-        away = np.stack([cell.rows[place] for cell, place in places]).astype(np.float64) - query
-        numbers = np.array([cell.numbers[place] for cell, place in places])
+        twice = 2 * query
+        near = np.concatenate([cell.squares - cell.rows @ twice for cell in cells])
+        best = np.argpartition(near, k + SPARE)[: k + SPARE] if len(near) > k + SPARE else np.arange(len(near))
+        rows, numbers = _picked(cells, best)
+        away = rows - query.astype(np.float64)
         distances = np.sqrt(np.einsum("nd,nd->n", away, away))
         order = np.lexsort((numbers, distances))[:k]
         return distances[order], numbers[order]
@@ -134,6 +134,16 @@ class Nearest:
         ]
         made._cells = [_Cell(*cell) for cell in zip(*columns, strict=True)]
         return made
+
+
+def _picked(cells: Sequence[_Cell], which: Ints) -> tuple[Floats, Ints]:
+    """Rows and numbers at these places of the cells put one behind the other."""
+    if len(cells) == 1:
+        return cells[0].rows[which], cells[0].numbers[which]
+    ends = np.cumsum([len(cell.numbers) for cell in cells])
+    where = np.searchsorted(ends, which, side="right").tolist()
+    places = [(cells[c], place - ends[c]) for c, place in zip(where, which.tolist(), strict=True)]
+    return np.stack([c.rows[p] for c, p in places]), np.array([c.numbers[p] for c, p in places])
 
 
 def _divided(cell: _Cell) -> list[_Cell]:
