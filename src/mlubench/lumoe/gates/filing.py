@@ -1,7 +1,7 @@
 """Strings filed so that all which may be as like a given one as a ratio says are found without a look at the others."""
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -60,21 +60,19 @@ class Filed:
     def __init__(self, ratio: int, shortest: int) -> None:
         self.ratio, self.shortest = ratio, shortest
         self.reach: dict[str, int] = {}  # by first letter, the longest that anything may be like
-        self._files: dict[str, dict[int, File]] = {}
+        # By first letter, then by the length of what is asked about.
+        self.files: dict[str, dict[int, File]] = {}
 
     def add(self, text: str, number: int) -> None:
         """Files the text under its number, if it is long enough."""
         if len(text) < self.shortest:
             return
-        files, bag, length = self._files.setdefault(text[0], {}), bag_of(text), len(text)
+        files, bag, length = self.files.setdefault(text[0], {}), bag_of(text), len(text)
         for other in range(self.shortest, 2 * length + 1):
             edits = (100 - self.ratio) * (length + other) // 100
+            edits -= (edits - length - other) % 2  # two lengths of the same parity are an even number of edits apart
             if abs(length - other) <= edits:
                 if other not in files:
                     files[other] = File()
                 files[other].add(bag, min(edits, 255), number)
                 self.reach[text[0]] = max(self.reach.get(text[0], 0), other)
-
-    def files(self, first: str) -> Mapping[int, File]:
-        """By the length of what is asked about: what may be like it, if it begins with that letter."""
-        return self._files.get(first, {})

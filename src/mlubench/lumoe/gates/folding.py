@@ -51,8 +51,10 @@ def _words(text: str) -> list[str]:
         text = unicodedata.normalize("NFKC", text).replace("_", " ")
         text = "".join(c for c in text if unicodedata.category(c) != "Cf")  # zero-width characters
         text = _strip_accents(text).translate(_LETTERS).casefold()
-    text = _JOINS.sub("", _POSSESSIVE.sub("", text))
-    text = _INSIDE.sub("i", text)
+    if not text.isascii() or "'" in text or "`" in text:
+        text = _JOINS.sub("", _POSSESSIVE.sub("", text))
+    if "!" in text:
+        text = _INSIDE.sub("i", text)
     return _WORD.findall(text if text.isascii() else _HAN_CHAR.sub(r" \1 ", text))
 
 

@@ -12,7 +12,7 @@ from rapidfuzz import fuzz
 from rapidfuzz.distance import OSA
 
 from mlubench.errors import unknown_name
-from mlubench.lumoe.gates.filing import Filed, bag_of
+from mlubench.lumoe.gates.filing import File, Filed, bag_of
 from mlubench.lumoe.gates.folding import fold, spellings
 from mlubench.types import Benchmark, Entity
 
@@ -22,6 +22,7 @@ SINGLE_RATIO = 82
 WORD_LENGTH = 4
 KEPT_WORDS = 1 << 14
 SPLIT_RATIO, SPLIT_LENGTH = 90, 9  # of a name that is written in more or fewer words than it has
+_NONE: Mapping[int, File] = {}
 _GENERIC = re.compile(r"(?: corporation)?(?: logo| tv show| tv series)$| corporation$")
 
 
@@ -173,14 +174,14 @@ class Names:
     def _find(self, words: Sequence[str], sizes: Collection[int], threshold: float) -> list[Hit]:
         """Every name that some neighbouring words are, if their number is one of the sizes."""
         spots, letters = [0, *accumulate(map(len, words))], "".join(words)
-        known = [self._like(word) for word in words]
-        alike, top, hits = [words_like for _, words_like in known], max(sizes, default=0), []
+        known, top, hits = [self._like(word) for word in words], max(sizes, default=0), []
         for start, spot in enumerate(spots[:-1]):
-            end, bag = min(start + top, len(words)), 0
-            near = self._named(alike, start, end) if alike[start] else {}
+            end, bag, first = min(start + top, len(words)), 0, letters[spot]
+            near = self._named(known, start, end) if known[start][1] else {}
             exact: dict[int, Sequence[int]] = {}
-            files, whole = self._split.files(letters[spot]), self._longest(letters[spot : spot + 2])
-            reach = max(whole, self._split.reach.get(letters[spot], 0))
+            # Letters that a text from here on may have if it is just a name, or one and an s.
+            whole = 1 + max(self._heads.get(letters[spot : spot + 2], 0), self._heads.get(first, 0))
+            files, reach = self._split.files.get(first, _NONE), max(whole, self._split.reach.get(first, 0))
             for stop in range(start + 1, end + 1):
                 length = spots[stop] - spot
                 if length > reach:
@@ -193,19 +194,13 @@ class Names:
                     exact[stop] = spelt
                 elif length in files and (filed := files[length].near(bag)):
                     near[stop] = [*near.get(stop, ()), *filed]
-            scored = [(stop, node, 100.0) for stop, nodes in exact.items() for node in nodes]
-            for stop in near.keys() - exact.keys():
+            for stop in {**near, **exact} if near or exact else ():
                 if stop - start in sizes:
-                    key = letters[spot : spots[stop]]
-                    scored += [(stop, *n) for n in self._misspelt(words[start:stop], key, near[stop], threshold)]
-            for stop, node, ratio in scored:
-                text = " ".join(words[start:stop])
-                hits += [Hit(owner, text, start, stop, ratio / 100) for owner in self._owners[node]]
+                    window, key = words[start:stop], letters[spot : spots[stop]]
+                    found = [(n, 100.0) for n in exact.get(stop, ())] or self._misspelt(window, key, near[stop], threshold)
+                    text = " ".join(window)
+                    hits += [Hit(owner, text, start, stop, r / 100) for n, r in found for owner in self._owners[n]]
         return hits
-
-    def _longest(self, head: str) -> int:
-        """How many letters a text may have that begins so and is just a name, or one and an s."""
-        return 1 + max(self._heads.get(head, 0), self._heads.get(head[0], 0))
 
     def _spelt(self, letters: str) -> Sequence[int]:
         """Names of just these letters, or of these but for a last s."""
@@ -220,7 +215,7 @@ class Names:
         if kept is not None:
             return kept
         bag = bag_of(word)
-        file = self._alike.files(word[0]).get(len(word))
+        file = self._alike.files.get(word[0], _NONE).get(len(word))
         found = {n for n in file.near(bag) if _same_word(word, self._spoken[n])} if file is not None else set()
         if word in self._words:
             found.add(self._words[word])
@@ -229,11 +224,13 @@ class Names:
         self._seen[word] = bag, found
         return bag, found
 
-    def _named(self, alike: Sequence[set[int]], start: int, end: int) -> dict[int, list[int]]:
+    def _named(self, known: Sequence[tuple[int, set[int]]], start: int, end: int) -> dict[int, list[int]]:
         """Names whose words are all like those from `start` on, by where they stop."""
         nodes, found = [0], {}
         for stop in range(start + 1, end + 1):
-            here = alike[stop - 1]
+            here = known[stop - 1][1]
+            if not here:
+                break
             nodes = [after[n] for node in nodes if (after := self._next.get(node)) for n in after.keys() & here]
             if not nodes:
                 break

@@ -14,7 +14,7 @@ Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
 FULL = 512  # rows at which a cell is divided
-PROBES = 32  # cells looked into: all of them, so that the search is exact, while there are no more
+PROBES = 16  # cells looked into: all of them, so that the search is exact, while there are no more
 SPARE = 8  # candidates a query beyond those asked for, as float32 sums may order near ties wrongly
 ROUNDS = 8  # of 2-means, when a cell is divided
 BATCH = 16384
