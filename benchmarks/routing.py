@@ -105,7 +105,9 @@ def exhaustive(letters: Sequence[str], names: Sequence[list[str]], reply: str) -
     """The best ratio of a name that the reply is, by comparing with every name; 0 where there is none."""
     words = fold(reply).split()
     near = process.extract("".join(words), letters, scorer=fuzz.ratio, score_cutoff=WORD_RATIO, limit=None)
-    ratios = [ratio for key, ratio, n in near if key == "".join(words) or is_misspelt(words, names[n], ratio, THRESHOLD)]
+    ratios = [
+        ratio for key, ratio, n in near if key == "".join(words) or is_misspelt(words, names[n], ratio, THRESHOLD)
+    ]
     return max((ratio for ratio in ratios if ratio >= THRESHOLD), default=0.0)
 
 
@@ -123,11 +125,18 @@ def by_name(size: int, queries: int) -> list[dict[str, Any]]:
     kinds = {"listed": known, "misspelt": [drawn.misspelt(n) for n in known], "unlisted": unlisted}
     rows = []
     for form in ("question", "reply"):
-        asked = {kind: [drawn.draw.choice(QUESTIONS).format(n) if form == "question" else n for n in texts]
-                 for kind, texts in kinds.items()}
-        asked["none"] = [q.format("this one") for q in QUESTIONS] * (queries // 5) if form == "question" else ["None."] * 9
-        ask = (lambda q: names.find(q, threshold=THRESHOLD)) if form == "question" else (
-            lambda q: names.meant(q, threshold=THRESHOLD))
+        asked = {
+            kind: [drawn.draw.choice(QUESTIONS).format(n) if form == "question" else n for n in texts]
+            for kind, texts in kinds.items()
+        }
+        asked["none"] = (
+            [q.format("this one") for q in QUESTIONS] * (queries // 5) if form == "question" else ["None."] * 9
+        )
+        ask = (
+            (lambda q: names.find(q, threshold=THRESHOLD))
+            if form == "question"
+            else (lambda q: names.meant(q, threshold=THRESHOLD))
+        )
         rows.append({"what": f"names: {form}", "size": size, **_asked(ask, asked), **facts})
     letters, words = [n.replace(" ", "") for n in folded], [n.split() for n in folded]
     few = kinds["misspelt"][: min(queries, 2 * 10**7 // size)]
@@ -164,8 +173,10 @@ def by_picture(size: int, queries: int, features: int = 128) -> list[dict[str, A
     generator = torch.Generator().manual_seed(size)
     rows, others = prototypes(size, features, generator), prototypes(queries, features, generator)
     shown = torch.randint(size, (queries,), generator=generator)
-    asked = {"listed": rows[shown] + torch.randn(queries, features, generator=generator),
-             "unlisted": others + torch.randn(queries, features, generator=generator)}
+    asked = {
+        "listed": rows[shown] + torch.randn(queries, features, generator=generator),
+        "unlisted": others + torch.randn(queries, features, generator=generator),
+    }
     before, start = resident_mb(), time.perf_counter()
     index = Nearest(features)
     index.add(rows)
@@ -182,11 +193,19 @@ def by_picture(size: int, queries: int, features: int = 128) -> list[dict[str, A
     radius = near["listed"].quantile(0.99)
     new = timed(lambda row: index.add(row[None]), others)[0]
     seen = bool((index.search(others)[1][:, 0] >= size).all())
-    return [out | costs(took) | facts | {
-        "recall": min(recall.values()), "recall_by_kind": recall, "exhaustive_us": costs(slow)["us"],
-        "false_routes": float((near["unlisted"] <= radius).double().mean()),
-        "add_us": costs(new)["us"], "added_found": seen,
-    }]
+    return [
+        out
+        | costs(took)
+        | facts
+        | {
+            "recall": min(recall.values()),
+            "recall_by_kind": recall,
+            "exhaustive_us": costs(slow)["us"],
+            "false_routes": float((near["unlisted"] <= radius).double().mean()),
+            "add_us": costs(new)["us"],
+            "added_found": seen,
+        }
+    ]
 
 
 def _nearest(query: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:

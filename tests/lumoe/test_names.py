@@ -60,7 +60,9 @@ def indexed(names: Names, text: str, threshold: float) -> set[Hit]:
 
 @settings(max_examples=200, deadline=None)
 @given(cases(), THRESHOLDS)
-def test_the_index_leaves_nothing_out_and_adds_nothing(case: tuple[dict[str, list[str]], str], threshold: float) -> None:
+def test_the_index_leaves_nothing_out_and_adds_nothing(
+    case: tuple[dict[str, list[str]], str], threshold: float
+) -> None:
     listed, text = case
     assert indexed(Names(listed), text, threshold) == exhaustive(listed, text, threshold)
 
@@ -72,7 +74,11 @@ def test_a_reply_means_the_best_of_all_names(case: tuple[dict[str, list[str]], s
     versions = [v.split() for v in spellings(text) if v not in ("", "none")]
     scores = [(-r, e) for words in versions for e, _, r in like(listed, words, threshold) if r >= threshold]
     hit = Names(listed).meant(text, threshold=threshold)
-    assert (hit and (-hit.score * 100, hit.entity)) == (pytest.approx(min(scores)[0]), min(scores)[1]) if scores else not hit
+    assert (
+        (hit and (-hit.score * 100, hit.entity)) == (pytest.approx(min(scores)[0]), min(scores)[1])
+        if scores
+        else not hit
+    )
 
 
 @settings(max_examples=80, deadline=None)

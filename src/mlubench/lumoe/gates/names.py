@@ -197,7 +197,9 @@ class Names:
             for stop in {**near, **exact} if near or exact else ():
                 if stop - start in sizes:
                     window, key = words[start:stop], letters[spot : spots[stop]]
-                    found = [(n, 100.0) for n in exact.get(stop, ())] or self._misspelt(window, key, near[stop], threshold)
+                    found = [(n, 100.0) for n in exact.get(stop, ())] or self._misspelt(
+                        window, key, near[stop], threshold
+                    )
                     text = " ".join(window)
                     hits += [Hit(owner, text, start, stop, r / 100) for n, r in found for owner in self._owners[n]]
         return hits
@@ -237,7 +239,9 @@ class Names:
             found[stop] = [node for node in nodes if self._owners[node]]
         return found
 
-    def _misspelt(self, window: Sequence[str], key: str, nodes: Sequence[int], threshold: float) -> list[tuple[int, float]]:
+    def _misspelt(
+        self, window: Sequence[str], key: str, nodes: Sequence[int], threshold: float
+    ) -> list[tuple[int, float]]:
         """Those of the names that the words of the window are by the rules, with their ratio (0 to 100)."""
         found, floor = [], min(threshold, SINGLE_RATIO)
         for node in dict.fromkeys(nodes):

@@ -171,5 +171,6 @@ def _side(rows: Floats) -> npt.NDArray[np.bool_]:
         one, other = rows[upper].mean(0), rows[~upper].mean(0)
         upper = rows @ (one - other) > (one @ one - other @ other) / 2
     if min(upper.sum(), (~upper).sum()) < len(rows) // 16:  # a far row alone would make a cell of its own each time
-        return (rows - centre) @ along > np.median((rows - centre) @ along)
+        upper = np.zeros(len(rows), bool)
+        upper[np.argsort(rows @ along, kind="stable")[len(rows) // 2 :]] = True
     return upper
