@@ -22,7 +22,7 @@ def bag_of(text: str) -> int:
 
 
 class File:
-    """Strings of one first letter that may be like a string of one length: bags, insertions and deletions allowed, numbers."""
+    """What may be like a string of one first letter and length: bags, insertions and deletions allowed, numbers."""
 
     __slots__ = ("bags", "edits", "few", "numbers")
 

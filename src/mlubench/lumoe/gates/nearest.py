@@ -32,8 +32,8 @@ class _Cell:
         return _Cell(self.rows[which], self.squares[which], self.numbers[which])
 
     def joined(self, more: "_Cell") -> "_Cell":
-        pairs = ((self.rows, more.rows), (self.squares, more.squares), (self.numbers, more.numbers))
-        return _Cell(*(np.concatenate(pair) for pair in pairs))
+        rows, squares = np.concatenate([self.rows, more.rows]), np.concatenate([self.squares, more.squares])
+        return _Cell(rows, squares, np.concatenate([self.numbers, more.numbers]))
 
 
 class Nearest:
@@ -86,7 +86,7 @@ class Nearest:
             self._centres = np.concatenate([self._centres, np.stack(centres)])
 
     def search(self, rows: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
-        """Distances (N, k), float64, in rising order, and numbers (N, k) of the nearest rows; inf and -1 where there are none."""
+        """Distances (N, k), float64 and rising, and numbers (N, k) of the nearest rows; inf and -1 beyond the last."""
         queries = np.ascontiguousarray(rows.detach().cpu().numpy(), dtype=np.float32)
         distances, numbers = np.full((len(queries), k), np.inf), np.full((len(queries), k), -1)
         squares = np.einsum("nd,nd->n", self._centres, self._centres)
