@@ -2,8 +2,8 @@
 
 Names: questions of ten to twelve words and short replies that hold a listed name, a misspelt one, one of nobody listed, or
 none. `recall` is the share of misspelt replies for which the index gives what comparing with every name gives.
-Pictures: features in which within-entity noise is of unit variance, as after whitening, and entities cluster by class; queries
-are a prototype with noise. `recall` is the share whose nearest prototype of all is found. `false_routes` are of unlisted
+Pictures: features in which within-entity noise is of unit variance, as after whitening, and entities cluster by class;
+queries are a prototype with noise. `recall` is the share whose nearest prototype of all is found. `false_routes` are of unlisted
 entities; pictures are routed within the distance that holds 99% of the listed ones.
 
 Each size has a process of its own. Names and features are drawn, not real.
@@ -33,8 +33,8 @@ from mlubench.lumoe.gates.nearest import Nearest
 SIZES = {"quick": (127, 10_000, 100_000), "full": (127, 10_000, 1_000_000)}
 TARGETS_US = {127: 50, 10_000: 500, 1_000_000: 1000}
 RECALL, MEMORY_MB, THRESHOLD = 0.98, 1000, 80.0
-HEADS = "b c d f g h j k l m n p r s t v w br ch cl dr fr gr kr ph pl sch sh st th tr".split()
-VOWELS = "a e i o u ai au ee ia ou".split()
+HEADS = [*"bcdfghjklmnprstvw", "br", "ch", "cl", "dr", "fr", "gr", "kr", "ph", "pl", "sch", "sh", "st", "th", "tr"]
+VOWELS = [*"aeiou", "ai", "au", "ee", "ia", "ou"]
 TAILS = ["", "", "n", "r", "s", "l", "t", "nd", "rt", "ck", "m", "ng", "ll", "sen", "man"]
 QUESTIONS = (
     "What is the name of the first film that {} directed in 2001?",
@@ -162,7 +162,7 @@ def _asked(ask: Callable[[str], Any], asked: dict[str, list[str]]) -> dict[str, 
 
 
 def prototypes(count: int, features: int, generator: torch.Generator) -> torch.Tensor:
-    """Prototypes (count, features) in 200 classes; their spread falls from one direction to the next, as real features' does."""
+    """Prototypes (count, features) in 200 classes; their spread falls from direction to direction, as real ones' does."""
     spread = 20 * torch.arange(1, features + 1).float().pow(-0.5)
     classes = torch.randn(200, features, generator=torch.Generator().manual_seed(1)) * spread
     own = torch.randn(count, features, generator=generator) * spread * 0.7

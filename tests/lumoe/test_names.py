@@ -11,7 +11,9 @@ from mlubench.lumoe.gates.folding import fold, spellings
 from mlubench.lumoe.gates.names import Hit, Names, is_misspelt
 
 # Few letters, so that many names are nearly the same; a name of several words is often written as one.
-FULL = "taylor taylors tailor swift swfit michael micheal jordan gordan interstellar inter stellar intersteller bobcat bobcats"
+FULL = (
+    "taylor taylors tailor swift michael micheal jordan gordan interstellar inter stellar intersteller bobcat bobcats"
+)
 WORDS = st.text("abcß马é1s", min_size=1, max_size=4) | st.sampled_from([*FULL.split(), "the", "of", "constantinopel"])
 NAMES = st.lists(WORDS, min_size=1, max_size=4).map(" ".join).map(fold).filter(bool)
 LISTS = st.dictionaries(st.sampled_from("ABCDEFGH"), st.lists(NAMES, max_size=3), max_size=8)
