@@ -46,7 +46,7 @@ class File:
         if self.few is not None:
             return [number for other, edits, number in self.few if (other ^ bag).bit_count() <= edits]
         apart = np.bitwise_count(np.frombuffer(self.bags, np.uint64) ^ np.uint64(bag))
-        which = np.flatnonzero(apart <= np.frombuffer(self.edits, np.uint8))
+        which = (apart <= np.frombuffer(self.edits, np.uint8)).nonzero()[0]
         return [self.numbers[n] for n in which.tolist()]
 
 
