@@ -3,7 +3,7 @@
 Names: questions of ten to twelve words and short replies that hold a listed name, a misspelt one, one of nobody listed, or
 none. `recall` is the share of misspelt replies for which the index gives what comparing with every name gives.
 Pictures: features in which within-entity noise is of unit variance, as after whitening, and entities cluster by class;
-queries are a prototype with noise. `recall` is the share whose nearest prototype of all is found. `false_routes` are of unlisted
+queries are a prototype with noise. `recall` is the share whose nearest of all is found. `false_routes` are of unlisted
 entities; pictures are routed within the distance that holds 99% of the listed ones.
 
 Each size has a process of its own. Names and features are drawn, not real.
