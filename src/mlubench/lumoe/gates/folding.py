@@ -30,18 +30,37 @@ def fold(text: str, *, one: str = "i") -> str:
     Digits stand for the letters they look like in words that hold letters too; `one` says what 1 stands for. Letters that
     stand alone in a row are one word, so that initials and spaced-out names are found.
     """
-    text = unicodedata.normalize("NFKC", text).replace("_", " ")
-    text = "".join(c for c in text if unicodedata.category(c) != "Cf")  # zero-width characters
-    text = _strip_accents(text).translate(_LETTERS).casefold()
-    text = _JOINS.sub("", _POSSESSIVE.sub("", text))
-    text = _HAN_CHAR.sub(r" \1 ", _INSIDE.sub("i", text))
-    words = (_plain(word, one) for word in _WORD.findall(text))
-    return _SPACED.sub(lambda found: found.group().replace(" ", ""), " ".join(words))
+    return _joined(_words(text), one)
 
 
 def spellings(text: str) -> tuple[str, ...]:
     """The text as folded, once for each letter that a 1 in it may stand for."""
-    return tuple(dict.fromkeys((fold(text), fold(text, one="l"))))
+    words = _words(text)
+    first = _joined(words, "i")
+    if not any("1" in word for word in words):
+        return (first,)
+    return tuple(dict.fromkeys((first, _joined(words, "l"))))
+
+
+def _words(text: str) -> list[str]:
+    """The words in lower-case plain letters, their digits not yet read as letters."""
+    text = text.replace("_", " ")
+    if text.isascii():  # most questions are, and need none of the tables
+        text = text.lower()
+    else:
+        text = unicodedata.normalize("NFKC", text).replace("_", " ")
+        text = "".join(c for c in text if unicodedata.category(c) != "Cf")  # zero-width characters
+        text = _strip_accents(text).translate(_LETTERS).casefold()
+    if not text.isascii() or "'" in text or "`" in text:
+        text = _JOINS.sub("", _POSSESSIVE.sub("", text))
+    if "!" in text:
+        text = _INSIDE.sub("i", text)
+    return _WORD.findall(text if text.isascii() else _HAN_CHAR.sub(r" \1 ", text))
+
+
+def _joined(words: list[str], one: str) -> str:
+    text = " ".join([word if word.isalpha() else _plain(word, one) for word in words])
+    return _SPACED.sub(lambda found: found.group().replace(" ", ""), text)
 
 
 def _strip_accents(text: str) -> str:

@@ -1,15 +1,18 @@
 """Which known names does a text hold: exactly, under an alias, or misspelt; and which one does a short reply mean."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from itertools import accumulate
 
 import yaml
-from rapidfuzz import fuzz, process
+from rapidfuzz import fuzz
 from rapidfuzz.distance import OSA
 
 from mlubench.errors import unknown_name
+from mlubench.lumoe.gates.filing import File, Filed, bag_of
 from mlubench.lumoe.gates.folding import fold, spellings
 from mlubench.types import Benchmark, Entity
 
@@ -17,7 +20,9 @@ WORD_RATIO = 78  # below it "Johnson" would be "Jackson"
 SINGLE_LENGTH = 6  # a shorter name alone must be whole: one edit makes another common word of it
 SINGLE_RATIO = 82
 WORD_LENGTH = 4
+KEPT_WORDS = 1 << 14
 SPLIT_RATIO, SPLIT_LENGTH = 90, 9  # of a name that is written in more or fewer words than it has
+_NONE: Mapping[int, File] = {}
 _GENERIC = re.compile(r"(?: corporation)?(?: logo| tv show| tv series)$| corporation$")
 
 
@@ -59,27 +64,90 @@ def check_aliases(added: Mapping[str, Sequence[str]], benchmark: Benchmark) -> N
 
 
 class Names:
-    """Folded names and whose they are; a name may be of several entities."""
+    """Folded names and whose they are; a name may be of several entities. Takes more names, and gives some up, as it is.
+
+    Exact spellings are looked up by their letters. A misspelt name has each of its words alike, so each word of a text is
+    compared with the words that names are made of, and a tree of words says which names these make; names written in more
+    or fewer words are filed by their letters. Both leave out nothing that the rules of `is_misspelt` would take.
+    """
 
     def __init__(self, names: Mapping[str, Iterable[str]]) -> None:
-        self.names = {entity: list(folded) for entity, folded in names.items()}
-        self.owners: dict[str, list[str]] = {}
-        self.by_letters: dict[str, list[str]] = {}  # names without their spaces
-        for entity, folded in self.names.items():
-            for name in folded:
-                self.owners.setdefault(name, []).append(entity)
-        for name in self.owners:
-            self.by_letters.setdefault(name.replace(" ", ""), []).append(name)
-        self.letters = list(self.by_letters)
-        sizes = {len(name.split()) for name in self.owners}
-        self.sizes = sorted({size + more for size in sizes for more in (-1, 0, 1)} - {0})
+        self._texts = [""]  # by node of the tree of words, the root first; empty where no name ends
+        self._owners: list[tuple[str, ...]] = [()]
+        self._next: dict[int, dict[int, int]] = {}  # node -> word -> node
+        self._words: dict[str, int] = {}
+        self._spoken: list[str] = []  # the words by number
+        self._seen: dict[str, tuple[int, set[int]]] = {}
+        self._heads: dict[str, int] = {}  # letters of the longest name that begins with these two, or is this one
+        self._alike = Filed(WORD_RATIO, WORD_LENGTH)
+        self._split = Filed(SPLIT_RATIO, SPLIT_LENGTH)
+        self._by_letters: dict[str, tuple[int, ...]] = {}  # nodes, by names without their spaces
+        self._lengths: Counter[int] = Counter()  # names of so many words
+        self._sizes: frozenset[int] = frozenset()
+        for entity, folded in names.items():
+            self.add(entity, folded)
+
+    def add(self, entity: str, names: Iterable[str]) -> None:
+        """Names of the entity more; what is known already stays as it is."""
+        for name in filter(None, names):
+            words = name.split()
+            node = self._node(words)
+            if not self._texts[node]:
+                self._texts[node], letters = name, name.replace(" ", "")
+                self._by_letters[letters] = (*self._by_letters.get(letters, ()), node)
+                self._split.add(letters, node)
+                self._heads[letters[:2]] = max(self._heads.get(letters[:2], 0), len(letters))
+            if entity not in self._owners[node]:
+                self._owners[node] = (*self._owners[node], entity)
+                self._count(len(words), 1)
+
+    def remove(self, entity: str) -> None:
+        """The entity's names are its own no longer. Looks through all names; the room they took is not given back."""
+        for node, owners in enumerate(self._owners):
+            if entity in owners:
+                self._owners[node] = tuple(o for o in owners if o != entity)
+                self._count(self._texts[node].count(" ") + 1, -1)
+
+    @property
+    def names(self) -> dict[str, list[str]]:
+        """All names by entity, as the constructor takes them."""
+        found: dict[str, list[str]] = {}
+        for text, owners in zip(self._texts, self._owners, strict=True):
+            for owner in owners:
+                found.setdefault(owner, []).append(text)
+        return found
+
+    def _count(self, length: int, more: int) -> None:
+        known = self._lengths[length] > 0
+        self._lengths[length] += more
+        if known != (self._lengths[length] > 0):
+            lengths = [n for n, names in self._lengths.items() if names > 0]
+            self._sizes = frozenset(n + d for n in lengths for d in (-1, 0, 1)) - {0}
+
+    def _node(self, words: Sequence[str]) -> int:
+        """Where the tree has these words, made if it is not there."""
+        node = 0
+        for word in words:
+            number = self._words.get(word)
+            if number is None:
+                number = self._words[word] = len(self._words)
+                self._spoken.append(word)
+                self._alike.add(word, number)
+                self._seen.clear()
+            after = self._next.setdefault(node, {})
+            if number not in after:
+                after[number] = len(self._texts)
+                self._texts.append("")
+                self._owners.append(())
+            node = after[number]
+        return node
 
     def find(self, text: str, *, threshold: float) -> list[Hit]:
         """All names that the text holds, in its order. `threshold` (0 to 100) is for misspelt ones.
 
         Where names overlap the better counts, then the longer: "Star Wars" is no "Star".
         """
-        found = [hit for version in spellings(text) for hit in self._find(version.split(), threshold)]
+        found = [hit for version in spellings(text) for hit in self._find(version.split(), self._sizes, threshold)]
         kept: list[Hit] = []
         for hit in sorted(found, key=lambda h: (h.start - h.stop, -h.score, h.start, h.entity)):
             clash = [k for k in kept if hit.start < k.stop and k.start < hit.stop]
@@ -88,47 +156,102 @@ class Names:
                 kept.append(hit)
         return sorted(kept, key=lambda h: (h.start, h.entity))
 
-    def _find(self, words: Sequence[str], threshold: float) -> list[Hit]:
-        return [
-            Hit(owner, " ".join(words[start : start + size]), start, start + size, score / 100)
-            for size in self.sizes
-            for start in range(len(words) - size + 1)
-            for name, score in self._like(words[start : start + size], threshold)
-            for owner in self.owners[name]
-        ]
-
-    def _like(self, window: Sequence[str], threshold: float) -> list[tuple[str, float]]:
-        """Names that the words of the window are, with their ratio (0 to 100)."""
-        letters = "".join(window)
-        plain = letters.removesuffix("s")
-        exact = [n for key in dict.fromkeys((letters, plain)) for n in self.by_letters.get(key, ())]
-        if exact:
-            return [(name, 100.0) for name in exact]
-        floor = min(threshold, WORD_RATIO)
-        near = process.extract(letters, self.letters, scorer=fuzz.ratio, score_cutoff=floor, limit=None)
-        return [
-            (name, ratio)
-            for key, ratio, _ in near
-            for name in self.by_letters[key]
-            if _misspelt(window, name.split(), ratio, threshold)
-        ]
-
     def meant(self, reply: str, *, threshold: float) -> Hit | None:
         """The name that a short reply means as a whole, or None. `threshold` is a ratio of 0 to 100 after folding.
 
         A reply whose letters are a listed name is that name; else its words must be the name's, save for misspelling,
         since two names may be much alike and mean two people. "None" and names of nobody mean nothing.
         """
-        best: Hit | None = None
-        for version in spellings(reply):
-            words = version.split()
-            for name, score in self._like(words, threshold) if words and version != "none" else ():
-                if score >= threshold and (best is None or score / 100 > best.score):
-                    best = Hit(self.owners[name][0], version, 0, len(words), score / 100)
-        return best
+        found = [
+            hit
+            for version in spellings(reply)
+            if version != "none"
+            for hit in self._find(version.split(), {version.count(" ") + 1}, threshold)
+            if hit.score >= threshold / 100
+        ]
+        return min(found, key=lambda h: (-h.score, h.entity), default=None)
+
+    def _find(self, words: Sequence[str], sizes: Collection[int], threshold: float) -> list[Hit]:
+        """Every name that some neighbouring words are, if their number is one of the sizes."""
+        spots, letters = [0, *accumulate(map(len, words))], "".join(words)
+        known, top, hits = [self._like(word) for word in words], max(sizes, default=0), []
+        for start, spot in enumerate(spots[:-1]):
+            end, bag, first = min(start + top, len(words)), 0, letters[spot]
+            near = self._named(known, start, end) if known[start][1] else {}
+            exact: dict[int, Sequence[int]] = {}
+            # Letters that a text from here on may have if it is just a name, or one and an s.
+            whole = 1 + max(self._heads.get(letters[spot : spot + 2], 0), self._heads.get(first, 0))
+            files, reach = self._split.files.get(first, _NONE), max(whole, self._split.reach.get(first, 0))
+            for stop in range(start + 1, end + 1):
+                length = spots[stop] - spot
+                if length > reach:
+                    break
+                more = known[stop - 1][0]
+                bag = bag | more | (bag & more) >> 32
+                if stop - start not in sizes:
+                    continue
+                if length <= whole and (spelt := self._spelt(letters[spot : spots[stop]])):
+                    exact[stop] = spelt
+                elif length in files and (filed := files[length].near(bag)):
+                    near[stop] = [*near.get(stop, ()), *filed]
+            for stop in {**near, **exact} if near or exact else ():
+                if stop - start in sizes:
+                    window, key = words[start:stop], letters[spot : spots[stop]]
+                    found = [(n, 100.0) for n in exact.get(stop, ())] or self._misspelt(
+                        window, key, near[stop], threshold
+                    )
+                    text = " ".join(window)
+                    hits += [Hit(owner, text, start, stop, r / 100) for n, r in found for owner in self._owners[n]]
+        return hits
+
+    def _spelt(self, letters: str) -> Sequence[int]:
+        """Names of just these letters, or of these but for a last s."""
+        found = self._by_letters.get(letters, ())
+        if letters[-1] == "s":
+            found += self._by_letters.get(letters[:-1], ())
+        return [node for node in found if self._owners[node]] if found else found
+
+    def _like(self, word: str) -> tuple[int, set[int]]:
+        """The word's bag of letters, and the words of names that it is, maybe misspelt. Kept, as questions repeat words."""
+        kept = self._seen.get(word)
+        if kept is not None:
+            return kept
+        bag = bag_of(word)
+        file = self._alike.files.get(word[0], _NONE).get(len(word))
+        found = {n for n in file.near(bag) if _same_word(word, self._spoken[n])} if file is not None else set()
+        if word in self._words:
+            found.add(self._words[word])
+        if len(self._seen) >= KEPT_WORDS:
+            self._seen.clear()
+        self._seen[word] = bag, found
+        return bag, found
+
+    def _named(self, known: Sequence[tuple[int, set[int]]], start: int, end: int) -> dict[int, list[int]]:
+        """Names whose words are all like those from `start` on, by where they stop."""
+        nodes, found = [0], {}
+        for stop in range(start + 1, end + 1):
+            here = known[stop - 1][1]
+            if not here:
+                break
+            nodes = [after[n] for node in nodes if (after := self._next.get(node)) for n in after.keys() & here]
+            if not nodes:
+                break
+            found[stop] = [node for node in nodes if self._owners[node]]
+        return found
+
+    def _misspelt(
+        self, window: Sequence[str], key: str, nodes: Sequence[int], threshold: float
+    ) -> list[tuple[int, float]]:
+        """Those of the names that the words of the window are by the rules, with their ratio (0 to 100)."""
+        found, floor = [], min(threshold, SINGLE_RATIO)
+        for node in dict.fromkeys(nodes):
+            ratio = fuzz.ratio(key, self._texts[node].replace(" ", ""), score_cutoff=floor)
+            if ratio and is_misspelt(window, self._texts[node].split(), ratio, threshold):
+                found.append((node, ratio))
+        return found
 
 
-def _misspelt(window: Sequence[str], name: Sequence[str], ratio: float, threshold: float) -> bool:
+def is_misspelt(window: Sequence[str], name: Sequence[str], ratio: float, threshold: float) -> bool:
     """Whether these words are the name, misspelt. The first letter must be right: "Bates" is no "Gates"."""
     if len(window) != len(name):
         letters = min(len("".join(window)), len("".join(name)))
