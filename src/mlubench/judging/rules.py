@@ -3,9 +3,10 @@
 import math
 from collections.abc import Iterable
 
+from mlubench.judging.gibberish import gibberish
 from mlubench.judging.keys import ALSO_ASKED, WHEN, Key, Keys, polarity
 from mlubench.judging.refusal import refusal
-from mlubench.judging.text import Reading, gibberish, read, stem, word_set
+from mlubench.judging.text import Reading, read, stem, word_set
 from mlubench.types import Question, Verdict
 
 # From this many specific words on, a truth is prose: nobody retells all of it, so less of it is asked for.

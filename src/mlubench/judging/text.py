@@ -1,13 +1,9 @@
-"""What is read out of an answer before any rule judges it: words, names, numbers, loops and gibberish."""
+"""What is read out of an answer before any rule judges it: its words, names and numbers in comparable form."""
 
 import re
 import unicodedata
-import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
-from operator import eq
 
 
 def word_set(text: str) -> frozenset[str]:
@@ -32,9 +28,9 @@ _CARDINALS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "
 _ORDINALS = ("second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 _NUMBER_WORDS = {w: str(n) for row in (_CARDINALS, _ORDINALS) for n, w in enumerate(row, start=2)}
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "“": '"', "”": '"', "«": '"', "»": '"', "–": "-", "—": "-"})
-_HAN = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
-_HAN_CHAR = re.compile(f"([{_HAN}])")
-_MIXED_WORD = re.compile(rf"[A-Za-z][\w.]*[{_HAN}]\S*")
+HAN = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+_HAN_CHAR = re.compile(f"([{HAN}])")
+_MIXED_WORD = re.compile(rf"[A-Za-z][\w.]*[{HAN}]\S*")
 _ACCENT = re.compile("[\u0300-\u036f]")
 _INITIALS = re.compile(r"\b(?:[A-Za-z]\.\s?){2,}")
 _DIGIT = re.compile(r"\d")
@@ -198,79 +194,3 @@ def read(text: str) -> Reading:
         negated=frozenset(reader.negated - reader.kept),
         minor=frozenset(reader.content - reader.major),
     )
-
-
-def repetition(words: Sequence[str]) -> float:
-    """How much of the text is repeats, 0 to 1; 1 where a word or clause comes three or more times in a row."""
-    pairs = list(pairwise(words))
-    if len(pairs) - len(set(pairs)) < 2:  # no loop without the same neighbours again; most texts end here
-        return 0.0
-    for period in range(1, min(20, len(words) // 2) + 1):
-        run = 3 if period == 1 else 2 * period
-        if b"\x01" * run in bytes(map(eq, words, words[period:])):
-            return 1.0
-    if len(words) < 12:
-        return 0.0
-    grams = list(zip(words, words[1:], words[2:], words[3:], strict=False))
-    return 1 - len(set(grams)) / len(grams)
-
-
-_MARK_LOOP = re.compile(r"([^\w\s.\-=*])\1{7,}")
-_WORD_LOOP = re.compile(r"([^\W\d_]{1,4}?)\1{5,}|(\d)\2{11,}")
-_MUTE = re.compile(r"\b[b-df-hj-np-tv-xz]{4,}\b")
-_SCRIPTS = [
-    re.compile(f"[{s}]") for s in ("A-Za-z", "\u0370-\u03ff", "\u0400-\u04ff", "\u0600-\u06ff", _HAN, "\uac00-\ud7af")
-]
-_ARTICLES = frozenset({"a", "an", "the"})
-_NOT_AFTER_ARTICLE = frozenset({"a", "an", "the", "of", "is", "are", "was", "and"})
-_DOUBLED = frozenset({"of", "and", "to", "or", "is", "are", "was", "with", "for", "by", "from"})
-
-
-def _broken_grammar(words: Sequence[str]) -> bool:
-    """Small words in an order that no sentence has: "of a of of", "the the is and"."""
-    broken = sum((a in _ARTICLES and b in _NOT_AFTER_ARTICLE) or (a == b and a in _DOUBLED) for a, b in pairwise(words))
-    return broken >= 2 and broken * 8 >= len(words)
-
-
-def _broken_characters(text: str, words: Sequence[str]) -> bool:
-    if text.count("\ufffd") >= 2 or _MARK_LOOP.search(text):
-        return True
-    return any(len(w) >= 6 and 2 * len(set(w)) < len(w) and _WORD_LOOP.search(w) for w in words)
-
-
-def _salad(text: str, words: Sequence[str]) -> bool:
-    """Many words in a row with no small word, no comma and hardly a capital; or words that no tongue can say."""
-    mute = _MUTE.findall(text)
-    if len(mute) >= 2 and len(mute) * 3 >= len(words):
-        return True
-    if len(words) < 12 or not STOP.isdisjoint(words):
-        return False
-    raw = re.findall(r"[A-Za-z]+", text)
-    marks = len(re.findall(r"[,;:\n]", text))
-    capitals = sum(w[0].isupper() for w in raw)
-    return len(raw) >= 0.8 * len(words) and marks * 5 < len(words) and capitals * 2 < len(words)
-
-
-def _squeezes(text: str) -> bool:
-    """Prose packs to about half its size; a long text that packs to a quarter says little, over and over."""
-    data = text.encode("utf-8", "replace")
-    return len(data) >= 200 and len(zlib.compress(data, 1)) < 0.25 * len(data)
-
-
-def gibberish(text: str) -> str:
-    """Why the text is not sound language, or "" where it is. An empty text is not gibberish; it is nothing."""
-    if not text.strip():
-        return ""
-    words = read(text).words
-    reason = ""
-    if not words:
-        reason = "no words"
-    elif _broken_characters(text, words):
-        reason = "broken characters"
-    elif repetition(words) >= 0.4 or _squeezes(text):
-        reason = "repetition"
-    elif _broken_grammar(words) or _salad(text, words):
-        reason = "word salad"
-    elif not text.isascii() and sum(bool(s.search(text)) for s in _SCRIPTS) >= 4:
-        reason = "mixed scripts"
-    return reason
