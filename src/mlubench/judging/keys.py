@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from mlubench.judging.text import MONTHS, Reading, read, stem, word_set
+from mlubench.judging.text import MONTHS, Reading, fold, read, stem, word_set
 from mlubench.types import Entity, Question
 
 NAME_WEIGHT = 3.0
@@ -19,14 +19,18 @@ WHEN = re.compile(
 ALSO_ASKED = re.compile(r"\b(?:where|who|whom|place|birthplace)\b", re.I)
 _NAMING = re.compile(
     r"\b(?:names?|titles?|called|referred to|identify)\b|\bwhat do people (?:\w+ )?call\b"
-    r"|^who is (?:this|that|he|she)\b",
+    r"|^who is (?:this|that|he|she)\b"
+    r"|\b(?:which|what) [\w -]{1,40}? (?:(?:does|do|is) (?:this|the|that) (?:picture|image|photo)|(?:do|can) you see|"
+    r"(?:are|do) we (?:looking|see)|is (?:this|that|it|shown|pictured)\b|(?:this|the) (?:picture|image|photo))",
     re.IGNORECASE,
 )
+_SCIENTIFIC = re.compile(r"\b(?:scientific|botanical|latin|binomial)\b", re.I)
+_SPAN = re.compile(r"\b(\d+(?:[.,]\d+)*) ?(?:-|to|and) ?(\d+(?:[.,]\d+)*)\b")
 _YEAR = re.compile(r"\b(?:what|which) year\b", re.I)
 _EXACT = re.compile(r"\b(?:date|when|year)\b(?! years)", re.I)
 _OR = re.compile(r"\bor\b", re.I)
 _CLOSED = re.compile(r"^\W*(?:is|are|was|were|does|do|did|has|have|can|could|will)\b(?! you\b)", re.I)
-_OPTIONS = re.compile(r"(?:\b[a-z]{3,}, ){2,}(?:or )?[a-z]{3,}|(?:\b[a-z]{3,}, )+or [a-z]{3,}", re.I)
+_OPTIONS = re.compile(r"(?:\b[a-z]{3,}, ){2,}(?:or )?[a-z]{3,}|(?:\b[a-z]{3,}, )+or [a-z]{3,}|\([a-z]{3,}(?:, [a-z]{3,})+\)", re.I)
 _LAST_OPTION = re.compile(r"\bor ([^?]*)", re.I)
 # At the start, or after a scrap of the question that some published answers begin with.
 _YES_NO = re.compile(r"^[^a-z]*(yes|no)\b(?=\W*$|\s*[,.;:!\n-])|[?\n][^a-z]*(yes|no),", re.I)
@@ -35,6 +39,8 @@ _OTHER_NAME = re.compile(
 )
 _ROUGHLY = re.compile(r"\b(?:about|approximately|around|roughly|nearly)\b", re.I)
 _MONTHS = frozenset(map(stem, MONTHS))
+# Where a city or a state is told, nobody misses the country.
+WIDE = frozenset({"usa", "uk"})
 # Words of a path that name no entity.
 _NO_NAME = frozenset(map(stem, word_set("logo corporation inc tv show series movie film live statues")))
 
@@ -51,6 +57,7 @@ class Key:
     known: frozenset[str]  # words that an answer may say without claiming anything new
     polarity: str
     rough: bool
+    span: tuple[str, str] | None  # a truth that names a lowest and a highest number is met by what lies between
 
 
 class Keys:
@@ -82,8 +89,9 @@ class Keys:
 
     def _make(self, q: Question) -> Key:
         truth, asked = read(q.truth), read(q.question).content
+        span = _SPAN.search(fold(q.truth)) if len(truth.numbers - truth.minor) == 2 else None
         subject = read(Entity.from_key(q.subject).title).content - _NO_NAME
-        naming = bool(_NAMING.search(q.question)) and not WHEN.search(q.question)
+        naming = bool(_NAMING.search(q.question)) and not (WHEN.search(q.question) or _SCIENTIFIC.search(q.question))
         parts = [r for r in map(read, _OTHER_NAME.split(q.truth)) if r.content] if naming else []
         readings = parts if len(parts) > 1 else [truth]
         weights = [self._weights(q, truth, part, subject=subject, naming=naming) for part in readings]
@@ -101,6 +109,7 @@ class Keys:
             known=truth.content | asked | subject,
             polarity=side,
             rough=bool(_ROUGHLY.search(q.truth)) and not _EXACT.search(q.question),
+            span=(stem(span[1]), stem(span[2])) if span else None,
         )
 
     def _weights(
@@ -118,7 +127,7 @@ class Keys:
                 return NAME_WEIGHT
             if named:
                 return 10 * NAME_WEIGHT if t in subject - asked else LITTLE
-            if t in asked or t in subject or t in asides:
+            if t in asked or t in subject or t in asides or (t in WIDE and sharp - WIDE):
                 return LITTLE
             if by_year and t not in truth.years and (t in truth.numbers or t in _MONTHS):
                 return LITTLE

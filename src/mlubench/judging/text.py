@@ -37,6 +37,13 @@ _DIGIT = re.compile(r"\d")
 _ISO = re.compile(r"\b(\d{4})-(0[1-9]|1[0-2])-([0-3]\d)\b")
 _SHORT = "Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec"
 _SHORT_MONTH = re.compile(rf"\b({_SHORT})\b\.?(?=,? ?\d)|(?<=\d )({_SHORT})\b\.?", re.IGNORECASE)
+_DAY_FIRST = re.compile(r"\b(1[3-9]|2\d|3[01])[/.](0?[1-9]|1[0-2])[/.](\d{4})\b")
+_MONTH_FIRST = re.compile(r"\b(0?[1-9]|1[0-2])[/.](1[3-9]|2\d|3[01])[/.](\d{4})\b")
+_MINUS = re.compile(r"(?<![\w)])[-\u2212](?=\d[\d.,]* ?(?:°|degrees|[CF]\b))")
+_COUNTRIES = (
+    (re.compile(r"\bUnited States(?: of America)?\b|\bUS\b"), "USA"),
+    (re.compile(r"\bUnited Kingdom\b"), "UK"),
+)
 _MARKS = re.compile(r"[\"'`*_#>\[\]()]+|^\s*[-•]\s+", re.MULTILINE)
 _TOKEN = re.compile(r"[.,!?;:()\n]|\d+(?:[.,]\d+)*(?:st|nd|rd|th)?(?![^\W_])|[^\W_]+(?:'[^\W_]+)*")
 _ENDS = frozenset(".!?:\n")
@@ -75,6 +82,10 @@ def _month(match: re.Match[str]) -> str:
     return next(m for m in MONTHS if m.startswith(start)).capitalize()
 
 
+def _date(year: str, month: str, day: str) -> str:
+    return f"{MONTHS[int(month) - 1].capitalize()} {int(day)} {year}"
+
+
 def fold(text: str) -> str:
     """The text with width, accents, quotes, initials and dates in one form; case and line breaks are kept."""
     if not text.isascii():
@@ -83,9 +94,15 @@ def fold(text: str) -> str:
         text = unicodedata.normalize("NFC", _ACCENT.sub("", unicodedata.normalize("NFD", text)))
     if "." in text:
         text = _INITIALS.sub(lambda m: re.sub(r"[.\s]", "", m.group()) + " ", text)
+    if "U" in text:
+        for country, short in _COUNTRIES:
+            text = country.sub(short, text)
     if not _DIGIT.search(text):
         return text
-    text = _ISO.sub(lambda m: f"{MONTHS[int(m[2]) - 1].capitalize()} {int(m[3])} {m[1]}", text)
+    text = _DAY_FIRST.sub(lambda m: _date(m[3], m[2], m[1]), text)
+    text = _MONTH_FIRST.sub(lambda m: _date(m[3], m[1], m[2]), text)
+    text = _MINUS.sub("minus ", text)
+    text = _ISO.sub(lambda m: _date(m[1], m[2], m[3]), text)
     return _SHORT_MONTH.sub(_month, text)
 
 
