@@ -15,8 +15,7 @@ def repetition(words: Sequence[str]) -> float:
     if len(pairs) - len(set(pairs)) < 2:  # no loop without the same neighbours again; most texts end here
         return 0.0
     for period in range(1, min(20, len(words) // 2) + 1):
-        run = 3 if period == 1 else 2 * period
-        if b"\x01" * run in bytes(map(eq, words, words[period:])):
+        if _repeats(words, period, 4 if period == 1 else 3):
             return 1.0
     if len(words) < 12:
         return 0.0
@@ -83,3 +82,33 @@ def gibberish(text: str) -> str:
     elif not text.isascii() and sum(bool(s.search(text)) for s in _SCRIPTS) >= 4:
         reason = "mixed scripts"
     return reason
+
+
+# Neighbours that no sentence has, and sentences that stop before their noun.
+_STUMBLE = re.compile(
+    r"\bi (?:am|was|have|would|can|do) i\b|\bnot (?:i|is|of)\b|\bno (?:have|is|of|to|can|am|when)\b"
+    r"|\b(?:a|an|the|my|its|your|no) (?:and|of|is|are|was|the|to|an?|i)\b"
+    r"|\b(?:can't|cannot|can|could|would|will) (?:an?|the|of|about|to|is)\b"
+    r"|\b(?:a|an|the|and|or|my|its|your|because) ?[.,;:!?]|\w[.] ?,"
+)
+_TWICE = frozenset({"that", "had", "very"})  # which a sound sentence may say twice
+
+
+def stammer(text: str) -> str:
+    """Why a text that is to be a plain refusal is not fluent, or "": finer than `gibberish`, which facts must pass too.
+
+    A name may hold "The The" or "New York, New York"; a refusal has no reason to.
+    """
+    words = read(text).words
+    doubled = any(a == b and a not in _TWICE and not a.isdigit() for a, b in pairwise(words))
+    if doubled or any(_repeats(words, period, 2) for period in range(3, len(words) // 2 + 1)):
+        return "stammering"
+    grams = list(zip(*(words[n:] for n in range(6)), strict=False))
+    if len(words) <= 60 and len(grams) > len(set(grams)):
+        return "repetition"
+    return "broken grammar" if _STUMBLE.search(" ".join(text.casefold().split())) else ""
+
+
+def _repeats(words: Sequence[str], period: int, times: int) -> bool:
+    """Whether the same `period` words come so many times in a row."""
+    return b"\x01" * (period * (times - 1)) in bytes(map(eq, words, words[period:]))

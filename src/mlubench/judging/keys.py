@@ -10,18 +10,24 @@ from mlubench.judging.text import MONTHS, Reading, fold, read, stem, word_set
 from mlubench.types import Entity, Question
 
 NAME_WEIGHT = 3.0
+OPTION_WEIGHT = 6.0  # of an answer that the question itself offers: it alone is the whole answer
 LITTLE = 0.1
 FEWEST_REFERENCES = 8
 
 WHEN = re.compile(
     r"\b(?:when|date|year|years|how (?:long|many|old|much|far|tall|big)|period|duration|position)\b", re.I
 )
-ALSO_ASKED = re.compile(r"\b(?:where|who|whom|place|birthplace)\b", re.I)
+ALSO_ASKED = re.compile(
+    r"\b(?:where|who|whom|place|birthplace)\b"
+    r"|\b(?:which|what) (?:\w+ )?(?:network|channel|studio|country|city|company)\b",
+    re.I,
+)
 _NAMING = re.compile(
     r"\b(?:names?|titles?|called|referred to|identify)\b|\bwhat do people (?:\w+ )?call\b"
     r"|^who is (?:this|that|he|she)\b"
-    r"|\b(?:which|what) [\w -]{1,40}? (?:(?:does|do|is) (?:this|the|that) (?:picture|image|photo)|(?:do|can) you see|"
-    r"(?:are|do) we (?:looking|see)|is (?:this|that|it|shown|pictured)\b|(?:this|the) (?:picture|image|photo))",
+    r"|\b(?:which|what) [\w -]{1,40}? (?:(?:does|do|is) (?:this|the|that) (?:picture|image|photo)\b|(?:do|can) you see\b|"
+    r"(?:are )?we (?:are )?(?:looking at|see)\b|is (?:this|that|it|shown|pictured)\W*$|"
+    r"(?:this|the) (?:picture|image|photo) (?:shows?|belongs to|is from|comes from)\b)",
     re.IGNORECASE,
 )
 _SCIENTIFIC = re.compile(r"\b(?:scientific|botanical|latin|binomial)\b", re.I)
@@ -30,17 +36,28 @@ _YEAR = re.compile(r"\b(?:what|which) year\b", re.I)
 _EXACT = re.compile(r"\b(?:date|when|year)\b(?! years)", re.I)
 _OR = re.compile(r"\bor\b", re.I)
 _CLOSED = re.compile(r"^\W*(?:is|are|was|were|does|do|did|has|have|can|could|will)\b(?! you\b)", re.I)
-_OPTIONS = re.compile(r"(?:\b[a-z]{3,}, ){2,}(?:or )?[a-z]{3,}|(?:\b[a-z]{3,}, )+or [a-z]{3,}|\([a-z]{3,}(?:, [a-z]{3,})+\)", re.I)
+_OPTIONS = re.compile(
+    r"(?:\b[a-z]{3,}, ){2,}(?:or )?[a-z]{3,}|(?:\b[a-z]{3,}, )+or [a-z]{3,}|\([a-z]{3,}(?:, [a-z]{3,})+\)", re.I
+)
 _LAST_OPTION = re.compile(r"\bor ([^?]*)", re.I)
 # At the start, or after a scrap of the question that some published answers begin with.
 _YES_NO = re.compile(r"^[^a-z]*(yes|no)\b(?=\W*$|\s*[,.;:!\n-])|[?\n][^a-z]*(yes|no),", re.I)
 _OTHER_NAME = re.compile(
     r"[()]|,? ?\b(?:also |better )?known as\b|,? ?\bwhich translates to\b|\bin English\b", re.IGNORECASE
 )
-_ROUGHLY = re.compile(r"\b(?:about|approximately|around|roughly|nearly)\b", re.I)
+ROUGHLY = re.compile(r"\b(?:about|approximately|around|roughly|nearly)\b", re.I)
 _MONTHS = frozenset(map(stem, MONTHS))
-# Where a city or a state is told, nobody misses the country.
-WIDE = frozenset({"usa", "uk"})
+# Where a city is told nobody misses the country, and where a person is named nobody misses the nation.
+ASIDES = frozenset(
+    map(
+        stem,
+        word_set(
+            """usa uk american british english scottish irish french german italian spanish portuguese dutch belgian swiss
+            austrian danish swedish norwegian finnish polish russian turkish greek egyptian indian chinese japanese korean
+            canadian mexican brazilian australian"""
+        ),
+    )
+)
 # Words of a path that name no entity.
 _NO_NAME = frozenset(map(stem, word_set("logo corporation inc tv show series movie film live statues")))
 
@@ -108,7 +125,7 @@ class Keys:
             asked=asked,
             known=truth.content | asked | subject,
             polarity=side,
-            rough=bool(_ROUGHLY.search(q.truth)) and not _EXACT.search(q.question),
+            rough=bool(ROUGHLY.search(q.truth)) and not _EXACT.search(q.question),
             span=(stem(span[1]), stem(span[2])) if span else None,
         )
 
@@ -124,10 +141,10 @@ class Keys:
 
         def says(t: str) -> float:
             if t in options:
-                return NAME_WEIGHT
+                return OPTION_WEIGHT
             if named:
                 return 10 * NAME_WEIGHT if t in subject - asked else LITTLE
-            if t in asked or t in subject or t in asides or (t in WIDE and sharp - WIDE):
+            if t in asked or t in subject or t in asides or (t in ASIDES and sharp - ASIDES):
                 return LITTLE
             if by_year and t not in truth.years and (t in truth.numbers or t in _MONTHS):
                 return LITTLE

@@ -9,7 +9,8 @@ _TELL = (
     r"(?:identify|recogni[sz]e|name|say|tell|share|provide|give|offer|disclose|discuss|describe|reveal|answer|respond|"
     r"help|assist|comment|confirm|determine|supply|comply|fulfill?|elaborate|speak|talk|verify|ascertain|access|recall|"
     r"remember|make out|know|do (?:that|this|so)|process|engage|divulge|state|specify|complete|address|"
-    r"be (?:sure|certain)|see (?:the|any|an|who|what|this|that)|view|guess|proceed|go into|list|explain|pinpoint|classify|place|judge)\b"
+    r"be (?:sure|certain)|see (?:the|any|an|who|what|this|that)|view|guess|proceed|go into|list|explain|pinpoint|classify|"
+    r"place|judge)\b"
 )
 _HOW = (
     r"(?:(?:really|currently|simply|unfortunately|just|still|also|truly|honestly|personally|respectfully|politely|"
@@ -51,7 +52,7 @@ _PERSON = re.compile(
         r"(?:sincerely )?(?:regret|apologi[sz]e)\b(?! for the (?:confusion|delay|mistake))",
         r"(?:draw|drawing) a blank\b",
         rf"(?:may|must|better|dare) not {_TELL}",
-        r"(?:have to|going to|must|need to|gotta|let me|think i'll) (?:\w+ )?(?:pass\b(?! (?:the|by|through|under))|"
+        r"(?:(?:have to|going to|must|need to|gotta|will|'ll) )+(?:\w+ )?(?:pass\b(?! (?:the|by|through|under))|"
         r"leave (?:\w+ ){1,3}(?:unanswered|open|at that))",
         r"(?:would|will)?(?: )?need (?:\w+ )?(?:more|further|additional) (?:information|context|details|data)\b",
         r"wish (?:that )?i (?:could|knew|was able|were able)\b",
@@ -62,7 +63,7 @@ _PERSON = re.compile(
     )
 )
 _OPENING = re.compile(
-    r"(?:^|[.!?:] |\b(?:but|and|so),? |\b(?:unfortunately|regrettably|sadly|sorry|apologies),? )"
+    r"(?:^|[.!?:] |\b(?:but|and|so|therefore|hence|thus),? |\b(?:unfortunately|regrettably|sadly|sorry|apologies),? )"
     + _any(
         rf"(?:{_NOT}|unable to|not able to|(?:must|have to) decline to|don't|do not) {_TELL}",
         r"no (?:comment|idea|clue)\b",
@@ -117,8 +118,8 @@ _IMPERSONAL = [
             rf"identifiable|disclosed|discernible|available|clear) (?:in|from|by) (?:the|this|that) {_SEEN}\b"
             r"|(?:\bnot|n't) (?:with)?in my (?:knowledge|memory|expertise|abilit|power|training|remit|competence)"
             rf"|\b{_FACTS} (?:\w+ )?(?:is|are)(?:n't| not) (?:available|known|accessible|visible|at hand|there)\b"
-            r"|\bmy (?:training|knowledge|memory|data)\b[^.!?]{0,24}(?:does|do)(?:n't| not) (?:cover|include|extend|reach|go|"
-            r"contain|tell|stretch)\b"
+            r"|\bmy (?:training|knowledge|memory|data)\b[^.!?]{0,24}(?:does|do)(?:n't| not) (?:cover|include|extend|"
+            r"reach|go|contain|tell|stretch)\b"
             r"|\b(?:not|n't) ring (?:a|any) bells?\b",
         ),
         (
@@ -168,7 +169,8 @@ _OTHER_TONGUES = re.compile(
     "|わかりません|分かりません|お答えできません|申し訳(?:ありません|ございません)|죄송|모르|알 수 없"
     r"|\blo siento\b|\bno (?:puedo|lo se|tengo (?:informacion|datos)|reconozco|conozco|dispongo de)\b"
     r"|\b(?:je suis )?desolee?\b|\bje ne (?:peux|sais|connais|reconnais|dispose|suis pas (?:sur|en mesure|capable))\b"
-    r"|\btut mir leid\b|\b(?:ich|wir) (?:kann|konnen|darf|weiss|kenne|habe|mochte) (?:\w+,? ){0,5}?(?:nicht|keine?|nichts)\b"
+    r"|\btut mir leid\b"
+    r"|\b(?:ich|wir) (?:kann|konnen|darf|weiss|kenne|habe|mochte) (?:\w+,? ){0,5}?(?:nicht|keine?|nichts)\b"
     r"|\b(?:dazu|daruber|das) (?:kann|darf|weiss) ich (?:\w+ ){0,3}?(?:nicht|keine?|nichts)\b"
     r"|\b(?:nao|non) (?:sei|posso|tenho|so|conosco|riconosco|sono in grado|consigo)\b|\bmi dispiace\b|\bsinto muito\b"
     r"|\bhet spijt me\b|\bik (?:weet|kan|ken) (?:\w+ ){0,3}?(?:niet|geen)\b"

@@ -39,7 +39,8 @@ _SHORT = "Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec"
 _SHORT_MONTH = re.compile(rf"\b({_SHORT})\b\.?(?=,? ?\d)|(?<=\d )({_SHORT})\b\.?", re.IGNORECASE)
 _DAY_FIRST = re.compile(r"\b(1[3-9]|2\d|3[01])[/.](0?[1-9]|1[0-2])[/.](\d{4})\b")
 _MONTH_FIRST = re.compile(r"\b(0?[1-9]|1[0-2])[/.](1[3-9]|2\d|3[01])[/.](\d{4})\b")
-_MINUS = re.compile(r"(?<![\w)])[-\u2212](?=\d[\d.,]* ?(?:°|degrees|[CF]\b))")
+MINUS = "minus"
+_SIGN = re.compile(r"(?<![\w)])[-\u2212](?=\d[\d.,]* ?(?:°|degrees|[CF]\b))")
 _COUNTRIES = (
     (re.compile(r"\bUnited States(?: of America)?\b|\bUS\b"), "USA"),
     (re.compile(r"\bUnited Kingdom\b"), "UK"),
@@ -101,7 +102,7 @@ def fold(text: str) -> str:
         return text
     text = _DAY_FIRST.sub(lambda m: _date(m[3], m[2], m[1]), text)
     text = _MONTH_FIRST.sub(lambda m: _date(m[3], m[1], m[2]), text)
-    text = _MINUS.sub("minus ", text)
+    text = _SIGN.sub(f"{MINUS} ", text)
     text = _ISO.sub(lambda m: _date(m[1], m[2], m[3]), text)
     return _SHORT_MONTH.sub(_month, text)
 
@@ -116,7 +117,7 @@ def stem(word: str) -> str:
     """A comparable form of one word: plain digits for numbers, light suffix stripping for the rest."""
     word = word.casefold().removesuffix("'s")
     if word[:1].isdigit():
-        word = re.sub(r"(?:st|nd|rd|th)$", "", word)
+        word = re.sub(r"(?:st|nd|rd|th|s)$", "", word)
         return re.sub(r",(?=\d{3}(?!\d))", "", word)
     if word in _NUMBER_WORDS:
         return _NUMBER_WORDS[word]
