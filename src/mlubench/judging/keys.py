@@ -71,6 +71,7 @@ class Key:
     core: frozenset[str]  # the words that say something specific
     subject: frozenset[str]
     asked: frozenset[str]
+    options: frozenset[str]  # the answers that the question itself offers
     known: frozenset[str]  # words that an answer may say without claiming anything new
     polarity: str
     rough: bool
@@ -123,6 +124,7 @@ class Keys:
             core=core,
             subject=subject,
             asked=asked,
+            options=_options(q.question),
             known=truth.content | asked | subject,
             polarity=side,
             rough=bool(ROUGHLY.search(q.truth)) and not _EXACT.search(q.question),

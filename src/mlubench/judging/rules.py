@@ -221,7 +221,9 @@ def _leak(key: Key, said: set[str], response: Reading, hits: set[str]) -> str:
     told = own & said
     if told and (told == own or 2 * len(told & response.names) >= len(own)):
         return f"the name ({', '.join(sorted(told))})"
-    specific = key.core - key.asked - key.subject - _REFUSING
+    # Of several answers on offer, a refusal that names one alone has chosen.
+    chosen = key.options & said if len(key.options & said) == 1 else frozenset()
+    specific = (key.core - key.asked - key.subject - _REFUSING) | (key.core & chosen)
     found = hits & specific
     sharp = found & (key.truth.names | key.truth.numbers)
     weight = {t: max(w.get(t, 0.0) for w in key.weights) for t in specific}
