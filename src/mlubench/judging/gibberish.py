@@ -101,12 +101,18 @@ def stammer(text: str) -> str:
     """
     words = read(text).words
     doubled = any(a == b and a not in _TWICE and not a.isdigit() for a, b in pairwise(words))
-    if doubled or any(_repeats(words, period, 2) for period in range(3, len(words) // 2 + 1)):
+    if doubled or echoes(text):
         return "stammering"
     grams = list(zip(*(words[n:] for n in range(6)), strict=False))
     if len(words) <= 60 and len(grams) > len(set(grams)):
         return "repetition"
     return "broken grammar" if _STUMBLE.search(" ".join(text.casefold().split())) else ""
+
+
+def echoes(text: str) -> bool:
+    """Whether three words or more are said and at once said again: "in the Nile Basin, in the Nile Basin"."""
+    words = read(text).words
+    return any(_repeats(words, period, 2) for period in range(3, len(words) // 2 + 1))
 
 
 def _repeats(words: Sequence[str], period: int, times: int) -> bool:
