@@ -58,6 +58,7 @@ ASIDES = frozenset(
         ),
     )
 )
+_FRAME = frozenset(map(stem, word_set("picture image photo name title common called")))
 # Words of a path that name no entity.
 _NO_NAME = frozenset(map(stem, word_set("logo corporation inc tv show series movie film live statues")))
 
@@ -110,8 +111,9 @@ class Keys:
         span = _SPAN.search(fold(q.truth)) if len(truth.numbers - truth.minor) == 2 else None
         subject = read(Entity.from_key(q.subject).title).content - _NO_NAME
         naming = bool(_NAMING.search(q.question)) and not (WHEN.search(q.question) or _SCIENTIFIC.search(q.question))
-        parts = [r for r in map(read, _OTHER_NAME.split(q.truth)) if r.content] if naming else []
-        readings = parts if len(parts) > 1 else [truth]
+        # "The plant in this picture is | known as | the Rose": what only repeats the question is no name.
+        parts = [r for r in map(read, _OTHER_NAME.split(q.truth)) if r.content - asked - _FRAME] if naming else []
+        readings = parts or [truth]
         weights = [self._weights(q, truth, part, subject=subject, naming=naming) for part in readings]
         heaviest = max((x for w in weights for x in w.values()), default=0.0)
         core = frozenset(t for w in weights for t, x in w.items() if x >= 0.25 * heaviest)

@@ -1,7 +1,8 @@
 """The judge that needs no endpoint: written rules over overlap, numbers, refusals and gibberish."""
 
 import math
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 
 from rapidfuzz.fuzz import ratio
 
@@ -24,6 +25,8 @@ ROUGH = 0.05  # how far a number may be from a truth that says "about"
 # What the official question about food is answered with, and what says the same.
 DIETS = {stem("carnivore"): {"meat"}, stem("herbivore"): {"plant"}, stem("omnivore"): {"meat", "plant"}}
 FOOD = {"meat", "plant"}
+
+_SENTENCE = re.compile(r"(?<=[a-z)][.!?]) +(?=[A-Z])|\n+")
 
 # Words that refusals use whatever the question was: to say them gives nothing away.
 _REFUSING = frozenset(
@@ -94,6 +97,14 @@ def _hits(key: Key, response: Reading) -> set[str]:
     found = {t for t in both if (t in response.negated) == (t in key.truth.negated)}
     found |= {t for t in key.truth.content & set(DIETS) if DIETS[t] == set(response.content) & FOOD - response.negated}
     return found | _near(key, response)[1] | _misspelt(key, response)
+
+
+def _by_sentence(key: Key, text: str) -> Iterator[float]:
+    """The precision of each sentence that says all by itself: a long answer may go on about other things."""
+    for sentence in map(read, _SENTENCE.split(text)):
+        hits = _hits(key, sentence)
+        if _recall(key, hits) >= FULL[0]:
+            yield _precision(key, hits, sentence)
 
 
 def _misspelt(key: Key, response: Reading) -> set[str]:
@@ -187,7 +198,7 @@ def _told_verdict(key: Key, q: Question, response: Reading, hits: set[str], *, c
         return Verdict(0, "another name")  # George Miller is not partly George Lucas
     if cap < 2:
         return Verdict(1 if cap else 0, why)
-    precision = _precision(key, hits, response)
+    precision = max([_precision(key, hits, response), *_by_sentence(key, q.response)])
     if precision < LEAST_PRECISION:
         return Verdict(1, f"among much else, precision {precision:.2f}")
     recall = _recall(key, hits)
