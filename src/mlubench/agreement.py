@@ -71,10 +71,10 @@ def agreement(pairs: Sequence[Pair], *, resamples: int, seed: int = 0) -> dict[s
     """
     tables = _tables_by_fact(pairs)
     whole = tables.sum(0)
-    draws = [] if len(tables) < 2 else [np.tensordot(d, tables, 1) for d in _draws(len(tables), resamples, seed)]
+    drawn = [] if len(tables) < 2 else [np.tensordot(d, tables, 1) for d in draws(len(tables), resamples, seed)]
 
     def measured(measure: Callable[[NDArray[np.float64]], float | None]) -> dict[str, Any]:
-        return {"value": rounded(measure(whole)), "ci95": interval([measure(table) for table in draws])}
+        return {"value": rounded(measure(whole)), "ci95": interval([measure(table) for table in drawn])}
 
     return {
         "n": len(pairs),
@@ -94,7 +94,8 @@ def _tables_by_fact(pairs: Sequence[Pair]) -> NDArray[np.float64]:
     return tables
 
 
-def _draws(clusters: int, resamples: int, seed: int) -> NDArray[np.int64]:
+def draws(clusters: int, resamples: int, seed: int = 0) -> NDArray[np.int64]:
+    """How often each cluster is drawn in each resample, (resamples, clusters)."""
     dice = np.random.default_rng(seed)
     return dice.multinomial(clusters, np.full(clusters, 1 / clusters), size=resamples)
 
