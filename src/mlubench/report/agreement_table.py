@@ -8,13 +8,15 @@ from rich.table import Table
 from rich.text import Text
 
 from mlubench.report.reading import TITLES, label
+from mlubench.scores import marked
 
 NOTE = (
     "Kappa: 1 is full agreement, 0 what chance would give; higher is better. In brackets: 95% interval, facts resampled. "
     "Each different answer counts once."
 )
 RANK_NOTE = "Ranking of methods by their mean score: 1 is the same order, -1 the reverse."
-COLUMNS = ("Answers", "n", "Kappa, quadratic", "Kappa, linear", "Same score")
+MEASURES = {"kappa_quadratic": "Kappa, quadratic", "kappa_linear": "Kappa, linear", "agreement": "Same score"}
+COLUMNS = ("Answers", "n", *(marked(title, name) for name, title in MEASURES.items()))
 _SHOWN_MISTAKES = 160
 
 
@@ -48,7 +50,7 @@ def _measured(measured: Mapping[str, Any], a: str, b: str) -> Iterator[Renderabl
         table.add_column(name, justify="right" if index else "left")
     rows = [("All", measured), *((TITLES[metric], part) for metric, part in measured["by_metric"].items())]
     for name, part in rows:
-        values = [_value(part[key]) for key in ("kappa_quadratic", "kappa_linear", "agreement")]
+        values = [_value(part[key]) for key in MEASURES]
         table.add_row(name, str(part["n"]), *values)
     yield table
     counts = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1))
