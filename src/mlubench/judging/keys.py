@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from mlubench.judging.text import MONTHS, Reading, fold, read, stem, word_set
+from mlubench.judging.text import MONTHS, PEOPLES, Reading, fold, read, stem, word_set
 from mlubench.types import Entity, Question
 
 NAME_WEIGHT = 3.0
@@ -48,16 +48,9 @@ _OTHER_NAME = re.compile(
 ROUGHLY = re.compile(r"\b(?:about|approximately|around|roughly|nearly)\b", re.I)
 _MONTHS = frozenset(map(stem, MONTHS))
 # Where a city is told nobody misses the country, and where a person is named nobody misses the nation.
-ASIDES = frozenset(
-    map(
-        stem,
-        word_set(
-            """usa uk american british english scottish irish french german italian spanish portuguese dutch belgian swiss
-            austrian danish swedish norwegian finnish polish russian turkish greek egyptian indian chinese japanese korean
-            canadian mexican brazilian australian"""
-        ),
-    )
-)
+WIDE = frozenset({"usa", "uk"})
+NATIONS = frozenset(map(stem, (*PEOPLES, "american")))
+_WHO = re.compile(r"\b(?:who|whom|whose)\b", re.I)
 _FRAME = frozenset(map(stem, word_set("picture image photo name title common called")))
 # Words of a path that name no entity.
 _NO_NAME = frozenset(map(stem, word_set("logo corporation inc tv show series movie film live statues")))
@@ -140,6 +133,7 @@ class Keys:
         cls, asked, options = Entity.from_key(q.subject).cls, read(q.question).content, _options(q.question)
         sharp = truth.names | truth.numbers
         words = part.content or frozenset(part.words)
+        wide = WIDE | NATIONS if _WHO.search(q.question) else WIDE
         asides = truth.minor if part is truth else frozenset()
         named, by_year = naming and bool(subject & words), bool(_YEAR.search(q.question) and truth.years)
 
@@ -148,7 +142,7 @@ class Keys:
                 return OPTION_WEIGHT
             if named:
                 return 10 * NAME_WEIGHT if t in subject - asked else LITTLE
-            if t in asked or t in subject or t in asides or (t in ASIDES and sharp - ASIDES):
+            if t in asked or t in subject or t in asides or (t in wide and sharp - wide):
                 return LITTLE
             if by_year and t not in truth.years and (t in truth.numbers or t in _MONTHS):
                 return LITTLE

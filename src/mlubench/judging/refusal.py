@@ -34,7 +34,7 @@ _PERSON = re.compile(
         r"(?:unable|not (?:really )?able|no longer able) to\b",
         r"not (?:(?:really|entirely|quite|completely|totally|100%) )*" + _UNSURE,
         r"not (?:(?:really|currently|quite) )?(?:in a position|going to|allowed|permitted|authori[sz]ed|comfortable|"
-        r"at liberty|supposed|equipped|qualified|familiar|aware|trained|programmed|the right)\b",
+        r"at liberty|supposed|equipped|qualified|familiar|acquainted|aware|trained|programmed|the right)\b",
         r"(?:don't|do not|didn't|did not|no longer) (?:\w+ )?(?:know|have|recall|remember|recogni[sz]e|possess|hold|"
         r"feel comfortable|wish|want to|think i|see (?:any|enough|who|what)|retain|discuss|comment|provide|share|"
         r"answer|disclose|identify|give|talk|speak|offer|reveal|carry|store)\b",
@@ -128,9 +128,10 @@ _IMPERSONAL = [
             r"(?: to me)? (?:from (?:the|this|that)|who|what|which|based|to me|where|when)\b",
         ),
         (
-            (" me", " my "),
+            (" me", "my "),
             r"\b(?:unknown|unfamiliar|foreign|new|a mystery|not known|n't known|not familiar|n't familiar|a blank) "
             r"(?:to|for) (?:me|us)\b|\b(?:escapes|eludes|is lost on) me\b|\bnothing in my (?:knowledge|memory|training)\b"
+            r"|\bmy (?:records|notes|knowledge|memory|data) (?:\w+ )?(?:holds?|contains?|says?|has|have) (?:nothing|no)\b"
             r"|\b(?:hard|difficult|tough|impossible) for me to\b|\bfor me to (?:say|know|determine|tell|identify)\b",
         ),
         (

@@ -51,6 +51,19 @@ _ENDS = frozenset(".!?:\n")
 _PUNCTUATION = frozenset(".,!?;:()\n")
 
 
+# A country and its people are one word here: "a painter from Mexico" is a Mexican painter.
+PEOPLES = dict(
+    pair.split("/")
+    for pair in word_set(
+        """mexico/mexican denmark/danish france/french germany/german italy/italian spain/spanish portugal/portuguese
+        netherlands/dutch belgium/belgian switzerland/swiss austria/austrian sweden/swedish norway/norwegian
+        finland/finnish poland/polish russia/russian turkey/turkish greece/greek egypt/egyptian india/indian china/chinese
+        japan/japanese korea/korean canada/canadian brazil/brazilian australia/australian scotland/scottish ireland/irish
+        england/english britain/british"""
+    )
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What a text says, in comparable words. `content` has no stop-words; `minor` are asides and roles."""
@@ -116,6 +129,7 @@ def normalise(text: str) -> str:
 def stem(word: str) -> str:
     """A comparable form of one word: plain digits for numbers, light suffix stripping for the rest."""
     word = word.casefold().removesuffix("'s")
+    word = PEOPLES.get(word, word)
     if word[:1].isdigit():
         word = re.sub(r"(?:st|nd|rd|th|s)$", "", word)
         return re.sub(r",(?=\d{3}(?!\d))", "", word)
