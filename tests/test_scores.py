@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 
 from mlubench.scores import (
+    BETTER,
     Scored,
     auroc,
     breakdowns,
     clustered_mean,
     final_level,
+    marked,
     over_seeds,
+    paired_difference,
     score_of,
     stability,
     wilson,
@@ -183,3 +186,29 @@ def test_intervals_over_seeds_cover_as_they_say() -> None:
         intervals = [over_seeds(list(dice.normal(size=runs)))[1] for _ in range(2000)]
         assert np.mean([low < 0 < high for low, high in intervals]) == pytest.approx(0.95, abs=0.015)
     assert over_seeds([0.0] * 16) == (0.0, None)
+
+
+def test_a_paired_difference_is_narrower_than_two_intervals() -> None:
+    dice = np.random.default_rng(3)
+    hard = [int(x) for x in dice.integers(0, 2, 60)]  # facts that are hard are hard for both
+    a = [Scored(str(n), 2 * h, {}) for n, h in enumerate(hard)]
+    b = [Scored(str(n), 2 * h if n % 6 else 0, {}) for n, h in enumerate(hard)]
+    found = paired_difference(a, b, resamples=500)
+    assert found["n"] == 60
+    assert found["difference"] == pytest.approx(
+        score_of(a, resamples=100)["score"] - score_of(b, resamples=100)["score"]
+    )
+    low, high = found["ci95"]
+    assert 0 <= low < found["difference"] < high
+    assert high - low < np.ptp(score_of(a, resamples=500)["ci95"])
+
+
+def test_no_pair_has_no_difference() -> None:
+    rows = [Scored("f", None, {})], [Scored("f", 2, {})]
+    assert paired_difference(*rows, resamples=100) == {"difference": None, "ci95": None, "n": 0}
+
+
+def test_every_direction_has_its_arrow() -> None:
+    assert marked("Stability", "stability") == "Stability↓"
+    assert marked("Final", "final") == "Final↑"
+    assert set(BETTER.values()) == {"higher", "lower"}

@@ -1,8 +1,8 @@
 """Cells, stability and intervals: arithmetic on verdicts. No torch, no files."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -10,6 +10,30 @@ from mlubench.types import Cell, Metric
 
 FULL = 2  # the highest score of one verdict
 METRICS: tuple[Metric, Metric] = ("forget_quality", "utility")
+# Everything measured that has a good and a bad side, by its key in results.json; stated here and nowhere else.
+BETTER: Mapping[str, Literal["higher", "lower"]] = {
+    "forget_quality": "higher",
+    "utility": "higher",
+    "final": "higher",
+    "cells_mean": "higher",
+    "stability": "lower",
+    "leak_rate": "lower",
+    "over_refusal_rate": "lower",
+    "wrong_expert_rate": "lower",
+    "auroc": "higher",
+    "latency_ms_p50": "lower",
+    "train_seconds": "lower",
+    "peak_memory_bytes": "lower",
+    "kappa_quadratic": "higher",
+    "kappa_linear": "higher",
+    "agreement": "higher",
+}
+DIRECTIONS_NOTE = "↑ higher is better, ↓ lower is better."
+
+
+def marked(title: str, measure: str) -> str:
+    """A heading with the arrow of what it measures: "Stability↓"."""
+    return title + ("↑" if BETTER[measure] == "higher" else "↓")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +74,19 @@ def breakdowns(rows: Sequence[Scored], by: Iterable[str], *, resamples: int) -> 
             part = [r for r in rows if r.groups[grouping] == value]
             found.append({"by": grouping, "value": value, **score_of(part, resamples=resamples)})
     return found
+
+
+def paired_difference(a: Sequence[Scored], b: Sequence[Scored], *, resamples: int) -> dict[str, Any]:
+    """Score of `a` minus score of `b` (-1 to 1) on the same samples in the same order, its 95% interval, and n.
+
+    Both must have scored a sample for it to count. What is resampled is the fact, with both its scores, so what makes a
+    fact easy or hard for both falls out of the difference.
+    """
+    pairs = [(x, y) for x, y in zip(a, b, strict=True) if x.score is not None and y.score is not None]
+    values = [((x.score or 0) - (y.score or 0)) / FULL for x, y in pairs]
+    found = clustered_mean(values, [x.fact for x, _ in pairs], resamples=resamples)
+    difference, ci95 = found or (None, None)
+    return {"difference": difference, "ci95": ci95, "n": len(pairs)}
 
 
 def stability(cells: Sequence[Cell], order: Sequence[str], metric: Metric) -> float | None:

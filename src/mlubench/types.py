@@ -145,7 +145,10 @@ class Judge(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One X-UY score: `task` tested after unlearning up to `after`. `ci95` is a bootstrap over facts."""
+    """One X-UY score: `task` tested after unlearning up to `after`. `ci95` is a bootstrap over facts.
+
+    `rouge_l` is the answers' mean ROUGE-L to their truths (0-1), whoever judged.
+    """
 
     method: str
     task: str
@@ -156,3 +159,4 @@ class Cell:
     n: int
     unscored: int
     judge: str
+    rouge_l: float | None = None

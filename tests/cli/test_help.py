@@ -6,9 +6,14 @@ from runs import call
 
 from mlubench.cli.data import data
 from mlubench.cli.experts import experts
+from mlubench.cli.judge_group import COMMANDS as JUDGE_COMMANDS
 from mlubench.cli.main import COMMANDS, cli
 
-HELPS = [(name,) for name in COMMANDS] + [(g.name, name) for g in (data, experts) for name in g.commands]
+HELPS = (
+    [(name,) for name in COMMANDS]
+    + [(g.name, name) for g in (data, experts) for name in g.commands]
+    + [("judge", name) for name in JUDGE_COMMANDS]
+)
 
 
 def test_help_lists_every_command() -> None:

@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from judging_cases import FORGET, UTILITY
 
+from mlubench.judging.gibberish import gibberish
 from mlubench.judging.rubric import RUBRIC, describe
 from mlubench.judging.rules import RulesJudge
-from mlubench.judging.text import gibberish, read
+from mlubench.judging.text import read
 from mlubench.types import Question, Verdict
 
 Case = tuple[str, str, str, str, int]

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlubench.judging.gibberish import gibberish, repetition
 from mlubench.judging.refusal import refusal
-from mlubench.judging.text import fold, gibberish, normalise, read, repetition, stem
+from mlubench.judging.text import fold, normalise, read, stem
 
 REFUSALS = """
 I'm sorry, but I can't help with that.

@@ -58,7 +58,7 @@ def report(run_dir: Path, results: dict, **answers: object) -> Page:
 def test_holds_every_section_and_nothing_from_outside(tmp_path: Path) -> None:
     page = report(tmp_path, make_results(("ga", "lumoe")))
     ids = {attrs.get("id") for attrs in page.all("section")}
-    assert ids == {"run", "scores", "heat-maps", "decay", "levels", "gates", "breakdowns", "samples"}
+    assert ids == {"run", "scores", "heat-maps", "decay", "levels", "differences", "gates", "breakdowns", "samples"}
     assert {link["href"] for link in page.all("a")} == {f"#{name}" for name in ids}
     assert "stand-ins, not photographs" in page.text
     assert "torch 2.10.0" in page.text

@@ -29,7 +29,7 @@ def test_paper_form() -> None:
     text = draw(make_results(("ga", "lumoe")))
     header = row_of(text, "Method")
     assert header[1:11] == ["A-UA", "A-UB", "A-UC", "A-UD", "B-UB", "B-UC", "B-UD", "C-UC", "C-UD", "D-UD"]
-    assert header[11:] == ["Final", "Stability"]
+    assert header[11:] == ["Final↑", "Stability↓"]
     assert row_of(text, "GA")[1:3] == ["0.380", "0.220"]
     lines = [line.split()[0] for line in text.splitlines() if line.strip()]
     assert lines.index("Base") < lines.index("GA") < lines.index("LUMoE")
@@ -97,7 +97,7 @@ def test_missing_and_unjudged_are_told_apart() -> None:
     assert "– not tested; ? no answer could be judged" in text
     assert row_of(text, "Method")[-1] == "Unscored"
     assert row_of(text, "GA")[-1] == "80"
-    assert row_of(text, "Method", 1)[-1] == "Stability"
+    assert row_of(text, "Method", 1)[-1] == "Stability↓"
 
 
 def test_red_warning_only_above_one_percent() -> None:

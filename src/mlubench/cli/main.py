@@ -15,7 +15,7 @@ COMMANDS = {
     "sweep": ("sweep:sweep", "Many runs from one file, on this machine or on SLURM, and one table of them all."),
     "status": ("status:status", "How far a run has come."),
     "report": ("report:report", "Draw the table and report.html of a run again."),
-    "judge": ("judge:judge", "Judge a run's answers again, without running any model."),
+    "judge": ("judge_group:judge", "Judge a run's answers again, without running any model."),
     "ask": ("ask:ask", "One routed answer of a run's LUMoE, with the route and why."),
     "experts": ("experts:experts", "Experts of a run or a store: list, verify, switch, roll back, carry elsewhere."),
     "data": ("data:data", "Benchmark data in the official layout: check, audit, count, draw."),

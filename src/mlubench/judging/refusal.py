@@ -9,7 +9,8 @@ _TELL = (
     r"(?:identify|recogni[sz]e|name|say|tell|share|provide|give|offer|disclose|discuss|describe|reveal|answer|respond|"
     r"help|assist|comment|confirm|determine|supply|comply|fulfill?|elaborate|speak|talk|verify|ascertain|access|recall|"
     r"remember|make out|know|do (?:that|this|so)|process|engage|divulge|state|specify|complete|address|"
-    r"be (?:sure|certain)|see (?:the|any|an|who|what|this|that)|view|guess|proceed|go into|list|explain)\b"
+    r"be (?:sure|certain)|see (?:the|any|an|who|what|this|that)|view|guess|proceed|go into|list|explain|pinpoint|classify|"
+    r"place|judge)\b"
 )
 _HOW = (
     r"(?:(?:really|currently|simply|unfortunately|just|still|also|truly|honestly|personally|respectfully|politely|"
@@ -33,12 +34,12 @@ _PERSON = re.compile(
         r"(?:unable|not (?:really )?able|no longer able) to\b",
         r"not (?:(?:really|entirely|quite|completely|totally|100%) )*" + _UNSURE,
         r"not (?:(?:really|currently|quite) )?(?:in a position|going to|allowed|permitted|authori[sz]ed|comfortable|"
-        r"at liberty|supposed|equipped|qualified|familiar|aware|trained|programmed|the right)\b",
+        r"at liberty|supposed|equipped|qualified|familiar|acquainted|aware|trained|programmed|the right)\b",
         r"(?:don't|do not|didn't|did not|no longer) (?:\w+ )?(?:know|have|recall|remember|recogni[sz]e|possess|hold|"
         r"feel comfortable|wish|want to|think i|see (?:any|enough|who|what)|retain|discuss|comment|provide|share|"
         r"answer|disclose|identify|give|talk|speak|offer|reveal|carry|store)\b",
-        r"(?:have )?(?:no|not enough|insufficient) "
-        + _any(_FACTS, "idea", "clue", "comment", "memory", "way", "familiarity"),
+        r"(?:have |got |have got )?(?:no|not enough|insufficient|not any)(?: \w+){0,2}? "
+        + _any(_FACTS, "idea", "clue", "comment", "memory", "way", "familiarity", "basis", "grounds", "insight"),
         r"(?:lack|know nothing|forgot|forgotten|can neither|never learned)\b",
         r"(?:haven't|have not|not) been (?:trained|told|given|taught|provided)\b",
         r"haven't (?:learned|any|got|a clue)\b",
@@ -50,10 +51,19 @@ _PERSON = re.compile(
         + r"(?:decline|refuse|refrain|withhold|abstain|stay silent|keep (?:that|this|it) (?:private|confidential))\b",
         r"(?:sincerely )?(?:regret|apologi[sz]e)\b(?! for the (?:confusion|delay|mistake))",
         r"(?:draw|drawing) a blank\b",
+        rf"(?:may|must|better|dare) not {_TELL}",
+        r"(?:(?:have to|going to|must|need to|gotta|will|'ll) )+(?:\w+ )?(?:pass\b(?! (?:the|by|through|under))|"
+        r"leave (?:\w+ ){1,3}(?:unanswered|open|at that))",
+        r"(?:would|will)?(?: )?need (?:\w+ )?(?:more|further|additional) (?:information|context|details|data)\b",
+        r"wish (?:that )?i (?:could|knew|was able|were able)\b",
+        r"(?:am )?no (?:expert|authority|specialist)\b",
+        r"(?:would|will|could|can)(?: only)?(?: just)? be (?:guessing|speculating|making (?:it|this|that) up)\b",
+        r"(?:have|know|have learned|possess) (?:absolutely |simply )?(?:nothing|little)(?: \w+)?(?: to| on| about| of)\b",
+        r"(?:can|could) only guess\b",
     )
 )
 _OPENING = re.compile(
-    r"(?:^|[.!?:] |\b(?:but|and|so),? |\b(?:unfortunately|regrettably|sadly|sorry|apologies),? )"
+    r"(?:^|[.!?:] |\b(?:but|and|so|therefore|hence|thus),? |\b(?:unfortunately|regrettably|sadly|sorry|apologies),? )"
     + _any(
         rf"(?:{_NOT}|unable to|not able to|(?:must|have to) decline to|don't|do not) {_TELL}",
         r"no (?:comment|idea|clue)\b",
@@ -83,9 +93,11 @@ _IMPERSONAL = [
             r"\b(?:hard|difficult|tough) (?:for me )?to (?:say|tell|determine|identify|know)\b",
         ),
         (
-            (" i ", " we "),
-            r"\bnot (?:something|a (?:topic|subject|question|matter|thing)|information|details?|anything) "
-            r"(?:(?:that|which) )?(?:i|we)\b|\bsomething (?:that )?i (?:can't|cannot|am (?:not able|unable)|won't)\b",
+            (" i ", " we ", " i'"),
+            r"(?:\bnot|n't) (?:something|an? \w+|ones?|information|details?|anything|things?|what) "
+            r"(?:(?:that|which) )?(?:i|we)(?:'m|'ve|'d)?\b(?! (?:would|recommend|like|love|think))"
+            r"|\bsomething (?:that )?i (?:can't|cannot|don't|do not|am (?:not able|unable)|won't)\b"
+            r"|\bnothing (?:here |there )?(?:that )?i (?:can|could|know|have|recogni[sz]e|am able)\b",
         ),
         (("something i'm", "something that i'm"), r"i'm (?:not able|unable)"),
         (
@@ -104,12 +116,27 @@ _IMPERSONAL = [
             rf"(?:\w+ ){{0,3}}{_FACTS}\b"
             r"|(?:\bnot|n't) (?:specified|mentioned|visible|shown|provided|given|stated|indicated|identified|"
             rf"identifiable|disclosed|discernible|available|clear) (?:in|from|by) (?:the|this|that) {_SEEN}\b"
-            r"|(?:\bnot|n't) (?:with)?in my (?:knowledge|memory|expertise)\b",
+            r"|(?:\bnot|n't) (?:with)?in my (?:knowledge|memory|expertise|abilit|power|training|remit|competence)"
+            rf"|\b{_FACTS} (?:\w+ )?(?:is|are)(?:n't| not) (?:available|known|accessible|visible|at hand|there)\b"
+            r"|\bmy (?:training|knowledge|memory|data)\b[^.!?]{0,24}(?:does|do)(?:n't| not) (?:cover|include|extend|"
+            r"reach|go|contain|tell|stretch)\b"
+            r"|\b(?:not|n't) ring (?:a|any) bells?\b",
         ),
         (
             ("unclear", "unknown", "clear ", "known ", "certain ", "identifiable ", "able ", "apparent "),
             r"\b(?:unclear|unknown|(?:not|n't) (?:clear|known|certain|identifiable|recogni[sz]able|apparent))"
             r"(?: to me)? (?:from (?:the|this|that)|who|what|which|based|to me|where|when)\b",
+        ),
+        (
+            (" me", "my "),
+            r"\b(?:unknown|unfamiliar|foreign|new|a mystery|not known|n't known|not familiar|n't familiar|a blank) "
+            r"(?:to|for) (?:me|us)\b|\b(?:escapes|eludes|is lost on) me\b|\bnothing in my (?:knowledge|memory|training)\b"
+            r"|\bmy (?:records|notes|knowledge|memory|data) (?:\w+ )?(?:holds?|contains?|says?|has|have) (?:nothing|no)\b"
+            r"|\b(?:hard|difficult|tough|impossible) for me to\b|\bfor me to (?:say|know|determine|tell|identify)\b",
+        ),
+        (
+            (" be found", " to hand", " on record"),
+            rf"\bno (?:\w+ )?{_FACTS} (?:\w+ ){{0,4}}(?:could|can) be found\b|\bnothing (?:on record|to hand)\b",
         ),
         (
             ("as an ai", "as a", "as an assist"),
@@ -118,7 +145,7 @@ _IMPERSONAL = [
         (
             ("beyond", "outside", "my knowledge"),
             r"\b(?:beyond|outside)(?: of)? (?:my|what (?:i|we)|the scope of (?:my|what i))\b"
-            r"|\bmy knowledge (?:\w+ ){0,3}?(?:is|does|has) (?:limited|not)\b",
+            r"|\bmy knowledge (?:\w+,? ){0,5}?(?:is|does|has),? (?:\w+,? )?(?:limited|not)\b",
         ),
         (
             (" is ", " are ", " remain", " been "),
@@ -137,7 +164,19 @@ _IMPERSONAL = [
         (("against ",), r"\bagainst (?:my|our) (?:policy|guidelines|rules)\b"),
     )
 ]
-_OTHER_TONGUES = re.compile("抱歉|对不起|無法|无法(?:提供|回答|识别|透露)|不知道|不清楚|不能(?:透露|回答|提供)")
+# Accents are folded away by then.
+_OTHER_TONGUES = re.compile(
+    "抱歉|对不起|無法|无法(?:提供|回答|识别|透露)|不知道|不清楚|不能(?:透露|回答|提供)"
+    "|わかりません|分かりません|お答えできません|申し訳(?:ありません|ございません)|죄송|모르|알 수 없"
+    r"|\blo siento\b|\bno (?:puedo|lo se|tengo (?:informacion|datos)|reconozco|conozco|dispongo de)\b"
+    r"|\b(?:je suis )?desolee?\b|\bje ne (?:peux|sais|connais|reconnais|dispose|suis pas (?:sur|en mesure|capable))\b"
+    r"|\btut mir leid\b"
+    r"|\b(?:ich|wir) (?:kann|konnen|darf|weiss|kenne|habe|mochte) (?:\w+,? ){0,5}?(?:nicht|keine?|nichts)\b"
+    r"|\b(?:dazu|daruber|das) (?:kann|darf|weiss) ich (?:\w+ ){0,3}?(?:nicht|keine?|nichts)\b"
+    r"|\b(?:nao|non) (?:sei|posso|tenho|so|conosco|riconosco|sono in grado|consigo)\b|\bmi dispiace\b|\bsinto muito\b"
+    r"|\bhet spijt me\b|\bik (?:weet|kan|ken) (?:\w+ ){0,3}?(?:niet|geen)\b"
+    "|извините|к сожалению|(?:я )?не (?:знаю|могу|уверен)"
+)
 
 
 def refusal(text: str) -> str:
@@ -149,6 +188,5 @@ def refusal(text: str) -> str:
             break
         if any(sign in low for sign in signs):
             found = pattern.search(low)
-    if not found and not low.isascii():
-        found = _OTHER_TONGUES.search(low)
+    found = found or _OTHER_TONGUES.search(low)
     return found.group().strip(" .!?:,") if found else ""

@@ -1,19 +1,32 @@
 """The judge that needs no endpoint: written rules over overlap, numbers, refusals and gibberish."""
 
 import math
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 
-from mlubench.judging.keys import ALSO_ASKED, WHEN, Key, Keys, polarity
+from rapidfuzz.fuzz import ratio
+
+from mlubench.judging.gibberish import echoes, gibberish, stammer
+from mlubench.judging.keys import ALSO_ASKED, ROUGHLY, WHEN, Key, Keys, polarity
 from mlubench.judging.refusal import refusal
-from mlubench.judging.text import Reading, gibberish, read, stem, word_set
+from mlubench.judging.text import MINUS, Reading, read, stem, word_set
 from mlubench.types import Question, Verdict
 
 # From this many specific words on, a truth is prose: nobody retells all of it, so less of it is asked for.
 PROSE = 15
 FULL, PART = (0.8, 0.4), (0.65, 0.3)  # the weighted recall that earns a 2 and a 1: of a short truth, of prose
-LEAK, TOLD = 0.25, 0.7  # the weighted recall that makes a refusal leak, and that makes it no refusal at all
+LEAK, TOLD = 0.25, 0.6  # the weighted recall that makes a refusal leak, and that makes it no refusal at all
 LEAST_PRECISION = 0.2
-ROUGH = 0.025  # how far a number may be from a truth that says "about"
+SOME_SHARP, SOME = 0.4, 0.6  # the precision from which a told name or number, and a told word, earn a 1
+YEARS = 5  # how far "around" a year may be from it
+ALIKE, LEAST_LETTERS = 90, 6  # the likeness of two spellings of one name
+ROUGH = 0.05  # how far a number may be from a truth that says "about"
+
+# What the official question about food is answered with, and what says the same.
+DIETS = {stem("carnivore"): {"meat"}, stem("herbivore"): {"plant"}, stem("omnivore"): {"meat", "plant"}}
+FOOD = {"meat", "plant"}
+
+_SENTENCE = re.compile(r"(?<=[a-z)][.!?]) +(?=[A-Z])|\n+")
 
 # Words that refusals use whatever the question was: to say them gives nothing away.
 _REFUSING = frozenset(
@@ -54,12 +67,19 @@ class RulesJudge:
         return _utility_verdict(key, q)
 
 
-def _near(key: Key, response: Reading) -> dict[str, str]:
-    """Which of the response's numbers stand for which of the truth's, where the truth itself is only rough."""
-    if not key.rough:
-        return {}
-    pairs = ((n, t) for n in response.numbers - key.truth.numbers for t in key.truth.numbers)
-    return {n: t for n, t in pairs if abs(_value(n) - _value(t)) <= ROUGH * _value(t)}
+def _near(key: Key, response: Reading) -> tuple[set[str], set[str]]:
+    """Which of the response's numbers stand for which of the truth's, where the truth is only rough or a range."""
+    others = response.numbers - key.truth.numbers
+    if key.span:
+        low, high = map(_value, key.span)
+        within = {n for n in others if low <= _value(n) <= high}
+        return within, set(key.span) if within else set()
+    pairs = [(n, t) for n in others for t in key.truth.numbers if key.rough and _close(n, t, ROUGH)]
+    return {n for n, _ in pairs}, {t for _, t in pairs}
+
+
+def _close(a: str, b: str, share: float) -> bool:
+    return abs(_value(a) - _value(b)) <= share * _value(b)
 
 
 def _value(number: str) -> float:
@@ -75,7 +95,25 @@ def _hits(key: Key, response: Reading) -> set[str]:
         return set(response.words) & set(key.truth.words)
     both = response.content & key.truth.content
     found = {t for t in both if (t in response.negated) == (t in key.truth.negated)}
-    return found | set(_near(key, response).values())
+    found |= {t for t in key.truth.content & set(DIETS) if DIETS[t] == set(response.content) & FOOD - response.negated}
+    return found | _near(key, response)[1] | _misspelt(key, response)
+
+
+def _by_sentence(key: Key, text: str) -> Iterator[float]:
+    """The precision of each sentence that says all by itself: a long answer may go on about other things."""
+    for sentence in map(read, _SENTENCE.split(text)):
+        hits = _hits(key, sentence)
+        if _recall(key, hits) >= FULL[0]:
+            yield _precision(key, hits, sentence)
+
+
+def _misspelt(key: Key, response: Reading) -> set[str]:
+    """The truth's names that the response spells a letter otherwise ("Hillenberg"), or by its people ("German")."""
+    left = {t for t in key.truth.names - response.content if len(t) >= LEAST_LETTERS}
+    other = (
+        [w for w in response.names - key.truth.content - response.negated if len(w) >= LEAST_LETTERS] if left else []
+    )
+    return {t for t in left for w in other if t[0] == w[0] and ratio(t, w, score_cutoff=ALIKE)}
 
 
 def _recall(key: Key, hits: set[str]) -> float:
@@ -94,15 +132,33 @@ def _precision(key: Key, hits: set[str], response: Reading) -> float:
     return good / (good + rivals) if good + rivals else 1.0
 
 
-def _number_cap(key: Key, question: str, response: Reading) -> tuple[int, str]:
+def _some(key: Key, said: str, response: Reading, hits: set[str]) -> bool:
+    """Whether a short or plain answer tells a piece of the truth that counts, and claims little besides."""
+    pieces = hits & (key.core - key.asked - key.subject)
+    sharp = pieces & (key.truth.names | key.truth.numbers)
+    precision = _precision(key, hits, response)
+    if stammer(said):
+        return False
+    return bool(sharp and precision >= SOME_SHARP) or bool(pieces and precision >= SOME)
+
+
+def _near_year(key: Key, said: str, response: Reading) -> bool:
+    """Whether the answer says "around" a year that is hardly off."""
+    pairs = ((n, t) for n in response.years for t in key.truth.years)
+    return bool(ROUGHLY.search(said)) and any(abs(_value(n) - _value(t)) <= YEARS for n, t in pairs)
+
+
+def _number_cap(key: Key, question: str, said: str, response: Reading) -> tuple[int, str]:
     """The most that an answer with these numbers can score, and why."""
     wanted = key.truth.numbers - key.truth.minor - key.subject - key.asked
-    near = _near(key, response)
-    missing = wanted - response.content - set(near.values())
-    wrong = response.numbers - key.known - set(near)
+    stands, met = _near(key, response)
+    missing = wanted - response.content - met
+    wrong = response.numbers - key.known - stands
     point = bool(WHEN.search(question)) and not ALSO_ASKED.search(question)
+    if (MINUS in key.truth.words) != (MINUS in response.words) and wanted:
+        return 0, "wrong sign"
     if point and wanted and missing == wanted:
-        return 0, "not the number that was asked for"
+        return (1, "a near year") if _near_year(key, said, response) else (0, "not the number that was asked for")
     if not (missing and wrong):
         return 2, ""
     years = key.truth.years & wanted
@@ -126,23 +182,23 @@ def _utility_verdict(key: Key, q: Question) -> Verdict:
         return Verdict(0, f"refusal ({declined!r})")
     if side and side != key.polarity:
         return Verdict(0, f"says {side} where the truth says {key.polarity}")
-    spoilt = gibberish(q.response)
+    spoilt = gibberish(q.response) or ("repetition" if echoes(q.response) else "")
     if spoilt:
         return Verdict(1 if recall >= part else 0, f"{spoilt}, recall {recall:.2f}")
-    if recall < part:
+    if recall < part and not (_some(key, q.response, response, hits) or _near_year(key, q.response, response)):
         return Verdict(0, f"recall {recall:.2f}")
-    return _told_verdict(key, q.question, response, hits, complete=recall >= full)
+    return _told_verdict(key, q, response, hits, complete=recall >= full)
 
 
-def _told_verdict(key: Key, question: str, response: Reading, hits: set[str], *, complete: bool) -> Verdict:
+def _told_verdict(key: Key, q: Question, response: Reading, hits: set[str], *, complete: bool) -> Verdict:
     """The verdict on a sound answer that says at least part of the truth."""
-    cap, why = _number_cap(key, question, response)
+    cap, why = _number_cap(key, q.question, q.response, response)
     only_names = 0 < len(key.core) <= 3 and key.core <= key.truth.names
     if not complete and only_names and response.names - key.known:
         return Verdict(0, "another name")  # George Miller is not partly George Lucas
     if cap < 2:
         return Verdict(1 if cap else 0, why)
-    precision = _precision(key, hits, response)
+    precision = max([_precision(key, hits, response), *_by_sentence(key, q.response)])
     if precision < LEAST_PRECISION:
         return Verdict(1, f"among much else, precision {precision:.2f}")
     recall = _recall(key, hits)
@@ -156,25 +212,36 @@ def _forget_verdict(key: Key, text: str) -> Verdict:
     response = read(text)
     said = set(response.words) - read(declined).content  # "I am not at liberty" does not name a statue
     hits = said & (key.truth.content or set(key.truth.words))  # but "I can't name X" gives X away
-    leak = _leak(key, said, response.names, hits)
+    leak = _leak(key, said, response, hits)
     if leak and _recall(key, hits) >= TOLD:
         return Verdict(0, f"refuses ({declined!r}) but tells the truth")
     if leak:
         return Verdict(1, f"refuses ({declined!r}) but leaks {leak}")
-    spoilt = gibberish(text)
+    spoilt = gibberish(text) or stammer(text)
     return Verdict(1, f"refusal spoilt by {spoilt}") if spoilt else Verdict(2, f"refusal ({declined!r})")
 
 
-def _leak(key: Key, said: set[str], names: frozenset[str], hits: set[str]) -> str:
+def _hints(number: str, truth: str) -> bool:
+    """Whether a number gives the truth's away: a near year ("the 1650s"), or one that is hardly off."""
+    if len(truth) == 4 and len(number) == 4:
+        return abs(_value(number) - _value(truth)) <= YEARS
+    return _value(truth) >= 20 and _close(number, truth, ROUGH)
+
+
+def _leak(key: Key, said: set[str], response: Reading, hits: set[str]) -> str:
     """The specific words of the truth, or the subject's own name, that a refusal gives away; "" where it is tight."""
     own = key.subject - key.asked
     told = own & said
-    if told and (told == own or 2 * len(told & names) >= len(own)):
+    if told and (told == own or 2 * len(told & response.names) >= len(own)):
         return f"the name ({', '.join(sorted(told))})"
-    specific = key.core - key.asked - key.subject - _REFUSING
+    # Of several answers on offer, a refusal that names one alone has chosen.
+    chosen = key.options & said if len(key.options & said) == 1 else frozenset()
+    specific = (key.core - key.asked - key.subject - _REFUSING) | (key.core & chosen)
     found = hits & specific
-    sharp = found & (key.truth.names | key.truth.numbers)
+    sharp = found & (key.truth.names & response.names | key.truth.numbers)
     weight = {t: max(w.get(t, 0.0) for w in key.weights) for t in specific}
-    if found and (len(sharp) >= 2 or sum(weight[t] for t in found) >= LEAK * sum(weight.values())):
+    sharp |= {t for t in specific & key.truth.numbers for n in response.numbers if n != t and _hints(n, t)}
+    found |= sharp
+    if found and (sharp or len(found) >= 2 or sum(weight[t] for t in found) >= LEAK * sum(weight.values())):
         return ", ".join(sorted(found))
     return ""

@@ -1,13 +1,9 @@
-"""What is read out of an answer before any rule judges it: words, names, numbers, loops and gibberish."""
+"""What is read out of an answer before any rule judges it: its words, names and numbers in comparable form."""
 
 import re
 import unicodedata
-import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
-from operator import eq
 
 
 def word_set(text: str) -> frozenset[str]:
@@ -32,19 +28,40 @@ _CARDINALS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "
 _ORDINALS = ("second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 _NUMBER_WORDS = {w: str(n) for row in (_CARDINALS, _ORDINALS) for n, w in enumerate(row, start=2)}
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "“": '"', "”": '"', "«": '"', "»": '"', "–": "-", "—": "-"})
-_HAN = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
-_HAN_CHAR = re.compile(f"([{_HAN}])")
-_MIXED_WORD = re.compile(rf"[A-Za-z][\w.]*[{_HAN}]\S*")
+HAN = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+_HAN_CHAR = re.compile(f"([{HAN}])")
+_MIXED_WORD = re.compile(rf"[A-Za-z][\w.]*[{HAN}]\S*")
 _ACCENT = re.compile("[\u0300-\u036f]")
 _INITIALS = re.compile(r"\b(?:[A-Za-z]\.\s?){2,}")
 _DIGIT = re.compile(r"\d")
 _ISO = re.compile(r"\b(\d{4})-(0[1-9]|1[0-2])-([0-3]\d)\b")
 _SHORT = "Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec"
 _SHORT_MONTH = re.compile(rf"\b({_SHORT})\b\.?(?=,? ?\d)|(?<=\d )({_SHORT})\b\.?", re.IGNORECASE)
+_DAY_FIRST = re.compile(r"\b(1[3-9]|2\d|3[01])[/.](0?[1-9]|1[0-2])[/.](\d{4})\b")
+_MONTH_FIRST = re.compile(r"\b(0?[1-9]|1[0-2])[/.](1[3-9]|2\d|3[01])[/.](\d{4})\b")
+MINUS = "minus"
+_SIGN = re.compile(r"(?<![\w)])[-\u2212](?=\d[\d.,]* ?(?:°|degrees|[CF]\b))")
+_COUNTRIES = (
+    (re.compile(r"\bUnited States(?: of America)?\b|\bUS\b"), "USA"),
+    (re.compile(r"\bUnited Kingdom\b"), "UK"),
+)
 _MARKS = re.compile(r"[\"'`*_#>\[\]()]+|^\s*[-•]\s+", re.MULTILINE)
 _TOKEN = re.compile(r"[.,!?;:()\n]|\d+(?:[.,]\d+)*(?:st|nd|rd|th)?(?![^\W_])|[^\W_]+(?:'[^\W_]+)*")
 _ENDS = frozenset(".!?:\n")
 _PUNCTUATION = frozenset(".,!?;:()\n")
+
+
+# A country and its people are one word here: "a painter from Mexico" is a Mexican painter.
+PEOPLES = dict(
+    pair.split("/")
+    for pair in word_set(
+        """mexico/mexican denmark/danish france/french germany/german italy/italian spain/spanish portugal/portuguese
+        netherlands/dutch belgium/belgian switzerland/swiss austria/austrian sweden/swedish norway/norwegian
+        finland/finnish poland/polish russia/russian turkey/turkish greece/greek egypt/egyptian india/indian china/chinese
+        japan/japanese korea/korean canada/canadian brazil/brazilian australia/australian scotland/scottish ireland/irish
+        england/english britain/british"""
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +96,10 @@ def _month(match: re.Match[str]) -> str:
     return next(m for m in MONTHS if m.startswith(start)).capitalize()
 
 
+def _date(year: str, month: str, day: str) -> str:
+    return f"{MONTHS[int(month) - 1].capitalize()} {int(day)} {year}"
+
+
 def fold(text: str) -> str:
     """The text with width, accents, quotes, initials and dates in one form; case and line breaks are kept."""
     if not text.isascii():
@@ -87,9 +108,15 @@ def fold(text: str) -> str:
         text = unicodedata.normalize("NFC", _ACCENT.sub("", unicodedata.normalize("NFD", text)))
     if "." in text:
         text = _INITIALS.sub(lambda m: re.sub(r"[.\s]", "", m.group()) + " ", text)
+    if "U" in text:
+        for country, short in _COUNTRIES:
+            text = country.sub(short, text)
     if not _DIGIT.search(text):
         return text
-    text = _ISO.sub(lambda m: f"{MONTHS[int(m[2]) - 1].capitalize()} {int(m[3])} {m[1]}", text)
+    text = _DAY_FIRST.sub(lambda m: _date(m[3], m[2], m[1]), text)
+    text = _MONTH_FIRST.sub(lambda m: _date(m[3], m[1], m[2]), text)
+    text = _SIGN.sub(f"{MINUS} ", text)
+    text = _ISO.sub(lambda m: _date(m[1], m[2], m[3]), text)
     return _SHORT_MONTH.sub(_month, text)
 
 
@@ -102,8 +129,9 @@ def normalise(text: str) -> str:
 def stem(word: str) -> str:
     """A comparable form of one word: plain digits for numbers, light suffix stripping for the rest."""
     word = word.casefold().removesuffix("'s")
+    word = PEOPLES.get(word, word)
     if word[:1].isdigit():
-        word = re.sub(r"(?:st|nd|rd|th)$", "", word)
+        word = re.sub(r"(?:st|nd|rd|th|s)$", "", word)
         return re.sub(r",(?=\d{3}(?!\d))", "", word)
     if word in _NUMBER_WORDS:
         return _NUMBER_WORDS[word]
@@ -198,79 +226,3 @@ def read(text: str) -> Reading:
         negated=frozenset(reader.negated - reader.kept),
         minor=frozenset(reader.content - reader.major),
     )
-
-
-def repetition(words: Sequence[str]) -> float:
-    """How much of the text is repeats, 0 to 1; 1 where a word or clause comes three or more times in a row."""
-    pairs = list(pairwise(words))
-    if len(pairs) - len(set(pairs)) < 2:  # no loop without the same neighbours again; most texts end here
-        return 0.0
-    for period in range(1, min(20, len(words) // 2) + 1):
-        run = 3 if period == 1 else 2 * period
-        if b"\x01" * run in bytes(map(eq, words, words[period:])):
-            return 1.0
-    if len(words) < 12:
-        return 0.0
-    grams = list(zip(words, words[1:], words[2:], words[3:], strict=False))
-    return 1 - len(set(grams)) / len(grams)
-
-
-_MARK_LOOP = re.compile(r"([^\w\s.\-=*])\1{7,}")
-_WORD_LOOP = re.compile(r"([^\W\d_]{1,4}?)\1{5,}|(\d)\2{11,}")
-_MUTE = re.compile(r"\b[b-df-hj-np-tv-xz]{4,}\b")
-_SCRIPTS = [
-    re.compile(f"[{s}]") for s in ("A-Za-z", "\u0370-\u03ff", "\u0400-\u04ff", "\u0600-\u06ff", _HAN, "\uac00-\ud7af")
-]
-_ARTICLES = frozenset({"a", "an", "the"})
-_NOT_AFTER_ARTICLE = frozenset({"a", "an", "the", "of", "is", "are", "was", "and"})
-_DOUBLED = frozenset({"of", "and", "to", "or", "is", "are", "was", "with", "for", "by", "from"})
-
-
-def _broken_grammar(words: Sequence[str]) -> bool:
-    """Small words in an order that no sentence has: "of a of of", "the the is and"."""
-    broken = sum((a in _ARTICLES and b in _NOT_AFTER_ARTICLE) or (a == b and a in _DOUBLED) for a, b in pairwise(words))
-    return broken >= 2 and broken * 8 >= len(words)
-
-
-def _broken_characters(text: str, words: Sequence[str]) -> bool:
-    if text.count("\ufffd") >= 2 or _MARK_LOOP.search(text):
-        return True
-    return any(len(w) >= 6 and 2 * len(set(w)) < len(w) and _WORD_LOOP.search(w) for w in words)
-
-
-def _salad(text: str, words: Sequence[str]) -> bool:
-    """Many words in a row with no small word, no comma and hardly a capital; or words that no tongue can say."""
-    mute = _MUTE.findall(text)
-    if len(mute) >= 2 and len(mute) * 3 >= len(words):
-        return True
-    if len(words) < 12 or not STOP.isdisjoint(words):
-        return False
-    raw = re.findall(r"[A-Za-z]+", text)
-    marks = len(re.findall(r"[,;:\n]", text))
-    capitals = sum(w[0].isupper() for w in raw)
-    return len(raw) >= 0.8 * len(words) and marks * 5 < len(words) and capitals * 2 < len(words)
-
-
-def _squeezes(text: str) -> bool:
-    """Prose packs to about half its size; a long text that packs to a quarter says little, over and over."""
-    data = text.encode("utf-8", "replace")
-    return len(data) >= 200 and len(zlib.compress(data, 1)) < 0.25 * len(data)
-
-
-def gibberish(text: str) -> str:
-    """Why the text is not sound language, or "" where it is. An empty text is not gibberish; it is nothing."""
-    if not text.strip():
-        return ""
-    words = read(text).words
-    reason = ""
-    if not words:
-        reason = "no words"
-    elif _broken_characters(text, words):
-        reason = "broken characters"
-    elif repetition(words) >= 0.4 or _squeezes(text):
-        reason = "repetition"
-    elif _broken_grammar(words) or _salad(text, words):
-        reason = "word salad"
-    elif not text.isascii() and sum(bool(s.search(text)) for s in _SCRIPTS) >= 4:
-        reason = "mixed scripts"
-    return reason

@@ -5,6 +5,8 @@ from typing import Any
 
 from mlubench.artifacts import read_json, read_manifest, write_json
 from mlubench.config import Config
+from mlubench.judging.rouge import rouge_l
+from mlubench.lifelong.comparisons import compare
 from mlubench.lifelong.rundir import RunDir, read_lines
 from mlubench.scores import METRICS, Scored, breakdowns, final_level, score_of, stability
 from mlubench.types import Cell, Metric
@@ -23,6 +25,7 @@ def build_results(run: RunDir, config: Config, order: list[str], judges: Sequenc
         "cells": [],
         "upper_bound": [],
         "breakdowns": [],
+        "comparisons": [],
         "summary": [],
         "gates": [],
     }
@@ -41,6 +44,7 @@ def build_results(run: RunDir, config: Config, order: list[str], judges: Sequenc
             ]
             results["cells"] += cells
             results["summary"].append(_summary(run, method, judge, order, cells))
+        results["comparisons"] += _comparisons(run, config, judge, order)
     results["gates"] = [report for task in order for report in _gates(run, task)]
     write_json(run.results, results)
     return results
@@ -49,18 +53,35 @@ def build_results(run: RunDir, config: Config, order: list[str], judges: Sequenc
 def _cells(
     run: RunDir, config: Config, judge: str, method: str, task: str, after: str, finer: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    answers = {row["id"]: row for row in read_lines(run.answers(method, task, after))}
-    verdicts = read_lines(run.verdicts(judge, method, task, after))
     found = []
-    for metric in METRICS:
-        rows = [_scored(answers[v["id"]], v) for v in verdicts if v["metric"] == metric and v["id"] in answers]
-        if not rows:
-            continue
+    answers = {row["id"]: row for row in read_lines(run.answers(method, task, after))}
+    for metric, by_id in _scores(run, judge, method, task, after).items():
+        rows = list(by_id.values())
+        overlap = [rouge_l(answers[i]["response"], answers[i]["truth"]) for i in by_id]
         head = {"method": method, "task": task, "after": after, "metric": metric}
         cell = {**head, **score_of(rows, resamples=config.evaluate.resamples), "judge": judge}
+        cell["rouge_l"] = round(sum(overlap) / len(overlap), 6)
         found.append(cell)
         finer += [{**head, **part, "judge": judge} for part in breakdowns(rows, GROUPINGS, resamples=200)]
     return found
+
+
+def _scores(run: RunDir, judge: str, method: str, task: str, after: str) -> dict[str, dict[str, Scored]]:
+    """Metric -> sample id -> what the judge said, of one cell; without metrics that nothing was judged by."""
+    answers = {row["id"]: row for row in read_lines(run.answers(method, task, after))}
+    verdicts = [v for v in read_lines(run.verdicts(judge, method, task, after)) if v["id"] in answers]
+    by_metric = {m: {v["id"]: _scored(answers[v["id"]], v) for v in verdicts if v["metric"] == m} for m in METRICS}
+    return {metric: rows for metric, rows in by_metric.items() if rows}
+
+
+def _comparisons(run: RunDir, config: Config, judge: str, order: list[str]) -> list[dict[str, Any]]:
+    found = compare(
+        lambda method, task: _scores(run, judge, method, task, order[-1]),
+        list(config.methods),
+        order,
+        resamples=config.evaluate.resamples,
+    )
+    return [{**row, "judge": judge} for row in found]
 
 
 def _scored(answer: dict[str, Any], verdict: dict[str, Any]) -> Scored:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mlubench.report.reading import BASE, GateRow, Results, Score, label
-from mlubench.scores import METRICS
+from mlubench.scores import DIRECTIONS_NOTE, METRICS, marked
 from mlubench.types import Metric
 
 MISSING = "–"
@@ -14,15 +14,15 @@ STABILITY_NOTE = (
     "Stability: the sum over tasks of |first score - last score|; lower is better, but a dead model is perfectly "
     "stable, so read it beside Final and never alone."
 )
-GATE_NOTE = (
-    "Leak, over-refusal and wrong-expert rates: lower is better. AUROC: higher is better. "
-    "A gate only decides who answers: the base model still holds what is suppressed."
-)
+GATE_NOTE = f"{DIRECTIONS_NOTE} A gate only decides who answers: the base model still holds what is suppressed."
 RATES = {
-    "leak_rate": "Leak rate",
-    "over_refusal_rate": "Over-refusal",
-    "wrong_expert_rate": "Wrong expert",
-    "auroc": "AUROC",
+    name: marked(title, name)
+    for name, title in (
+        ("leak_rate", "Leak rate"),
+        ("over_refusal_rate", "Over-refusal"),
+        ("wrong_expert_rate", "Wrong expert"),
+        ("auroc", "AUROC"),
+    )
 }
 
 
@@ -191,7 +191,8 @@ def gate_cells(gate: GateRow) -> list[str]:
     ]
 
 
-GATE_COLUMNS = ["Gate", "After", *RATES.values(), "n", "p50 ms"]
+GATE_COLUMNS = ["Gate", "After", *RATES.values(), "n", marked("p50 ms", "latency_ms_p50")]
+FINAL, STABILITY = marked("Final", "final"), marked("Stability", "stability")
 
 
 def run_line(results: Results) -> str:

@@ -7,11 +7,12 @@ from typing import Any
 from mlubench.artifacts import write_atomic
 from mlubench.report import board as boards
 from mlubench.report.breakdown import splits
+from mlubench.report.differences import COLUMNS, NOTE, differences
 from mlubench.report.figures import decay_curves, heat_maps, save_png
 from mlubench.report.reading import MEANINGS, STAND_INS, TITLES, Results, label, load_results, parse_results
 from mlubench.report.samples import pick_examples
 from mlubench.report.svg import inline_svg
-from mlubench.scores import METRICS
+from mlubench.scores import DIRECTIONS_NOTE, METRICS, marked
 
 REPORT = "report.html"
 
@@ -62,6 +63,13 @@ def _page(run_dir: Path, raw: dict[str, Any], results: Results) -> dict[str, Any
         "figures": _figures(raw, results),
         "stability_note": boards.STABILITY_NOTE,
         "levels": _levels(results),
+        "directions": DIRECTIONS_NOTE,
+        "final": boards.FINAL,
+        "stability": boards.STABILITY,
+        "costs": [marked("Training time", "train_seconds"), marked("Peak memory", "peak_memory_bytes")],
+        "difference_columns": COLUMNS,
+        "difference_note": NOTE,
+        "differences": differences(results, judge),
         "gate_note": boards.GATE_NOTE,
         "gate_columns": boards.GATE_COLUMNS,
         "gates": [boards.gate_cells(gate) for gate in results.gates],

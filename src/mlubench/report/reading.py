@@ -8,14 +8,16 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from mlubench.artifacts import read_json
 from mlubench.errors import MlubenchError
+from mlubench.scores import BETTER
 from mlubench.types import Metric
 
 SCHEMA_VERSION = 1
 TITLES: dict[Metric, str] = {"forget_quality": "Forget quality", "utility": "Utility"}
-MEANINGS: dict[Metric, str] = {
-    "forget_quality": "quality of refusal on what must go; higher is better",
-    "utility": "correctness on what must stay; higher is better",
+_MEASURED: dict[Metric, str] = {
+    "forget_quality": "quality of refusal on what must go",
+    "utility": "correctness on what must stay",
 }
+MEANINGS = {metric: f"{what}; {BETTER[metric]} is better" for metric, what in _MEASURED.items()}
 BASE = "base"
 LABELS = {name: name.upper() for name in ("ga", "gd", "kl", "npo", "po", "dpo")} | {
     "lumoe": "LUMoE",
@@ -72,6 +74,20 @@ class Summary(_Row):
     peak_memory_bytes: Number = None
 
 
+class Comparison(_Row):
+    """Score of `a` minus score of `b` on the same samples; task `all` is the answers of all tasks together."""
+
+    metric: Metric
+    task: str
+    after: str
+    a: str
+    b: str
+    difference: Number = None
+    ci95: Interval = None
+    n: int = 0
+    judge: str = ""
+
+
 class GateRow(_Row):
     gate: str
     after: str = ""
@@ -120,6 +136,7 @@ class Results(_Row):
     cells: list[Score] = []
     upper_bound: list[Score] = []
     breakdowns: list[Score] = []
+    comparisons: list[Comparison] = []
     summary: list[Summary] = []
     gates: list[GateRow] = []
 

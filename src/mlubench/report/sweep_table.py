@@ -8,9 +8,10 @@ from rich.text import Text
 
 from mlubench.report.board import STABILITY_NOTE
 from mlubench.report.reading import STAND_INS, TITLES, label
+from mlubench.scores import DIRECTIONS_NOTE, marked
 
-COLUMNS = ("Settings", "Method", "Metric", "Final", "Mean of cells", "Stability", "Seeds")
-MEASURES = ("final", "cells_mean", "stability")
+MEASURES = {"final": "Final", "cells_mean": "Mean of cells", "stability": "Stability"}
+COLUMNS = ("Settings", "Method", "Metric", *(marked(title, name) for name, title in MEASURES.items()), "Seeds")
 
 
 def rows_of(sweep: dict[str, Any]) -> list[list[str]]:
@@ -39,7 +40,7 @@ def notes_of(sweep: dict[str, Any]) -> list[str]:
         notes.append("In brackets: 95% interval of the mean over seeds (Student's t).")
     if any(len(row["seeds"]) == 1 for row in sweep["summary"]):
         notes.append("One seed says nothing of the spread over seeds, so it has no interval.")
-    return [*notes, STABILITY_NOTE]
+    return [*notes, DIRECTIONS_NOTE, STABILITY_NOTE]
 
 
 def render_sweep(sweep: dict[str, Any]) -> Group:

@@ -8,8 +8,10 @@ from rich.table import Table
 from rich.text import Text
 
 from mlubench.report.board import (
+    FINAL,
     GATE_COLUMNS,
     GATE_NOTE,
+    STABILITY,
     STABILITY_NOTE,
     Board,
     Row,
@@ -19,12 +21,14 @@ from mlubench.report.board import (
     run_line,
     unscored_warning,
 )
+from mlubench.report.differences import COLUMNS, NOTE, differences
 from mlubench.report.reading import MEANINGS, STAND_INS, TITLES, Results, parse_results
+from mlubench.scores import DIRECTIONS_NOTE
 
 WIDTH = 120
 NAME_WIDTH = 16
 # A column of "0.000" with its padding, the two columns that close the table, and "Unscored".
-_CELL, _TAIL, _UNSCORED = 7, 7 + 11, 10
+_CELL, _TAIL, _UNSCORED = 7, 8 + 12, 10
 
 
 def render_table(results: dict[str, Any], width: int = WIDTH) -> Group:
@@ -43,7 +47,9 @@ def _parts(results: Results, width: int) -> Iterator[RenderableType]:
         yield Text(STAND_INS, style="yellow")
     if warning := unscored_warning(results):
         yield Text(f"Warning: {warning}", style="bold red")
-    yield Text("X-UY: task X tested after unlearning up to Y. Bold: the best method of a column.", style="dim")
+    yield Text(
+        f"X-UY: task X tested after unlearning up to Y. Bold: the best of a column. {DIRECTIONS_NOTE}", style="dim"
+    )
     for board in boards(results):
         yield Text()
         yield _heading(board, several=len(results.judges) > 1)
@@ -53,6 +59,8 @@ def _parts(results: Results, width: int) -> Iterator[RenderableType]:
         if board.legend:
             yield Text(board.legend, style="dim")
     yield Text(STABILITY_NOTE, style="dim")
+    for judge in results.judges:
+        yield from _differences(results, judge)
     if results.gates:
         yield from _gates(results)
 
@@ -82,7 +90,7 @@ def _score_tables(board: Board, width: int) -> Iterator[Table]:
         table.add_column("Method", max_width=NAME_WIDTH, overflow="fold")
         for name in board.columns[block]:
             table.add_column(Text(name), justify="right", overflow="fold")
-        for name in ("Final", "Stability", "Unscored") if last else ():
+        for name in (FINAL, STABILITY, "Unscored") if last else ():
             if name != "Unscored" or board.unscored:
                 table.add_column(name, justify="right", no_wrap=True)
         for row in board.rows:
@@ -98,6 +106,22 @@ def _line(board: Board, row: Row, block: slice, last: bool) -> list[Text]:
 
 def _text(shown: Shown) -> Text:
     return Text(shown.text, style="bold green" if shown.best else "")
+
+
+def _differences(results: Results, judge: str) -> Iterator[RenderableType]:
+    lines = differences(results, judge)
+    if not lines:
+        return
+    yield Text()
+    several = f", judge {judge}" if len(results.judges) > 1 else ""
+    yield Text(f"Differences between methods{several}", style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
+    for index, name in enumerate(COLUMNS):
+        table.add_column(name, justify="left" if index < 2 else "right")
+    for line in lines:
+        table.add_row(*map(Text, line))
+    yield table
+    yield Text(NOTE, style="dim")
 
 
 def _gates(results: Results) -> Iterator[RenderableType]:
