@@ -1,9 +1,10 @@
 """results.json: every cell, stability and level, finer splits and gates, made from what lies in the run's folder."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from mlubench.artifacts import read_json, read_manifest, write_json
+from mlubench.artifacts import MANIFEST, read_json, write_json
 from mlubench.config import Config
 from mlubench.lifelong.rundir import RunDir, read_lines
 from mlubench.scores import METRICS, Scored, breakdowns, final_level, score_of, stability
@@ -53,7 +54,7 @@ def _cells(
     verdicts = read_lines(run.verdicts(judge, method, task, after))
     found = []
     for metric in METRICS:
-        rows = [_scored(answers[v["id"]], v) for v in verdicts if v["metric"] == metric and v["id"] in answers]
+        rows = [scored(answers[v["id"]], v) for v in verdicts if v["metric"] == metric and v["id"] in answers]
         if not rows:
             continue
         head = {"method": method, "task": task, "after": after, "metric": metric}
@@ -63,7 +64,8 @@ def _cells(
     return found
 
 
-def _scored(answer: dict[str, Any], verdict: dict[str, Any]) -> Scored:
+def scored(answer: dict[str, Any], verdict: dict[str, Any]) -> Scored:
+    """One verdict with what its answer is grouped by."""
     groups = {
         "phrasing": "seen" if answer["phrasing"] == 0 else "unseen",
         "class": answer["entity"].split("/")[0],
@@ -74,7 +76,7 @@ def _scored(answer: dict[str, Any], verdict: dict[str, Any]) -> Scored:
 
 def _summary(run: RunDir, method: str, judge: str, order: list[str], rows: list[dict[str, Any]]) -> dict[str, Any]:
     cells = [Cell(**row) for row in rows]
-    manifests = [read_manifest(run.archive(method, task)) for task in run.archived(method, order)]
+    manifests = [read_json(run.archive(method, task) / MANIFEST) for task in run.archived(method, order)]
     memory = [m["train"]["peak_memory_bytes"] for m in manifests if m["train"]["peak_memory_bytes"]]
 
     def each(measure: Any) -> dict[Metric, float | None]:
@@ -103,3 +105,13 @@ def _failed_routes(run: RunDir, method: str, order: list[str]) -> dict[str, int]
 def _gates(run: RunDir, task: str) -> list[dict[str, Any]]:
     path = run.root / "gates" / f"{task}.json"
     return list(read_json(path)) if path.is_file() else []
+
+
+def birth_scores(root: Path, name: str) -> list[dict[str, Any]] | None:
+    """The cells of LUMoE's task `name` right after it was unlearned, from the run's results. None where there are none.
+
+    An archive is written before it is tested and never changes, so its scores at birth stand in results.json alone.
+    """
+    path = RunDir(root).results
+    cells = read_json(path).get("cells", []) if path.is_file() else []
+    return [c for c in cells if c["method"] == "lumoe" and c["task"] == c["after"] == name] or None
