@@ -124,7 +124,9 @@ class Study:
 
     def ask(self, engine: LUMoE, samples: Sequence[Sample], routes: Sequence[Route]) -> list[str]:
         """Answers; the base is asked each question once in the whole study."""
-        new = [n for n, (s, r) in enumerate(zip(samples, routes, strict=True)) if r.experts or s.id not in self.answered]
+        new = [
+            n for n, (s, r) in enumerate(zip(samples, routes, strict=True)) if r.experts or s.id not in self.answered
+        ]
         found: dict[int, str] = {}
         for start in range(0, len(new), 64):
             rows = new[start : start + 64]
@@ -135,7 +137,9 @@ class Study:
         self.answered |= {samples[n].id: found[n] for n in new if not routes[n].experts}
         return [found[n] if n in found else self.answered[s.id] for n, s in enumerate(samples)]
 
-    def measure(self, gate: PrototypeGate, tasks: Sequence[Task], adapters: dict[str, Path], of: dict[str, str]) -> dict:
+    def measure(
+        self, gate: PrototypeGate, tasks: Sequence[Task], adapters: dict[str, Path], of: dict[str, str]
+    ) -> dict:
         """Forget quality and utility through the gate, and locality: `of` names the adapter that stands for a task."""
         remove_adapters(self.mllm)
         for name, folder in adapters.items():
@@ -187,7 +191,9 @@ def merged_rows(study: Study, gate: PrototypeGate, tasks: Sequence[Task], k: int
     for rank in (RANK, BUDGETS[-1]) if k == 1 else (RANK,):
         start = time.perf_counter()
         adapters = {
-            f"g{g}": study.train(f"d{len(tasks)}-{k}-{g}-{rank}", [by_name[n] for n in group], rank, DISTILLED_EPOCHS, seed=1000 + g)
+            f"g{g}": study.train(
+                f"d{len(tasks)}-{k}-{g}-{rank}", [by_name[n] for n in group], rank, DISTILLED_EPOCHS, seed=1000 + g
+            )
             for g, group in enumerate(groups)
         }
         seconds = round(time.perf_counter() - start, 1)

@@ -1,4 +1,5 @@
 """The table and the figure of the study of consolidation."""
+
 from pathlib import Path
 from typing import Any
 

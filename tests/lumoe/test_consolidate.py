@@ -93,15 +93,18 @@ def test_at_full_rank_the_merged_expert_says_what_both_say_together(
         assert torch.allclose(full(back)[module], matrix, atol=1e-5)
 
 
-def test_what_was_written_fits_a_store_and_its_base(store: ExpertStore, facts: dict, mllm: MLLM, tmp_path: Path) -> None:
+def test_what_was_written_fits_a_store_and_its_base(
+    store: ExpertStore, facts: dict, mllm: MLLM, tmp_path: Path
+) -> None:
     deltas = consolidate.read_deltas(store.folder("A"))
     consolidate.write_adapter(consolidate.compress(deltas, 4).deltas, store.folder("A"), tmp_path / "small")
     store.add("C", tmp_path / "small", facts)
     store.mount(mllm, "C")
     assert consolidate.rank_of(store.folder("C")) == 4
-    assert load_file(tmp_path / "small" / "adapter_model.safetensors").keys() == load_file(
-        store.folder("A") / "adapter_model.safetensors"
-    ).keys()
+    assert (
+        load_file(tmp_path / "small" / "adapter_model.safetensors").keys()
+        == load_file(store.folder("A") / "adapter_model.safetensors").keys()
+    )
 
 
 def test_scales_of_the_settings_are_part_of_the_deltas(store: ExpertStore, tmp_path: Path) -> None:

@@ -129,7 +129,9 @@ def _measure(ctx: Context, learner: Lumoe, done: list[str], folder: Path, judge:
             rows = {row["id"]: row for row in read_lines(answers)}
             for metric in METRICS:
                 found = [scored(rows[v["id"]], v) for v in read_lines(verdicts) if v["metric"] == metric]
-                cells.append({"task": task, "metric": metric, **score_of(found, resamples=ctx.config.evaluate.resamples)})
+                cells.append(
+                    {"task": task, "metric": metric, **score_of(found, resamples=ctx.config.evaluate.resamples)}
+                )
     return cells
 
 
@@ -147,12 +149,12 @@ def _make(ctx: Context, store: ExpertStore, group: Group, plan: Plan, out: Path)
 def _distil(ctx: Context, group: Group, out: Path) -> None:
     """One fresh expert, trained by the run's expert method on all that the group's experts were trained to forget."""
     tasks = [ctx.benchmark.task(t) for t in group.experts]
-    union = Task(
-        group.name, tuple(s for t in tasks for s in t.forget), tuple(s for t in tasks for s in t.retain)
-    )
+    union = Task(group.name, tuple(s for t in tasks for s in t.forget), tuple(s for t in tasks for s in t.retain))
     settings = ctx.config.train.for_method("lumoe")
     lora = LoraConfig(
-        r=group.rank, alpha=max(1, round(settings.lora.alpha * group.rank / settings.lora.r)), dropout=settings.lora.dropout
+        r=group.rank,
+        alpha=max(1, round(settings.lora.alpha * group.rank / settings.lora.r)),
+        dropout=settings.lora.dropout,
     )
     settings = settings.model_copy(update={"lora": lora})
     remove_adapters(ctx.mllm)
@@ -213,5 +215,14 @@ def _report(
         sizes = {"bytes_before": sum(weight_bytes(store.folder(m)) for m in group.members)}
         sizes["bytes"] = weight_bytes(adapters[group.name])
         making = {k: v for k, v in told[group.name].items() if k in ("relative_error", "train")}
-        rows.append({"name": group.name, "members": group.members, "carries": group.experts, "rank": group.rank, **sizes, **making})
+        rows.append(
+            {
+                "name": group.name,
+                "members": group.members,
+                "carries": group.experts,
+                "rank": group.rank,
+                **sizes,
+                **making,
+            }
+        )
     return {"store": str(store.root), "plan": asdict(plan), "groups": rows, "left_out": dict(left)}

@@ -124,7 +124,9 @@ def facts_of(store: ExpertStore, group: Group, plan: Plan) -> dict[str, Any]:
         if lacking := missing_fields(facts):
             raise MlubenchError(f"the manifest of expert {name!r} lacks {', '.join(lacking)}", "Make it anew.")
         if any(facts[key] != first[key] for key in ("base", "base_sha256")):
-            raise MlubenchError(f"expert {name!r} was made for another base than the others", "Merge those of one base.")
+            raise MlubenchError(
+                f"expert {name!r} was made for another base than the others", "Merge those of one base."
+            )
     return {
         "task": ", ".join(group.experts),
         "tasks": max((facts.get("tasks", []) for facts in told.values()), key=len),
