@@ -14,13 +14,13 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from experts_tables import write_report
-from mlubench.artifacts import digest
+from mlubench.artifacts import digest, is_whole
 from mlubench.benchmark import release, world
 from mlubench.config import GateConfig, LoraConfig, ToyConfig, TrainConfig
 from mlubench.judging.rules import RulesJudge
@@ -40,9 +40,11 @@ from mlubench.unlearning.trainer import unlearn
 
 FACTS, RETAINED, TESTED = 2, 16, 2  # facts an entity, entities that stay, test samples a fact
 RANK, BUDGETS = 4, (4, 16)
-EPOCHS, DISTILLED_EPOCHS = 10, 3  # a union has more facts that teach the same refusing
+EPOCHS, DISTILLED_EPOCHS, DISTILLED_STEPS = 10, 3, 30  # at least so many epochs and steps
+LARGEST = 16  # the most experts that every way is tried on
 SCALES = ("mean", "root", "sum")
 MAX_NEW_TOKENS = 24
+Row = dict[str, Any]
 TOY = ToyConfig(width=96, pictures=80, sight_epochs=8, steps=600)
 
 
@@ -52,7 +54,8 @@ def tell(text: str) -> None:
 
 def make_world(folder: Path, experts: int, seed: int) -> Benchmark:
     """A task for each of `experts` entities; what stays belongs to the first. Entities have FACTS facts each."""
-    world.write_world(seed, folder / "world", entities=4 * round(experts / 4 * 12 / 7) + 8, pictures=20)
+    if not is_whole(folder / "world"):
+        world.write_world(seed, folder / "world", entities=4 * round(experts / 4 * 12 / 7) + 8, pictures=20)
     whole = release.read(folder / "world", seed=seed)
     facts: dict[str, set[str]] = {}
     for s in sorted(whole.samples, key=lambda s: s.id):
@@ -94,9 +97,8 @@ class Study:
     folder: Path
     judge: RulesJudge
     features: FeatureCache
+    work: Path
     answered: dict[str, str] = field(default_factory=dict)  # by the base, by sample
-    work: Path = Path()
-
     def train(self, name: str, tasks: Sequence[Task], rank: int, epochs: int, seed: int) -> Path:
         """A fresh expert that refuses these tasks' forget sets."""
         out = self.folder / name
@@ -162,84 +164,103 @@ def factor(scale: str, count: int) -> float:
     return {"mean": 1 / count, "root": count**-0.5, "sum": 1.0}[scale]
 
 
-def merged_rows(study: Study, gate: PrototypeGate, tasks: Sequence[Task], k: int) -> list[dict[str, Any]]:
-    """Every way of making K experts of those of these tasks, each measured."""
+def groups_of(tasks: Sequence[Task], k: int) -> tuple[list[list[str]], dict[str, str]]:
+    """Neighbours, as even as can be, and the name of each task's group."""
     groups = in_order([t.name for t in tasks], k)
-    of = {name: f"g{g}" for g, group in enumerate(groups) for name in group}
-    head = {"n": len(tasks), "k": k}
-    rows = []
-    for scale in SCALES:
-        sums = []
-        for group in groups:
+    return groups, {name: f"g{g}" for g, group in enumerate(groups) for name in group}
+
+
+def summed(study: Study, gate: PrototypeGate, tasks: Sequence[Task], k: int, scale: str, rank: int) -> Row:
+    """K experts by singular values, measured."""
+    groups, of = groups_of(tasks, k)
+    adapters, errors = {}, []
+    with tempfile.TemporaryDirectory() as folder:
+        for g, group in enumerate(groups):
             deltas = [read_deltas(study.folder / name) for name in group]
-            sums.append(weighted_sum(deltas, [factor(scale, len(group))] * len(group)))
-        for rank in BUDGETS:
-            adapters, errors = {}, []
-            with tempfile.TemporaryDirectory() as folder:
-                for g, total in enumerate(sums):
-                    small = compress(total, rank)
-                    errors.append(small.relative_error)
-                    adapters[f"g{g}"] = Path(folder) / f"g{g}"
-                    write_adapter(small.deltas, study.folder / groups[g][0], adapters[f"g{g}"])
-                found = study.measure(gate, tasks, adapters, of)
-            rows.append(
-                {**head, "way": f"svd, {scale}", "rank": rank, "error": round(sum(errors) / len(errors), 4), **found}
-            )
-    kept = {f"g{g}": study.folder / group[0] for g, group in enumerate(groups)}
-    rows.append({**head, "way": "keep the first", "rank": RANK, **study.measure(gate, tasks, kept, of)})
-    by_name = {t.name: t for t in tasks}
-    for rank in (RANK, BUDGETS[-1]) if k == 1 else (RANK,):
-        start = time.perf_counter()
-        adapters = {
-            f"g{g}": study.train(
-                f"d{len(tasks)}-{k}-{g}-{rank}", [by_name[n] for n in group], rank, DISTILLED_EPOCHS, seed=1000 + g
-            )
-            for g, group in enumerate(groups)
-        }
-        seconds = round(time.perf_counter() - start, 1)
+            small = compress(weighted_sum(deltas, [factor(scale, len(group))] * len(group)), rank)
+            errors.append(small.relative_error)
+            adapters[f"g{g}"] = Path(folder) / f"g{g}"
+            write_adapter(small.deltas, study.folder / group[0], adapters[f"g{g}"])
         found = study.measure(gate, tasks, adapters, of)
-        rows.append({**head, "way": "distil", "rank": rank, "seconds": seconds, **found})
+    return {"error": round(sum(errors) / len(errors), 4), **found}
+
+
+def kept(study: Study, gate: PrototypeGate, tasks: Sequence[Task], k: int) -> Row:
+    """The first expert of each group for the whole group, measured."""
+    groups, of = groups_of(tasks, k)
+    return study.measure(gate, tasks, {f"g{g}": study.folder / group[0] for g, group in enumerate(groups)}, of)
+
+
+def distilled(study: Study, gate: PrototypeGate, tasks: Sequence[Task], k: int, rank: int) -> Row:
+    """K experts trained anew on the unions of what was to be forgotten, measured."""
+    groups, of = groups_of(tasks, k)
+    start, by_name, adapters = time.perf_counter(), {t.name: t for t in tasks}, {}
+    for g, group in enumerate(groups):
+        union = [by_name[name] for name in group]
+        samples = len(fit([s for t in union for s in t.forget]))
+        epochs = max(DISTILLED_EPOCHS, -(-DISTILLED_STEPS * 8 // samples))
+        adapters[f"g{g}"] = study.train(f"d{len(tasks)}-{k}-{g}-{rank}", union, rank, epochs, seed=1000 + g)
+    seconds = round(time.perf_counter() - start, 1)
+    return {"seconds": seconds, **study.measure(gate, tasks, adapters, of)}
+
+
+def wanted(n: int) -> Iterator[tuple[int, str, int]]:
+    """(K, way, rank) for N experts. Many of them are measured with fewer ways, as each takes the longer."""
+    ks = [n >> shift for shift in range(1, n.bit_length())]
+    yield n, "none", RANK
+    for k in ks if n <= LARGEST else (n // 4, 1):
+        for scale in SCALES if n <= LARGEST else ("root",):
+            yield from ((k, f"svd, {scale}", rank) for rank in BUDGETS)
+        yield k, "keep the first", RANK
+        yield k, "distil", RANK
+
+
+def one_row(study: Study, gate: PrototypeGate, tasks: Sequence[Task], k: int, way: str, rank: int) -> Row:
+    if way == "none":
+        return study.measure(
+            gate, tasks, {t.name: study.folder / t.name for t in tasks}, {t.name: t.name for t in tasks}
+        )
+    if way == "distil":
+        return distilled(study, gate, tasks, k, rank)
+    if way == "keep the first":
+        return kept(study, gate, tasks, k)
+    return summed(study, gate, tasks, k, way.removeprefix("svd, "), rank)
+
+
+def rows_of(study: Study, sizes: Sequence[int]) -> list[Row]:
+    """Every row; those that an interrupted call has measured are kept in rows.jsonl."""
+    path = study.folder / "rows.jsonl"
+    done = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+    have = {(r["n"], r["k"], r["way"], r["rank"]): r for r in done}
+    rows = []
+    for n in sizes:
+        tasks, gate = study.benchmark.tasks[:n], PrototypeGate()
+        gate.fit(tasks, study.benchmark, study.features, GateConfig())
+        for k, way, rank in wanted(n):
+            if (n, k, way, rank) not in have:
+                row = {"n": n, "k": k, "way": way, "rank": rank, **one_row(study, gate, tasks, k, way, rank)}
+                have[n, k, way, rank] = row
+                with path.open("a") as handle:
+                    handle.write(json.dumps(row) + "\n")
+                tell(str(row))
+            rows.append(have[n, k, way, rank])
     return rows
 
 
 def run(folder: Path, sizes: Sequence[int], seed: int) -> dict[str, Any]:
     benchmark = make_world(folder, max(sizes), seed)
-    start = time.perf_counter()
-    base = toy_base(TOY, benchmark, device="cpu", progress=False)
-    tell(f"base: {time.perf_counter() - start:.0f} s")
-    mllm = MLLM.load(base, device="cpu")
+    mllm = MLLM.load(toy_base(TOY, benchmark, device="cpu"), device="cpu")
     judge = RulesJudge(sorted({(s.entity.cls, s.truth) for s in benchmark.samples}))
-    study = Study(mllm, benchmark, folder, judge, FeatureCache(mllm), work=folder / "work")
-    known = [s for s in tested(benchmark.samples)]
-    asked = [replace(s, split="retain") for s in known]
-    level = study.score(asked, study.ask(LUMoE(mllm, PrototypeGate(), study.features), known, [BASE] * len(known)))
+    study = Study(mllm, benchmark, folder, judge, FeatureCache(mllm), folder / "work")
+    known = tested(benchmark.samples)
+    answers = study.ask(LUMoE(mllm, PrototypeGate(), study.features), known, [BASE] * len(known))
+    level = study.score([replace(s, split="retain") for s in known], answers)
     tell(f"the base knows {level}")
-    start = time.perf_counter()
     for n, task in enumerate(benchmark):
         study.train(task.name, [task], RANK, EPOCHS, seed=n)
-    trained = time.perf_counter() - start
-    tell(f"{len(benchmark.tasks)} experts: {trained:.0f} s")
-    rows = []
-    for n in sizes:
-        tasks = benchmark.tasks[:n]
-        gate = PrototypeGate()
-        gate.fit(tasks, benchmark, study.features, GateConfig())
-        alone = {t.name: study.folder / t.name for t in tasks}
-        found = study.measure(gate, tasks, alone, {t.name: t.name for t in tasks})
-        rows.append({"n": n, "k": n, "way": "none", "rank": RANK, **found})
-        k = n // 2
-        while k:
-            rows += merged_rows(study, gate, tasks, k)
-            for row in rows:
-                if (row["n"], row["k"]) == (n, k):
-                    tell(str(row))
-            tell(f"{n} -> {k}: {time.perf_counter() - start:.0f} s since the first expert")
-            k //= 2
-    return {
-        "seed": seed, "base_knows": level, "expert_rank": RANK, "train_seconds": round(trained, 1),
-        "tested": {"forget": len(tested([s for t in benchmark for s in t.forget])), "retain": len(tested(benchmark.tasks[0].retain))},
-        "rows": rows,
-    }  # fmt: skip
+    forget = len(tested([s for t in benchmark for s in t.forget]))
+    counts = {"forget": forget, "retain": len(tested(benchmark.tasks[0].retain))}
+    return {"seed": seed, "base_knows": level, "rank": RANK, "tested": counts, "rows": rows_of(study, sizes)}
 
 
 BASE = Route((), None, 0.0, "the base")
@@ -250,12 +271,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--experts", type=int, nargs="+", default=[4, 8, 16, 32, 64], help="N: powers of two")
     parser.add_argument("--quick", action="store_true", help="4 and 8 experts only")
+    parser.add_argument("--work", type=Path, help="keep everything here, and go on from what is there")
     parser.add_argument("--out", type=Path, help="write the table here as Markdown, and a figure beside it")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     quiet()
     with tempfile.TemporaryDirectory() as folder:
-        found = run(Path(folder), [4, 8] if args.quick else sorted(args.experts), args.seed)
+        work = args.work or Path(folder)
+        work.mkdir(parents=True, exist_ok=True)
+        found = run(work, [4, 8] if args.quick else sorted(args.experts), args.seed)
     if args.out:
         write_report(found, args.out)
     print(json.dumps(found) if args.json else "\n".join(map(str, found["rows"])))

@@ -1,4 +1,4 @@
-"""Compressed sums of experts: exact at full rank, as far off as the singular values say below it, and plain PEFT folders."""
+"""Compressed sums of experts: exact at full rank, below it as far off as singular values say, and plain PEFT folders."""
 
 from collections.abc import Callable
 from pathlib import Path

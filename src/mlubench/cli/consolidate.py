@@ -15,7 +15,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
 Examples:
   mlubench experts consolidate runs/toy --into 2
   mlubench experts consolidate runs/toy A B --method distil --json
-  mlubench experts consolidate runs/toy --rank 16 --scale mean --max-drop 0
+  mlubench experts consolidate runs/toy --rank 16 --scale sum --max-drop 0
   mlubench experts consolidate store --unmeasured
   mlubench experts rollback runs/toy merged+1      undoes it
 """
@@ -26,7 +26,7 @@ Examples:
 @click.option("--method", type=click.Choice(["svd", "distil"]), default="svd", show_default=True,
               help="Compress the sum of their deltas, or train one anew on all they were to forget.")  # fmt: skip
 @click.option("--rank", type=click.IntRange(min=1), help="LoRA rank of each; the largest of its members' if not given.")
-@click.option("--scale", type=click.Choice(["mean", "root", "sum"]), default="sum", show_default=True,
+@click.option("--scale", type=click.Choice(["mean", "root", "sum"]), default="root", show_default=True,
               help="svd: the factor on each of n deltas, 1/n, 1/sqrt(n) or 1.")  # fmt: skip
 @click.option("--group", type=click.Choice(["order", "similar"]), default="order", show_default=True,
               help="Merge neighbours, or those whose deltas are alike.")  # fmt: skip

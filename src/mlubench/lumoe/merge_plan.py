@@ -1,4 +1,4 @@
-"""What a consolidation is to merge: which experts, in which groups, with which weights, and what the outcome says of itself."""
+"""What a consolidation is to merge: which experts, in which groups, how weighted, and what the outcome says of itself."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,6 @@ from mlubench.lumoe.merging import free_names, within
 from mlubench.lumoe.store import ExpertStore, is_merged
 
 Scale = Literal["mean", "root", "sum"]
-SCALES: tuple[Scale, ...] = ("mean", "root", "sum")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +26,7 @@ class Plan:
     into: int = 1
     method: Literal["svd", "distil"] = "svd"
     rank: int | None = None
-    scale: Scale = "sum"
+    scale: Scale = "root"
     group: Literal["order", "similar"] = "order"
     max_drop: float = 0.02
 
@@ -67,7 +66,8 @@ def choose(store: ExpertStore, plan: Plan) -> tuple[list[Group], dict[str, str]]
         store.versions(name)
         if name not in units:
             into = told.of(name).merged_into
-            raise UsageError(f"expert {name!r} is merged into {into}", f"Name {into}, or roll it back first.")
+            now = f"is merged into {into}" if into else "stands for no expert any more"
+            raise UsageError(f"expert {name!r} {now}", "See `mlubench experts list`, or roll it back first.")
         if name in left:
             raise UsageError(f"expert {name!r} cannot be merged: {left[name]}", "Switch it on first.")
     if len(set(plan.names)) != len(plan.names):

@@ -1,4 +1,4 @@
-"""Which expert stands for which since a consolidation: put in force in one step, undone by a roll back, pruned on request."""
+"""Which expert stands for which since a consolidation: in force in one step, undone by a roll back, pruned on request."""
 
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
