@@ -99,6 +99,7 @@ class Study:
     features: FeatureCache
     work: Path
     answered: dict[str, str] = field(default_factory=dict)  # by the base, by sample
+
     def train(self, name: str, tasks: Sequence[Task], rank: int, epochs: int, seed: int) -> Path:
         """A fresh expert that refuses these tasks' forget sets."""
         out = self.folder / name

@@ -33,9 +33,17 @@ def figure(rows: list[dict[str, Any]], out: Path) -> None:
     ways = list(dict.fromkeys((r["way"], r["rank"]) for r in rows if r["way"] != "none"))
     for panel, n in zip(panels, sizes, strict=True):
         for number, (way, rank) in enumerate(ways):
-            line = sorted((r["bytes"], r["forget_quality"]) for r in rows if (r["n"], r["way"], r["rank"]) == (n, way, rank))
+            line = sorted(
+                (r["bytes"], r["forget_quality"]) for r in rows if (r["n"], r["way"], r["rank"]) == (n, way, rank)
+            )
             if line:
-                panel.plot(*zip(*line, strict=True), "o-"[:2] if rank == 4 else "s--", color=f"C{number}", ms=4, label=f"{way}, rank {rank}")
+                panel.plot(
+                    *zip(*line, strict=True),
+                    "o-"[:2] if rank == 4 else "s--",
+                    color=f"C{number}",
+                    ms=4,
+                    label=f"{way}, rank {rank}",
+                )
         (start,) = [r for r in rows if r["n"] == n and r["way"] == "none"]
         panel.plot([start["bytes"]], [start["forget_quality"]], "k*", ms=10, label="as trained")
         panel.set(xscale="log", title=f"{n} experts", xlabel="bytes", ylim=(0, 1.05))

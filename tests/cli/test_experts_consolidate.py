@@ -68,9 +68,7 @@ def test_a_merged_expert_travels(light: Path, tmp_path: Path) -> None:
 
 
 def test_scores_at_birth_travel_with_a_runs_expert(finished: Finished, copied: Path, tmp_path: Path) -> None:
-    born = [
-        c for c in finished.results["cells"] if c["method"] == "lumoe" and c["task"] == c["after"] == "B"
-    ]
+    born = [c for c in finished.results["cells"] if c["method"] == "lumoe" and c["task"] == c["after"] == "B"]
     assert len(born) == 2
     rows = {r["expert"]: r["scores"] for r in told("experts", "list", copied)["experts"]}
     assert rows["B"] == born

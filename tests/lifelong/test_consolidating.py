@@ -33,13 +33,19 @@ def ask(run: Path, **plan: object) -> dict:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file() and "lock" not in p.name}
+    return {
+        str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file() and "lock" not in p.name
+    }
 
 
 def test_merged_experts_are_measured_and_adopted(run: Path, finished: Finished) -> None:
     report = ask(run, max_drop=1.0, scale="sum", rank=32)
     assert (report["adopted"], report["measured"], report["why"]) == (True, True, [])
-    born = {(c["task"], c["metric"]): c["score"] for c in finished.results["cells"] if c["method"] == "lumoe" and c["after"] == "B"}
+    born = {
+        (c["task"], c["metric"]): c["score"]
+        for c in finished.results["cells"]
+        if c["method"] == "lumoe" and c["after"] == "B"
+    }
     assert {(c["task"], c["metric"]): c["before"]["score"] for c in report["cells"]} == born
     (group,) = report["groups"]
     assert group["carries"] == ["A", "B"] and group["relative_error"] < 1e-6

@@ -21,7 +21,9 @@ WEIGHTS = "adapter_model.safetensors"
 def four(store: ExpertStore, experts: Path, facts: dict) -> ExpertStore:
     """Experts A to D; C and D hold the weights of A and B."""
     for name, like in (("C", "A"), ("D", "B")):
-        store.add(name, experts / like, {**facts, "task": name, "tasks": ["A", "B", "C", "D"][: "ABCD".index(name) + 1]})
+        store.add(
+            name, experts / like, {**facts, "task": name, "tasks": ["A", "B", "C", "D"][: "ABCD".index(name) + 1]}
+        )
     return store
 
 

@@ -187,7 +187,9 @@ def compare(before: Cells, after: Cells, max_drop: float) -> Cells:
 
 
 def _figures(cell: dict[str, Any]) -> dict[str, Any]:
-    return {key: cell[key] for key in ("score", "ci95", "n", "unscored")}
+    """What JSON gives back as it is."""
+    interval = list(cell["ci95"]) if cell["ci95"] else None
+    return {"score": cell["score"], "ci95": interval, "n": cell["n"], "unscored": cell["unscored"]}
 
 
 def _adopt(
