@@ -209,7 +209,7 @@ def wanted(n: int) -> Iterator[tuple[int, str, int]]:
     """(K, way, rank) for N experts. Many of them are measured with fewer ways, as each takes the longer."""
     ks = [n >> shift for shift in range(1, n.bit_length())]
     yield n, "none", RANK
-    for k in ks if n <= LARGEST else (n // 4, 1):
+    for k in ks if n <= LARGEST else (1, n // 4):
         for scale in SCALES if n <= LARGEST else ("root",):
             yield from ((k, f"svd, {scale}", rank) for rank in BUDGETS)
         yield k, "keep the first", RANK

@@ -39,7 +39,7 @@ def figure(rows: list[dict[str, Any]], out: Path) -> None:
             if line:
                 panel.plot(
                     *zip(*line, strict=True),
-                    "o-"[:2] if rank == 4 else "s--",
+                    "o-" if rank == 4 else "s--",
                     color=f"C{number}",
                     ms=4,
                     label=f"{way}, rank {rank}",
@@ -58,8 +58,9 @@ def write_report(found: dict[str, Any], out: Path) -> None:
     """The table as `out` and the figure beside it, under the same name."""
     head = (
         "# Storage against quality\n\n"
-        f"`python benchmarks/experts.py --out {out.name}`, seed {found['seed']}. The base knows {found['base_knows']:.3f} of what"
-        f" is asked; {found['tested']['forget']} forget and {found['tested']['retain']} retain questions at the largest N.\n"
+        f"`python benchmarks/experts.py --out {out.name}`, seed {found['seed']}. The base knows {found['base_knows']:.3f}"
+        f" of what is asked; {found['tested']['forget']} forget and {found['tested']['retain']} retain questions"
+        " at the largest N.\n"
         f"\n![Forget quality against bytes]({out.stem}.svg)\n\n"
     )
     write_atomic(out, head + table(found["rows"]) + "\n")

@@ -1,4 +1,4 @@
-"""Who stands for whom after a consolidation: all at once or not at all, never a disabled expert, and undone by a roll back."""
+"""Who stands for whom after a consolidation: all at once or not at all, never a disabled expert, undone by a roll back."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -136,7 +136,7 @@ def _measure(ctx: Context, learner: Lumoe, done: list[str], folder: Path, judge:
 
 
 def _make(ctx: Context, store: ExpertStore, group: Group, plan: Plan, out: Path) -> dict[str, Any]:
-    """The group's adapter as a PEFT folder, made now unless an interrupted call has. What there is to tell of its making."""
+    """The group's adapter as a PEFT folder, made now unless an interrupted call has; what is to tell of its making."""
     if plan.method == "svd":
         if not is_whole(out):
             merge(store, group, plan.scale, out)

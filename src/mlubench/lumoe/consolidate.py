@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,7 @@ def _inner(one: Deltas, other: Deltas) -> float:
 def in_order(names: Sequence[str], groups: int) -> list[list[str]]:
     """The names in so many runs of neighbours, as even as can be."""
     cuts = [round(n * len(names) / groups) for n in range(groups + 1)]
-    return [list(names[a:b]) for a, b in zip(cuts, cuts[1:], strict=False)]
+    return [list(names[a:b]) for a, b in pairwise(cuts)]
 
 
 def by_similarity(deltas: Mapping[str, Deltas], groups: int) -> list[list[str]]:
