@@ -155,16 +155,15 @@ def judge_cell(answers: Path, verdicts: Path, judge: Judge) -> None:
     )
 
 
+def judge_of(run: RunDir, name: str) -> Judge:
+    """The judge as the run knows it: its references are the truths of all answers of the base."""
+    rows = [row for path in sorted((run.root / "answers" / "base").glob("*-U*.jsonl")) for row in read_lines(path)]
+    return make_judge(name, [(row["entity"].split("/")[0], row["truth"]) for row in rows])
+
+
 def judge_run(run: RunDir, name: str) -> None:
-    """Judge every cell answered so far. No model is run; the references are the truths of all answers of the base."""
-    files = sorted((run.root / "answers").glob("*/*-U*.jsonl"))
-    references = [
-        (row["entity"].split("/")[0], row["truth"])
-        for path in files
-        if path.parent.name == "base"
-        for row in read_lines(path)
-    ]
-    judge = make_judge(name, references)
-    for path in files:
+    """Judge every cell answered so far. No model is run."""
+    judge = judge_of(run, name)
+    for path in sorted((run.root / "answers").glob("*/*-U*.jsonl")):
         task, after = path.stem.rsplit("-U", 1)
         judge_cell(path, run.verdicts(name, path.parent.name, task, after), judge)

@@ -14,6 +14,7 @@ from mlubench.lumoe.gate_metrics import gate_report, rerouted
 from mlubench.lumoe.gates.base import Gate, GateQuery, Tools, make_gate
 from mlubench.lumoe.gates.replies import Replies
 from mlubench.lumoe.manifest import WEIGHTS, modules_of, tensors_in
+from mlubench.lumoe.merging import standing
 from mlubench.lumoe.store import ExpertStore
 from mlubench.models import ranks
 from mlubench.models.adapters import add_adapter, load_adapter, remove_adapters, save_adapter
@@ -215,12 +216,16 @@ class Lumoe(Base):
         self.current = list(done)
 
     def _mount(self, done: list[str]) -> None:
-        """Put the experts of these tasks on the base, but for those switched off, which the engine then refuses to miss."""
+        """Put the experts of these tasks on the base, or those they were merged into.
+
+        Left out are those switched off, which the engine then refuses to miss.
+        """
         remove_adapters(self.ctx.mllm)
-        self.engine.disabled = self.store.disabled()
-        for task in done:
-            if task not in self.engine.disabled:
-                self.store.mount(self.ctx.mllm, task)
+        now = standing(self.store, done)
+        self.engine.merged, self.engine.disabled = now.carriers, now.disabled
+        for expert in dict.fromkeys(now.carriers.values()):
+            if expert not in now.disabled:
+                self.store.mount(self.ctx.mllm, expert)
 
     def learn(self, task: Task) -> None:
         done = [*(self.current or []), task.name]

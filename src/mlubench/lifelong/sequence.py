@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from mlubench.artifacts import file_sha256, is_whole, write_json
+from mlubench.artifacts import is_whole, write_json
 from mlubench.config import Config
 from mlubench.lifelong.evaluate import Known, answer_cell, judge_run, known_answers, tested, tested_after
 from mlubench.lifelong.know import know_filter
@@ -115,13 +115,12 @@ def _facts(ctx: Context, whole: Benchmark) -> dict[str, Any]:
     config, kept = ctx.config, {s.fact for s in ctx.benchmark.samples}
     facts = {s.fact for s in whole.samples}
     versions = {name: version(name) for name in ("mlubench", "torch", "transformers", "peft", "pillow")}
-    weights = {p.name: file_sha256(p) for p in sorted(ctx.mllm.folder.glob("*.safetensors"))}
     return {
         "preset": config.preset,
         "seed": config.seed,
         "stand_ins": whole.stand_ins,
         "model": ctx.mllm.name,
-        "model_sha256": weights,
+        "model_sha256": ctx.mllm.weight_hashes(),
         "device": str(ctx.mllm.device),
         "processes": ranks.world(),
         "sharded": ctx.mllm.sharded,

@@ -11,7 +11,7 @@ from mlubench.errors import MlubenchError
 from mlubench.gate_config import OnError
 from mlubench.lumoe.gates.base import Gate, GateQuery
 from mlubench.lumoe.gates.replies import Answerer, Reply
-from mlubench.lumoe.router import route_all
+from mlubench.lumoe.router import carried, route_all
 from mlubench.models.adapters import mounted
 from mlubench.models.hf import MLLM, Query
 from mlubench.types import Route
@@ -68,6 +68,7 @@ class LUMoE:
 
     `disabled` names experts that are switched off. What needs one of them is refused, never quietly answered without it.
     `weights` are factors on the experts where a query hits several; an expert alone always counts whole.
+    `merged` names the expert that stands for one that the gate names, where it is another since a consolidation.
     """
 
     mllm: MLLM
@@ -76,10 +77,11 @@ class LUMoE:
     on_error: OnError = "refuse"
     disabled: frozenset[str] = frozenset()
     weights: Mapping[str, float] = field(default_factory=dict)
+    merged: Mapping[str, str] = field(default_factory=dict)
 
     def routes(self, queries: Sequence[GateQuery]) -> list[Route]:
         """One route a query. A gate that fails ends nothing: its queries are refused, or go to the base."""
-        return route_all(self.gate, queries, self.features, self.on_error)
+        return [carried(r, self.merged) for r in route_all(self.gate, queries, self.features, self.on_error)]
 
     def require_enabled(self, routes: Sequence[Route]) -> None:
         """Raises MlubenchError naming the disabled experts that the routes need."""
