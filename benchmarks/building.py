@@ -20,7 +20,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -73,43 +73,44 @@ def with_open_questions(spec: dict[str, Any], built: Path, students: list[dict[s
     }
 
 
+class Answering(BaseHTTPRequestHandler):
+    """As much of an endpoint as is needed, over a tiny model that is handed the question alone: it knows no prompts."""
+
+    ask: Callable[[str, bytes], str]
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        content = body["messages"][0]["content"]
+        text = next(part["text"] for part in content if part["type"] == "text")
+        picture = next(part["image_url"]["url"] for part in content if part["type"] == "image_url")
+        question = re.search(r"^Question: (.+)$", text, re.M)
+        reply = type(self).ask(question[1] if question else text, base64.b64decode(picture.partition(",")[2]))
+        choice = {"index": 0, "message": {"role": "assistant", "content": reply}, "finish_reason": "stop"}
+        whole = {"id": "1", "object": "chat.completion", "created": 0, "model": body["model"], "choices": [choice]}
+        data = json.dumps(whole).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        with suppress(ConnectionError):  # who asked was killed meanwhile
+            self.wfile.write(data)
+
+    def log_message(self, *_: object) -> None:
+        return None
+
+
 @contextmanager
 def answering(mllm: MLLM, folder: Path) -> Iterator[str]:
-    """The address of an OpenAI-compatible server over the model, which is handed the question alone: it knows no prompts."""
+    """The address of an endpoint over the model, on this machine."""
     one_at_a_time = threading.Lock()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            content = body["messages"][0]["content"]
-            parts = content if isinstance(content, list) else [{"type": "text", "text": content}]
-            text = next(p["text"] for p in parts if p["type"] == "text")
-            question = re.search(r"^Question: (.+)$", text, re.M)
-            urls = [p["image_url"]["url"] for p in parts if p["type"] == "image_url"]
-            with one_at_a_time:
-                reply = self._ask(question[1] if question else text, urls)
-            self._send({"choices": [{"index": 0, "message": {"role": "assistant", "content": reply}}]}, body["model"])
+    def ask(question: str, picture: bytes) -> str:
+        with one_at_a_time:
+            (folder / "asked.jpg").write_bytes(picture)
+            return mllm.generate([Query(folder / "asked.jpg", question)], max_new_tokens=48)[0] or "UNKNOWN"
 
-        def _ask(self, question: str, urls: list[str]) -> str:
-            image = None
-            if urls:
-                image = folder / "asked.jpg"
-                image.write_bytes(base64.b64decode(urls[0].partition(",")[2]))
-            return mllm.generate([Query(image, question)], max_new_tokens=48)[0] or "UNKNOWN"
-
-        def _send(self, reply: dict[str, Any], model: str) -> None:
-            data = json.dumps({"id": "1", "object": "chat.completion", "created": 0, "model": model, **reply}).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            with suppress(ConnectionError):  # who asked was killed meanwhile
-                self.wfile.write(data)
-
-        def log_message(self, *_: object) -> None:
-            return None
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    handler = type("Handler", (Answering,), {"ask": staticmethod(ask)})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}/v1"
