@@ -34,7 +34,7 @@ class Collected:
 def submit(chat: Chat, asked: Mapping[str, Messages]) -> list[str]:
     """Send the questions, by key, as batches; their ids. What was sent before is found again by its tag, not sent twice.
 
-    Raises OverBudgetError where the longest replies would cost more than is allowed, MlubenchError where the endpoint refuses.
+    Raises OverBudgetError where the longest replies could cost more than is allowed, MlubenchError where it is refused.
     """
     most = sum(map(tokens_of, asked.values())), len(asked) * chat.parameters.max_tokens
     price, limit = chat.spend.price, chat.spend.limit

@@ -54,6 +54,8 @@ class ReplyCache:
 
     def keep(self, replies: Mapping[str, Answer]) -> None:
         """Write replies down, all or none. One that is there already stays."""
+        if not replies:
+            return
         rows = [(k, a.text.encode(errors="replace").decode(), _facts(a)) for k, a in replies.items()]
         with self._opened() as db:
             db.executemany("INSERT OR IGNORE INTO replies VALUES (?, ?, ?)", rows)

@@ -5,8 +5,9 @@ import os
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from concurrent.futures import Future, as_completed
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 from typing import Any
 
 from mlubench.chat.failures import ADDRESS, KEY, Failure, failure_of, no_reply
@@ -90,8 +91,9 @@ class Chat:
         self.client = openai.AsyncOpenAI(base_url=address, api_key=key, timeout=limits.timeout, max_retries=0)
         self._breaker, self._rates, self._slots = Breaker(limits), Rates(limits), asyncio.Semaphore(limits.parallel)
         self._stopped: MlubenchError | None = None
+        self._heard: list[Future[Any]] = []
         self._loop = asyncio.new_event_loop()
-        # Its own thread, so that a notebook's loop is no hindrance; a daemon, so that no process waits for an endpoint to end.
+        # A thread of its own, so that a notebook's loop is no hindrance; a daemon, so that no process waits for it to end.
         threading.Thread(target=self._loop.run_forever, daemon=True, name="chat").start()
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
@@ -120,21 +122,38 @@ class Chat:
         finally:
             _cancel(waiting)
 
-    def hear(self, conversations: Sequence[Messages], readable: Readable) -> Iterator[tuple[int, Reply]]:
-        """Replies with the number of their conversation, as soon as they come. What is not readable is asked for again."""
+    def hear(self, conversations: Sequence[Messages], readable: Readable) -> Iterator[list[tuple[int, Reply]]]:
+        """Replies with the number of their conversation: each time all that have come since the last time.
+
+        What is not readable is asked for again.
+        """
         self._stopped = None
         waiting = {self._started(self._reply(m, readable)): n for n, m in enumerate(conversations)}
+        self._heard = list(waiting)
+        came: SimpleQueue[Future[Any]] = SimpleQueue()
+        for one in waiting:
+            one.add_done_callback(came.put)
         try:
-            for one in as_completed(waiting):
-                yield waiting[one], self._stopped if self._stopped and one.cancelled() else one.result()
-                if isinstance(self._stopped, EndpointDownError):
-                    _cancel(waiting)  # nothing will come of what is under way
+            left = len(waiting)
+            while left:
+                group = [came.get()]
+                while not came.empty():
+                    group.append(came.get())
+                left -= len(group)
+                stopped = self._stopped
+                yield [(waiting[one], stopped if stopped and one.cancelled() else one.result()) for one in group]
         finally:
             _cancel(waiting)
 
     def stop(self, why: MlubenchError) -> None:
-        """Send nothing more for the conversations under way: those that have no reply yet get `why`."""
-        self._stopped = self._stopped or why
+        """Send nothing more of what is being heard: conversations without a reply get `why`.
+
+        What is under way may still bring one, except where the endpoint is down.
+        """
+        if self._stopped is None:
+            self._stopped = why
+            if isinstance(why, EndpointDownError):
+                _cancel(self._heard)
 
     async def _reply(self, messages: Messages, readable: Readable | None) -> Reply:
         async with self._slots:

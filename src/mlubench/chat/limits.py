@@ -46,22 +46,23 @@ class Breaker:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._count = 0
-        self._since = self._next = 0.0
+        self._since = self._next = self._reply = 0.0
         self._why = ""
 
     def worked(self) -> None:
         self._count = 0
+        self._reply = time.monotonic()
 
     def failed(self, why: str, started: float) -> None:
         """An attempt begun at `started` (time.monotonic) had no reply."""
         if not self._count:
-            self._since = started
+            self._since = max(started, self._reply)
         self._count += 1
         self._why = why
         self._next = time.monotonic() + self._limits.cooldown
 
     async def admit(self) -> None:
-        """Returns when a request may be sent. Raises EndpointDownError when it would have to wait longer than `patience`."""
+        """Returns when a request may be sent. Raises EndpointDownError where that would take longer than `patience`."""
         while self._count >= self._limits.failures:
             now = time.monotonic()
             if now >= self._next:

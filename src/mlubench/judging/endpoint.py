@@ -59,7 +59,7 @@ class EndpointSource:
             self._chat = Chat(self.model, limits, self.parameters, address=s.base_url, spend=self.spend)
         return self._chat
 
-    def hear(self, asked: Sequence[Messages], readable: Callable[[str], bool]) -> Iterator[tuple[int, Reply]]:
+    def hear(self, asked: Sequence[Messages], readable: Callable[[str], bool]) -> Iterator[list[tuple[int, Reply]]]:
         return self.chat.hear(asked, readable) if asked else iter(())
 
     def stop(self, why: MlubenchError) -> None:

@@ -24,8 +24,8 @@ class Source(Protocol):
     @property
     def identity(self) -> Any: ...
 
-    def hear(self, asked: Sequence[Messages], readable: Callable[[str], bool]) -> Iterator[tuple[int, Reply]]:
-        """Replies with the number of what they answer, as they come."""
+    def hear(self, asked: Sequence[Messages], readable: Callable[[str], bool]) -> Iterator[list[tuple[int, Reply]]]:
+        """Replies with the number of what they answer: each time those that have come meanwhile."""
         ...
 
     def stop(self, why: MlubenchError) -> None: ...
@@ -86,16 +86,18 @@ class LLMJudge:
         """Ask for what is outstanding and keep it as it comes; what brought no reply is given back with the reason."""
         failed: dict[str, MlubenchError] = {}
         fatal: MlubenchError | None = None
+        done = 0
         keys, replies = list(todo.asked), self.source.hear(list(todo.asked.values()), self.readable)
         # To the end also after a fatal error: what is under way may be paid for already.
-        for done, (n, reply) in enumerate(replies, 1):
-            if isinstance(reply, Answer):
-                self.keep({keys[n]: reply})
-            else:
-                failed[keys[n]] = reply
+        for group in replies:
+            self.keep({keys[n]: reply for n, reply in group if isinstance(reply, Answer)})
+            for n, reply in group:
+                if isinstance(reply, MlubenchError):
+                    failed[keys[n]] = reply
                 if isinstance(reply, UsageError | EndpointDownError | OverBudgetError):
                     fatal = fatal or reply
                     self.source.stop(fatal)
+            done += len(group)
             if self.watch:
                 self.watch(done, len(keys))
         if fatal:

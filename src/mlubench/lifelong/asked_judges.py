@@ -76,7 +76,7 @@ class LocalSource:
             self._hashes = {f.name: file_sha256(f) for f in sorted(self._folder.glob("*.safetensors"))}
         return ["local", self._hashes, LEAST_MASS]
 
-    def hear(self, asked: Sequence[Messages], readable: Callable[[str], bool]) -> Iterator[tuple[int, Reply]]:
+    def hear(self, asked: Sequence[Messages], readable: Callable[[str], bool]) -> Iterator[list[tuple[int, Reply]]]:
         """The same question has the same reply, so what is not readable is not asked again."""
         if not asked:
             return
@@ -86,8 +86,8 @@ class LocalSource:
         order, size = sorted(range(len(texts)), key=lambda n: len(texts[n])), self._tools.settings.batch
         for start in range(0, len(order), size):
             some = order[start : start + size]
-            for n, chances in zip(some, rater.rate([texts[n] for n in some]), strict=True):
-                yield n, _local_reply(chances)
+            rated = rater.rate([texts[n] for n in some])
+            yield [(n, _local_reply(chances)) for n, chances in zip(some, rated, strict=True)]
 
     def stop(self, why: MlubenchError) -> None:
         """Nothing is under way between batches."""
