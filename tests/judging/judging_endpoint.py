@@ -158,7 +158,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         raw = self.rfile.read(int(self.headers["Content-Length"]))
-        self.endpoint.heads.append(dict(self.headers))
+        self.endpoint.heads.append({k.lower(): v for k, v in self.headers.items()})
         if self.path.endswith("/files"):
             return self.reply(200, {}, json.dumps(self.endpoint.upload(raw)).encode())
         body = json.loads(raw)

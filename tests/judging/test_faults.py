@@ -54,14 +54,14 @@ def test_one_fault_and_then_a_reply(endpoint: Endpoint, make_judge: Make, kind: 
     endpoint.kinds = (kind,)
     turns = iter([True, True])
     endpoint.fault = lambda: kind if next(turns, False) else "fine"  # type: ignore[method-assign]
-    (verdict,) = make_judge().judge(questions(3)[2:])
+    (verdict,) = make_judge(timeout=0.6).judge(questions(3)[2:])
     assert verdict.score == 2 and len(endpoint.asked) == 3
 
 
 @pytest.mark.parametrize("kind", FAULTS)
 def test_a_fault_that_stays_is_no_score(endpoint: Endpoint, make_judge: Make, kind: str) -> None:
     endpoint.faults, endpoint.kinds = 1, (kind,)
-    (verdict,) = make_judge(retries=2).judge(questions(1))
+    (verdict,) = make_judge(retries=2, timeout=0.6).judge(questions(1))
     assert verdict.score is None
     assert len(verdict.why) > 20 and "\n" not in verdict.why
     assert len(endpoint.asked) == 3
