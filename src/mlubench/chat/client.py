@@ -175,7 +175,7 @@ class Chat:
                 if not failure.again or attempt == self.limits.retries:
                     break
                 await asyncio.sleep(self.limits.wait(attempt, failure.after))
-            if not failure.down:  # one that stays busy to the end counts as one that is down
+            if failure.again and not failure.down:  # one that stays busy to the end counts as one that is down
                 self._breaker.failed(failure.error.what, time.monotonic())
             return failure.error
 

@@ -62,17 +62,12 @@ def _refused(error: Any, model: str, what: MlubenchError) -> Failure:
         wrong = UsageError(
             f"the endpoint refuses model {model!r} ({line(error)})", f"See {KEY}, {ADDRESS} and the model's name."
         )
-        return Failure(wrong, again=False, charged=False)
+        return Failure(wrong, again=False, down=False, charged=False)
     if status not in _LATER and status < 500:
         return Failure(what, again=False, charged=False)
     after = retry_after(error.response.headers)
-    return Failure(
-        what,
-        again=after is None or after <= LONGEST_RETRY_AFTER,
-        down=status != _BUSY,
-        charged=False,
-        after=after,
-    )
+    far = after is not None and after > LONGEST_RETRY_AFTER
+    return Failure(what, again=not far, down=far or status != _BUSY, charged=False, after=after)
 
 
 def is_about_the_model(error: Any) -> bool:

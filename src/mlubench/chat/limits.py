@@ -32,8 +32,9 @@ class Limits:
 
     def wait(self, attempt: int, asked_for: float | None) -> float:
         """Seconds before the attempt after number `attempt` (from 0): what the endpoint asks for, or doubled; jittered."""
-        own = min(self.longest_wait, self.first_wait * 2**attempt) * random.uniform(0.5, 1)
-        return own if asked_for is None else asked_for + min(own, 0.1 * asked_for + self.first_wait)
+        if asked_for is not None:
+            return asked_for + random.random() * (0.1 * asked_for + self.first_wait)
+        return min(self.longest_wait, self.first_wait * 2**attempt) * random.uniform(0.5, 1)
 
 
 class EndpointDownError(MlubenchError):
