@@ -1,4 +1,4 @@
-"""The judge `local`: which probabilities are a score, and that nothing is asked twice; and what a run checks at its start."""
+"""The judge `local`: which probabilities are a score, and that nothing is asked twice; what a run checks at its start."""
 
 import math
 from collections.abc import Sequence

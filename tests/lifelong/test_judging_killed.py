@@ -59,17 +59,20 @@ def test_fifty_kills(tmp_path: Path) -> None:
         assert play.stdout.readline() == "ready\n"
 
         def judged(after: float | None) -> int:
-            """The code of one judging, killed after so many seconds."""
+            """The code of one judging, killed so many seconds after its first question."""
             print("go", file=play.stdin, flush=True)
             child = int(play.stdout.readline())  # type: ignore[union-attr]
             if after is not None:
+                began, limit = len(endpoint.asked), time.monotonic() + 1
+                while len(endpoint.asked) == began and time.monotonic() < limit:
+                    time.sleep(0.005)  # it is still starting; or it asks no more, and writes what is kept
                 time.sleep(after)
                 os.kill(child, signal.SIGKILL)
             return int(play.stdout.readline())  # type: ignore[union-attr]
 
         known, codes = [0], []
         for _ in range(KILLS):
-            codes.append(judged(draw.uniform(0.02, 0.5)))
+            codes.append(judged(draw.uniform(0, 0.4)))
             known.append(len(ReplyCache(tmp_path / "cache" / CACHE)))
             for path in run.judged(JUDGE).rglob("*-U*.jsonl"):
                 assert len(read_lines(path)) == ROWS  # whole or absent
@@ -77,6 +80,7 @@ def test_fifty_kills(tmp_path: Path) -> None:
                 break_off(tmp_path, run)  # it came to its end: judge the next ones anew
                 known.append(0)
         assert codes.count(-signal.SIGKILL) >= 0.8 * KILLS
+        assert max(known) > ROWS  # kills fell where there was something to lose
         assert judged(None) == 0
         play.stdin.close()
         assert play.wait(timeout=20) == 0
