@@ -14,7 +14,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "judging"))  # where the endpoint lies
 
-from judging_endpoint import serving
+from judging_endpoint import Endpoint, serving
 
 from mlubench.chat.cache import ReplyCache
 from mlubench.lifelong.asked_judges import CACHE
@@ -42,54 +42,63 @@ def write_run(root: Path) -> RunDir:
     return run
 
 
+class Play:
+    """The process that judges in children of its own, and kills of these."""
+
+    def __init__(self, root: Path, endpoint: Endpoint, cache: Path) -> None:
+        env = {"OPENAI_BASE_URL": endpoint.address, "OPENAI_API_KEY": "x", "MLUBENCH_CACHE": str(cache)}
+        words = [sys.executable, str(Path(__file__).with_name("kill_play.py")), str(root), JUDGE]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        self.process = subprocess.Popen(words, text=True, env={**os.environ, **env}, **pipes)
+        self.endpoint = endpoint
+        assert self.line() == "ready"
+
+    def line(self) -> str:
+        assert self.process.stdout
+        return self.process.stdout.readline().strip()
+
+    def judged(self, after: float | None) -> int:
+        """The code of one judging, killed so many seconds after its first question."""
+        print("go", file=self.process.stdin, flush=True)
+        child = int(self.line())
+        if after is not None:
+            began, limit = len(self.endpoint.asked), time.monotonic() + 1
+            while len(self.endpoint.asked) == began and time.monotonic() < limit:
+                time.sleep(0.005)  # it is still starting; or it asks no more, and writes what is kept
+            time.sleep(after)
+            os.kill(child, signal.SIGKILL)
+        return int(self.line())
+
+    def end(self) -> int:
+        assert self.process.stdin
+        self.process.stdin.close()
+        return self.process.wait(timeout=20)
+
+
 @pytest.mark.slow
 def test_fifty_kills(tmp_path: Path) -> None:
     run, draw = write_run(tmp_path / "run"), random.Random(0)
     before = {p: p.read_bytes() for p in (run.root / "answers").rglob("*.jsonl")}
+    known, codes = [0], []
     with serving(hold=0.01) as endpoint:
-        env = {"OPENAI_BASE_URL": endpoint.address, "OPENAI_API_KEY": "x", "MLUBENCH_CACHE": str(tmp_path / "cache")}
-        play = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("kill_play.py")), str(run.root), JUDGE],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **env},
-        )
-        assert play.stdin and play.stdout
-        assert play.stdout.readline() == "ready\n"
-
-        def judged(after: float | None) -> int:
-            """The code of one judging, killed so many seconds after its first question."""
-            print("go", file=play.stdin, flush=True)
-            child = int(play.stdout.readline())  # type: ignore[union-attr]
-            if after is not None:
-                began, limit = len(endpoint.asked), time.monotonic() + 1
-                while len(endpoint.asked) == began and time.monotonic() < limit:
-                    time.sleep(0.005)  # it is still starting; or it asks no more, and writes what is kept
-                time.sleep(after)
-                os.kill(child, signal.SIGKILL)
-            return int(play.stdout.readline())  # type: ignore[union-attr]
-
-        known, codes = [0], []
+        play = Play(run.root, endpoint, tmp_path / "cache")
         for _ in range(KILLS):
-            codes.append(judged(draw.uniform(0, 0.4)))
+            codes.append(play.judged(draw.uniform(0, 0.4)))
             known.append(len(ReplyCache(tmp_path / "cache" / CACHE)))
-            for path in run.judged(JUDGE).rglob("*-U*.jsonl"):
-                assert len(read_lines(path)) == ROWS  # whole or absent
-            if codes[-1] == 0 or len(list(run.judged(JUDGE).rglob("*-U*.jsonl"))) == CELLS:
+            written = list(run.judged(JUDGE).rglob("*-U*.jsonl"))
+            assert all(len(read_lines(path)) == ROWS for path in written)  # whole or absent
+            if codes[-1] == 0 or len(written) == CELLS:
                 break_off(tmp_path, run)  # it came to its end: judge the next ones anew
                 known.append(0)
         assert codes.count(-signal.SIGKILL) >= 0.8 * KILLS
         assert max(known) > ROWS  # kills fell where there was something to lose
-        assert judged(None) == 0
-        play.stdin.close()
-        assert play.wait(timeout=20) == 0
+        assert play.judged(None) == 0
+        assert play.end() == 0
         asked = len(endpoint.asked)
     check(run, before, tmp_path)
     # What was under way when a process was killed may be asked again; nothing that was kept is.
-    started_anew = sum(1 for a, b in pairwise(known) if b < a)
-    assert asked <= (started_anew + 1) * CELLS * ROWS + KILLS * 4 * PARALLEL
     assert all(b >= a or b == 0 for a, b in pairwise(known))
+    assert asked <= sum(a for a, b in pairwise(known) if b < a) + CELLS * ROWS + KILLS * 4 * PARALLEL
 
 
 def break_off(tmp_path: Path, run: RunDir) -> None:

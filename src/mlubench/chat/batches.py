@@ -14,6 +14,8 @@ from mlubench.errors import MlubenchError
 
 MOST, MOST_BYTES = 50_000, 150_000_000  # of one file; OpenAI takes 50,000 lines and 200 MB
 _TAG = "mlubench"
+_V1 = "/v1"
+_URL: Any = f"{_V1}/chat/completions"
 _OVER = ("completed", "expired", "cancelled", "failed")
 _WAIT = "Wait, and call `mlubench judge RUN --batch` again."
 
@@ -66,7 +68,7 @@ def _parts(chat: Chat, asked: Mapping[str, Messages]) -> Iterator[bytes]:
     size = 0
     for key, messages in asked.items():
         body = {"model": chat.model, "messages": messages, **chat.parameters.body()}
-        request = {"custom_id": key, "method": "POST", "url": "/v1/chat/completions", "body": body}
+        request = {"custom_id": key, "method": "POST", "url": _URL, "body": body}
         line = json.dumps(request).encode() + b"\n"
         if lines and (len(lines) == MOST or size + len(line) > MOST_BYTES):
             yield b"".join(lines)
@@ -85,7 +87,7 @@ async def _submitted(chat: Chat, part: bytes) -> str:
             return str(batch.id)
     file = await chat.client.files.create(file=(f"{_TAG}-{tag}.jsonl", part), purpose="batch")
     made = await chat.client.batches.create(
-        input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h", metadata={_TAG: tag}
+        input_file_id=file.id, endpoint=_URL, completion_window="24h", metadata={_TAG: tag}
     )
     return str(made.id)
 

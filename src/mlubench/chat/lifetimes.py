@@ -8,6 +8,7 @@ from typing import Any
 from mlubench.chat.client import Chat
 
 SOON = 90  # days
+_LIST_TIMEOUT = 4.0  # seconds: a dead endpoint is to be noticed by judging, soon
 # OpenAI's deprecation page, as of November 2026. An endpoint's own word in its list of models comes first.
 SHUTDOWNS: Mapping[str, date] = {
     "gpt-4o-2024-08-06": date(2027, 1, 14),
@@ -50,7 +51,7 @@ async def _listed(chat: Chat) -> list[Any]:
     import openai
 
     try:
-        page = await chat.client.models.list()
+        page = await chat.client.models.list(timeout=min(_LIST_TIMEOUT, chat.limits.timeout))
     except (openai.OpenAIError, ValueError, OSError):  # many endpoints have no list, and judging does not need one
         return []
     rows = getattr(page, "data", None)
