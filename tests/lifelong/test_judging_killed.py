@@ -67,7 +67,9 @@ class Play:
                 time.sleep(0.005)  # it is still starting; or it asks no more, and writes what is kept
             time.sleep(after)
             os.kill(child, signal.SIGKILL)
-        return int(self.line())
+        code = int(self.line())
+        print("seen", file=self.process.stdin, flush=True)
+        return code
 
     def end(self) -> int:
         assert self.process.stdin

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Any
@@ -92,6 +93,7 @@ class Chat:
         self._breaker, self._rates, self._slots = Breaker(limits), Rates(limits), asyncio.Semaphore(limits.parallel)
         self._stopped: MlubenchError | None = None
         self._heard: list[Future[Any]] = []
+        self._idle: set[Any] = set()  # tasks
         self._loop = asyncio.new_event_loop()
         # A thread of its own, so that a notebook's loop is no hindrance; a daemon, so that no process waits for it to end.
         threading.Thread(target=self._loop.run_forever, daemon=True, name="chat").start()
@@ -154,13 +156,28 @@ class Chat:
             self._stopped = why
             if isinstance(why, EndpointDownError):
                 _cancel(self._heard)
+            else:
+                self._loop.call_soon_threadsafe(lambda: _cancel(list(self._idle)))
+
+    @contextmanager
+    def _waits(self) -> Iterator[None]:
+        """Around a wait in which nothing is under way, so that it can be broken off."""
+        task = asyncio.current_task()
+        self._idle.add(task)
+        try:
+            yield
+        finally:
+            self._idle.discard(task)
 
     async def _reply(self, messages: Messages, readable: Readable | None) -> Reply:
         async with self._slots:
+            if self._stopped:
+                return self._stopped
             unread = 0
             for attempt in range(self.limits.retries + 1):
                 try:
-                    await self._breaker.admit()
+                    with self._waits():
+                        await self._breaker.admit()
                 except MlubenchError as error:
                     return error
                 outcome = await self._paid(messages, unread)
@@ -174,7 +191,8 @@ class Chat:
                 failure = outcome
                 if not failure.again or attempt == self.limits.retries:
                     break
-                await asyncio.sleep(self.limits.wait(attempt, failure.after))
+                with self._waits():
+                    await asyncio.sleep(self.limits.wait(attempt, failure.after))
             if failure.again and not failure.down:  # one that stays busy to the end counts as one that is down
                 self._breaker.failed(failure.error.what, time.monotonic())
             return failure.error
@@ -182,7 +200,8 @@ class Chat:
     async def _paid(self, messages: Messages, turn: int) -> Answer | Failure | MlubenchError:
         """One attempt within rates and budget. An error is final."""
         reserved = tokens_of(messages), self.parameters.max_tokens
-        await self._rates.admit(sum(reserved))
+        with self._waits():
+            await self._rates.admit(sum(reserved))
         if self._stopped:
             return self._stopped
         try:
