@@ -73,7 +73,7 @@ def test_a_run_checks_its_judge_at_the_start(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setenv("MLUBENCH_CACHE", str(tmp_path))
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     config = load("smoke")
-    check_judge(config)
+    assert check_judge(config) == []
     with pytest.raises(UsageError, match="OPENAI_API_KEY is not set"):
         check_judge(config.model_copy(update={"judge": "openai:m"}))
     with pytest.raises(UsageError, match="holds no model"):

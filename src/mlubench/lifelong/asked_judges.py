@@ -44,15 +44,15 @@ def local_judge(name: str, tools: JudgeTools) -> LLMJudge:
     return LLMJudge(name, LocalSource(Path(name.partition(":")[2]), tools), prompts, _cache())
 
 
-def check_judge(config: Config) -> None:
-    """Raises UsageError for a judge that could judge nothing: to be called before a run does any work."""
+def check_judge(config: Config) -> list[str]:
+    """What should be known of the judge. Raises UsageError for one that could judge nothing: before a run does any work."""
     _, argument = row_of("judge", JUDGES, config.judge)
-    if argument:
-        judge: LLMJudge = resolve("judge", JUDGES, config.judge)(
-            config.judge, JudgeTools(config.judging, config.device)
-        )
-        if isinstance(judge.source, EndpointSource):
-            judge.source.chat.check()
+    if not argument:
+        return []
+    judge: LLMJudge = resolve("judge", JUDGES, config.judge)(config.judge, JudgeTools(config.judging, config.device))
+    if isinstance(judge.source, EndpointSource):
+        judge.source.chat.check()
+    return judge_notices(judge)
 
 
 def judge_notices(judge: LLMJudge) -> list[str]:

@@ -31,7 +31,8 @@ def run_lifelong(config: Config, out: Path, console: Console) -> dict[str, Any]:
         started = time.perf_counter()
         if "lumoe" in config.methods:
             check_gate(config.gate, config.gates)  # a missing key should not come to light after hours of training
-        check_judge(config)
+        for notice in check_judge(config):
+            console.print(f"[yellow]Note: {notice}[/yellow]")
         with ranks.leader_first():
             whole = open_benchmark(config)
         check_aliases(config.gates.aliases, whole)
