@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from judging_endpoint import Endpoint
 from test_faults import questions
-from test_prompts import CANARIES
+from test_judging_prompts import CANARIES
 
 from mlubench.chat.prices import OverBudgetError
 from mlubench.errors import UsageError
