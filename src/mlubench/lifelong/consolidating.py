@@ -11,6 +11,7 @@ from rich.console import Console
 from mlubench.artifacts import MANIFEST, digest, is_whole, read_json, whole_dir
 from mlubench.config import LoraConfig
 from mlubench.errors import UsageError
+from mlubench.lifelong.asked_judges import JudgeTools
 from mlubench.lifelong.evaluate import Known, answer_cell, judge_cell, judge_of, known_answers, tested
 from mlubench.lifelong.know import know_filter
 from mlubench.lifelong.learners import Context, Lumoe, train
@@ -67,7 +68,7 @@ def consolidate_run(root: Path, plan: Plan, console: Console) -> dict[str, Any]:
         if lost := sorted({e for g in groups for e in g.experts} - set(done)):
             raise UsageError(f"expert {lost[0]!r} is of no task that this run has finished", "Leave it out.")
         stage = store.root / STAGE / digest([asdict(plan), [asdict(g) for g in groups]])
-        judge = judge_of(run, config.judge)
+        judge = judge_of(run, config.judge, JudgeTools(config.judging, config.device))
         known = _answered(run, store, done)
         before = _measure(ctx, Lumoe(ctx), done, stage / "before", judge, known)
         console.print(f"{sum(len(g.members) for g in groups)} experts into {len(groups)}: {plan.method}")

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from mlubench.artifacts import is_whole, write_json
 from mlubench.config import Config
+from mlubench.lifelong.asked_judges import JudgeTools, check_judge
 from mlubench.lifelong.evaluate import Known, answer_cell, judge_run, known_answers, tested, tested_after
 from mlubench.lifelong.know import know_filter
 from mlubench.lifelong.learners import Base, Context, Learner, Lumoe, OracleLumoe, learner_for
@@ -30,6 +31,8 @@ def run_lifelong(config: Config, out: Path, console: Console) -> dict[str, Any]:
         started = time.perf_counter()
         if "lumoe" in config.methods:
             check_gate(config.gate, config.gates)  # a missing key should not come to light after hours of training
+        for notice in check_judge(config):
+            console.print(f"[yellow]Note: {notice}[/yellow]")
         with ranks.leader_first():
             whole = open_benchmark(config)
         check_aliases(config.gates.aliases, whole)
@@ -50,7 +53,7 @@ def run_lifelong(config: Config, out: Path, console: Console) -> dict[str, Any]:
 
 
 def _finish(ctx: Context, seconds: float) -> dict[str, Any]:
-    judge_run(ctx.run, ctx.config.judge)
+    judge_run(ctx.run, ctx.config.judge, JudgeTools(ctx.config.judging, ctx.config.device))
     shutil.rmtree(ctx.run.root / "work", ignore_errors=True)
     ctx.run.finish(seconds)
     return build_results(ctx.run, ctx.config, ctx.order, [ctx.config.judge])
