@@ -1,0 +1,162 @@
+"""One batch for the base and for any experts: hooks on the base's linear layers add to each row what its experts say.
+
+Rows for the base come first and are not touched. The matrices of the other rows are put together once a batch, in blocks of
+rows that share one, so that a step of generation is two batched products a layer, whatever the number of experts.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import groupby
+
+import torch
+from torch import Tensor
+
+from mlubench.errors import MlubenchError
+from mlubench.lumoe.residents import Residents
+from mlubench.lumoe.stacked import Layout, joined, linear
+from mlubench.models.hf import MLLM
+
+Need = tuple[tuple[str, float], ...]  # the experts of a row and the factors on them; none is the base
+ROOM = 8 * 2**30  # bytes that the matrices of one batch may take beside the experts' own
+PADDING = 1.25  # so many times the batch's rows may be computed for the sake of sharing matrices
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stretch:
+    """Rows `start` to `stop` of a batch and what is added to them, `stacked` (C, R, columns) times `factor`.
+
+    They are C blocks of equally many rows, each with its own (R, columns). Where experts have not the same number of rows,
+    `take` lists the rows that fill the blocks, some twice, and `back` where each row then lies.
+    """
+
+    start: int
+    stop: int
+    stacked: Tensor
+    layout: Layout
+    factor: float = 1.0
+    take: Tensor | None = None
+    back: Tensor | None = None
+
+    def parts(self, module: str) -> tuple[Tensor, Tensor]:
+        """A transposed (C, in, R) and B transposed (C, R, out) of one layer, as views."""
+        start, outputs, end = self.layout.spans[module]
+        return self.stacked[:, :, start:outputs].mT, self.stacked[:, :, outputs:end]
+
+    def add(self, x: Tensor, out: Tensor, a: Tensor, b: Tensor) -> None:
+        """Add factor * x @ a @ b to `out` in place: x (B, S, in), out (B, S, out)."""
+        rows, mine, blocks = x[self.start : self.stop], out[self.start : self.stop], len(a)
+        if self.take is None or self.back is None:
+            low = torch.bmm(rows.reshape(blocks, -1, rows.shape[-1]), a)
+            mine.view(blocks, -1, mine.shape[-1]).baddbmm_(low, b, alpha=self.factor)
+            return
+        filled = rows.index_select(0, self.take).view(blocks, -1, rows.shape[-1])
+        added = torch.bmm(torch.bmm(filled, a), b).view(len(self.take), -1, mine.shape[-1])
+        mine.add_(added.index_select(0, self.back), alpha=self.factor)
+
+
+@contextmanager
+def mixed(mllm: MLLM, experts: Residents, needs: Sequence[Need], *, room: int = ROOM) -> Iterator[None]:
+    """Answer a batch whose rows have these needs, those of the base first and equal ones side by side.
+
+    Nothing stays on the base, however the batch ends. MlubenchError for an expert that cannot be read back from its folder.
+    """
+    stretches = plan(experts, needs, room=room)
+    handles = []
+    try:
+        for module in sorted({m for s in stretches for m in s.layout.spans}):
+            layer = linear(mllm, module)
+            if layer is None:
+                raise MlubenchError(f"{mllm.name} has no linear layer {module}", "Load the base that it was made for.")
+            work = [(s, *s.parts(module)) for s in stretches if module in s.layout.spans]
+            handles.append(layer.register_forward_hook(_hook(work, len(needs))))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _hook(work: list[tuple[Stretch, Tensor, Tensor]], rows: int) -> Callable[..., None]:
+    def add(_: object, inputs: tuple[Tensor, ...], out: Tensor) -> None:
+        x = inputs[0]
+        if x.shape[0] != rows:
+            raise MlubenchError(f"a batch of {x.shape[0]} rows was routed as {rows}", "Answer what was routed.")
+        for stretch, a, b in work:
+            stretch.add(x, out, a, b)
+
+    return add
+
+
+def plan(experts: Residents, needs: Sequence[Need], *, room: int = ROOM) -> list[Stretch]:
+    """What is added to the rows of a batch: one stretch, where the copies that this takes find room.
+
+    Otherwise, and where one expert is all there is, each expert's rows are a stretch of their own, and nothing is copied.
+    """
+    groups: list[tuple[Need, int]] = [(need, len(list(rows))) for need, rows in groupby(needs)]
+    base = groups.pop(0)[1] if groups and not groups[0][0] else 0
+    if len({need for need, _ in groups}) < len(groups) or any(not need for need, _ in groups):
+        raise ValueError("the rows of a batch are not in the order of their needs")
+    if not groups:
+        return []
+    held = {name: experts.shape(name) for need, _ in groups for name, _ in need}
+    layout = joined(layout for _, layout in held.values())
+    rank = max(sum(held[name][0] for name, _ in need) for need, _ in groups)
+    share = shared_by([rows for _, rows in groups])
+    blocks = sum(-(-rows // share) for _, rows in groups)
+    if (
+        len(groups[0][0]) == len(groups) == 1
+        or blocks * rank * layout.columns * experts.mllm.base.dtype.itemsize > room
+    ):
+        return _each_apart(experts, groups, base)
+    stacked = torch.zeros(blocks, rank, layout.columns, dtype=experts.mllm.base.dtype, device=experts.mllm.device)
+    _fill(stacked, experts, layout, groups, share)
+    stop = base + sum(rows for _, rows in groups)
+    take, back = _places([rows for _, rows in groups], share, experts.mllm.device)
+    return [Stretch(base, stop, stacked, layout, 1.0, take, back)]
+
+
+def _each_apart(experts: Residents, groups: Sequence[tuple[Need, int]], start: int) -> list[Stretch]:
+    stretches = []
+    for need, rows in groups:
+        for name, factor in need:
+            matrix = experts.matrix(name)
+            stretches.append(Stretch(start, start + rows, matrix.values[None], matrix.layout, factor))
+        start += rows
+    return stretches
+
+
+def _fill(stacked: Tensor, experts: Residents, layout: Layout, groups: Sequence[tuple[Need, int]], share: int) -> None:
+    """Write each need's matrices, one below the other, into its blocks; a rank that is left over stays zero."""
+    block = 0
+    for need, rows in groups:
+        below = 0
+        for name, factor in need:
+            matrix = experts.matrix(name)
+            matrix.put(stacked[block, below : below + matrix.rank], layout, factor)
+            below += matrix.rank
+        blocks = -(-rows // share)
+        stacked[block + 1 : block + blocks] = stacked[block]
+        block += blocks
+
+
+def shared_by(counts: Sequence[int]) -> int:
+    """How many rows a block has: what makes the fewest blocks, so the least is read, without much computed in vain."""
+    best, fewest = 1, sum(counts)
+    for share in range(2, max(counts) + 1):
+        blocks = sum(-(-count // share) for count in counts)
+        if blocks < fewest and blocks * share <= PADDING * sum(counts):
+            best, fewest = share, blocks
+    return best
+
+
+def _places(counts: Sequence[int], share: int, device: torch.device) -> tuple[Tensor | None, Tensor | None]:
+    """The rows that fill the blocks and where each row then lies; None where rows lie in blocks as they are."""
+    if all(count % share == 0 for count in counts):
+        return None, None
+    take: list[int] = []
+    back: list[int] = []
+    for count in counts:
+        row = len(back)
+        back += range(len(take), len(take) + count)
+        take += [row + min(n, count - 1) for n in range(-(-count // share) * share)]
+    return torch.tensor(take, device=device), torch.tensor(back, device=device)
