@@ -162,7 +162,7 @@ def test_a_limit_does_not_depend_on_the_order_of_the_samples(benchmark: Benchmar
 @pytest.mark.parametrize("mixed", [True, False])
 def test_chunks_lose_nothing(benchmark: Benchmark, mixed: bool) -> None:
     routes = [("A",), (), ("A", "B"), ("B",), ()]
-    rows = evaluate.tested(benchmark.task("A"), 20)
+    rows = evaluate.tested(benchmark.task("A"), 18)
     asked = [(s, Route(routes[n % 5], None, 0.0, "")) for n, s in enumerate(rows)]
     chunks = list(_chunks(asked, BATCH, mixed))
     apart = Counter(r.experts for _, r in asked).values()
