@@ -1,4 +1,4 @@
-"""The ways of answering routed queries that `serving.py` times, each around its own copy of one base with random weights."""
+"""The ways of answering routed queries that `serving.py` times, each on its own twin of a base with random weights."""
 
 import copy
 from collections.abc import Callable, Sequence

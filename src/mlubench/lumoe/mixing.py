@@ -24,10 +24,11 @@ PADDING = 1.25  # so many times the batch's rows may be computed for the sake of
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stretch:
-    """Rows `start` to `stop` of a batch and what is added to them, `stacked` (C, R, columns) times `factor`.
+    """Rows `start` to `stop` of a batch and what is added to them: `stacked` (C, layout's rows, R), times `factor`.
 
-    They are C blocks of equally many rows, each with its own (R, columns). Where experts have not the same number of rows,
-    `take` lists the rows that fill the blocks, some twice, and `back` where each row then lies.
+    They are C blocks of equally many rows, each with a matrix of its own. Where experts have not the same number of rows,
+    `take` lists the rows that fill the blocks, some twice, and `back` where each row then lies; `groups` says from which
+    row to which each expert has them, and its first block.
     """
 
     start: int
@@ -37,22 +38,28 @@ class Stretch:
     factor: float = 1.0
     take: Tensor | None = None
     back: Tensor | None = None
+    groups: tuple[tuple[int, int, int], ...] = ()
 
     def parts(self, module: str) -> tuple[Tensor, Tensor]:
         """A transposed (C, in, R) and B transposed (C, R, out) of one layer, as views."""
         start, outputs, end = self.layout.spans[module]
-        return self.stacked[:, :, start:outputs].mT, self.stacked[:, :, outputs:end]
+        return self.stacked[:, start:outputs], self.stacked[:, outputs:end].mT
 
     def add(self, x: Tensor, out: Tensor, a: Tensor, b: Tensor) -> None:
         """Add factor * x @ a @ b to `out` in place: x (B, S, in), out (B, S, out)."""
-        rows, mine, blocks = x[self.start : self.stop], out[self.start : self.stop], len(a)
+        blocks, inputs, outputs = len(a), x.shape[-1], out.shape[-1]
         if self.take is None or self.back is None:
-            low = torch.bmm(rows.reshape(blocks, -1, rows.shape[-1]), a)
-            mine.view(blocks, -1, mine.shape[-1]).baddbmm_(low, b, alpha=self.factor)
-            return
-        filled = rows.index_select(0, self.take).view(blocks, -1, rows.shape[-1])
-        added = torch.bmm(torch.bmm(filled, a), b).view(len(self.take), -1, mine.shape[-1])
-        mine.add_(added.index_select(0, self.back), alpha=self.factor)
+            rows, mine = x[self.start : self.stop], out[self.start : self.stop]
+            low = torch.bmm(rows.reshape(blocks, -1, inputs), a)
+            mine.view(blocks, -1, outputs).baddbmm_(low, b, alpha=self.factor)
+        elif x.shape[1] == 1:  # a step of generation: what is read counts, not what is computed
+            low = torch.bmm(x.index_select(0, self.take).view(blocks, -1, inputs), a)
+            added = torch.bmm(low, b).view(-1, 1, outputs).index_select(0, self.back)
+            out[self.start : self.stop].add_(added, alpha=self.factor)
+        else:
+            for start, stop, block in self.groups:
+                low = x[start:stop].reshape(-1, inputs) @ a[block]
+                out[start:stop].view(-1, outputs).addmm_(low, b[block], alpha=self.factor)
 
 
 @contextmanager
@@ -103,16 +110,16 @@ def plan(experts: Residents, needs: Sequence[Need], *, room: int = ROOM) -> list
     rank = max(sum(held[name][0] for name, _ in need) for need, _ in groups)
     share = shared_by([rows for _, rows in groups])
     blocks = sum(-(-rows // share) for _, rows in groups)
-    if (
-        len(groups[0][0]) == len(groups) == 1
-        or blocks * rank * layout.columns * experts.mllm.base.dtype.itemsize > room
-    ):
+    if len(groups[0][0]) == len(groups) == 1 or blocks * rank * layout.rows * experts.mllm.base.dtype.itemsize > room:
         return _each_apart(experts, groups, base)
-    stacked = torch.zeros(blocks, rank, layout.columns, dtype=experts.mllm.base.dtype, device=experts.mllm.device)
+    shape, kind, where = (blocks, layout.rows, rank), experts.mllm.base.dtype, experts.mllm.device
+    filled = all(sum(held[name][0] for name, _ in need) == rank for need, _ in groups)
+    even = filled and all(other == layout for _, other in held.values())
+    stacked = (torch.empty if even else torch.zeros)(shape, dtype=kind, device=where)
     _fill(stacked, experts, layout, groups, share)
     stop = base + sum(rows for _, rows in groups)
-    take, back = _places([rows for _, rows in groups], share, experts.mllm.device)
-    return [Stretch(base, stop, stacked, layout, 1.0, take, back)]
+    places = _places([rows for _, rows in groups], share, base, experts.mllm.device)
+    return [Stretch(base, stop, stacked, layout, 1.0, *places)]
 
 
 def _each_apart(experts: Residents, groups: Sequence[tuple[Need, int]], start: int) -> list[Stretch]:
@@ -126,14 +133,14 @@ def _each_apart(experts: Residents, groups: Sequence[tuple[Need, int]], start: i
 
 
 def _fill(stacked: Tensor, experts: Residents, layout: Layout, groups: Sequence[tuple[Need, int]], share: int) -> None:
-    """Write each need's matrices, one below the other, into its blocks; a rank that is left over stays zero."""
+    """Write each need's matrices side by side into its blocks; columns that are left over stay zero."""
     block = 0
     for need, rows in groups:
-        below = 0
+        column = 0
         for name, factor in need:
             matrix = experts.matrix(name)
-            matrix.put(stacked[block, below : below + matrix.rank], layout, factor)
-            below += matrix.rank
+            matrix.put(stacked[block, :, column : column + matrix.rank], layout, factor)
+            column += matrix.rank
         blocks = -(-rows // share)
         stacked[block + 1 : block + blocks] = stacked[block]
         block += blocks
@@ -149,14 +156,18 @@ def shared_by(counts: Sequence[int]) -> int:
     return best
 
 
-def _places(counts: Sequence[int], share: int, device: torch.device) -> tuple[Tensor | None, Tensor | None]:
-    """The rows that fill the blocks and where each row then lies; None where rows lie in blocks as they are."""
+def _places(
+    counts: Sequence[int], share: int, first: int, device: torch.device
+) -> tuple[Tensor | None, Tensor | None, tuple[tuple[int, int, int], ...]]:
+    """`take`, `back` and `groups` of a stretch that begins at row `first`; nothing where rows lie in blocks as they are."""
     if all(count % share == 0 for count in counts):
-        return None, None
+        return None, None, ()
     take: list[int] = []
     back: list[int] = []
+    groups: list[tuple[int, int, int]] = []
     for count in counts:
-        row = len(back)
+        row = first + len(back)
+        groups.append((row, row + count, len(take) // share))
         back += range(len(take), len(take) + count)
         take += [row + min(n, count - 1) for n in range(-(-count // share) * share)]
-    return torch.tensor(take, device=device), torch.tensor(back, device=device)
+    return torch.tensor(take, device=device), torch.tensor(back, device=device), tuple(groups)

@@ -82,7 +82,7 @@ class Residents:
 
     def _size(self, name: str) -> int:
         rank, layout = self.shape(name)
-        return rank * layout.columns * self.mllm.base.dtype.itemsize
+        return rank * layout.rows * self.mllm.base.dtype.itemsize
 
     def _over(self, size: int) -> bool:
         """Whether one more expert of so many bytes would be beyond the limit."""

@@ -1,7 +1,7 @@
-"""An expert as one matrix: rows are its rank, columns the inputs and outputs of every linear layer that it changes.
+"""An expert as one matrix: a row for each input and each output of every linear layer that it changes, a column a rank.
 
-So experts of any rank are put together by putting their rows together, several hits of one query as much as the experts of
-a whole batch, and what a layer needs of them is a range of columns.
+So experts of any rank are put together by putting their columns side by side, and what a layer needs of them is a range of
+rows, which lies in memory in one piece.
 """
 
 from collections.abc import Iterable, Mapping
@@ -28,11 +28,11 @@ Widths = tuple[tuple[str, int, int], ...]  # module, inputs, outputs
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Which columns are whose: `spans[module]` is where its inputs begin, where its outputs begin, and where these end."""
+    """Which rows are whose: `spans[module]` is where its inputs begin, where its outputs begin, and where these end."""
 
     widths: Widths
     spans: Mapping[str, tuple[int, int, int]] = field(compare=False)
-    columns: int = field(compare=False)
+    rows: int = field(compare=False)
 
 
 @lru_cache(maxsize=64)
@@ -51,31 +51,31 @@ def joined(layouts: Iterable[Layout]) -> Layout:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Matrix:
-    """One expert: `values` is (r, columns), of each module A (r, in) and then B transposed (r, out) times the scale."""
+    """One expert: `values` is (rows, r), of each module A transposed (in, r) and then B (out, r) times the scale."""
 
     values: Tensor
     layout: Layout
 
     @property
     def rank(self) -> int:
-        return self.values.shape[0]
+        return self.values.shape[1]
 
     @property
     def bytes(self) -> int:
         return self.values.numel() * self.values.element_size()
 
     def put(self, into: Tensor, layout: Layout, factor: float) -> None:
-        """Write the expert, its outputs times the factor, into rows (r, columns) that lie as `layout` says."""
+        """Write the expert, its outputs times the factor, into a matrix (rows, r) that lies as `layout` says."""
         if layout == self.layout:
             into.copy_(self.values)
         else:
             for module, (start, _, end) in self.layout.spans.items():
                 there = layout.spans[module]
-                into[:, there[0] : there[2]] = self.values[:, start:end]
+                into[there[0] : there[2]] = self.values[start:end]
         if factor != 1:
             for module in self.layout.spans:
                 _, outputs, end = layout.spans[module]
-                into[:, outputs:end] *= factor
+                into[outputs:end] *= factor
 
 
 def linear(mllm: MLLM, module: str) -> nn.Linear | None:
@@ -115,11 +115,11 @@ def read_matrix(mllm: MLLM, folder: Path) -> Matrix:
         config, tensors = LoraConfig.from_pretrained(str(folder)), load_file(folder / WEIGHTS)
     except (OSError, ValueError, SafetensorError) as error:
         raise MlubenchError(f"expert {folder} cannot be read: {error}", "Import it again from a good copy.") from error
-    values = torch.zeros(rank, layout.columns, dtype=mllm.base.dtype)
+    values = torch.zeros(layout.rows, rank, dtype=mllm.base.dtype)
     for module, (start, outputs, end) in layout.spans.items():
         a, b = (tensors[PREFIX + module + end] for end in ENDS)
-        values[: len(a), start:outputs] = a
-        values[: len(a), outputs:end] = b.mT * _scale(config, module, len(a))
+        values[start:outputs, : len(a)] = a.mT
+        values[outputs:end, : len(a)] = b * _scale(config, module, len(a))
     return Matrix(values.to(mllm.device), layout)
 
 
