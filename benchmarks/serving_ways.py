@@ -23,8 +23,8 @@ from mlubench.models.sizes import PUBLISHED
 from mlubench.models.toy import build_model, build_processor
 from mlubench.types import Benchmark, Route
 
-SIZES = {  # 64 picture tokens, as 96 pixels by 12 give; 7b has the 576 of 336 pixels by 14
-    "tiny": ToyConfig(width=192, layers=4, vision_width=96, image_size=96, vocabulary=3000),
+SIZES = {  # the tiny LLaVA, but with 64 picture tokens as 96 pixels by 12 give; 7b has the 576 of 336 pixels by 14
+    "tiny": ToyConfig(image_size=96),
     "small": ToyConfig(width=768, layers=11, vision_width=384, vision_layers=4, image_size=96, vocabulary=3000),
     "7b": ToyConfig(image_size=336, patch=14, vocabulary=3000),
 }

@@ -19,7 +19,7 @@ from mlubench.models.hf import MLLM
 
 Need = tuple[tuple[str, float], ...]  # the experts of a row and the factors on them; none is the base
 ROOM = 8 * 2**30  # bytes that the matrices of one batch may take beside the experts' own
-PADDING = 1.25  # so many times the batch's rows may be computed for the sake of sharing matrices
+PADDING = 2.0  # so many times the rows of a batch a step may compute, for the sake of sharing matrices
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,12 +63,12 @@ class Stretch:
 
 
 @contextmanager
-def mixed(mllm: MLLM, experts: Residents, needs: Sequence[Need], *, room: int = ROOM) -> Iterator[None]:
+def mixed(mllm: MLLM, experts: Residents, needs: Sequence[Need]) -> Iterator[None]:
     """Answer a batch whose rows have these needs, those of the base first and equal ones side by side.
 
     Nothing stays on the base, however the batch ends. MlubenchError for an expert that cannot be read back from its folder.
     """
-    stretches = plan(experts, needs, room=room)
+    stretches = plan(experts, needs)
     handles = []
     try:
         for module in sorted({m for s in stretches for m in s.layout.spans}):
@@ -94,7 +94,7 @@ def _hook(work: list[tuple[Stretch, Tensor, Tensor]], rows: int) -> Callable[...
     return add
 
 
-def plan(experts: Residents, needs: Sequence[Need], *, room: int = ROOM) -> list[Stretch]:
+def plan(experts: Residents, needs: Sequence[Need]) -> list[Stretch]:
     """What is added to the rows of a batch: one stretch, where the copies that this takes find room.
 
     Otherwise, and where one expert is all there is, each expert's rows are a stretch of their own, and nothing is copied.
@@ -110,7 +110,7 @@ def plan(experts: Residents, needs: Sequence[Need], *, room: int = ROOM) -> list
     rank = max(sum(held[name][0] for name, _ in need) for need, _ in groups)
     share = shared_by([rows for _, rows in groups])
     blocks = sum(-(-rows // share) for _, rows in groups)
-    if len(groups[0][0]) == len(groups) == 1 or blocks * rank * layout.rows * experts.mllm.base.dtype.itemsize > room:
+    if len(groups[0][0]) == len(groups) == 1 or blocks * rank * layout.rows * experts.mllm.base.dtype.itemsize > ROOM:
         return _each_apart(experts, groups, base)
     shape, kind, where = (blocks, layout.rows, rank), experts.mllm.base.dtype, experts.mllm.device
     filled = all(sum(held[name][0] for name, _ in need) == rank for need, _ in groups)
