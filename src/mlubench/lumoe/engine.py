@@ -137,11 +137,14 @@ class LUMoE:
         experts PEFT has mounted have a pass of their own.
         """
         rows = [n for n, route in enumerate(routes) if not route.refused]
-        order = sorted((self._apart(routes[n]), queries[n].image is None, self.need(routes[n]), n) for n in rows)
+        order = sorted((self._apart(routes[n]), queries[n].image is None, self._stacked(routes[n]), n) for n in rows)
         return [[n for *_, n in same] for _, same in groupby(order, key=lambda x: x[:2])]
 
     def _apart(self, route: Route) -> Need:
         return tuple((e, factor) for e, factor in self.need(route) if e not in self.experts)
+
+    def _stacked(self, route: Route) -> Need:
+        return tuple((e, factor) for e, factor in self.need(route) if e in self.experts)
 
     @contextmanager
     def answering(self, routes: Sequence[Route]) -> Iterator[None]:
@@ -150,7 +153,7 @@ class LUMoE:
         if len(apart) > 1:
             raise ValueError("the rows of a pass need different adapters of PEFT")
         mount = dict(apart.pop()) if apart else {}
-        needs = [tuple(n for n in self.need(route) if n[0] in self.experts) for route in routes]
+        needs = [self._stacked(route) for route in routes]
         with self._turn, mounted(self.mllm, list(mount), mount), mixed(self.mllm, self.experts, needs):
             yield
 

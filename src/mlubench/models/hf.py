@@ -209,21 +209,21 @@ class MLLM:
     ) -> list[str]:
         """Greedy answers to a batch, in its order. A sharded model answers a batch of every process at once.
 
-        `stop` is asked before each token and ends all answers where they are. MlubenchError where a prompt leaves no room
-        for an answer; one that leaves less than `max_new_tokens` has the room there is.
+        `stop` is asked after each token and ends all answers where they are. MlubenchError where the longest prompt leaves
+        no room for `max_new_tokens`: cutting answers would cut those of its neighbours too.
         """
         batch = self.encode(queries)
         width = batch["input_ids"].shape[1]
-        room = self.positions - width
-        if room < 1:
+        if width + max_new_tokens > self.positions:
             raise MlubenchError(
-                f"the question takes {width:,} tokens, and {self.name} has {self.positions:,}", "Ask a shorter one."
+                f"the question takes {width:,} tokens, and {self.positions:,} are all there is for it and the answer",
+                "Ask a shorter one, or for a shorter answer.",
             )
         # What is gathered in inference mode could not take part in a training later.
         with torch.no_grad() if self.sharded else torch.inference_mode():
             ids = self.model.generate(
                 **batch,
-                max_new_tokens=min(max_new_tokens, room),
+                max_new_tokens=max_new_tokens,
                 do_sample=False,
                 num_beams=1,
                 pad_token_id=self.tokenizer.pad_token_id,
