@@ -15,6 +15,7 @@ from mlubench.lumoe.gates.base import Gate, GateQuery, Tools, make_gate
 from mlubench.lumoe.gates.replies import Replies
 from mlubench.lumoe.manifest import WEIGHTS, modules_of, tensors_in
 from mlubench.lumoe.merging import standing
+from mlubench.lumoe.residents import Residents
 from mlubench.lumoe.store import ExpertStore
 from mlubench.models import ranks
 from mlubench.models.adapters import add_adapter, load_adapter, remove_adapters, save_adapter
@@ -43,10 +44,15 @@ class Context:
 
 
 class Learner(Protocol):
-    """A method in the sequence. `frozen` says that an answer depends on query and experts alone, whatever came later."""
+    """A method in the sequence. `frozen` says that an answer depends on query and experts alone, whatever came later.
+
+    `mixed` says that a batch may hold rows for any experts. On a sharded base it may not: there all processes have to make
+    the same number of passes.
+    """
 
     name: str
     frozen: bool
+    mixed: bool
 
     def at(self, done: list[str]) -> None:
         """Be the state archived after these tasks."""
@@ -123,6 +129,7 @@ class Base:
 
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
+        self.mixed = not ctx.mllm.sharded
 
     def at(self, done: list[str]) -> None:
         remove_adapters(self.ctx.mllm)
@@ -216,16 +223,17 @@ class Lumoe(Base):
         self.current = list(done)
 
     def _mount(self, done: list[str]) -> None:
-        """Put the experts of these tasks on the base, or those they were merged into.
+        """Have the experts of these tasks to hand, or those they were merged into.
 
         Left out are those switched off, which the engine then refuses to miss.
         """
         remove_adapters(self.ctx.mllm)
         now = standing(self.store, done)
         self.engine.merged, self.engine.disabled = now.carriers, now.disabled
+        self.engine.experts = Residents(self.ctx.mllm, self.ctx.config.lumoe.resident)
         for expert in dict.fromkeys(now.carriers.values()):
             if expert not in now.disabled:
-                self.store.mount(self.ctx.mllm, expert)
+                self.engine.experts.take(self.store, expert)
 
     def learn(self, task: Task) -> None:
         done = [*(self.current or []), task.name]
