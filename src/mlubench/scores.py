@@ -71,17 +71,6 @@ def final_level(cells: Sequence[Cell], order: Sequence[str], metric: Metric) -> 
     return round(float(np.mean(known)), 6) if len(known) == len(order) else None
 
 
-def auroc(positive: Sequence[float], negative: Sequence[float]) -> float | None:
-    """Chance that a positive scores above a negative (ties count half). None when one side is empty."""
-    if not len(positive) or not len(negative):
-        return None
-    values = np.concatenate([positive, negative])
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-    wins = ranks[: len(positive)].sum() - len(positive) * (len(positive) + 1) / 2
-    return round(float(wins / (len(positive) * len(negative))), 6)
-
-
 def wilson(hits: int, n: int) -> tuple[float, float] | None:
     """95% Wilson interval of a rate, which stays sensible at 0 of n. None for n = 0."""
     if not n:

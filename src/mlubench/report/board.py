@@ -15,14 +15,17 @@ STABILITY_NOTE = (
     "stable, so read it beside Final and never alone."
 )
 GATE_NOTE = (
-    "Leak, over-refusal and wrong-expert rates: lower is better. AUROC: higher is better. "
+    "The gate in use routes; the others are measured beside it. Rates and FPR95 (retain pictures passed where 95% of "
+    "forget pictures are): lower is better. AUROC: higher is better. Unseen: entities of later tasks. "
     "A gate only decides who answers: the base model still holds what is suppressed."
 )
 RATES = {
     "leak_rate": "Leak rate",
     "over_refusal_rate": "Over-refusal",
     "wrong_expert_rate": "Wrong expert",
+    "unseen_refusal_rate": "Unseen refused",
     "auroc": "AUROC",
+    "fpr95": "FPR95",
 }
 
 
@@ -176,14 +179,14 @@ def unscored_warning(results: Results) -> str:
 
 
 def gate_cells(gate: GateRow) -> list[str]:
-    """A gate's line: name, archive, the four rates with their intervals, cases, median time in ms."""
+    """A gate's line: name, archive, the rates with their intervals, cases, median time in ms."""
     rates = []
     for rate in RATES:
         interval = span(gate.interval(rate))
         rates.append(number(getattr(gate, rate)) + (f" ({interval})" if interval else ""))
     after = f"U{gate.after}" if gate.after else MISSING
     return [
-        gate.gate,
+        f"{gate.gate} (in use)" if gate.configured else gate.gate,
         after,
         *rates,
         f"{gate.n} ({gate.failed} failed)" if gate.failed else str(gate.n),
