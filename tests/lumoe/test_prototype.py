@@ -186,7 +186,7 @@ def test_a_margin_is_measured_without_the_picture_itself(benchmark: Benchmark, f
 
 
 def test_the_distances_are_those_of_the_inverse_covariance() -> None:
-    """Whitened, the squared distance is the Mahalanobis distance by the shrunk covariance, with fewer rows than features."""
+    """Whitened, the squared distance is Mahalanobis by the shrunk covariance, with fewer rows than features."""
     residuals = torch.randn(12, 20, generator=torch.Generator().manual_seed(0)).double()
     covariance = residuals.T @ residuals / 11
     shrunk = 0.5 * covariance + 0.5 * covariance.diagonal().mean() * torch.eye(20).double()
