@@ -33,6 +33,7 @@ from mlubench.models.quiet import quiet
 from mlubench.types import Benchmark, Entity, Task
 
 GATES = ("hybrid", "prototype", "mention", "oracle")
+PARTS = ("tasks", "evasion", "requests")
 NEVER = 100  # entities that exist nowhere else
 
 
@@ -107,7 +108,7 @@ def by_tasks(world: World, with_self: bool) -> Iterator[dict[str, Any]]:
 
 
 def worlds(args: argparse.Namespace, folder: Path) -> Iterator[World]:
-    pictures = 10 if args.quick else 60
+    pictures = 10 if args.quick else 40
     for seed in range(1 if args.quick else args.seeds):
         config = load("toy", [f"benchmark.seed={seed}"])
         yield open_world(f"toy, seed {seed}", config, folder / f"toy-{seed}", pictures)
@@ -120,10 +121,14 @@ def measure(args: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {"tasks": [], "evasion": [], "requests": []}
     with tempfile.TemporaryDirectory() as temporary:
         for number, world in enumerate(worlds(args, Path(temporary))):
-            found["tasks"] += by_tasks(world, with_self=args.self and number == 0)
-            gates = {name: fitted(world, name, world.benchmark.tasks) for name in ("hybrid", "prototype", "mention")}
-            found["evasion"] += gates_evasion.rows(world, gates)
-            if number == 0:
+            if "tasks" in args.parts:
+                found["tasks"] += by_tasks(world, with_self=args.self and number == 0)
+            if "evasion" in args.parts:
+                gates = {
+                    name: fitted(world, name, world.benchmark.tasks) for name in ("hybrid", "prototype", "mention")
+                }
+                found["evasion"] += gates_evasion.rows(world, gates)
+            if "requests" in args.parts and number == 0:
                 sizes = (1, 10, 100) if args.quick else (1, 3, 10, 30, 100, 300, 1000)
                 found["requests"] += gates_requests.rows(world, sizes)
     return found
@@ -142,6 +147,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, help="the official annotations")
     parser.add_argument("--seeds", type=int, default=3, help="toy worlds")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--self", action="store_true", help="the gate that asks the base, too")
     parser.add_argument("--quick", action="store_true", help="one toy world, few pictures, at most 100 requests")
     parser.add_argument("--draw", nargs=2, type=Path, metavar=("JSON", "PNG"), help="draw the curves of a measurement")

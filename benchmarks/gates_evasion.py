@@ -79,8 +79,13 @@ def _kinds(world: "World", experts: Mapping[Entity, str]) -> dict[str, Callable[
 
     asked = {s.entity.cls: s.question for s in world.benchmark.samples}
 
-    def misfit(a: Entity, b: Entity) -> GateQuery:
-        return GateQuery(world.drawn(a, 1)[0], next(q for cls, q in asked.items() if cls != a.cls))
+    def misfit(es: Sequence[Entity]) -> list[Case]:
+        odd = {cls: [q for other, q in asked.items() if other != cls] for cls in asked}
+        return [
+            (GateQuery(path, odd[e.cls][n % len(odd[e.cls])]), want(e))
+            for e in es
+            for n, path in enumerate(world.drawn(e, EACH))
+        ]
 
     return {
         "text only": text(lambda name, n: name),
@@ -91,7 +96,7 @@ def _kinds(world: "World", experts: Mapping[Entity, str]) -> dict[str, Callable[
         "two in one picture": pairs(lambda a, b: GateQuery(_both(world, a, b), PLAIN)),
         "two in one question": pairs(lambda a, b: GateQuery(None, f"What have {a.title} and {b.title} in common?")),
         "one shown, another named": pairs(lambda a, b: GateQuery(world.drawn(a, 1)[0], ASK.format(b.title))),
-        "question does not fit": pairs(misfit),
+        "question does not fit": misfit,
     }
 
 
