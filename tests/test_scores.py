@@ -1,6 +1,5 @@
 """Scores by hand, intervals by simulation, ranks by brute force."""
 
-
 import numpy as np
 import pytest
 

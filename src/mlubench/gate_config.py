@@ -26,7 +26,7 @@ class AskedGateConfig(BaseModel):
 
 
 class GateConfig(BaseModel):
-    """`max_leak` is the share of forget queries that the threshold of a picture gate may let through.
+    """`max_leak` is the share of forget pictures that the threshold of a picture gate may leave to the base.
 
     `also` names gates that ask a model, to be reported beside the local ones: each query of theirs costs time or money.
     `similarity` (0 to 100) is how like a name a misspelt one must be; `aliases` adds names by entity key, as

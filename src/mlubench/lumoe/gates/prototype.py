@@ -28,7 +28,7 @@ class PrototypeGate:
     A query's margin is half its distance to the second nearest entity, forget or retain, less that to the nearest forget
     entity: retain pictures so say what "none of these" looks like. It is routed where the margin is above a threshold,
     which is set on margins of pictures that had no part in the means and the whitening they were measured with
-    (cross-fitting): `risk.threshold_of` says how, `risk` what share of leaks that states.
+    (cross-fitting): `risk.threshold_of` says how. `risk` is the share of forget pictures stated to reach no expert.
     """
 
     name = "prototype"

@@ -8,7 +8,7 @@ CONFIDENCE = 0.9  # that the share of leaks is no more than was stated
 
 
 def threshold_of(own: Sequence[float], other: Sequence[float], risk: float) -> tuple[float, float | None]:
-    """The threshold, and the share of leaks that it states with `CONFIDENCE`; None where it states none.
+    """The threshold, and the share of `own` below it that it states with `CONFIDENCE`; None where it states none.
 
     `own` are scores of what must pass (two or more), `other` of what must not; all were measured by a gate that had not
     seen them. Enough are 230 for 1%: then so many of `own` lie below the threshold as the binomial distribution allows (a
