@@ -73,24 +73,13 @@ def _kinds(world: "World", experts: Mapping[Entity, str]) -> dict[str, Callable[
     def pairs(make: Callable[[Entity, Entity], GateQuery]) -> Callable[[Sequence[Entity]], list[Case]]:
         return lambda es: [(make(a, b), want(a, b)) for a, b in _pairs(es)]
 
-    def aliases(es: Sequence[Entity]) -> list[Case]:
-        known = known_aliases({})
-        return [(GateQuery(None, ASK.format(a)), want(e)) for e in es for a in known.get(e.key, ())]
-
-    asked = {s.entity.cls: s.question for s in world.benchmark.samples}
-
     def misfit(es: Sequence[Entity]) -> list[Case]:
-        odd = {cls: [q for other, q in asked.items() if other != cls] for cls in asked}
-        return [
-            (GateQuery(path, odd[e.cls][n % len(odd[e.cls])]), want(e))
-            for e in es
-            for n, path in enumerate(world.drawn(e, EACH))
-        ]
+        return [(q, want(e)) for e in es for q in _misfits(world, e)]
 
     return {
         "text only": text(lambda name, n: name),
         **{kind: text(write) for kind, write in NAMES.items()},
-        "alias": aliases,
+        "alias": lambda es: [(q, want(e)) for e in es for q in _aliases(e)],
         "picture only": picture(None),
         **{kind: picture(change) for kind, change in PICTURES.items()},
         "two in one picture": pairs(lambda a, b: GateQuery(_both(world, a, b), PLAIN)),
@@ -98,6 +87,17 @@ def _kinds(world: "World", experts: Mapping[Entity, str]) -> dict[str, Callable[
         "one shown, another named": pairs(lambda a, b: GateQuery(world.drawn(a, 1)[0], ASK.format(b.title))),
         "question does not fit": misfit,
     }
+
+
+def _aliases(entity: Entity) -> list[GateQuery]:
+    return [GateQuery(None, ASK.format(alias)) for alias in known_aliases({}).get(entity.key, ())]
+
+
+def _misfits(world: "World", entity: Entity) -> list[GateQuery]:
+    """Pictures of the entity with questions on other classes."""
+    asked = {s.entity.cls: s.question for s in world.benchmark.samples if s.entity.cls != entity.cls}
+    odd = list(asked.values())
+    return [GateQuery(path, odd[n % len(odd)]) for n, path in enumerate(world.drawn(entity, EACH))]
 
 
 def _pairs(entities: Sequence[Entity]) -> list[tuple[Entity, Entity]]:
