@@ -26,8 +26,9 @@ class AskedGateConfig(BaseModel):
 
 
 class GateConfig(BaseModel):
-    """`max_leak` is the share of forget queries that the threshold of a picture gate may let through.
+    """`max_leak` is the share of forget pictures that the threshold of a picture gate may leave to the base.
 
+    `also` names gates that ask a model, to be reported beside the local ones: each query of theirs costs time or money.
     `similarity` (0 to 100) is how like a name a misspelt one must be; `aliases` adds names by entity key, as
     `Personage/Jane_Doe`. `on_error` says what becomes of a query whose gate failed.
     """
@@ -38,4 +39,5 @@ class GateConfig(BaseModel):
     similarity: float = Field(80, ge=50, le=100)
     aliases: dict[str, list[str]] = {}
     on_error: OnError = "refuse"
+    also: tuple[Literal["self", "mllm"], ...] = ()
     mllm: AskedGateConfig = AskedGateConfig()
