@@ -11,7 +11,8 @@ OnError = Literal["refuse", "base"]
 class AskedGateConfig(BaseModel):
     """How the gates `mllm` and `self` ask; all but `template` and `match` concern the endpoint alone.
 
-    `model` is its name at the endpoint, `timeout` in seconds, `max_side` in pixels, `match` a ratio of 0 to 100.
+    `model` is its name at the endpoint, `timeout` in seconds, `max_side` in pixels, `match` a ratio of 0 to 100. Prices are
+    dollars for a million tokens of prompts and of replies.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -23,6 +24,8 @@ class AskedGateConfig(BaseModel):
     retries: int = Field(3, ge=0, le=10)
     max_side: int = Field(768, ge=32, le=8192)
     parallel: int = Field(4, ge=1, le=64, description="questions under way at once")
+    price_in: float | None = Field(None, ge=0)
+    price_out: float | None = Field(None, ge=0)
 
 
 class GateConfig(BaseModel):

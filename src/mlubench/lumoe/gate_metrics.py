@@ -6,7 +6,7 @@ from typing import Any
 
 from mlubench.errors import MlubenchError
 from mlubench.gate_config import OnError
-from mlubench.lumoe.gates.base import Features, Gate, GateQuery
+from mlubench.lumoe.gates.base import Features, Gate, GateQuery, Paid
 from mlubench.lumoe.router import route_all
 from mlubench.scores import wilson
 from mlubench.separation import separation
@@ -43,13 +43,13 @@ def report_of(
     leaks that reached another one. An over-refusal is a retain query that reaches an expert; `unseen_refusal_rate` counts
     the same for entities that no task so far has named, of which the gate was told nothing. AUROC is of forget against
     retain queries, its interval a bootstrap over entities. A query that was refused because the gate failed is neither a
-    leak nor an over-refusal: `failed` counts those, `refused` says how many were not left to the base. Gates that run
-    here cost nothing a query; what an endpoint charges is not known here (None).
+    leak nor an over-refusal: `failed` counts those, `refused` says how many were not left to the base. Money is what these
+    queries cost, kept replies nothing; None where the price is not known.
     """
     expert_of = {e.key: t.name for t in tasks for e in t.forget_entities}
     told = {s.entity.key for t in tasks for s in t.retain} - set(expert_of)
     warm(queries, features)  # generation computes these anyway: they are not the gate's time
-    routes, milliseconds = [], []
+    routes, milliseconds, before = [], [], _dollars(gate)
     for query in queries:
         start = time.perf_counter()
         routes += route_all(gate, [query], features, on_error)
@@ -68,8 +68,16 @@ def report_of(
     report |= separation(sides[0][0], sides[1][0], (sides[0][1], sides[1][1]))
     report |= {"failed": sum(r.failed for r in routes), "refused": sum(r.refused for r in routes), "n": len(queries)}
     report["latency_ms_p50"] = round(sorted(milliseconds)[len(milliseconds) // 2], 4) if milliseconds else None
-    report["usd_per_query"] = None if gate.name == "mllm" else 0.0
+    after = _dollars(gate)
+    report["usd_per_query"] = None
+    if before is not None and after is not None and queries:
+        report["usd_per_query"] = round((after - before) / len(queries), 8)
     return report
+
+
+def _dollars(gate: Gate) -> float | None:
+    """What the gate has cost so far; a gate that runs here costs nothing."""
+    return gate.spend.money if isinstance(gate, Paid) else 0.0
 
 
 def rerouted(
