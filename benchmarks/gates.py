@@ -25,7 +25,8 @@ import gates_requests
 from mlubench.benchmark.render import render_release
 from mlubench.config import Config, load
 from mlubench.lifelong.prepare import open_base, open_benchmark
-from mlubench.lumoe.engine import FeatureCache, base_asker
+from mlubench.lumoe.engine import base_asker
+from mlubench.lumoe.features import FeatureCache
 from mlubench.lumoe.gate_metrics import report_of
 from mlubench.lumoe.gates.base import Gate, GateQuery, Tools, make_gate
 from mlubench.models.hf import MLLM

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from mlubench.benchmark.refusals import REFUSALS
 from mlubench.errors import MlubenchError
 from mlubench.judging.refusal import refusal
-from mlubench.lumoe.engine import FeatureCache, LUMoE
+from mlubench.lumoe.engine import LUMoE
 from mlubench.lumoe.gates.base import GateQuery
 from mlubench.models.adapters import mounted
 from mlubench.models.hf import MLLM, Query, answer_logits
@@ -238,19 +238,3 @@ def test_features_are_computed_once(lumoe: LUMoE, benchmark: Benchmark) -> None:
     assert all(lumoe.features.rows[p] is held[p] for p in held)
     assert len(held) == len(set(pictures))
     assert torch.allclose(first[: len(pictures)], lumoe.mllm.picture_features(pictures), atol=1e-6)
-
-
-def test_a_changed_picture_is_looked_at_again_and_few_are_kept(
-    mllm: MLLM, benchmark: Benchmark, tmp_path: Path
-) -> None:
-    pictures = [benchmark.picture(s) for s in {s.entity: s for s in benchmark.samples}.values()][:3]
-    cache = FeatureCache(mllm, keep=2)
-    path = tmp_path / "one.jpg"
-    path.write_bytes(pictures[0].read_bytes())
-    first = cache([path])
-    assert torch.equal(cache([path, path])[1], first[0])
-    path.write_bytes(pictures[1].read_bytes())
-    assert torch.equal(cache([path]), mllm.picture_features([pictures[1]]))
-    assert not torch.equal(cache([path]), first)
-    assert len(cache(pictures)) == 3
-    assert list(cache.rows) == sorted(pictures)[1:]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mlubench.config import GateConfig
-from mlubench.lumoe.engine import FeatureCache
+from mlubench.lumoe.features import FeatureCache
 from mlubench.lumoe.gates.base import GateQuery
 from mlubench.lumoe.gates.hybrid import HybridGate
 from mlubench.types import Benchmark, Sample

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mlubench.config import GateConfig
 from mlubench.errors import MlubenchError
-from mlubench.lumoe.engine import FeatureCache
+from mlubench.lumoe.features import FeatureCache
 from mlubench.lumoe.gates.base import GateQuery
 from mlubench.lumoe.gates.prototype import PrototypeGate, held_out_margins, margins, state_of, whitening
 from mlubench.types import Benchmark, Entity, Sample

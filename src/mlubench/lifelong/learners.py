@@ -8,7 +8,8 @@ from mlubench.artifacts import digest, read_manifest, whole_dir
 from mlubench.config import Config, TrainConfig
 from mlubench.errors import UsageError, unknown_name
 from mlubench.lifelong.rundir import RunDir
-from mlubench.lumoe.engine import FeatureCache, LUMoE, base_asker
+from mlubench.lumoe.engine import LUMoE, base_asker
+from mlubench.lumoe.features import FeatureCache
 from mlubench.lumoe.fitting import base_id
 from mlubench.lumoe.gates.base import Gate, GateQuery, Tools, make_gate
 from mlubench.lumoe.gates.replies import Replies
@@ -203,10 +204,10 @@ class Lumoe(Base):
             weights=ctx.config.lumoe.weights,
         )
         self.current: list[str] | None = None
-        if ctx.mllm.sharded and "self" in (
-            ctx.config.gate,
-            *ctx.config.gates.also,
-        ):  # the leader would ask alone, and wait for ever
+        self.features_file = ctx.run.root / "gates" / "features.safetensors"
+        self.engine.features.load(self.features_file)
+        # The leader would ask alone, and wait for ever.
+        if ctx.mllm.sharded and "self" in (ctx.config.gate, *ctx.config.gates.also):
             raise UsageError("gate self asks the base, which is sharded", "Take another gate, or run without FSDP.")
 
     def tools_of(self, gate: str) -> Tools:
@@ -257,6 +258,7 @@ class Lumoe(Base):
         )
         facts = train(self.ctx, self.ctx.config.lumoe.expert, self.name, task, self.settings)
         archive(self.ctx, self.name, task, task.name, {**facts, "tasks": done, "gate": gate.name}, gate)
+        ranks.written(lambda: self.engine.features.save(self.features_file))
         # Answers are those of the archive: mounted from it, the expert has the base's precision.
         self.current = None
         self.at(done)

@@ -1,57 +1,27 @@
 """Routed answers: each query goes to its experts on the one base, and one batch holds rows for any of them."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from pathlib import Path
 from threading import RLock
 from typing import Any
-
-import torch
-from torch import Tensor
 
 from mlubench.errors import MlubenchError
 from mlubench.gate_config import OnError
 from mlubench.lumoe.answering import Answer, Request, answer_all
+from mlubench.lumoe.features import FeatureCache
 from mlubench.lumoe.gates.base import Gate, GateQuery
 from mlubench.lumoe.gates.replies import Answerer, Reply
 from mlubench.lumoe.mixing import Need, mixed
 from mlubench.lumoe.residents import Residents
 from mlubench.lumoe.router import carried, route_all
 from mlubench.models.adapters import mounted, no_sum
-from mlubench.models.hf import MLLM, Query, stamp
+from mlubench.models.hf import MLLM, Query
 from mlubench.types import Route
 
 # The answer to a query whose gate failed; it says nothing of the picture, which nobody has looked at.
 GATE_REFUSAL = "I'm sorry, but I am unable to answer that question."
-
-
-@dataclass(eq=False)
-class FeatureCache:
-    """Features of pictures, computed once each while the file stays as it is: the vision tower is frozen.
-
-    The least recently used beyond `keep` pictures are forgotten (16 KB each for a 7B), so that serving may go on for ever.
-    """
-
-    mllm: MLLM
-    keep: int = 50_000
-    rows: OrderedDict[Path, tuple[tuple[int, int], Tensor]] = field(default_factory=OrderedDict)
-
-    def __call__(self, pictures: Sequence[Path]) -> Tensor:
-        if not pictures:
-            return torch.zeros(0, 0)
-        now = {p: stamp(p) for p in sorted(set(pictures))}
-        missing = [p for p, file in now.items() if p not in self.rows or self.rows[p][0] != file]
-        found = self.mllm.picture_features(missing)
-        self.rows.update((p, (now[p], row)) for p, row in zip(missing, found, strict=True))
-        for path in now:
-            self.rows.move_to_end(path)
-        rows = torch.stack([self.rows[p][1] for p in pictures])
-        while len(self.rows) > self.keep:
-            self.rows.popitem(last=False)
-        return rows
 
 
 def base_asker(mllm: MLLM, *, batch: int = 64, max_new_tokens: int = 24) -> Answerer:
