@@ -9,6 +9,7 @@ from rich.console import Console
 from mlubench import config as settings
 from mlubench.benchmark import release
 from mlubench.benchmark.build.rows import ItemRow, KnownRow, read_rows
+from mlubench.benchmark.world import invented
 from mlubench.config import ToyConfig
 from mlubench.lifelong import building
 from mlubench.lifelong.build_know import as_benchmark
@@ -20,17 +21,21 @@ STUDENT = {
     "vision_width": 64,
     "vision_layers": 2,
     "pictures": 60,
-    "sight_epochs": 12,
-    "steps": 160,
+    "sight_epochs": 10,
+    "steps": 90,
     "seed": 1,
 }
 
 
 @pytest.mark.slow
 def test_a_build_becomes_a_run(cache: Path, tmp_path: Path) -> None:
+    people = [
+        {"name": who.title, "class": who.cls, "facts": {key: facts[key] for key in sorted(facts)[:3]}}
+        for who, facts in invented(0, 16)[:8]
+    ]
     spec = {
         "name": "Small",
-        "entities": {"world": 16},
+        "entities": people,
         "pictures": {"kind": "render", "per_entity": 6},
         "know": {"models": [STUDENT]},
         "split": {"kind": "similarity", "tasks": 2},
@@ -42,7 +47,7 @@ def test_a_build_becomes_a_run(cache: Path, tmp_path: Path) -> None:
     assert {s.status for s in building.build(ctx)} == {"todo"}
     assert {s.status for s in building.build(ctx)} == {"done"}
     rows = read_rows(ctx.root / "known.jsonl", KnownRow)
-    assert 0.5 < sum(row.kept for row in rows) / len(rows) < 1
+    assert 0.3 < sum(row.kept for row in rows) / len(rows) < 1
     benchmark = release.read(ctx.root / "release")
     assert sum(row.kept for row in rows) == len(benchmark.samples)
     items = read_rows(ctx.root / "reviewed.jsonl", ItemRow)

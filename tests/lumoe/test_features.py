@@ -16,7 +16,7 @@ def pictures(benchmark: Benchmark) -> list[Path]:
 
 
 def test_a_changed_picture_is_looked_at_again_and_few_are_kept(
-    mllm: MLLM, benchmark: Benchmark, tmp_path: Path
+    mllm: MLLM, pictures: list[Path], tmp_path: Path
 ) -> None:
     cache = FeatureCache(mllm, keep=2)
     path = tmp_path / "one.jpg"
