@@ -167,3 +167,14 @@ def test_error_is_one_line_once_spaces_are_folded() -> None:
 @pytest.mark.parametrize("override", ["gates.on_error=ask", "gates.mllm.retry=3", "gates.similarity=300"])
 def test_wrong_gate_settings_are_named(override: str) -> None:
     assert override.partition("=")[0] in wrong("smoke", override)
+
+
+def test_what_stays_in_memory_is_a_number_of_experts_or_of_megabytes() -> None:
+    assert [load("smoke", [f"lumoe.resident={r}"]).lumoe.resident for r in ("4", "512MB", "null")] == [
+        4,
+        "512MB",
+        None,
+    ]
+    for wrong in ("0", "MB", "0MB", "1.5", "4 experts"):
+        with pytest.raises(UsageError, match="lumoe.resident"):
+            load("smoke", [f"lumoe.resident={wrong}"])

@@ -147,10 +147,12 @@ class LumoeConfig(_Strict):
     """`expert` is the method that trains each expert on the untouched base.
 
     `weights` are factors on experts by task where a query hits several, 1 for those not named: `-s lumoe.weights.A=0.5`.
+    `resident` is how many experts stay in memory, or how much of it they may take ("512MB"); the others wait on disk.
     """
 
     expert: str = "po"
     weights: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = {}
+    resident: Annotated[int, Field(ge=1)] | Annotated[str, Field(pattern=r"^[1-9]\d*MB$")] | None = None
 
     @field_validator("expert")
     @classmethod

@@ -105,7 +105,8 @@ class Benchmark:
 class Route:
     """Where a query goes: the experts to mount (none: the untouched base), and why.
 
-    `failed`: the gate could not say. Then `refused` tells whether a fixed refusal is the answer, or the base's own.
+    `failed`: the gate could not say. `refused`: a fixed refusal is the answer, since the gate failed and the base is not to
+    answer, or since the experts cannot be added up.
     """
 
     experts: tuple[str, ...]

@@ -159,13 +159,15 @@ def test_a_limit_does_not_depend_on_the_order_of_the_samples(benchmark: Benchmar
     assert evaluate.tested(turned, 16) == evaluate.tested(task, 16)
 
 
-def test_chunks_share_their_experts_and_lose_nothing(benchmark: Benchmark) -> None:
+@pytest.mark.parametrize("mixed", [True, False])
+def test_chunks_lose_nothing(benchmark: Benchmark, mixed: bool) -> None:
     routes = [("A",), (), ("A", "B"), ("B",), ()]
-    rows = evaluate.tested(benchmark.task("A"), 20)
+    rows = evaluate.tested(benchmark.task("A"), 18)
     asked = [(s, Route(routes[n % 5], None, 0.0, "")) for n, s in enumerate(rows)]
-    chunks = list(_chunks(asked, BATCH))
-    assert all(len({r.experts for _, r in chunk}) == 1 for chunk in chunks)
+    chunks = list(_chunks(asked, BATCH, mixed))
+    apart = Counter(r.experts for _, r in asked).values()
     assert all(0 < len(chunk) <= BATCH for chunk in chunks)
+    assert all(len({r.experts for _, r in chunk}) == 1 for chunk in chunks) != mixed
     assert Counter(s.id for chunk in chunks for s, _ in chunk) == Counter(s.id for s in rows)
-    assert len(chunks) <= sum(-(-n // BATCH) for n in Counter(r.experts for _, r in asked).values())
-    assert list(_chunks(asked[::-1], BATCH)) == chunks
+    assert len(chunks) == (-(-len(rows) // BATCH) if mixed else sum(-(-n // BATCH) for n in apart))
+    assert list(_chunks(asked[::-1], BATCH, mixed)) == chunks

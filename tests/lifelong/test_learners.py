@@ -12,9 +12,8 @@ from mlubench import config as settings
 from mlubench.errors import UsageError
 from mlubench.lifelong.learners import Base, Context, Learner, Lumoe, OracleLumoe, data_hash, learner_for
 from mlubench.lifelong.rundir import RunDir
-from mlubench.models.adapters import mounted
 from mlubench.models.hf import MLLM, answer_logits
-from mlubench.types import Benchmark, Sample
+from mlubench.types import Benchmark, Route, Sample
 
 WHOLE = ("train.scope=all", "train.full=[projector]")
 
@@ -39,14 +38,14 @@ def asked(benchmark: Benchmark) -> list[Sample]:
     return [s for group in groups for s in [s for s in group if s.role == "test"][:4]]
 
 
-def logits(ctx: Context, experts: list[str] | None) -> Tensor:
-    """Of true answers; `experts` None leaves what is mounted as it is."""
+def logits(ctx: Context, learner: Lumoe | None = None, *experts: str) -> Tensor:
+    """Of true answers: LUMoE's with these experts, or of what is mounted as it is."""
     samples = asked(ctx.benchmark)
     batch = ctx.mllm.encode(ctx.queries(samples), [s.truth for s in samples])
     with torch.no_grad():
-        if experts is None:
+        if learner is None:
             return answer_logits(ctx.mllm.model, batch)[0]
-        with mounted(ctx.mllm, experts):
+        with learner.engine.answering([Route(experts, None, 0.0, "by hand")] * len(samples)):
             return answer_logits(ctx.mllm.model, batch)[0]
 
 
@@ -59,7 +58,7 @@ def told(learner: Learner, samples: list[Sample]) -> tuple[list[object], list[st
 def test_an_experts_answers_are_those_of_its_archive(context: Callable, dtype: str, changes: tuple[str, ...]) -> None:
     ctx = context(dtype, *changes)
     samples, learner, done = asked(ctx.benchmark), Lumoe(ctx), []
-    base = logits(ctx, None)
+    base = logits(ctx)
     for task in ctx.benchmark:
         learner.at(done)
         learner.learn(task)
@@ -69,21 +68,21 @@ def test_an_experts_answers_are_those_of_its_archive(context: Callable, dtype: s
         archived = Lumoe(later)
         archived.at(done)
         for name in done:
-            in_memory = logits(ctx, [name])
+            in_memory = logits(ctx, learner, name)
             assert (in_memory - base).abs().max() > 0.1
-            assert torch.equal(in_memory, logits(later, [name])), name
-        assert torch.equal(logits(ctx, []), base)
+            assert torch.equal(in_memory, logits(later, archived, name)), name
+        assert torch.equal(logits(ctx, learner), base)
         assert told(learner, samples) == told(archived, samples)
     oracle = OracleLumoe(ctx)
     oracle.at(done)
-    assert torch.equal(logits(ctx, ["A"]), logits(later, ["A"]))
+    assert torch.equal(logits(ctx, oracle, "A"), logits(later, archived, "A"))
     assert {r.experts for r in oracle.routes(samples)} >= {("A",), ("B",), ()}  # type: ignore[union-attr]
 
 
 def test_a_baselines_answers_are_those_of_its_archive(context: Callable) -> None:
     ctx = context("bfloat16", *WHOLE)
     learner, done = learner_for("npo", ctx), []
-    base = logits(ctx, None)
+    base = logits(ctx)
     for task in ctx.benchmark:
         learner.at(done)
         learner.learn(task)
@@ -91,10 +90,10 @@ def test_a_baselines_answers_are_those_of_its_archive(context: Callable) -> None
         learner.at(done)
         later = context("bfloat16", *WHOLE)
         learner_for("npo", later).at(done)
-        assert (logits(ctx, None) - base).abs().max() > 0.1
-        assert torch.equal(logits(ctx, None), logits(later, None)), task.name
+        assert (logits(ctx) - base).abs().max() > 0.1
+        assert torch.equal(logits(ctx), logits(later)), task.name
     Base(ctx).at([])  # the next method of the run begins from the base as it was
-    assert torch.equal(logits(ctx, None), base)
+    assert torch.equal(logits(ctx), base)
 
 
 def test_a_weight_of_a_task_that_is_not_there_is_wrong_use(context: Callable) -> None:

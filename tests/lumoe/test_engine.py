@@ -162,7 +162,7 @@ def test_an_expert_that_is_not_mounted_is_an_error(lumoe: LUMoE, load_base: Call
     """PEFT would pass over it, and the base would answer."""
     queries = asked(benchmark, held_out(benchmark, "A", "forget", 1))[:1]
     for experts in (("C",), ("A", "C")):
-        with pytest.raises(MlubenchError, match=r"no adapter 'C' is on the base. There are: A, B"):
+        with pytest.raises(MlubenchError, match=r"no expert 'C' is to hand. There are: A, B"):
             lumoe.generate(queries, [route(*experts)], max_new_tokens=NEW)
     lumoe.mllm = load_base()
     with pytest.raises(MlubenchError, match="There are: none"):

@@ -52,7 +52,7 @@ def answer_cell(path: Path, samples: Sequence[Sample], learner: Learner, *, batc
     part = path.with_name(path.name + ".part")
     rows = ranks.agreed(lambda: _begun(part))
     new = [(s, r) for s, r in asked if _refused(r) or (s.id, _experts(r)) not in known]
-    chunks = [chunk for chunk in _chunks(new, batch) if not all(s.id in rows for s, _ in chunk)]
+    chunks = [chunk for chunk in _chunks(new, batch, learner.mixed) if not all(s.id in rows for s, _ in chunk)]
     for turn in range(0, len(chunks), ranks.world()):
         here = chunks[turn : turn + ranks.world()]
         # A sharded model needs all processes, also one that has nothing to answer.
@@ -101,12 +101,14 @@ def _refused(route: Route | None) -> bool:
     return route is not None and route.refused
 
 
-def _chunks(asked: Asked, size: int) -> Iterator[Asked]:
-    """Batches that share their experts, of answers alike in length, so that few rows wait for the longest."""
+def _chunks(asked: Asked, size: int, mixed: bool) -> Iterator[Asked]:
+    """Batches of answers alike in experts and length, so that few rows wait for the longest.
+
+    Where batches are not `mixed`, all rows of one have the same experts.
+    """
     rows = sorted(asked, key=lambda x: (_experts(x[1]), len(x[0].truth), x[0].id))
     while rows:
-        experts = _experts(rows[0][1])
-        chunk = [x for x in rows[:size] if _experts(x[1]) == experts]
+        chunk = [x for x in rows[:size] if mixed or _experts(x[1]) == _experts(rows[0][1])]
         yield chunk
         rows = rows[len(chunk) :]
 

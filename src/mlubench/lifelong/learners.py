@@ -14,6 +14,7 @@ from mlubench.lumoe.gate_metrics import gate_report, rerouted
 from mlubench.lumoe.gates.base import Gate, GateQuery, Tools, make_gate
 from mlubench.lumoe.gates.replies import Replies
 from mlubench.lumoe.manifest import WEIGHTS, modules_of, tensors_in
+from mlubench.lumoe.residents import Residents
 from mlubench.lumoe.store import ExpertStore
 from mlubench.models import ranks
 from mlubench.models.adapters import add_adapter, load_adapter, remove_adapters, save_adapter
@@ -42,10 +43,15 @@ class Context:
 
 
 class Learner(Protocol):
-    """A method in the sequence. `frozen` says that an answer depends on query and experts alone, whatever came later."""
+    """A method in the sequence. `frozen` says that an answer depends on query and experts alone, whatever came later.
+
+    `mixed` says that a batch may hold rows for any experts. On a sharded base it may not: there all processes have to make
+    the same number of passes.
+    """
 
     name: str
     frozen: bool
+    mixed: bool
 
     def at(self, done: list[str]) -> None:
         """Be the state archived after these tasks."""
@@ -122,6 +128,7 @@ class Base:
 
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
+        self.mixed = not ctx.mllm.sharded
 
     def at(self, done: list[str]) -> None:
         remove_adapters(self.ctx.mllm)
@@ -215,12 +222,13 @@ class Lumoe(Base):
         self.current = list(done)
 
     def _mount(self, done: list[str]) -> None:
-        """Put the experts of these tasks on the base, but for those switched off, which the engine then refuses to miss."""
+        """Have the experts of these tasks to hand, but for those switched off, which the engine then refuses to miss."""
         remove_adapters(self.ctx.mllm)
         self.engine.disabled = self.store.disabled()
+        self.engine.experts = Residents(self.ctx.mllm, self.ctx.config.lumoe.resident)
         for task in done:
             if task not in self.engine.disabled:
-                self.store.mount(self.ctx.mllm, task)
+                self.engine.experts.take(self.store, task)
 
     def learn(self, task: Task) -> None:
         done = [*(self.current or []), task.name]

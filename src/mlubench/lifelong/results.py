@@ -117,8 +117,8 @@ def _failed_routes(run: RunDir, method: str, order: list[str]) -> dict[str, int]
     """Answers of all cells whose gate failed: how many were refused, and how many the base gave. Nothing without a gate."""
     cells = [read_lines(run.answers(method, task, after)) for task in order for after in order]
     routes = [row["route"] for rows in cells for row in rows if row["route"]]
-    failed, refused = (sum(bool(r.get(key)) for r in routes) for key in ("failed", "refused"))
-    return {"gate_failed_refused": refused, "gate_failed_base": failed - refused} if routes else {}
+    refused = [bool(r.get("refused")) for r in routes if r.get("failed")]
+    return {"gate_failed_refused": sum(refused), "gate_failed_base": len(refused) - sum(refused)} if routes else {}
 
 
 def _gates(run: RunDir, task: str) -> list[dict[str, Any]]:

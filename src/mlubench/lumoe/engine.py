@@ -1,18 +1,25 @@
-"""Routed answers: each query goes to its experts on the one base, and rows that need the same experts share a batch."""
+"""Routed answers: each query goes to its experts on the one base, and one batch holds rows for any of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
+from threading import RLock
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from mlubench.errors import MlubenchError
 from mlubench.gate_config import OnError
+from mlubench.lumoe.answering import Answer, Request, answer_all
 from mlubench.lumoe.gates.base import Gate, GateQuery
 from mlubench.lumoe.gates.replies import Answerer, Reply
+from mlubench.lumoe.mixing import Need, mixed
+from mlubench.lumoe.residents import Residents
 from mlubench.lumoe.router import route_all
-from mlubench.models.adapters import mounted
+from mlubench.models.adapters import mounted, no_sum
 from mlubench.models.hf import MLLM, Query
 from mlubench.types import Route
 
@@ -64,8 +71,9 @@ def _asked(mllm: MLLM, queries: Sequence[Query], max_new_tokens: int) -> list[Re
 
 @dataclass(eq=False)
 class LUMoE:
-    """The base, its experts (adapters already mounted by name), and the gate in front of them.
+    """The base, its experts, and the gate in front of them. One batch at a time: threads wait for one another.
 
+    `experts` are those that are stacked in memory; an adapter that PEFT has mounted counts as an expert too.
     `disabled` names experts that are switched off. What needs one of them is refused, never quietly answered without it.
     `weights` are factors on the experts where a query hits several; an expert alone always counts whole.
     """
@@ -76,17 +84,39 @@ class LUMoE:
     on_error: OnError = "refuse"
     disabled: frozenset[str] = frozenset()
     weights: Mapping[str, float] = field(default_factory=dict)
+    experts: Residents = field(init=False)
+    _turn: RLock = field(default_factory=RLock, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.experts = Residents(self.mllm)
 
     def routes(self, queries: Sequence[GateQuery]) -> list[Route]:
-        """One route a query. A gate that fails ends nothing: its queries are refused, or go to the base."""
-        return route_all(self.gate, queries, self.features, self.on_error)
+        """One route a query. A gate that fails ends nothing: its queries are refused, or go to the base.
 
-    def require_enabled(self, routes: Sequence[Route]) -> None:
-        """Raises MlubenchError naming the disabled experts that the routes need."""
-        if off := sorted({e for r in routes for e in r.experts} & self.disabled):
+        Refused too is a query whose experts cannot be added up, since each has trained the same part whole.
+        """
+        return [self._summed(route) for route in route_all(self.gate, queries, self.features, self.on_error)]
+
+    def _summed(self, route: Route) -> Route:
+        why = no_sum(self.mllm, route.experts, dict(self.need(route)))
+        return replace(route, refused=True, why=f"{route.why}; {why}; refused") if why else route
+
+    def need(self, route: Route) -> Need:
+        """The experts of a route, each with the factor that counts for it."""
+        return tuple((e, self.weights.get(e, 1.0) if len(route.experts) > 1 else 1.0) for e in route.experts)
+
+    def require(self, routes: Sequence[Route]) -> None:
+        """Raises MlubenchError naming the experts that the routes need and that are disabled, or not there at all."""
+        needed = {e for r in routes for e in r.experts}
+        if off := sorted(needed & self.disabled):
             raise MlubenchError(
                 f"the query needs expert {', '.join(map(repr, off))}, which is disabled",
                 "Switch it on with `mlubench experts enable`, or ask the base in its place with `mlubench ask --base`.",
+            )
+        there = sorted({*self.experts, *getattr(self.mllm.model, "peft_config", {})})
+        if absent := sorted(needed - set(there)):
+            raise MlubenchError(
+                f"no expert {', '.join(map(repr, absent))} is to hand", f"There are: {', '.join(there) or 'none'}."
             )
 
     def without_disabled(self, routes: Sequence[Route]) -> list[Route]:
@@ -100,21 +130,56 @@ class LUMoE:
         why = f"{route.why}; expert {', '.join(off)} is disabled and left out, as asked"
         return replace(route, experts=tuple(e for e in route.experts if e not in self.disabled), why=why)
 
-    def generate(self, queries: Sequence[Query], routes: Sequence[Route], *, max_new_tokens: int) -> list[str]:
+    def passes(self, queries: Sequence[Query], routes: Sequence[Route]) -> list[list[int]]:
+        """The rows of each pass through the model, in its order; refused queries are in none.
+
+        One pass holds all rows with a picture, one all without: those of the base, then those of each expert. Rows whose
+        experts PEFT has mounted have a pass of their own.
+        """
+        rows = [n for n, route in enumerate(routes) if not route.refused]
+        order = sorted((self._apart(routes[n]), queries[n].image is None, self._stacked(routes[n]), n) for n in rows)
+        return [[n for *_, n in same] for _, same in groupby(order, key=lambda x: x[:2])]
+
+    def _apart(self, route: Route) -> Need:
+        return tuple((e, factor) for e, factor in self.need(route) if e not in self.experts)
+
+    def _stacked(self, route: Route) -> Need:
+        return tuple((e, factor) for e, factor in self.need(route) if e in self.experts)
+
+    @contextmanager
+    def answering(self, routes: Sequence[Route]) -> Iterator[None]:
+        """Each row of the batch inside gets the sum of its route's experts. The rows are those of one of the `passes`."""
+        apart = {self._apart(route) for route in routes}
+        if len(apart) > 1:
+            raise ValueError("the rows of a pass need different adapters of PEFT")
+        mount = dict(apart.pop()) if apart else {}
+        needs = [self._stacked(route) for route in routes]
+        with self._turn, mounted(self.mllm, list(mount), mount), mixed(self.mllm, self.experts, needs):
+            yield
+
+    def generate(
+        self,
+        queries: Sequence[Query],
+        routes: Sequence[Route],
+        *,
+        max_new_tokens: int,
+        stop: Callable[[], bool] | None = None,
+    ) -> list[str]:
         """Answers in the order of the queries. A query without experts is answered by the untouched base.
 
         A refused one is answered by a fixed text, and no model is asked. Raises MlubenchError before anything is answered
-        when a route needs a disabled expert.
+        when a route needs an expert that is disabled or not there. Once `stop` says so, what is left is cut short.
         """
-        self.require_enabled(routes)
-        groups: dict[tuple[tuple[str, ...], bool], list[int]] = {}
-        for row, (query, route) in enumerate(zip(queries, routes, strict=True)):
-            if not route.refused:
-                groups.setdefault((route.experts, query.image is not None), []).append(row)
+        asked = [r for _, r in zip(queries, routes, strict=True) if not r.refused]
+        self.require(asked)
         answers = [GATE_REFUSAL] * len(queries)
-        for (experts, _), rows in groups.items():
-            with mounted(self.mllm, experts, self.weights if len(experts) > 1 else None):
-                texts = self.mllm.generate([queries[r] for r in rows], max_new_tokens=max_new_tokens)
-            for row, text in zip(rows, texts, strict=True):
-                answers[row] = text
+        for rows in self.passes(queries, routes):
+            with self.answering([routes[n] for n in rows]):
+                texts = self.mllm.generate([queries[n] for n in rows], max_new_tokens=max_new_tokens, stop=stop)
+            for n, text in zip(rows, texts, strict=True):
+                answers[n] = text
         return answers
+
+    def answer(self, requests: Iterable[Request], *, max_new_tokens: int, **options: Any) -> Iterator[Answer]:
+        """Answers as they are finished, of any number of requests: see `mlubench.lumoe.answering.answer_all`."""
+        return answer_all(self, requests, max_new_tokens=max_new_tokens, **options)

@@ -9,7 +9,7 @@ from peft.tuners.tuners_utils import check_target_module_exists
 
 from mlubench.artifacts import read_json
 from mlubench.errors import MlubenchError
-from mlubench.lumoe.manifest import CONFIG, PREFIX, WEIGHTS, tensors_in
+from mlubench.lumoe.manifest import CONFIG, PREFIX, WEIGHTS, check_folder, tensors_in
 from mlubench.models.hf import MLLM
 
 Shapes = dict[str, tuple[int, ...]]
@@ -39,6 +39,11 @@ SUMS = {
 def base_id(name: str) -> str:
     """The base's id as a manifest says it: of a folder on this machine its own name alone."""
     return Path(name).name if Path(name).is_absolute() else name
+
+
+def verified(mllm: MLLM, name: str, folder: Path) -> None:
+    """Everything about the expert in `folder`: raises MlubenchError when it is damaged, or does not fit this base."""
+    require_fit(mllm, name, check_folder(folder), folder)
 
 
 def require_fit(mllm: MLLM, name: str, facts: dict[str, Any], folder: Path) -> None:

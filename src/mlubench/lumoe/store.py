@@ -191,19 +191,24 @@ class ExpertStore:
         """Every change of the state, oldest first."""
         return [entry.model_dump() for entry in state.read_state(self.root).history]
 
+    def enabled_folder(self, name: str) -> Path:
+        """The current version's folder. Raises MlubenchError when the expert is disabled."""
+        folder = self.folder(name)
+        if not self.enabled(name):
+            raise MlubenchError(f"expert {name!r} is disabled", "Switch it on with `mlubench experts enable`.")
+        return folder
+
     def mount(self, mllm: "MLLM", name: str) -> None:
         """Put the expert on the base beside the others, where it changes nothing until `mounted` switches it on.
 
         Raises MlubenchError, with the base as it was, when the expert is disabled, damaged, or made for another base.
         """
-        from mlubench.lumoe.fitting import require_fit
+        from mlubench.lumoe.fitting import verified
         from mlubench.models.adapters import load_adapter
 
-        folder = self.folder(name)
-        if not self.enabled(name):
-            raise MlubenchError(f"expert {name!r} is disabled", "Switch it on with `mlubench experts enable`.")
+        folder = self.enabled_folder(name)
         if name in getattr(mllm.model, "peft_config", {}):
             raise MlubenchError(f"expert {name!r} is mounted already", "Take the adapters off first.")
-        require_fit(mllm, name, check_folder(folder), folder)
+        verified(mllm, name, folder)
         load_adapter(mllm, name, folder)
         mllm.model.base_model.disable_adapter_layers()

@@ -130,11 +130,13 @@ def mounted(mllm: MLLM, names: Sequence[str], weights: Mapping[str, float] | Non
         raise MlubenchError(
             f"no adapter {', '.join(map(repr, absent))} is on the base", f"There are: {', '.join(there) or 'none'}."
         )
+    if why := no_sum(mllm, names, weights):
+        raise MlubenchError(why, "Leave train.full empty, so that the part is trained by LoRA.")
     tuner = mllm.model.base_model
     tuner.enable_adapter_layers()
     try:
         with _weighted(tuner, {n: w for n, w in (weights or {}).items() if n in names and w != 1}):
-            _activate(tuner, names)
+            tuner.set_adapter(list(names))
             # PEFT makes what it activates trainable; answering never trains.
             mllm.model.requires_grad_(False)
             yield
@@ -142,13 +144,20 @@ def mounted(mllm: MLLM, names: Sequence[str], weights: Mapping[str, float] | Non
         tuner.disable_adapter_layers()
 
 
+def no_sum(mllm: MLLM, names: Sequence[str], weights: Mapping[str, float] | None = None) -> str | None:
+    """Why these adapters cannot be added up with these weights; None where they can, as all can that are LoRA alone."""
+    wrappers = _wrappers(mllm.base)
+    for name in names:
+        if (weights or {}).get(name, 1) != 1 and any(name in m.modules_to_save for m in wrappers):
+            return f"adapter {name!r} has trained a part whole, which has no weight"
+    if any(sum(name in m.modules_to_save for name in names) > 1 for m in wrappers):
+        return f"adapters {', '.join(names)} have each trained a part whole, and copies have no sum"
+    return None
+
+
 @contextmanager
 def _weighted(tuner: Any, weights: Mapping[str, float]) -> Iterator[None]:
     """Multiply the adapters' scales meanwhile. Every scale comes back as it was."""
-    if whole := [name for name in weights if any(name in m.modules_to_save for m in _wrappers(tuner))]:
-        raise MlubenchError(
-            f"adapter {whole[0]!r} has trained a part whole, which has no weight", "Leave its weight at 1."
-        )
     layers = [m for m in tuner.modules() if isinstance(m, LoraLayer)]
     before = [dict(layer.scaling) for layer in layers]
     try:
@@ -158,12 +167,3 @@ def _weighted(tuner: Any, weights: Mapping[str, float]) -> Iterator[None]:
     finally:
         for layer, scales in zip(layers, before, strict=True):
             layer.scaling.update(scales)
-
-
-def _activate(tuner: Any, names: Sequence[str]) -> None:
-    if any(sum(name in m.modules_to_save for name in names) > 1 for m in _wrappers(tuner)):
-        raise MlubenchError(
-            f"adapters {', '.join(names)} have each trained a part whole, and copies have no sum",
-            "Leave train.full empty, so that the part is trained by LoRA.",
-        )
-    tuner.set_adapter(list(names))

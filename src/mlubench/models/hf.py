@@ -1,7 +1,7 @@
 """One MLLM around transformers' image-text-to-text classes: the same code for the tiny LLaVA and for a 7B."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -204,9 +204,21 @@ class MLLM:
         batch["attention_mask"] = torch.cat([batch["attention_mask"], real.to(batch["attention_mask"].dtype)], 1)
         batch["labels"] = labels
 
-    def generate(self, queries: Sequence[Query], *, max_new_tokens: int) -> list[str]:
-        """Greedy answers to a batch, in its order. A sharded model answers a batch of every process at once."""
+    def generate(
+        self, queries: Sequence[Query], *, max_new_tokens: int, stop: Callable[[], bool] | None = None
+    ) -> list[str]:
+        """Greedy answers to a batch, in its order. A sharded model answers a batch of every process at once.
+
+        `stop` is asked after each token and ends all answers where they are. MlubenchError where the longest prompt leaves
+        no room for `max_new_tokens`: cutting answers would cut those of its neighbours too.
+        """
         batch = self.encode(queries)
+        width = batch["input_ids"].shape[1]
+        if width + max_new_tokens > self.positions:
+            raise MlubenchError(
+                f"the question takes {width:,} tokens, and {self.positions:,} are all there is for it and the answer",
+                "Ask a shorter one, or for a shorter answer.",
+            )
         # What is gathered in inference mode could not take part in a training later.
         with torch.no_grad() if self.sharded else torch.inference_mode():
             ids = self.model.generate(
@@ -216,9 +228,15 @@ class MLLM:
                 num_beams=1,
                 pad_token_id=self.tokenizer.pad_token_id,
                 synced_gpus=self.sharded,
+                stopping_criteria=[] if stop is None else [lambda ids, _: torch.full_like(ids[:, 0], stop()).bool()],
             )
-        texts = self.tokenizer.batch_decode(ids[:, batch["input_ids"].shape[1] :], skip_special_tokens=True)
+        texts = self.tokenizer.batch_decode(ids[:, width:], skip_special_tokens=True)
         return [text.strip() for text in texts]
+
+    @property
+    def positions(self) -> int:
+        """How many tokens prompt and answer may have together."""
+        return int(self.base.config.get_text_config().max_position_embeddings)
 
     @torch.inference_mode()
     def picture_features(self, pictures: Iterable[Path], *, batch: int = 64) -> torch.Tensor:
