@@ -176,5 +176,5 @@ def test_what_stays_in_memory_is_a_number_of_experts_or_of_megabytes() -> None:
         None,
     ]
     for wrong in ("0", "MB", "0MB", "1.5", "4 experts"):
-        with pytest.raises(UsageError, match="lumoe.resident"):
+        with pytest.raises(UsageError, match=r"lumoe\.resident"):
             load("smoke", [f"lumoe.resident={wrong}"])
