@@ -10,7 +10,8 @@ from torch import Tensor
 
 from mlubench import config as settings
 from mlubench.errors import UsageError
-from mlubench.lifelong.learners import Base, Context, Learner, Lumoe, OracleLumoe, data_hash, learner_for
+from mlubench.lifelong.evaluate import Learner
+from mlubench.lifelong.learners import Base, Context, Lumoe, OracleLumoe, data_hash, learner_for
 from mlubench.lifelong.rundir import RunDir
 from mlubench.models.hf import MLLM, answer_logits
 from mlubench.types import Benchmark, Route, Sample
