@@ -3,7 +3,7 @@
 import pytest
 
 from mlubench.errors import UsageError
-from mlubench.registry import GATES, JUDGES, METHODS, MODELS, resolve
+from mlubench.registry import GATES, JUDGES, METHODS, MODELS, resolve, row_of
 
 TABLES = {"method": METHODS, "gate": GATES, "judge": JUDGES, "model": MODELS}
 ROWS = [(kind, name) for kind, table in TABLES.items() for name in table]
@@ -28,7 +28,16 @@ def test_loss_methods_say_what_they_need(name: str) -> None:
 
 @pytest.mark.parametrize("name", JUDGES)
 def test_judges_know_their_own_name(name: str) -> None:
-    assert resolve("judge", JUDGES, name)([]).name == name
+    if "<" not in name:
+        assert resolve("judge", JUDGES, name)([]).name == name
+
+
+def test_a_name_with_an_argument_is_found_by_its_beginning() -> None:
+    row, argument = row_of("judge", JUDGES, "openai:org/model:free")
+    assert (row, argument) == (JUDGES["openai:<model>"], "org/model:free")
+    for wrong in ("openai", "openai:", "rules:x", "local:", "other:x"):
+        with pytest.raises(UsageError):
+            row_of("judge", JUDGES, wrong)
 
 
 @pytest.mark.parametrize("name", GATES)

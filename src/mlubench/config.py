@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from mlubench.artifacts import read_yaml
 from mlubench.errors import UsageError, all_errors, unknown_name
 from mlubench.gate_config import GateConfig
-from mlubench.registry import GATES, JUDGES, METHODS
+from mlubench.judge_config import JudgeConfig
+from mlubench.registry import GATES, JUDGES, METHODS, row_of
 from mlubench.types import Part, Scope
 
 
@@ -189,6 +190,7 @@ class Config(_Strict):
     gate: str = "prototype"
     gates: GateConfig = GateConfig()
     judge: str = "rules"
+    judging: JudgeConfig = JudgeConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
 
     @model_validator(mode="after")
@@ -199,8 +201,10 @@ class Config(_Strict):
             ("judge", JUDGES, [self.judge]),
         ):
             for name in names:
-                if name not in table:
-                    raise ValueError(str(unknown_name(kind, name, table)))
+                try:
+                    row_of(kind, table, name)
+                except UsageError as error:
+                    raise ValueError(str(error)) from None
         if len(set(self.methods)) != len(self.methods):
             raise ValueError("methods names one twice")
         return self
@@ -269,6 +273,14 @@ def _apply(values: dict[str, Any], override: str) -> None:
         raise UsageError(
             f"-s {override}: the value is not YAML", "Quote it, for example -s 'methods=[ga, npo]'."
         ) from None
+
+
+def overridden(config: Config, overrides: list[str]) -> Config:
+    """The configuration with `key.path=value` laid over it."""
+    values = config.model_dump(mode="json")
+    for override in overrides:
+        _apply(values, override)
+    return parse(values)
 
 
 def dump(config: Config) -> str:

@@ -63,15 +63,31 @@ JUDGES: Mapping[str, Entry] = {
     "shuffled": Entry(
         "mlubench.judging.shuffled:ShuffledJudge", "control: rules on answers dealt to the wrong samples"
     ),
+    "openai:<model>": Entry(
+        "mlubench.lifelong.asked_judges:openai_judge", "a model at an OpenAI-compatible endpoint, by the rubric"
+    ),
+    "local:<path>": Entry(
+        "mlubench.lifelong.asked_judges:local_judge", "a model in a Hugging Face folder, by how likely it says 0, 1, 2"
+    ),
 }
 MODELS: Mapping[str, Entry] = {
     "toy": Entry("mlubench.models.toy:toy_base", "a tiny real LLaVA trained from scratch on rendered pictures"),
 }
 
 
+def row_of(kind: str, table: Mapping[str, Entry], name: str) -> tuple[Entry, str]:
+    """The row that `name` stands for, and the argument in it: a row `openai:<model>` holds every `openai:` with one.
+
+    Raises UsageError for a name the table does not hold.
+    """
+    prefix, sign, argument = name.partition(":")
+    for row, entry in table.items():
+        if (row == name and "<" not in row) or (argument and row.startswith(f"{prefix}{sign}<")):
+            return entry, argument
+    raise unknown_name(kind, name, table)
+
+
 def resolve(kind: str, table: Mapping[str, Entry], name: str) -> Any:
-    """The object that `name` stands for. Raises UsageError for a name the table does not hold."""
-    if name not in table:
-        raise unknown_name(kind, name, table)
-    module, _, attribute = table[name].target.partition(":")
+    """The object that `name` stands for, without its argument. Raises UsageError for a name the table does not hold."""
+    module, _, attribute = row_of(kind, table, name)[0].target.partition(":")
     return getattr(import_module(module), attribute)

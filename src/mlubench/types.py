@@ -1,7 +1,7 @@
 """The words of the field: what every other module talks about."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -134,6 +134,7 @@ class Verdict:
 
     score: Literal[0, 1, 2] | None
     why: str
+    facts: Mapping[str, str] = field(default_factory=dict, hash=False)  # of a model that judged: name, fingerprint
 
 
 class Judge(Protocol):

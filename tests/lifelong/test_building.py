@@ -100,17 +100,17 @@ def _start(path: Path, out: Path) -> "subprocess.Popen[bytes]":
 def _kill_when(process: "subprocess.Popen[bytes]", out: Path, size: int) -> bool:
     """Kill the build once it has written `size` bytes; whether it was still at work."""
     while process.poll() is None:
-        if sum(p.stat().st_size for p in list(out.rglob("*")) if _is_file(p)) >= size:
+        if sum(map(_size, list(out.rglob("*")))) >= size:
             process.send_signal(signal.SIGKILL)
         time.sleep(0.002)
     return process.returncode == -signal.SIGKILL
 
 
-def _is_file(path: Path) -> bool:
+def _size(path: Path) -> int:
     try:
-        return path.is_file() and path.stat().st_size >= 0
+        return path.stat().st_size if path.is_file() else 0
     except FileNotFoundError:  # replaced while we looked
-        return False
+        return 0
 
 
 def _killed(tmp_path: Path, shares: list[float]) -> None:

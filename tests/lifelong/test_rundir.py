@@ -112,3 +112,22 @@ def test_note_lays_over_what_is_there(tmp_path: Path) -> None:
     run.note(a=1, b=2)
     run.note(b=3)
     assert json.loads((tmp_path / "run.json").read_text()) == {"a": 1, "b": 3}
+
+
+def test_any_judges_name_makes_a_folder_of_its_own(tmp_path: Path) -> None:
+    names = [
+        "rules",
+        "openai:gpt-4o-2024-08-06",
+        "openai:org/model:free",
+        "local:a/b",
+        "local:a_b",
+        "local:../..",
+        "local:" + "x" * 500,
+    ]
+    names.append(names[-1] + "y")
+    folders = [RunDir(tmp_path).judged(name) for name in names]
+    assert len(set(folders)) == len(names)
+    assert all(f.parent == tmp_path / "verdicts" and len(f.name) < 250 for f in folders)
+    for folder in folders:
+        folder.mkdir(parents=True)
+    assert folders[0].name == "rules"

@@ -53,6 +53,8 @@ def build(spec: Path, out: Path, redo: tuple[str, ...], until: str | None, dry_r
         ctx = building.context(spec, out, progress)
         states = building.build(ctx, redo=redo, until=until)
     files = {stage.name: stage.outputs[0] for stage in building.stages_of(ctx.spec)}
+    if told := building.spent(ctx):
+        click.echo(f"The endpoint: {told}", err=True)
     _show(out, [_row(s, out / files[s.name]) for s in states], "file", as_json=as_json)
 
 

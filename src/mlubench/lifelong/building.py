@@ -19,7 +19,9 @@ from mlubench.benchmark.build.stages import (
     quiet,
     run_stages,
 )
-from mlubench.chat import Chat
+from mlubench.chat.client import Answer, Chat, Parameters
+from mlubench.chat.limits import Limits
+from mlubench.chat.prices import Price, Spend
 from mlubench.errors import MlubenchError, UsageError
 from mlubench.lifelong.rundir import RunDir
 
@@ -48,6 +50,12 @@ def build(ctx: Context, *, redo: Sequence[str] = (), until: str | None = None) -
         return run_stages(stages, ctx, redo=redo, until=until)
 
 
+def spent(ctx: Context) -> str:
+    """What the endpoint was asked in this build, in words; empty where nothing was."""
+    spend: Spend = ctx.tools["ask"].spend
+    return spend.told() if spend.requests else ""
+
+
 def plan(ctx: Context) -> list[tuple[State, str]]:
     """How each stage stands, and what it would do; changes nothing."""
     return plan_stages(stages_of(ctx.spec), ctx)
@@ -64,16 +72,21 @@ class _Asking:
 
     def __init__(self, settings: AnswersSpec) -> None:
         self._settings = settings
+        priced = settings.price_in or settings.price_out
+        price = Price(settings.price_in, settings.price_out) if priced else None
+        self.spend = Spend(price, settings.max_cost)
 
     def __call__(self, questions: Sequence[Asked]) -> Iterator[str | MlubenchError]:
         if not questions:
             return
         s = self._settings
-        chat = Chat(s.model, timeout=s.timeout, retries=s.retries, parallel=s.parallel, max_tokens=s.max_tokens)
+        limits = Limits(s.timeout, s.retries, s.parallel)
+        chat = Chat(s.model, limits, Parameters(s.max_tokens), spend=self.spend)
         chat.check()
         step = _AT_ONCE * s.parallel
         for start in range(0, len(questions), step):
-            yield from chat.ask([self._messages(one) for one in questions[start : start + step]])
+            replies = chat.ask([self._messages(one) for one in questions[start : start + step]])
+            yield from (r.text if isinstance(r, Answer) else r for r in replies)
 
     def _messages(self, one: Asked) -> list[Any]:
         from mlubench.lumoe.gates.mllm import data_uri  # brings torch along, which a build from facts does not need

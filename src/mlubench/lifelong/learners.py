@@ -15,6 +15,7 @@ from mlubench.lumoe.gate_metrics import gate_report, rerouted
 from mlubench.lumoe.gates.base import Gate, GateQuery, Tools, make_gate
 from mlubench.lumoe.gates.replies import Replies
 from mlubench.lumoe.manifest import WEIGHTS, modules_of, tensors_in
+from mlubench.lumoe.merging import standing
 from mlubench.lumoe.residents import Residents
 from mlubench.lumoe.store import ExpertStore
 from mlubench.models import ranks
@@ -205,13 +206,17 @@ class Lumoe(Base):
         self.current = list(done)
 
     def _mount(self, done: list[str]) -> None:
-        """Have the experts of these tasks to hand, but for those switched off, which the engine then refuses to miss."""
+        """Have the experts of these tasks to hand, or those they were merged into.
+
+        Left out are those switched off, which the engine then refuses to miss.
+        """
         remove_adapters(self.ctx.mllm)
-        self.engine.disabled = self.store.disabled()
+        now = standing(self.store, done)
+        self.engine.merged, self.engine.disabled = now.carriers, now.disabled
         self.engine.experts = Residents(self.ctx.mllm, self.ctx.config.lumoe.resident)
-        for task in done:
-            if task not in self.engine.disabled:
-                self.engine.experts.take(self.store, task)
+        for expert in dict.fromkeys(now.carriers.values()):
+            if expert not in now.disabled:
+                self.engine.experts.take(self.store, expert)
 
     def learn(self, task: Task) -> None:
         done = [*(self.current or []), task.name]

@@ -1,9 +1,10 @@
 """results.json: every cell, stability and level, finer splits and gates, made from what lies in the run's folder."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from mlubench.artifacts import read_json, read_manifest, write_json
+from mlubench.artifacts import MANIFEST, read_json, write_json
 from mlubench.config import Config
 from mlubench.judging.rouge import rouge_l
 from mlubench.lifelong.comparisons import compare
@@ -82,7 +83,7 @@ def _scores(run: RunDir, judge: str, method: str, task: str, after: str) -> dict
     """Metric -> sample id -> what the judge said, of one cell; without metrics that nothing was judged by."""
     answers = {row["id"]: row for row in read_lines(run.answers(method, task, after))}
     verdicts = [v for v in read_lines(run.verdicts(judge, method, task, after)) if v["id"] in answers]
-    by_metric = {m: {v["id"]: _scored(answers[v["id"]], v) for v in verdicts if v["metric"] == m} for m in METRICS}
+    by_metric = {m: {v["id"]: scored(answers[v["id"]], v) for v in verdicts if v["metric"] == m} for m in METRICS}
     return {metric: rows for metric, rows in by_metric.items() if rows}
 
 
@@ -96,7 +97,8 @@ def _comparisons(run: RunDir, config: Config, judge: str, order: list[str]) -> l
     return [{**row, "judge": judge} for row in found]
 
 
-def _scored(answer: dict[str, Any], verdict: dict[str, Any]) -> Scored:
+def scored(answer: dict[str, Any], verdict: dict[str, Any]) -> Scored:
+    """One verdict with what its answer is grouped by."""
     groups = {
         "phrasing": "seen" if answer["phrasing"] == 0 else "unseen",
         "class": answer["entity"].split("/")[0],
@@ -107,7 +109,7 @@ def _scored(answer: dict[str, Any], verdict: dict[str, Any]) -> Scored:
 
 def _summary(run: RunDir, method: str, judge: str, order: list[str], rows: list[dict[str, Any]]) -> dict[str, Any]:
     cells = [Cell(**row) for row in rows]
-    manifests = [read_manifest(run.archive(method, task)) for task in run.archived(method, order)]
+    manifests = [read_json(run.archive(method, task) / MANIFEST) for task in run.archived(method, order)]
     memory = [m["train"]["peak_memory_bytes"] for m in manifests if m["train"]["peak_memory_bytes"]]
 
     def each(measure: Any) -> dict[Metric, float | None]:
@@ -136,3 +138,13 @@ def _failed_routes(run: RunDir, method: str, order: list[str]) -> dict[str, int]
 def _gates(run: RunDir, task: str) -> list[dict[str, Any]]:
     path = run.root / "gates" / f"{task}.json"
     return list(read_json(path)) if path.is_file() else []
+
+
+def birth_scores(root: Path, name: str) -> list[dict[str, Any]] | None:
+    """The cells of LUMoE's task `name` right after it was unlearned, from the run's results. None where there are none.
+
+    An archive is written before it is tested and never changes, so its scores at birth stand in results.json alone.
+    """
+    path = RunDir(root).results
+    cells = read_json(path).get("cells", []) if path.is_file() else []
+    return [c for c in cells if c["method"] == "lumoe" and c["task"] == c["after"] == name] or None

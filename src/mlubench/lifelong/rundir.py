@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import yaml
 
-from mlubench.artifacts import is_whole, read_json, write_atomic, write_json
+from mlubench.artifacts import digest, is_whole, read_json, write_atomic, write_json
 from mlubench.config import Config, dump, parse
 from mlubench.errors import MlubenchError, UsageError
 from mlubench.models import ranks
@@ -36,8 +37,13 @@ class RunDir:
     def answers(self, method: str, task: str, after: str) -> Path:
         return self.root / "answers" / method / f"{task}-U{after}.jsonl"
 
+    def judged(self, judge: str) -> Path:
+        """The folder of a judge's verdicts: its name, with what no folder's name may hold as %XX."""
+        name = quote(judge, safe="")
+        return self.root / "verdicts" / (name if len(name) <= 200 else f"{name[:180]}-{digest(judge)}")
+
     def verdicts(self, judge: str, method: str, task: str, after: str) -> Path:
-        return self.root / "verdicts" / judge / method / f"{task}-U{after}.jsonl"
+        return self.judged(judge) / method / f"{task}-U{after}.jsonl"
 
     def archived(self, method: str, order: list[str]) -> list[str]:
         """The tasks whose archive is whole, up to the first that is not."""

@@ -8,8 +8,9 @@ from typing import Any
 
 from rich.console import Console
 
-from mlubench.artifacts import file_sha256, is_whole, write_json
+from mlubench.artifacts import is_whole, write_json
 from mlubench.config import Config
+from mlubench.lifelong.asked_judges import JudgeTools, check_judge
 from mlubench.lifelong.evaluate import Known, Learner, answer_cell, judge_run, known_answers, tested, tested_after
 from mlubench.lifelong.know import know_filter
 from mlubench.lifelong.learners import Base, Context, Lumoe, OracleLumoe, learner_for
@@ -30,6 +31,8 @@ def run_lifelong(config: Config, out: Path, console: Console) -> dict[str, Any]:
         started = time.perf_counter()
         if "lumoe" in config.methods:
             check_gate(config.gate, config.gates)  # a missing key should not come to light after hours of training
+        for notice in check_judge(config):
+            console.print(f"[yellow]Note: {notice}[/yellow]")
         with ranks.leader_first():
             whole = open_benchmark(config)
         check_aliases(config.gates.aliases, whole)
@@ -50,7 +53,7 @@ def run_lifelong(config: Config, out: Path, console: Console) -> dict[str, Any]:
 
 
 def _finish(ctx: Context, seconds: float) -> dict[str, Any]:
-    judge_run(ctx.run, ctx.config.judge)
+    judge_run(ctx.run, ctx.config.judge, JudgeTools(ctx.config.judging, ctx.config.device))
     shutil.rmtree(ctx.run.root / "work", ignore_errors=True)
     ctx.run.finish(seconds)
     return build_results(ctx.run, ctx.config, ctx.order, [ctx.config.judge])
@@ -122,13 +125,12 @@ def _facts(ctx: Context, whole: Benchmark) -> dict[str, Any]:
     config, kept = ctx.config, {s.fact for s in ctx.benchmark.samples}
     facts = {s.fact for s in whole.samples}
     versions = {name: version(name) for name in ("mlubench", "torch", "transformers", "peft", "pillow")}
-    weights = {p.name: file_sha256(p) for p in sorted(ctx.mllm.folder.glob("*.safetensors"))}
     return {
         "preset": config.preset,
         "seed": config.seed,
         "stand_ins": whole.stand_ins,
         "model": ctx.mllm.name,
-        "model_sha256": weights,
+        "model_sha256": ctx.mllm.weight_hashes(),
         "device": str(ctx.mllm.device),
         "processes": ranks.world(),
         "sharded": ctx.mllm.sharded,

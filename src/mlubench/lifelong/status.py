@@ -25,7 +25,7 @@ def status_of(root: Path) -> dict[str, Any]:
                 "archived": run.archived(method, order),
                 "cells": every,
                 "answered": len(list((root / "answers" / method).glob("*-U*.jsonl"))),
-                "judged": len(list((root / "verdicts" / config.judge / method).glob("*-U*.jsonl"))),
+                "judged": len(list((run.judged(config.judge) / method).glob("*-U*.jsonl"))),
             }
         )
     done = run.results.is_file() and all(row["judged"] == every for row in rows)

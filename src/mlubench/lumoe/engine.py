@@ -18,7 +18,7 @@ from mlubench.lumoe.gates.base import Gate, GateQuery
 from mlubench.lumoe.gates.replies import Answerer, Reply
 from mlubench.lumoe.mixing import Need, mixed
 from mlubench.lumoe.residents import Residents
-from mlubench.lumoe.router import route_all
+from mlubench.lumoe.router import carried, route_all
 from mlubench.models.adapters import mounted, no_sum
 from mlubench.models.hf import MLLM, Query
 from mlubench.models.probe import answer_probabilities
@@ -78,6 +78,7 @@ class LUMoE:
     `experts` are those that are stacked in memory; an adapter that PEFT has mounted counts as an expert too.
     `disabled` names experts that are switched off. What needs one of them is refused, never quietly answered without it.
     `weights` are factors on the experts where a query hits several; an expert alone always counts whole.
+    `merged` names the expert that stands for one that the gate names, where it is another since a consolidation.
     """
 
     mllm: MLLM
@@ -86,6 +87,7 @@ class LUMoE:
     on_error: OnError = "refuse"
     disabled: frozenset[str] = frozenset()
     weights: Mapping[str, float] = field(default_factory=dict)
+    merged: Mapping[str, str] = field(default_factory=dict)
     experts: Residents = field(init=False)
     _turn: RLock = field(default_factory=RLock, init=False, repr=False)
 
@@ -95,9 +97,11 @@ class LUMoE:
     def routes(self, queries: Sequence[GateQuery]) -> list[Route]:
         """One route a query. A gate that fails ends nothing: its queries are refused, or go to the base.
 
+
         Refused too is a query whose experts cannot be added up, since each has trained the same part whole.
         """
-        return [self._summed(route) for route in route_all(self.gate, queries, self.features, self.on_error)]
+        found = route_all(self.gate, queries, self.features, self.on_error)
+        return [self._summed(carried(route, self.merged)) for route in found]
 
     def _summed(self, route: Route) -> Route:
         why = no_sum(self.mllm, route.experts, dict(self.need(route)))

@@ -57,8 +57,8 @@ def missing_fields(facts: dict[str, Any]) -> list[str]:
     return [f for f in FIELDS if f not in facts or (f != "base_revision" and facts[f] in (None, {}, ""))]
 
 
-def check_folder(folder: Path) -> dict[str, Any]:
-    """The manifest, after checking all that can be checked without the base.
+def check_folder(folder: Path, *, weights: bool = True) -> dict[str, Any]:
+    """The manifest, after checking all that can be checked without the base. `weights=False` lets WEIGHTS be absent.
 
     Raises MlubenchError naming the first thing wrong: a symbolic link, a path that leaves the folder, a pickle, a file
     that is missing, changed or not listed, weights that are no safetensors, a module of which only one of the manifest
@@ -71,10 +71,14 @@ def check_folder(folder: Path) -> dict[str, Any]:
     for name, expected in facts["files"].items():
         if not is_inside(name):
             raise MlubenchError(f"{folder / MANIFEST} lists {name!r}, which leaves the folder", _AGAIN)
+        if name == WEIGHTS and name not in found and not weights:
+            continue
         if name not in found or file_sha256(folder / name) != expected:
             raise MlubenchError(f"{folder / name} is missing or changed", _AGAIN)
     if extra := sorted(found - set(facts["files"]) - {MANIFEST}):
         raise MlubenchError(f"{folder / extra[0]} is not in the manifest", "Take it away.")
+    if not weights and WEIGHTS not in found:
+        return facts
     for name in (CONFIG, WEIGHTS):
         if name not in found:
             raise MlubenchError(f"{folder / name} is missing", _AGAIN)

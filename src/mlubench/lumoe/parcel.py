@@ -1,5 +1,7 @@
 """One expert as one file to carry elsewhere: a plain tar, the same bytes each time, and not trusted on its way in."""
 
+import io
+import json
 import os
 import tarfile
 from collections.abc import Iterator
@@ -20,9 +22,12 @@ _CHUNK = 2**20
 _GOOD = "Ask for a new export; nothing was taken in."
 
 
-def export_expert(store: ExpertStore, name: str, out: Path, version: int | None = None) -> int:
+def export_expert(
+    store: ExpertStore, name: str, out: Path, version: int | None = None, *, scores: list[dict[str, Any]] | None = None
+) -> int:
     """Write a version, the current one if none is named, as the tar file `out`. Returns its number.
 
+    `scores` at birth go into the manifest where it tells none, as an archive is older than its scores.
     Equal experts give equal bytes: names in order with the manifest last, no times, no owners. UsageError when `out`
     is there.
     """
@@ -32,6 +37,8 @@ def export_expert(store: ExpertStore, name: str, out: Path, version: int | None 
     folder = store.folder(name, number)
     facts = check_folder(folder)
     _require_full(facts, f"expert {name!r}")
+    told = {**facts, "scores": facts.get("scores") or scores}
+    manifest = (folder / MANIFEST).read_bytes() if told["scores"] == facts.get("scores") else _json(told)
     if out.exists() or out.is_symlink():
         raise UsageError(f"{out} exists", "Give a new file.")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -39,8 +46,10 @@ def export_expert(store: ExpertStore, name: str, out: Path, version: int | None 
     try:
         with temporary.open("wb") as handle:
             with tarfile.open(fileobj=handle, mode="w", format=tarfile.PAX_FORMAT) as tar:
-                for file in (*sorted(facts["files"]), MANIFEST):
-                    _pack(tar, folder / file, f"{name}/{file}")
+                for file in sorted(facts["files"]):
+                    with (folder / file).open("rb") as source:
+                        _pack(tar, source, (folder / file).stat().st_size, f"{name}/{file}")
+                _pack(tar, io.BytesIO(manifest), len(manifest), f"{name}/{MANIFEST}")
             handle.flush()
             os.fsync(handle.fileno())
         temporary.replace(out)
@@ -49,11 +58,14 @@ def export_expert(store: ExpertStore, name: str, out: Path, version: int | None 
     return number
 
 
-def _pack(tar: tarfile.TarFile, path: Path, name: str) -> None:
+def _json(facts: dict[str, Any]) -> bytes:
+    return (json.dumps(facts, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _pack(tar: tarfile.TarFile, source: IO[bytes], size: int, name: str) -> None:
     entry = tarfile.TarInfo(name)
-    entry.size, entry.mode = path.stat().st_size, 0o644
-    with path.open("rb") as handle:
-        tar.addfile(entry, handle)
+    entry.size, entry.mode = size, 0o644
+    tar.addfile(entry, source)
 
 
 def import_expert(store: ExpertStore, parcel: Path, *, max_bytes: int = MAX_BYTES) -> tuple[str, int]:
@@ -144,7 +156,9 @@ def _require_full(facts: dict[str, Any], what: str) -> None:
 
 def _require_new(store: ExpertStore, name: str, facts: dict[str, Any]) -> None:
     for number in store.versions(name) if store.next_version(name) > 1 else []:
-        if canonical(read_facts(store.folder(name, number))) == canonical(facts):
+        there = read_facts(store.folder(name, number))
+        # Scores are added on the way out, and make no other expert of it.
+        if canonical({**there, "scores": None}) == canonical({**facts, "scores": None}):
             raise UsageError(
                 f"{store.root} has this expert {name!r} as version {number}",
                 f"Make it the current one with `mlubench experts rollback {name} --to {number}`.",

@@ -1,6 +1,6 @@
 """A gate in front of answers: what it says, and what becomes of a query that it cannot place."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from mlubench.errors import MlubenchError, UsageError
@@ -23,6 +23,15 @@ def route_all(gate: Gate, queries: Sequence[GateQuery], features: Features, on_e
     except MlubenchError:  # of one query perhaps, so each is asked alone and says its own error
         routes = [_alone(gate, query, features) for query in queries]
     return [_settled(r, q, on_error) if r.failed else r for q, r in zip(queries, routes, strict=True)]
+
+
+def carried(route: Route, merged: Mapping[str, str]) -> Route:
+    """The route to the experts that stand for those the gate named, each once, saying so."""
+    moved = [e for e in route.experts if merged.get(e, e) != e]
+    if not moved:
+        return route
+    why = "; ".join((route.why, *(f"expert {e} is merged into {merged[e]}" for e in moved)))
+    return replace(route, experts=tuple(dict.fromkeys(merged.get(e, e) for e in route.experts)), why=why)
 
 
 def failed(error: MlubenchError) -> Route:

@@ -1,7 +1,7 @@
 """What changes in a store whose experts never do: which version is current, what is switched off, and how it came so."""
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ from mlubench.artifacts import read_json, write_json
 from mlubench.errors import MlubenchError
 
 STATE, LOCK = "store.json", ".store.lock"
-Action = Literal["add", "import", "enable", "disable", "rollback"]
+Action = Literal["add", "import", "enable", "disable", "rollback", "consolidate", "prune"]
 
 
 class _Strict(BaseModel):
@@ -21,10 +21,15 @@ class _Strict(BaseModel):
 
 
 class Setting(_Strict):
-    """Of one expert. `version` None is the first there is: what a run has written, and nobody has changed."""
+    """Of one expert. `version` None is the first there is: what a run has written, and nobody has changed.
+
+    `merged_into` names the expert that stands for it since a consolidation; `pruned` versions have lost their weights.
+    """
 
     enabled: bool = True
     version: int | None = Field(None, ge=1)
+    merged_into: str | None = None
+    pruned: tuple[int, ...] = ()
 
 
 class Change(_Strict):
@@ -74,13 +79,20 @@ def change(root: Path, name: str, action: Action, **update: Any) -> bool:
 
     The caller holds the lock.
     """
+    return change_all(root, action, {name: update})
+
+
+def change_all(root: Path, action: Action, updates: Mapping[str, dict[str, Any]]) -> bool:
+    """The same for several experts: all of them change, or none."""
     state = read_state(root)
-    before = state.of(name)
-    after = before.model_copy(update=update)
-    if after == before:
-        return False
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    entry = Change(at=now, action=action, expert=name, before=before, after=after)
-    changed = State(experts={**state.experts, name: after}, history=[*state.history, entry])
-    write_json(root / STATE, changed.model_dump(mode="json"))
+    experts, history = dict(state.experts), list(state.history)
+    for name, update in updates.items():
+        before = state.of(name)
+        experts[name] = before.model_copy(update=update)
+        if experts[name] != before:
+            history.append(Change(at=now, action=action, expert=name, before=before, after=experts[name]))
+    if len(history) == len(state.history):
+        return False
+    write_json(root / STATE, State(experts=experts, history=history).model_dump(mode="json"))
     return True

@@ -24,8 +24,11 @@ if TYPE_CHECKING:
     from mlubench.models.hf import MLLM
 
 # The first version of expert A lies in A/, as a run writes it; later ones in A@2/, A@3/. PEFT takes no dot in a name.
-NAME = re.compile(r"[^\W_][\w -]{0,63}")
+# Only a merged expert's name holds a plus, as merged+1.
+NAME = re.compile(r"[^\W_][\w -]{0,63}(?:\+[1-9]\d{0,5})?")
 _FOLDER = re.compile(rf"({NAME.pattern})(?:@([2-9]|[1-9]\d{{1,5}}))?")
+
+LISTED = ("task", "entities", "method", "base", "base_revision", "scores", "members", "measured")
 
 
 def require_name(name: str) -> str:
@@ -33,6 +36,11 @@ def require_name(name: str) -> str:
     if not NAME.fullmatch(name):
         raise UsageError(f"{name!r} is no expert's name", "Use letters, digits, spaces, - and _, at most 64.")
     return name
+
+
+def is_merged(name: str) -> bool:
+    """Whether the expert of that name was made of others."""
+    return "+" in name
 
 
 class ExpertStore:
@@ -47,21 +55,32 @@ class ExpertStore:
         return sorted(made, key=lambda name: (len(made[name]), name))
 
     def _versions(self) -> dict[str, list[int]]:
-        """Whole versions by expert. A whole folder that is no expert's is an error: nothing is passed over unsaid."""
+        """Whole versions by expert. A whole folder that is no expert's is an error: nothing is passed over unsaid.
+
+        A merged expert that the state does not know was never adopted, so it is none: `unfinished` names it.
+        """
         found: dict[str, list[int]] = {}
+        known = state.read_state(self.root).experts
         for folder in sorted(self.root.iterdir()) if self.root.is_dir() else []:
             if folder.name.startswith(".") or not is_whole(folder):
                 continue
             named = _FOLDER.fullmatch(folder.name)
             if not named:
                 raise MlubenchError(f"{folder} is not named as an expert is", "Call it NAME, or NAME@2 and so on.")
-            found.setdefault(named[1], []).append(int(named[2] or 1))
+            if not is_merged(named[1]) or named[1] in known:
+                found.setdefault(named[1], []).append(int(named[2] or 1))
         return {name: sorted(numbers) for name, numbers in found.items()}
 
     def unfinished(self) -> list[str]:
-        """Folders without a manifest: never finished, so no experts."""
+        """Folders without a manifest, and merged experts never adopted: not finished, so no experts."""
         there = sorted(self.root.iterdir()) if self.root.is_dir() else []
-        return [f.name for f in there if f.is_dir() and not f.name.startswith(".") and not is_whole(f)]
+        known = state.read_state(self.root).experts
+        return [
+            f.name
+            for f in there
+            if f.is_dir() and not f.name.startswith(".")
+            if not is_whole(f) or (is_merged(f.name) and f.name.partition("@")[0] not in known)
+        ]
 
     def versions(self, name: str) -> list[int]:
         """Numbers of the expert's whole versions. Raises MlubenchError when there is none."""
@@ -96,20 +115,35 @@ class ExpertStore:
         return frozenset(n for n, setting in state.read_state(self.root).experts.items() if not setting.enabled)
 
     def manifest(self, name: str, version: int | None = None) -> dict[str, Any]:
-        """The expert's manifest, everything in its folder checked. Raises MlubenchError when it is absent or changed."""
-        return check_folder(self.folder(name, version))
+        """The expert's manifest, everything in its folder checked. Raises MlubenchError when it is absent or changed.
+
+        Of a pruned version the weights may be gone, all else is checked.
+        """
+        number = self.current(name) if version is None else version
+        return check_folder(self.folder(name, number), weights=not self.pruned(name, number))
+
+    def pruned(self, name: str, version: int | None = None) -> bool:
+        """Whether the weights of a version, the current one if none is named, were given up after a consolidation."""
+        return (self.current(name) if version is None else version) in state.read_state(self.root).of(name).pruned
+
+    def require_weights(self, name: str, version: int | None = None) -> None:
+        """Raises MlubenchError for a version that is pruned."""
+        if self.pruned(name, version):
+            raise MlubenchError(
+                f"the weights of expert {name!r} were pruned after a consolidation",
+                "Import it again from an export, or make the expert anew.",
+            )
 
     def listing(self) -> list[dict[str, Any]]:
         """A row for each version, from the manifests alone: no file is hashed."""
         rows = []
         for name in self.names():
-            current, enabled = self.current(name), self.enabled(name)
+            current, setting = self.current(name), state.read_state(self.root).of(name)
             for number in self.versions(name):
                 facts = read_facts(self.folder(name, number))
-                row = {"expert": name, "version": number, "current": number == current, "enabled": enabled}
-                told = {
-                    key: facts.get(key) for key in ("task", "entities", "method", "base", "base_revision", "scores")
-                }
+                row = {"expert": name, "version": number, "current": number == current, "enabled": setting.enabled}
+                row |= {"merged_into": setting.merged_into, "pruned": number in setting.pruned}
+                told = {key: facts.get(key) for key in LISTED}
                 rows.append({**row, **told, "missing": missing_fields(facts)})
         return rows
 
@@ -156,6 +190,7 @@ class ExpertStore:
 
     def take(self, name: str, version: int, action: state.Action) -> None:
         """Make a whole version the current one, after checking it. The caller holds the lock."""
+        self.require_weights(name, version)
         self.manifest(name, version)
         state.change(self.root, name, action, version=version)
 
@@ -192,10 +227,11 @@ class ExpertStore:
         return [entry.model_dump() for entry in state.read_state(self.root).history]
 
     def enabled_folder(self, name: str) -> Path:
-        """The current version's folder. Raises MlubenchError when the expert is disabled."""
+        """The current version's folder. Raises MlubenchError when the expert is disabled, or its weights were pruned."""
         folder = self.folder(name)
         if not self.enabled(name):
             raise MlubenchError(f"expert {name!r} is disabled", "Switch it on with `mlubench experts enable`.")
+        self.require_weights(name)
         return folder
 
     def mount(self, mllm: "MLLM", name: str) -> None:

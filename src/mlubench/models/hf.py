@@ -73,6 +73,19 @@ def pick_device(wish: str) -> torch.device:
     return device
 
 
+def local_folder(path: str, revision: str | None = None) -> Path:
+    """Where the weights of a folder or a hub's id lie on this machine; an empty path where that is not known."""
+    if Path(path).is_dir():
+        return Path(path)
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(path, revision=revision, local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError):
+        return Path()
+
+
 @dataclass(eq=False)
 class MLLM:
     """A multimodal model with its processor.
@@ -112,10 +125,11 @@ class MLLM:
         model.requires_grad_(False)
         parts, sharded = parts_of(model), sharding.wanted()
         model = sharding.shard(model, parts, where) if sharded else model.to(where)
-        return cls(model.eval(), processor, parts, str(path), Path(path), sharded, revision)
+        folder = local_folder(str(path), revision)
+        return cls(model.eval(), processor, parts, str(path), folder, sharded, revision)
 
     def weight_hashes(self) -> dict[str, str]:
-        """SHA-256 of each weight file of the base, read once; empty where it was not loaded from a local folder."""
+        """SHA-256 of each weight file of the base, read once; empty where it was not loaded from disk."""
         if not self._hashes and self.folder != Path():
             self._hashes = {f.name: file_sha256(f) for f in sorted(self.folder.glob("*.safetensors"))}
         return self._hashes

@@ -157,19 +157,24 @@ def step_name(task: str, after: str) -> str:
     return f"{task}-U{after}"
 
 
-def unscored(results: Results) -> Unscored:
-    """The unscored answers of the whole run, base included. A cell's `n` counts only those that were scored."""
-    cells = [*results.cells, *results.base]
+def unscored(results: Results, judge: str) -> Unscored:
+    """What the judge left unscored in the whole run, base included. A cell's `n` counts only those that were scored."""
+    cells = [cell for cell in [*results.cells, *results.base] if cell.judge == judge]
     return Unscored(sum(cell.unscored for cell in cells), sum(cell.n + cell.unscored for cell in cells))
 
 
 def unscored_warning(results: Results) -> str:
-    """What to say when too many answers could not be judged; empty otherwise."""
-    found = unscored(results)
-    if not found.alarming:
+    """What to say when too many answers could not be judged by one of the judges; empty otherwise."""
+    alarming = [(judge, found) for judge in results.judges if (found := unscored(results, judge)).alarming]
+    if not alarming:
         return ""
+    shares = "; ".join(
+        f"{found.count} of {found.of} answers ({found.count / found.of:.1%}) could not be judged"
+        + (f" by {judge}" if len(results.judges) > 1 else "")
+        for judge, found in alarming
+    )
     return (
-        f"{found.count} of {found.of} answers ({found.count / found.of:.1%}) could not be judged. "
+        f"{shares}. "
         "They are left out of every score, so scores may mislead: look at the verdicts, "
         "then run `mlubench judge RUN` again."
     )

@@ -15,6 +15,7 @@ from mlubench.benchmark.build import decoding
 from mlubench.benchmark.build.decoding import Decoder, read_plain_file
 from mlubench.benchmark.build.picture_worker import difference_hash, plain
 from mlubench.benchmark.build.spec import PicturesSpec
+from mlubench.errors import MlubenchError
 
 LIMITS = PicturesSpec(max_pixels=1_000_000, max_bytes=1_000_000, max_side=64, seconds=5)
 
@@ -106,6 +107,12 @@ def test_a_worker_that_is_killed_is_replaced() -> None:
         decoder._process.wait()
         assert "why" in decoder.plain(noise(1))[0]
         assert decoder.plain(noise(1)) == whole
+
+
+def test_a_worker_that_cannot_start_is_no_fault_of_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding.sys, "executable", "/bin/false")
+    with Decoder(LIMITS) as decoder, pytest.raises(MlubenchError, match="does not start"):
+        decoder.plain(noise(1))
 
 
 def test_nothing_of_the_old_file_is_left_but_the_picture(decoder: Decoder) -> None:

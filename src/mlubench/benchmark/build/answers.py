@@ -182,7 +182,7 @@ def _by_id(row: Row) -> tuple[str, ...]:
 
 def _settings(ctx: Context) -> Any:
     """How often and how long the endpoint is asked changes no answer, so it makes nothing anew."""
-    settings, free = ctx.spec.answers, {"timeout", "retries", "parallel", "limit", "price_out"}
+    settings, free = ctx.spec.answers, {"timeout", "retries", "parallel", "limit", "price_in", "price_out", "max_cost"}
     asked = settings.model_dump(mode="json", exclude=free) if settings.kind == "model" else None
     return {"kind": settings.kind, "asked": asked, "sets": digest_of(question_sets(ctx))}
 

@@ -13,10 +13,12 @@ from typing import Any, Self
 
 from mlubench.benchmark.build import picture_worker
 from mlubench.benchmark.build.spec import PicturesSpec
+from mlubench.errors import MlubenchError
 
 _BASE_MEMORY = 512 * 2**20
 _BYTES_A_PIXEL = 16  # decoded, turned upright, made RGB and scaled: four copies of up to four bytes
 _CHUNK = 2**16
+_START_SECONDS = 120
 
 
 def read_plain_file(path: Path, limit: int) -> bytes | str:
@@ -54,7 +56,10 @@ class Decoder:
         self._end()
 
     def plain(self, data: bytes) -> tuple[dict[str, Any], bytes]:
-        """({width, height, phash}, JPEG), or ({why}, b"") for what is no picture within the limits."""
+        """({width, height, phash}, JPEG), or ({why}, b"") for what is no picture within the limits.
+
+        Raises MlubenchError where the worker cannot be started at all.
+        """
         seconds = self._limits.seconds
         process = self._process or self._start()
         pipe = _Pipe(process, time.monotonic() + seconds + 5)  # the worker's own limit is of CPU time
@@ -70,12 +75,24 @@ class Decoder:
         limits = self._limits
         memory = _BASE_MEMORY + limits.max_pixels * _BYTES_A_PIXEL + 3 * limits.max_bytes
         facts = {name: getattr(limits, name) for name in ("max_pixels", "max_side", "seconds")}
-        words = [sys.executable, "-I", picture_worker.__file__, json.dumps({**facts, "memory": memory})]
-        # No environment: the worker needs none, and none of it can be told on.
-        self._process = subprocess.Popen(
-            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={}, bufsize=0
+        words = [sys.executable, "-P", picture_worker.__file__, json.dumps({**facts, "memory": memory})]
+        # Nothing of the environment but where Pillow lies: the worker needs none, and none of it can be told on.
+        path = os.pathsep.join(p for p in sys.path if Path(p).is_absolute())
+        process = self._process = subprocess.Popen(
+            words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={"PYTHONPATH": path},
+            bufsize=0,
         )
-        return self._process
+        try:
+            _Pipe(process, time.monotonic() + _START_SECONDS).block()
+        except (_StoppedError, OSError, ValueError):
+            self._end()
+            hint = "Is there memory for it, and can this Python import PIL and resource?"
+            raise MlubenchError("the process that decodes pictures does not start", hint) from None
+        return process
 
     def _end(self) -> None:
         process, self._process = self._process, None

@@ -1,7 +1,8 @@
 """The process that decodes strangers' pictures: little memory, little time, no files. It imports nothing but Pillow.
 
 Run as a script with the limits as JSON. On standard input and output, again and again: a line with the number of bytes
-that follow, and those bytes. In come pictures; out come pairs of a JSON report and a JPEG, empty where there is none.
+that follow, and those bytes. In come pictures; out come READY and then, for each, a JSON report and a JPEG, empty where
+there is none.
 """
 
 import io
@@ -16,6 +17,7 @@ from PIL import Image, ImageOps, JpegImagePlugin, MpoImagePlugin, PngImagePlugin
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 QUALITY = 92
+READY = b"ready"
 _HASH_SIDE = 8
 # Named so that they are loaded before no file can be opened any more: TIFF reads EXIF, MPO what some cameras write.
 _PLUGINS = (JpegImagePlugin, MpoImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin)
@@ -78,7 +80,8 @@ def write_block(stream: BinaryIO, data: bytes) -> None:
 
 
 def _limit(memory: int) -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    if sys.platform != "darwin":  # which knows the limit but refuses to set it
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))  # the three streams are open; no more
@@ -105,6 +108,7 @@ def main(limits: dict[str, Any]) -> None:
     warnings.simplefilter("ignore")  # Pillow warns of big pictures and odd metadata; neither makes one unusable
     plain(_warm(), max_pixels=4, max_side=2)  # loads what Pillow loads late
     _limit(limits["memory"])
+    write_block(sys.stdout.buffer, READY)
     while (data := read_block(sys.stdin.buffer)) is not None:
         _allow_cpu(limits["seconds"])
         try:

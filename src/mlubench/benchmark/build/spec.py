@@ -78,7 +78,8 @@ class PicturesSpec(_Strict):
 class AnswersSpec(_Strict):
     """`given`: from the entities' facts alone. `model`: an endpoint is asked what no fact answers.
 
-    `price_out` is for a million tokens of answers, in any currency. More calls than `limit` are refused before the first.
+    Prices are dollars for a million tokens of prompts and of answers; `max_cost` stops before more is spent. More calls
+    than `limit` are refused before the first.
     """
 
     kind: Literal["given", "model"] = "given"
@@ -90,7 +91,9 @@ class AnswersSpec(_Strict):
     retries: int = Field(3, ge=0, le=10)
     parallel: int = Field(4, ge=1, le=64)
     limit: int = Field(10_000, ge=0)
+    price_in: float = Field(0, ge=0)
     price_out: float = Field(0, ge=0)
+    max_cost: float | None = Field(None, gt=0)
 
     @model_validator(mode="after")
     def _model_is_named(self) -> "AnswersSpec":

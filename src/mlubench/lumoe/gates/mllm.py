@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlubench.chat import Chat
+from mlubench.chat.client import Answer, Chat
+from mlubench.chat.limits import Limits
 from mlubench.errors import MlubenchError
 from mlubench.gate_config import AskedGateConfig, GateConfig
 from mlubench.lumoe.gates.base import Tools
@@ -36,7 +37,7 @@ class MllmGate(TwoSteps):
 
 
 def chat_of(settings: AskedGateConfig) -> Chat:
-    return Chat(settings.model, timeout=settings.timeout, retries=settings.retries, parallel=settings.parallel)
+    return Chat(settings.model, Limits(settings.timeout, settings.retries, settings.parallel))
 
 
 def data_uri(picture: Path, max_side: int) -> str:
@@ -50,11 +51,15 @@ def data_uri(picture: Path, max_side: int) -> str:
 
 def _answers(chat: Chat, queries: Sequence[Query], side: int) -> Iterator[Reply]:
     """Replies as they come. Pictures are encoded a few at a time, since a whole cell of them would fill the memory."""
-    step = 8 * chat.parallel
+    step = 8 * chat.limits.parallel
     for start in range(0, len(queries), step):
         made = [_messages(q, side) for q in queries[start : start + step]]
         replies = chat.ask([m for m in made if isinstance(m, list)])
-        yield from (m if isinstance(m, MlubenchError) else next(replies) for m in made)
+        yield from (m if isinstance(m, MlubenchError) else _text(next(replies)) for m in made)
+
+
+def _text(reply: Answer | MlubenchError) -> Reply:
+    return reply.text if isinstance(reply, Answer) else reply
 
 
 def _messages(query: Query, side: int) -> list[Any] | MlubenchError:

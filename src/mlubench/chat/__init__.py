@@ -1,0 +1,1 @@
+"""The one client of OpenAI-compatible endpoints, for gates and judges: limits, retries, spend, kept replies."""
