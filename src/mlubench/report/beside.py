@@ -1,16 +1,18 @@
 """Puts beside the scores what needs no judge: the answers' ROUGE-L, and how probable the truth still is to the model."""
 
 from mlubench.report.board import MISSING, number
-from mlubench.report.reading import BASE, TITLES, Results, Score, label
+from mlubench.report.reading import BASE, Results, Score, label
 from mlubench.scores import METRICS, both_sides, marked
+from mlubench.types import METRIC_OF
 
-MEASURES = {"rouge_l": "ROUGE-L", "truth_probability": "P(truth)"}
+MEASURES = {
+    "rouge_l": ("ROUGE-L", "how much of the truth the answer repeats"),
+    "truth_probability": ("P(truth)", "the mean probability a token of the truth to the model that answers"),
+}
 TITLE = "Beside the judge"
-NOTE = (
-    "After the last task, the mean over tasks. ROUGE-L: how much of the truth the answer repeats. P(truth): the mean "
-    "probability a token of the truth to the model that answers. Neither sees whether an answer refuses."
-)
+NOTE = "After the last task, the mean over tasks. {}. Nothing here sees whether an answer refuses."
 MISSING_NOTE = " In brackets: answers without P(truth), as a failed gate's refusals; they are left out."
+SPLITS = {metric: split for split, metric in METRIC_OF.items()}
 
 
 def beside(results: Results) -> tuple[list[str], list[list[str]], str]:
@@ -24,13 +26,14 @@ def beside(results: Results) -> tuple[list[str], list[list[str]], str]:
     measures = [m for m in MEASURES if any(getattr(cell, m) is not None for cell in known)]
     head = ["Method"]
     for measure in measures:
-        head += [marked(f"{MEASURES[measure]}, {TITLES[x].lower()}", both_sides(measure, x)) for x in METRICS]
+        head += [marked(f"{MEASURES[measure][0]}, {SPLITS[x]}", both_sides(measure, x)) for x in METRICS]
     rows = [
         [label(name), *(_level(tables[metric][name], measure) for measure in measures for metric in METRICS)]
         for name in (BASE, *results.methods)
     ]
     missing = any(cell.truth_probability_missing for cell in known)
-    return head, rows if measures else [], NOTE + MISSING_NOTE * missing
+    note = NOTE.format(". ".join(": ".join(MEASURES[measure]) for measure in measures))
+    return head, rows if measures else [], note + MISSING_NOTE * missing
 
 
 def _by_method(results: Results, judge: str, metric: str) -> dict[str, list[Score | None]]:
