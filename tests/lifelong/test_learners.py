@@ -59,7 +59,7 @@ def told(learner: Learner, samples: list[Sample]) -> tuple[list[object], list[st
 
 @pytest.mark.parametrize("name", ["ga", "po", "lumoe"])
 def test_unlearning_makes_the_truth_less_probable(context: Callable, name: str) -> None:
-    ctx = context("float32", "train.epochs=3", "train.lr=0.003")
+    ctx = context("float32", "train.epochs=8", "train.lr=0.01", "train.per_method.lumoe.lr=0.01")
     samples = {split: [s for s in asked(ctx.benchmark) if (s.task, s.split) == ("A", split)] for split in SPLITS}
     base, learner = Base(ctx), learner_for(name, ctx)
     base.at([])

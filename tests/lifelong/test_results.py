@@ -142,7 +142,8 @@ def test_probabilities_are_averaged_over_the_answers_that_a_model_gave(finished:
     for row in rows:
         row.setdefault(PROBABILITY, None)
     write_lines(path, rows)
-    built = build_results(run, run.config(), ["A", "B"], ["rules"])
+    build_results(run, run.config(), ["A", "B"], ["rules"])
+    built = read_json(run.results)
     cells = {c["metric"]: c for c in built["cells"] if (c["method"], c["task"], c["after"]) == ("npo", "A", "B")}
     expected = sum(n / 100 for n in range(2, len(forget))) / (len(forget) - 2)
     assert cells["forget_quality"][PROBABILITY] == pytest.approx(expected, abs=1e-6)

@@ -13,7 +13,8 @@ from processes import accelerate_launch, torchrun
 
 # Batches of 3 leave one process with fewer items than the other, and at times with none; so do chunks of 4 answers.
 SMALL = (*PRESET, "-s", "methods=[kl, lumoe]", "-s", "train.batch=3", "-s", "train.epochs=1", "-s", "evaluate.limit=5",
-         "-s", "evaluate.batch=4", "-s", "know.enabled=false", "-s", "benchmark.order=[A, B]", "-s", "evaluate.probability=true")  # fmt: skip
+         "-s", "evaluate.batch=4", "-s", "know.enabled=false", "-s", "benchmark.order=[A, B]",
+         "-s", "evaluate.probability=true")  # fmt: skip
 STATES = [(method, task) for method in ("kl", "lumoe") for task in "AB"]
 
 

@@ -146,7 +146,7 @@ def test_the_base_finds_truths_more_probable_than_those_of_others(mllm: MLLM, be
     asked, truths = queries(benchmark, samples), [s.truth for s in samples]
     right, wrong = (answer_probabilities(mllm, asked, told) for told in (truths, [*truths[1:], truths[0]]))
     assert all(1 >= r > w > 0 for r, w in zip(right, wrong, strict=True))  # type: ignore[operator]
-    assert min(right) > 0.5 > max(wrong)  # type: ignore[type-var]
+    assert sum(right) > sum(wrong) + 0.3 * len(samples)  # type: ignore[arg-type]
 
 
 def test_a_wreck_has_no_probability(mllm: MLLM, benchmark: Benchmark) -> None:
