@@ -25,7 +25,8 @@ from mlubench.benchmark import release, world
 from mlubench.config import GateConfig, LoraConfig, ToyConfig, TrainConfig
 from mlubench.judging.rules import RulesJudge
 from mlubench.lumoe.consolidate import compress, in_order, read_deltas, weighted_sum, write_adapter
-from mlubench.lumoe.engine import FeatureCache, LUMoE
+from mlubench.lumoe.engine import LUMoE
+from mlubench.lumoe.features import FeatureCache
 from mlubench.lumoe.gates.base import GateQuery
 from mlubench.lumoe.gates.prototype import PrototypeGate
 from mlubench.lumoe.manifest import WEIGHTS

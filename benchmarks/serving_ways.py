@@ -11,7 +11,8 @@ from safetensors.torch import load_file, save_file
 
 from mlubench.artifacts import whole_dir
 from mlubench.config import LoraConfig, ToyConfig
-from mlubench.lumoe.engine import FeatureCache, LUMoE
+from mlubench.lumoe.engine import LUMoE
+from mlubench.lumoe.features import FeatureCache
 from mlubench.lumoe.gates.oracle import OracleGate
 from mlubench.lumoe.manifest import WEIGHTS
 from mlubench.lumoe.residents import Residents

@@ -1,14 +1,11 @@
 """Scores by hand, intervals by simulation, ranks by brute force."""
 
-import itertools
-
 import numpy as np
 import pytest
 
 from mlubench.scores import (
     BETTER,
     Scored,
-    auroc,
     breakdowns,
     clustered_mean,
     final_level,
@@ -130,20 +127,6 @@ def test_a_missing_score_leaves_no_stability(gone: int) -> None:
         left = [*CELLS[:gone], *replacement, *CELLS[gone + 1 :]]
         assert stability(left, ["A", "B", "C"], "utility") is None
         assert (final_level(left, ["A", "B", "C"], "utility") is None) == (CELLS[gone].after == "C")
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_auroc_against_brute_force(seed: int) -> None:
-    dice = np.random.default_rng(seed)
-    positive, negative = dice.integers(0, 6, 17).tolist(), dice.integers(0, 5, 11).tolist()  # full of ties
-    wins = [(p > n) + 0.5 * (p == n) for p, n in itertools.product(positive, negative)]
-    assert auroc(positive, negative) == pytest.approx(np.mean(wins), abs=1e-6)
-
-
-def test_auroc_at_its_ends() -> None:
-    assert (auroc([2, 3], [0, 1]), auroc([0, 1], [2, 3]), auroc([1], [1])) == (1.0, 0.0, 0.5)
-    assert auroc([], [1]) is None
-    assert auroc([1], []) is None
 
 
 @pytest.mark.parametrize(

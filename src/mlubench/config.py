@@ -187,7 +187,7 @@ class Config(_Strict):
     methods: list[str] = Field(default=["ga", "gd", "kl", "npo", "po", "dpo", "lumoe"], min_length=1)
     train: TrainConfig = TrainConfig()
     lumoe: LumoeConfig = LumoeConfig()
-    gate: str = "prototype"
+    gate: str = "hybrid"
     gates: GateConfig = GateConfig()
     judge: str = "rules"
     judging: JudgeConfig = JudgeConfig()

@@ -11,7 +11,8 @@ OnError = Literal["refuse", "base"]
 class AskedGateConfig(BaseModel):
     """How the gates `mllm` and `self` ask; all but `template` and `match` concern the endpoint alone.
 
-    `model` is its name at the endpoint, `timeout` in seconds, `max_side` in pixels, `match` a ratio of 0 to 100.
+    `model` is its name at the endpoint, `timeout` in seconds, `max_side` in pixels, `match` a ratio of 0 to 100. Prices are
+    dollars for a million tokens of prompts and of replies.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -23,11 +24,14 @@ class AskedGateConfig(BaseModel):
     retries: int = Field(3, ge=0, le=10)
     max_side: int = Field(768, ge=32, le=8192)
     parallel: int = Field(4, ge=1, le=64, description="questions under way at once")
+    price_in: float | None = Field(None, ge=0)
+    price_out: float | None = Field(None, ge=0)
 
 
 class GateConfig(BaseModel):
-    """`max_leak` is the share of forget queries that the threshold of a picture gate may let through.
+    """`max_leak` is the share of forget pictures that the threshold of a picture gate may leave to the base.
 
+    `also` names gates that ask a model, to be reported beside the local ones: each query of theirs costs time or money.
     `similarity` (0 to 100) is how like a name a misspelt one must be; `aliases` adds names by entity key, as
     `Personage/Jane_Doe`. `on_error` says what becomes of a query whose gate failed.
     """
@@ -38,4 +42,5 @@ class GateConfig(BaseModel):
     similarity: float = Field(80, ge=50, le=100)
     aliases: dict[str, list[str]] = {}
     on_error: OnError = "refuse"
+    also: tuple[Literal["self", "mllm"], ...] = ()
     mllm: AskedGateConfig = AskedGateConfig()

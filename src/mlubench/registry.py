@@ -51,9 +51,13 @@ METHODS: Mapping[str, Entry] = {
     ),
 }
 GATES: Mapping[str, Entry] = {
-    "prototype": Entry("mlubench.lumoe.gates.prototype:PrototypeGate", "nearest entity in whitened picture features"),
+    "prototype": Entry(
+        "mlubench.lumoe.gates.prototype:PrototypeGate", "nearest entity in whitened picture features, if near enough"
+    ),
     "mention": Entry("mlubench.lumoe.gates.mention:MentionGate", "names and aliases in the question, also misspelt"),
-    "hybrid": Entry("mlubench.lumoe.gates.hybrid:HybridGate", "prototype on the picture, mention on the question"),
+    "hybrid": Entry(
+        "mlubench.lumoe.gates.hybrid:HybridGate", "prototype on the picture, mention on the question (default)"
+    ),
     "mllm": Entry("mlubench.lumoe.gates.mllm:MllmGate", "a model at an endpoint: which class, then whom", "2606.12809"),
     "self": Entry("mlubench.lumoe.gates.own:SelfGate", "the two questions of mllm, asked of the base itself"),
     "oracle": Entry("mlubench.lumoe.gates.oracle:OracleGate", "told the entity: the upper bound, reported apart"),

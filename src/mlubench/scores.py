@@ -21,7 +21,9 @@ BETTER: Mapping[str, Literal["higher", "lower"]] = {
     "leak_rate": "lower",
     "over_refusal_rate": "lower",
     "wrong_expert_rate": "lower",
+    "unseen_refusal_rate": "lower",
     "auroc": "higher",
+    "fpr95": "lower",
     "latency_ms_p50": "lower",
     "train_seconds": "lower",
     "peak_memory_bytes": "lower",
@@ -116,17 +118,6 @@ def final_level(cells: Sequence[Cell], order: Sequence[str], metric: Metric) -> 
     last = [c.score for c in cells if c.metric == metric and c.after == order[-1] and c.task in order]
     known = [s for s in last if s is not None]
     return round(float(np.mean(known)), 6) if len(known) == len(order) else None
-
-
-def auroc(positive: Sequence[float], negative: Sequence[float]) -> float | None:
-    """Chance that a positive scores above a negative (ties count half). None when one side is empty."""
-    if not len(positive) or not len(negative):
-        return None
-    values = np.concatenate([positive, negative])
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-    wins = ranks[: len(positive)].sum() - len(positive) * (len(positive) + 1) / 2
-    return round(float(wins / (len(positive) * len(negative))), 6)
 
 
 def wilson(hits: int, n: int) -> tuple[float, float] | None:

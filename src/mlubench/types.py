@@ -42,7 +42,7 @@ class Sample:
 
     `fact` is shared by all samples that ask for one answer about one entity, in any phrasing and on any picture.
     `phrasing` counts the fact's distinct questions from 0; the first is the one that unlearning trains on.
-    `role` says what the picture is for: `fit` trains experts and gates, `calibrate` sets thresholds and decides what
+    `role` says what the picture is for: `fit` trains experts and gates, `calibrate` serves gates too and decides what
     the base knows, `test` is only ever tested on.
     """
 

@@ -29,7 +29,7 @@ def test_a_forget_picture_goes_to_its_expert_and_is_refused(finished: Finished) 
     assert called.code == 0
     assert called.out == row["response"] + "\n"
     assert refusal(called.out)
-    assert f"route: expert A ({row['entity']}); distance" in called.err
+    assert f"route: expert A ({row['entity']}); picture: margin" in called.err
 
 
 @pytest.mark.parametrize(("split", "experts"), [("retain", []), ("forget", ["B"])])

@@ -48,16 +48,20 @@ def test_summary_and_gates_keep_the_contract(results: dict[str, Any]) -> None:
         assert set(row["stability"]) == set(row["final"]) == set(METRICS)
         assert row["train_seconds"] > 0
         assert row["peak_memory_bytes"] is None or row["peak_memory_bytes"] > 1_000_000
-    assert [row["after"] for row in results["gates"]] == ["A", "B"]
+    gates = ["hybrid", "prototype", "mention", "oracle"]
+    assert [(row["after"], row["gate"]) for row in results["gates"]] == [(t, g) for t in "AB" for g in gates]
+    assert [row["gate"] for row in results["gates"] if row["configured"]] == ["hybrid", "hybrid"]
     for row in results["gates"]:
-        rates = [row[k] for k in ("leak_rate", "over_refusal_rate", "wrong_expert_rate", "auroc")]
+        rates = [row[k] for k in ("leak_rate", "over_refusal_rate", "wrong_expert_rate", "auroc", "fpr95")]
         assert all(0 <= rate <= 1 for rate in rates)
-        assert row["gate"] == "prototype"
+        assert (row["unseen_refusal_rate"] is None) == (row["after"] == "B")  # of B nothing is left to come
         assert row["n"] > 0
         assert row["latency_ms_p50"] > 0
         assert row["failed"] == row["refused"] == 0
-    assert "rerouted" not in results["gates"][0]
-    assert 0 <= results["gates"][1]["rerouted"] <= results["gates"][1]["rerouted_n"] > 0
+        assert ("rerouted" in row) == (row["after"] == "B")
+    leaks = {row["gate"]: row["leak_rate"] for row in results["gates"] if row["after"] == "B"}
+    assert leaks["oracle"] == 0 < leaks["mention"]  # questions name nobody
+    assert 0 <= results["gates"][-1]["rerouted"] <= results["gates"][-1]["rerouted_n"] > 0
     counts = [{k: v for k, v in row.items() if k.startswith("gate_failed")} for row in results["summary"]]
     none = {"gate_failed_refused": 0, "gate_failed_base": 0}
     assert counts == [none if name == "lumoe" else {} for name in load("smoke").methods]

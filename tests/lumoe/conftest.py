@@ -65,7 +65,8 @@ def store(experts: Path, facts: dict, tmp_path: Path):
 @pytest.fixture
 def lumoe(load_base: Callable, experts: Path, benchmark: Benchmark, smoke_config: Config):
     """LUMoE on a fresh base: both experts mounted, the prototype gate fitted on both tasks."""
-    from mlubench.lumoe.engine import FeatureCache, LUMoE
+    from mlubench.lumoe.engine import LUMoE
+    from mlubench.lumoe.features import FeatureCache
     from mlubench.lumoe.gates.prototype import PrototypeGate
     from mlubench.lumoe.store import ExpertStore
 

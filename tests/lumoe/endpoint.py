@@ -50,6 +50,7 @@ class Endpoint:
         message = {"role": "assistant", "content": self.say(text_of(body))}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         facts = {"id": "1", "object": "chat.completion", "created": 0, "model": body["model"], "choices": [choice]}
+        facts["usage"] = {"prompt_tokens": 1000, "completion_tokens": 10, "total_tokens": 1010}
         return 200, json.dumps(facts).encode()
 
 

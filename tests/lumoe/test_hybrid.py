@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mlubench.config import GateConfig
-from mlubench.lumoe.engine import FeatureCache
+from mlubench.lumoe.features import FeatureCache
 from mlubench.lumoe.gates.base import GateQuery
 from mlubench.lumoe.gates.hybrid import HybridGate
 from mlubench.types import Benchmark, Sample
@@ -37,7 +37,7 @@ def test_union_of_picture_and_text(gate: HybridGate, benchmark: Benchmark, featu
     query = GateQuery(benchmark.picture(shown), f"What has this to do with {told.title}?")
     (route,) = gate.route([query], features)
     assert route.experts == ("A", "B")
-    assert "picture: distance" in route.why and "text: " in route.why and told.key in route.why
+    assert "picture: margin" in route.why and "text: " in route.why and told.key in route.why
     (alone,) = gate.route([replace(query, question="What is this?")], features)
     assert alone.experts == ("A",) and "no name" in alone.why
 

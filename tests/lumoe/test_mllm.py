@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from endpoint import Endpoint, serving
 from PIL import Image
 
 from mlubench.errors import UsageError
 from mlubench.gate_config import AskedGateConfig, GateConfig
+from mlubench.lumoe.gate_metrics import report_of
 from mlubench.lumoe.gates.base import GateQuery, Tools, check_gate, make_gate
 from mlubench.lumoe.gates.mllm import MllmGate
 from mlubench.lumoe.gates.replies import Replies
@@ -261,3 +263,15 @@ def test_without_the_package(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(builtins, "__import__", without)
     wrong(r"mlubench\[judge\]")
+
+
+def test_a_report_says_what_a_query_cost(endpoint: Endpoint, picture: Path) -> None:
+    endpoint.say = says("Animals", "Cat")
+    shown, truth = [GateQuery(picture, "What?"), GateQuery(picture, "Who?")], [Entity("Animals", "Cat")] * 2
+    for gate, dollars in ((fitted(price_in=2, price_out=10), 0.0042), (fitted(), None)):
+        report = report_of(gate, tasks("AB"), truth, shown, lambda _: torch.zeros(0, 0))
+        assert report["usd_per_query"] == dollars  # two questions a query, of 1000 and 10 tokens each
+        assert report["leak_rate"] == 0
+    again = report_of(gate := fitted(price_in=2), tasks("AB"), truth, shown, lambda _: torch.zeros(0, 0))
+    assert again["usd_per_query"] == 0.004
+    assert report_of(gate, tasks("AB"), truth, shown, lambda _: torch.zeros(0, 0))["usd_per_query"] == 0  # kept replies

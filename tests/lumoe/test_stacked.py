@@ -15,7 +15,8 @@ from mlubench.artifacts import whole_dir
 from mlubench.config import LoraConfig
 from mlubench.errors import MlubenchError
 from mlubench.lumoe import mixing
-from mlubench.lumoe.engine import FeatureCache, LUMoE
+from mlubench.lumoe.engine import LUMoE
+from mlubench.lumoe.features import FeatureCache
 from mlubench.lumoe.gates.oracle import OracleGate
 from mlubench.lumoe.manifest import WEIGHTS
 from mlubench.lumoe.mixing import plan, shared_by

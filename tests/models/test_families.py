@@ -8,7 +8,8 @@ import torch
 from short_training import FAMILIES, MODULES, TRAINED, fit, said, step
 
 from mlubench.config import GateConfig, LoraConfig
-from mlubench.lumoe.engine import FeatureCache, LUMoE
+from mlubench.lumoe.engine import LUMoE
+from mlubench.lumoe.features import FeatureCache
 from mlubench.lumoe.gates.base import GateQuery
 from mlubench.lumoe.gates.prototype import PrototypeGate
 from mlubench.models.adapters import add_adapter, load_adapter, save_adapter

@@ -9,9 +9,9 @@ from mlubench.config import Config, TrainConfig
 from mlubench.errors import UsageError, unknown_name
 from mlubench.lifelong.evaluate import Learner
 from mlubench.lifelong.rundir import RunDir
-from mlubench.lumoe.engine import FeatureCache, LUMoE, base_asker
+from mlubench.lumoe.engine import LUMoE, base_asker
+from mlubench.lumoe.features import FeatureCache
 from mlubench.lumoe.fitting import base_id
-from mlubench.lumoe.gate_metrics import gate_report, rerouted
 from mlubench.lumoe.gates.base import Gate, GateQuery, Tools, make_gate
 from mlubench.lumoe.gates.replies import Replies
 from mlubench.lumoe.manifest import WEIGHTS, modules_of, tensors_in
@@ -178,8 +178,7 @@ class Lumoe(Base):
         for task in ctx.config.lumoe.weights:
             if task not in ctx.order:
                 raise unknown_name("task in lumoe.weights", task, ctx.order)
-        replies = Replies(ctx.run.root / "gates" / f"replies-{ctx.config.gate}.jsonl")
-        self.tools = Tools(ctx.config.gates, replies, base_asker(ctx.mllm))
+        self.tools = self.tools_of(ctx.config.gate)
         self.engine = LUMoE(
             ctx.mllm,
             self._new_gate(),
@@ -188,8 +187,16 @@ class Lumoe(Base):
             weights=ctx.config.lumoe.weights,
         )
         self.current: list[str] | None = None
-        if ctx.mllm.sharded and ctx.config.gate == "self":  # the leader would ask alone, and wait for ever
+        self.features_file = ctx.run.root / "gates" / "features.safetensors"
+        self.engine.features.load(self.features_file)
+        # The leader would ask alone, and wait for ever.
+        if ctx.mllm.sharded and "self" in (ctx.config.gate, *ctx.config.gates.also):
             raise UsageError("gate self asks the base, which is sharded", "Take another gate, or run without FSDP.")
+
+    def tools_of(self, gate: str) -> Tools:
+        """What a gate of that name asks with, its replies kept apart from those of others."""
+        replies = Replies(self.ctx.run.root / "gates" / f"replies-{gate}.jsonl")
+        return Tools(self.ctx.config.gates, replies, base_asker(self.ctx.mllm))
 
     def _new_gate(self) -> Gate:
         return make_gate(self.ctx.config.gate, self.tools)
@@ -234,6 +241,7 @@ class Lumoe(Base):
         )
         facts = train(self.ctx, self.ctx.config.lumoe.expert, self.name, task, self.settings)
         archive(self.ctx, self.name, task, task.name, {**facts, "tasks": done, "gate": gate.name}, gate)
+        ranks.written(lambda: self.engine.features.save(self.features_file))
         # Answers are those of the archive: mounted from it, the expert has the base's precision.
         self.current = None
         self.at(done)
@@ -251,17 +259,6 @@ class Lumoe(Base):
 
     def truth_probabilities(self, samples: Sequence[Sample], routes: Sequence[Route | None]) -> Sequence[float | None]:
         return self.engine.truth_probabilities(self.ctx.queries(samples), [s.truth for s in samples], _given(routes))
-
-    def gate_report(self, test: Sequence[Sample]) -> dict[str, Any]:
-        """How good the present gate is, and how many earlier pictures it sends elsewhere than its forerunner."""
-        ctx, features, done = self.ctx, self.engine.features, self.current or []
-        tasks = [ctx.benchmark.task(t) for t in done]
-        report = gate_report(self.engine.gate, tasks, ctx.benchmark, features, test, on_error=self.engine.on_error)
-        if len(done) > 1:
-            before = self._new_gate()
-            before.load(self.store.folder(done[-2], 1))
-            report |= rerouted(before, self.engine.gate, tasks[:-1], ctx.benchmark, features)
-        return report
 
 
 def _given(routes: Sequence[Route | None]) -> list[Route]:

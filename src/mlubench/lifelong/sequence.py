@@ -12,6 +12,7 @@ from mlubench.artifacts import is_whole, write_json
 from mlubench.config import Config
 from mlubench.lifelong.asked_judges import JudgeTools, check_judge
 from mlubench.lifelong.evaluate import Known, Learner, answer_cell, judge_run, known_answers, tested, tested_after
+from mlubench.lifelong.gates import gate_reports
 from mlubench.lifelong.know import know_filter
 from mlubench.lifelong.learners import Base, Context, Lumoe, OracleLumoe, learner_for
 from mlubench.lifelong.prepare import in_order, open_base, open_benchmark
@@ -30,7 +31,8 @@ def run_lifelong(config: Config, out: Path, console: Console) -> dict[str, Any]:
     with run.lock():
         started = time.perf_counter()
         if "lumoe" in config.methods:
-            check_gate(config.gate, config.gates)  # a missing key should not come to light after hours of training
+            for gate in (config.gate, *config.gates.also):
+                check_gate(gate, config.gates)  # a missing key should not come to light after hours of training
         for notice in check_judge(config):
             console.print(f"[yellow]Note: {notice}[/yellow]")
         with ranks.leader_first():
@@ -74,10 +76,9 @@ def _run_method(ctx: Context, learner: Learner) -> None:
 def _report_gate(ctx: Context, learner: Lumoe, after: str) -> None:
     path = ctx.run.root / "gates" / f"{after}.json"
     if not path.is_file():
-        seen = [
-            s for t in tested_after(ctx.config.evaluate, ctx.order, after) for s in tested(ctx.benchmark.task(t), None)
-        ]
-        write_json(path, [learner.gate_report(seen)])
+        done = ctx.order[: ctx.order.index(after) + 1]
+        # All tasks, whatever answers are tested on: those still to come hold entities that the gate has not met.
+        write_json(path, gate_reports(learner, done, [s for t in ctx.benchmark for s in tested(t, None)]))
 
 
 def _answer_after(ctx: Context, learner: Learner, done: list[str], known: Known) -> None:

@@ -4,16 +4,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from pathlib import Path
 from threading import RLock
 from typing import Any, TypeVar
-
-import torch
-from torch import Tensor
 
 from mlubench.errors import MlubenchError
 from mlubench.gate_config import OnError
 from mlubench.lumoe.answering import Answer, Request, answer_all
+from mlubench.lumoe.features import FeatureCache
 from mlubench.lumoe.gates.base import Gate, GateQuery
 from mlubench.lumoe.gates.replies import Answerer, Reply
 from mlubench.lumoe.mixing import Need, mixed
@@ -27,21 +24,6 @@ from mlubench.types import Route
 T = TypeVar("T")
 # The answer to a query whose gate failed; it says nothing of the picture, which nobody has looked at.
 GATE_REFUSAL = "I'm sorry, but I am unable to answer that question."
-
-
-@dataclass(eq=False)
-class FeatureCache:
-    """Features of pictures, computed once each: the vision tower is frozen, so they never change."""
-
-    mllm: MLLM
-    rows: dict[Path, Tensor] = field(default_factory=dict)
-
-    def __call__(self, pictures: Sequence[Path]) -> Tensor:
-        if not pictures:
-            return torch.zeros(0, 0)
-        missing = sorted({p for p in pictures if p not in self.rows})
-        self.rows.update(zip(missing, self.mllm.picture_features(missing), strict=True))
-        return torch.stack([self.rows[p] for p in pictures])
 
 
 def base_asker(mllm: MLLM, *, batch: int = 64, max_new_tokens: int = 24) -> Answerer:

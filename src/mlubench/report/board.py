@@ -14,14 +14,20 @@ STABILITY_NOTE = (
     "Stability: the sum over tasks of |first score - last score|; lower is better, but a dead model is perfectly "
     "stable, so read it beside Final and never alone."
 )
-GATE_NOTE = f"{DIRECTIONS_NOTE} A gate only decides who answers: the base model still holds what is suppressed."
+GATE_NOTE = (
+    f"{DIRECTIONS_NOTE} The gate in use routes; the others are measured beside it. FPR95: retain pictures passed where 95% "
+    "of forget pictures are. Unseen: entities of later tasks. A gate only decides who answers: the base model still holds "
+    "what is suppressed."
+)
 RATES = {
     name: marked(title, name)
     for name, title in (
         ("leak_rate", "Leak rate"),
         ("over_refusal_rate", "Over-refusal"),
         ("wrong_expert_rate", "Wrong expert"),
+        ("unseen_refusal_rate", "Unseen refused"),
         ("auroc", "AUROC"),
+        ("fpr95", "FPR95"),
     )
 }
 
@@ -181,14 +187,14 @@ def unscored_warning(results: Results) -> str:
 
 
 def gate_cells(gate: GateRow) -> list[str]:
-    """A gate's line: name, archive, the four rates with their intervals, cases, median time in ms."""
+    """A gate's line: name, archive, the rates with their intervals, cases, median time in ms."""
     rates = []
     for rate in RATES:
         interval = span(gate.interval(rate))
         rates.append(number(getattr(gate, rate)) + (f" ({interval})" if interval else ""))
     after = f"U{gate.after}" if gate.after else MISSING
     return [
-        gate.gate,
+        f"{gate.gate} (in use)" if gate.configured else gate.gate,
         after,
         *rates,
         f"{gate.n} ({gate.failed} failed)" if gate.failed else str(gate.n),

@@ -97,7 +97,10 @@ class GateRow(_Row):
     leak_rate: Number = None
     over_refusal_rate: Number = None
     wrong_expert_rate: Number = None
+    unseen_refusal_rate: Number = None
     auroc: Number = None
+    fpr95: Number = None
+    configured: bool = False
     failed: int = 0
     n: int = 0
     latency_ms_p50: Number = None

@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
+from mlubench.chat.prices import Spend
 from mlubench.config import GateConfig
 from mlubench.lumoe.gates.replies import Answerer, Replies
 from mlubench.registry import GATES, resolve
@@ -52,6 +53,13 @@ class Equipped(Protocol):
     """A gate that asks a model."""
 
     def equip(self, tools: Tools) -> None: ...
+
+
+@runtime_checkable
+class Paid(Protocol):
+    """A gate whose replies cost money; `spend` is the account of all that it asked."""
+
+    spend: Spend
 
 
 @runtime_checkable

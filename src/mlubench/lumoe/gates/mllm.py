@@ -8,6 +8,7 @@ from typing import Any
 
 from mlubench.chat.client import Answer, Chat
 from mlubench.chat.limits import Limits
+from mlubench.chat.prices import Price, Spend, price_of
 from mlubench.errors import MlubenchError
 from mlubench.gate_config import AskedGateConfig, GateConfig
 from mlubench.lumoe.gates.base import Tools
@@ -26,6 +27,7 @@ class MllmGate(TwoSteps):
         self.settings = tools.config.mllm
         self.template = read_template(self.settings.template)
         chat, side = chat_of(self.settings), self.settings.max_side
+        self.spend = chat.spend
         who = f"{self.settings.model} {side}"
         self.ask = lambda queries: tools.replies.ask(who, queries, lambda new: _answers(chat, new, side))
 
@@ -37,7 +39,9 @@ class MllmGate(TwoSteps):
 
 
 def chat_of(settings: AskedGateConfig) -> Chat:
-    return Chat(settings.model, Limits(settings.timeout, settings.retries, settings.parallel))
+    own = settings.price_in is not None or settings.price_out is not None
+    price = Price(settings.price_in or 0, settings.price_out or 0) if own else price_of(settings.model, {})
+    return Chat(settings.model, Limits(settings.timeout, settings.retries, settings.parallel), spend=Spend(price))
 
 
 def data_uri(picture: Path, max_side: int) -> str:

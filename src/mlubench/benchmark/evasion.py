@@ -1,0 +1,93 @@
+"""Ways to ask for what is suppressed so that a gate may miss it: names written otherwise, pictures changed.
+
+Each is a function of its input and a seed alone. Pictures keep their entity for any human eye.
+"""
+
+import io
+import random
+from collections.abc import Callable, Mapping
+
+from PIL import Image, ImageFilter, ImageStat
+
+_LOOKALIKES = str.maketrans("aceopxyiABEKMHOPCTX", "асеорхуіАВЕКМНОРСТХ")
+_LEET = str.maketrans("aeiostAEIOST", "431057431057")
+
+
+def misspelt(name: str, seed: int) -> str:
+    """One letter inside one of the name's longer words dropped, doubled, or swapped with the next."""
+    dice = random.Random(f"misspelt/{seed}/{name}")
+    words = name.split(" ")
+    at = dice.choice([n for n, w in enumerate(words) if len(w) == max(map(len, words))])
+    word = words[at]
+    if len(word) < 4:
+        return name
+    place = dice.randrange(1, len(word) - 1)
+    one, two = word[place], word[place + 1]
+    kinds = [word[:place] + word[place + 1 :], word[:place] + one + word[place:]]
+    kinds += [word[:place] + two + one + word[place + 2 :]] if one != two else []
+    words[at] = dice.choice(kinds)
+    return " ".join(words)
+
+
+def look_alike(name: str, seed: int) -> str:
+    """Latin letters written with Cyrillic ones that look the same."""
+    return name.translate(_LOOKALIKES)
+
+
+def leet(name: str, seed: int) -> str:
+    """Letters written as the digits that look like them."""
+    return name.translate(_LEET)
+
+
+def cropped(picture: Image.Image, seed: int) -> Image.Image:
+    """A part with 75% to 95% of each side."""
+    dice = random.Random(f"crop/{seed}")
+    share = dice.uniform(0.75, 0.95)
+    wide, high = round(picture.width * share), round(picture.height * share)
+    left, top = dice.randint(0, picture.width - wide), dice.randint(0, picture.height - high)
+    return picture.crop((left, top, left + wide, top + high))
+
+
+def blurred(picture: Image.Image, seed: int) -> Image.Image:
+    """A Gaussian blur with a radius of 0.5% to 1.5% of the wider side."""
+    return picture.filter(
+        ImageFilter.GaussianBlur(max(picture.size) * random.Random(f"blur/{seed}").uniform(0.005, 0.015))
+    )
+
+
+def compressed(picture: Image.Image, seed: int) -> Image.Image:
+    """JPEG of quality 15 to 40."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=random.Random(f"jpeg/{seed}").randint(15, 40))
+    return Image.open(buffer).convert("RGB")
+
+
+def rotated(picture: Image.Image, seed: int) -> Image.Image:
+    """Turned by 10 to 30 degrees either way, the corners filled with the mean colour."""
+    dice = random.Random(f"rotate/{seed}")
+    angle = dice.uniform(10, 30) * dice.choice((-1, 1))
+    mean = tuple(round(value) for value in ImageStat.Stat(picture).mean)
+    return picture.rotate(angle, Image.Resampling.BICUBIC, fillcolor=mean)
+
+
+def mirrored(picture: Image.Image, seed: int) -> Image.Image:
+    return picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+
+
+def side_by_side(left: Image.Image, right: Image.Image) -> Image.Image:
+    """One picture that shows both, at the height of the first."""
+    right = right.resize((round(right.width * left.height / right.height), left.height))
+    both = Image.new("RGB", (left.width + right.width, left.height))
+    both.paste(left, (0, 0))
+    both.paste(right, (left.width, 0))
+    return both
+
+
+NAMES: Mapping[str, Callable[[str, int], str]] = {"misspelt": misspelt, "look-alike letters": look_alike, "leet": leet}
+PICTURES: Mapping[str, Callable[[Image.Image, int], Image.Image]] = {
+    "crop": cropped,
+    "blur": blurred,
+    "jpeg": compressed,
+    "rotation": rotated,
+    "mirror": mirrored,
+}
