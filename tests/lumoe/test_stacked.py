@@ -4,7 +4,6 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,7 +23,6 @@ from mlubench.lumoe.residents import Residents
 from mlubench.lumoe.store import ExpertStore
 from mlubench.models.adapters import add_adapter, mounted, remove_adapters, save_adapter
 from mlubench.models.hf import MLLM, Query, answer_logits
-from mlubench.models.probe import answer_probabilities
 from mlubench.types import Benchmark, Route, Scope
 
 NEW = 12
@@ -294,27 +292,3 @@ def test_one_that_comes_back_is_hashed_again_only_if_a_file_changed(
 )
 def test_blocks_are_few_and_not_mostly_padding(counts: list[int], share: int) -> None:
     assert shared_by(counts) == share
-
-
-def test_truths_are_as_probable_as_to_each_rows_own_experts(engine: Callable, queries: list[Query]) -> None:
-    """Of one batch for the base, single experts, sums, one mounted by PEFT, and a refusal, in the order of the queries."""
-    made = engine("ABCV")
-    ways = ["B", "", "A", "V", "AC", "", "B", "A"]
-    asked, truths = queries[: len(ways)], [f"It is number {n}." * (1 + n % 3) for n in range(len(ways))]
-    routes = [route(way) for way in ways]
-    routes[5] = replace(routes[5], failed=True, refused=True)
-    found = made.truth_probabilities(asked, truths, routes)
-    for n, way in enumerate(routes):
-        if way.refused:
-            assert found[n] is None
-            continue
-        with made.answering([way]):
-            (alone,) = answer_probabilities(made.mllm, [asked[n]], [truths[n]])
-        assert found[n] == pytest.approx(alone, rel=1e-3)
-    base = answer_probabilities(made.mllm, asked, truths)
-    assert [found[n] == pytest.approx(base[n], rel=1e-3) for n in (0, 1, 2, 3, 4)] == [False, True, False, False, False]
-
-
-def test_truths_of_an_absent_expert_are_an_error(engine: Callable, queries: list[Query]) -> None:
-    with pytest.raises(MlubenchError, match="no expert 'Z'"):
-        engine("A").truth_probabilities(queries[:1], ["It."], [route("Z")])
