@@ -171,6 +171,7 @@ class EvaluateConfig(_Strict):
     batch: int = Field(64, ge=1)
     max_new_tokens: int = Field(250, ge=1)
     limit: int | None = Field(None, ge=1, description="at most so many samples a split, spread over facts")
+    probability: bool = Field(False, description="also measure how probable each truth is: one more pass an answer")
     resamples: int = Field(2000, ge=100)
 
 

@@ -10,7 +10,8 @@ from mlubench.types import Cell, Metric
 
 FULL = 2  # the highest score of one verdict
 METRICS: tuple[Metric, Metric] = ("forget_quality", "utility")
-# Everything measured that has a good and a bad side, by its key in results.json; stated here and nowhere else.
+# Everything measured that has a good and a bad side, by its key in results.json; stated here and nowhere else. What is good
+# on one half of the samples and bad on the other is "KEY/METRIC".
 BETTER: Mapping[str, Literal["higher", "lower"]] = {
     "forget_quality": "higher",
     "utility": "higher",
@@ -29,6 +30,10 @@ BETTER: Mapping[str, Literal["higher", "lower"]] = {
     "kappa_quadratic": "higher",
     "kappa_linear": "higher",
     "agreement": "higher",
+    "rouge_l/forget_quality": "lower",
+    "rouge_l/utility": "higher",
+    "truth_probability/forget_quality": "lower",
+    "truth_probability/utility": "higher",
 }
 DIRECTIONS_NOTE = "↑ higher is better, ↓ lower is better."
 
@@ -36,6 +41,11 @@ DIRECTIONS_NOTE = "↑ higher is better, ↓ lower is better."
 def marked(title: str, measure: str) -> str:
     """A heading with the arrow of what it measures: "Stability↓"."""
     return title + ("↑" if BETTER[measure] == "higher" else "↓")
+
+
+def both_sides(measure: str, metric: Metric) -> str:
+    """The key of what is good on one half of the samples and bad on the other."""
+    return f"{measure}/{metric}"
 
 
 @dataclass(frozen=True, slots=True)

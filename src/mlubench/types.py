@@ -149,7 +149,9 @@ class Judge(Protocol):
 class Cell:
     """One X-UY score: `task` tested after unlearning up to `after`. `ci95` is a bootstrap over facts.
 
-    `rouge_l` is the answers' mean ROUGE-L to their truths (0-1), whoever judged.
+    Whoever judged, `rouge_l` is the answers' mean ROUGE-L to their truths (0-1), and `truth_probability` the mean
+    length-normalised probability of the truths to the models that answered (0-1), where a run measures it;
+    `truth_probability_missing` answers have none, as a failed gate's refusals, and are left out of it.
     """
 
     method: str
@@ -162,3 +164,5 @@ class Cell:
     unscored: int
     judge: str
     rouge_l: float | None = None
+    truth_probability: float | None = None
+    truth_probability_missing: int = 0

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mlubench.lifelong import evaluate
-from mlubench.lifelong.evaluate import Known, _chunks, answer_cell, known_answers
+from mlubench.lifelong.evaluate import PROBABILITY, Known, _chunks, answer_cell, known_answers
 from mlubench.lifelong.learners import Base, Context
 from mlubench.lifelong.rundir import read_lines
 from mlubench.types import Benchmark, Route, Sample
@@ -46,18 +46,34 @@ def samples(benchmark: Benchmark) -> list[Sample]:
 
 
 @pytest.fixture(scope="module")
-def whole(context: Callable, samples: list[Sample], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cell answered without interruption."""
-    path = tmp_path_factory.mktemp("whole") / "A-U0.jsonl"
+def plain(context: Callable, samples: list[Sample], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cell answered without interruption, as by default."""
+    path = tmp_path_factory.mktemp("plain") / "A-U0.jsonl"
     answer_cell(path, samples, Counting(context(path.parent)), batch=BATCH, known={})
+    return path
+
+
+@pytest.fixture(scope="module")
+def whole(context: Callable, samples: list[Sample], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with the probabilities of the truths."""
+    path = tmp_path_factory.mktemp("whole") / "A-U0.jsonl"
+    answer_cell(path, samples, Counting(context(path.parent)), batch=BATCH, known={}, probability=True)
     return path
 
 
 def test_a_cell_has_one_line_a_sample_in_the_order_of_the_samples(whole: Path, samples: list[Sample]) -> None:
     rows = known_answers(whole)
     assert [name for name, _ in rows] == [s.id for s in samples]
-    assert all(rows.values())
+    assert all(said["response"] for said in rows.values())
     assert [f.name for f in whole.parent.iterdir()] == [whole.name]  # the .part is gone
+
+
+def test_probabilities_are_one_more_column_and_change_nothing_else(plain: Path, whole: Path) -> None:
+    rows, more = read_lines(plain), read_lines(whole)
+    assert not any(PROBABILITY in row for row in rows)
+    assert all(0 < row[PROBABILITY] <= 1 for row in more)
+    assert len({row[PROBABILITY] for row in more}) > len(more) / 2
+    assert [{k: v for k, v in row.items() if k != PROBABILITY} for row in more] == rows
 
 
 @pytest.mark.parametrize("cut", [0, 40, -1])
@@ -68,13 +84,13 @@ def test_a_part_cut_in_a_line_resumes_to_the_same_bytes(
     path = tmp_path / whole.name
     first = Dying(context(tmp_path))
     with pytest.raises(KeyboardInterrupt):
-        answer_cell(path, samples, first, batch=BATCH, known={})
+        answer_cell(path, samples, first, batch=BATCH, known={}, probability=True)
     part = path.with_name(path.name + ".part")
     lines = part.read_bytes().splitlines(keepends=True)
     assert len(lines) == 2 * BATCH
     part.write_bytes(b"".join(lines[: BATCH + 3]) + lines[BATCH + 3][:cut])
     again = Counting(context(tmp_path))
-    answer_cell(path, samples, again, batch=BATCH, known={})
+    answer_cell(path, samples, again, batch=BATCH, known={}, probability=True)
     assert path.read_bytes() == whole.read_bytes()
     assert again.asked == [*first.asked[BATCH:], *again.asked[BATCH:]]  # the batch that was cut is asked whole again
     assert len(again.asked) == len(samples) - BATCH
@@ -86,7 +102,7 @@ def test_what_is_known_is_not_asked_again(
 ) -> None:
     known: Known = dict(list(known_answers(whole).items())[:20])
     learner = Counting(context(tmp_path))
-    answer_cell(tmp_path / "x.jsonl", samples, learner, batch=BATCH, known=known)
+    answer_cell(tmp_path / "x.jsonl", samples, learner, batch=BATCH, known=known, probability=True)
     assert set(learner.asked) == {s.id for s in samples} - {name for name, _ in known}
     assert (tmp_path / "x.jsonl").read_bytes() == whole.read_bytes()
 
@@ -103,6 +119,10 @@ class Refusing(Counting):
         texts = super().answer(samples, routes)
         return ["Refused." if r and r.refused else t for t, r in zip(texts, routes, strict=True)]
 
+    def truth_probabilities(self, samples: Sequence[Sample], routes: Sequence[Route | None]) -> list[float | None]:
+        found = super().truth_probabilities(samples, routes)
+        return [None if r and r.refused else p for p, r in zip(found, routes, strict=True)]
+
 
 def test_a_failed_gates_refusal_is_never_taken_for_an_answer(
     whole: Path, context: Callable, samples: list[Sample], tmp_path: Path
@@ -111,12 +131,13 @@ def test_a_failed_gates_refusal_is_never_taken_for_an_answer(
     known, path = known_answers(whole), tmp_path / "x.jsonl"
     before = dict(known)
     learner = Refusing(context(tmp_path))
-    answer_cell(path, samples, learner, batch=BATCH, known=known)
+    answer_cell(path, samples, learner, batch=BATCH, known=known, probability=True)
     assert sorted(learner.asked) == sorted(s.id for s in samples[::2])
     assert known == before
     assert known_answers(path) == {(s.id, ()): before[s.id, ()] for s in samples[1::2]}
     rows = {row["id"]: row for row in read_lines(path)}
     assert all(rows[s.id]["response"] == "Refused." and rows[s.id]["route"]["refused"] for s in samples[::2])
+    assert [rows[s.id][PROBABILITY] is None for s in samples] == [n % 2 == 0 for n in range(len(samples))]
 
 
 def test_only_test_pictures_are_tested(benchmark: Benchmark) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from statistics import mean
 
 import pytest
 import torch
@@ -10,11 +11,13 @@ from torch import Tensor
 
 from mlubench import config as settings
 from mlubench.errors import UsageError
-from mlubench.lifelong.learners import Base, Context, Learner, Lumoe, OracleLumoe, data_hash, learner_for
+from mlubench.lifelong.evaluate import Learner
+from mlubench.lifelong.learners import Base, Context, Lumoe, OracleLumoe, data_hash, learner_for
 from mlubench.lifelong.rundir import RunDir
 from mlubench.models.hf import MLLM, answer_logits
 from mlubench.types import Benchmark, Route, Sample
 
+SPLITS = ("forget", "retain")
 WHOLE = ("train.scope=all", "train.full=[projector]")
 
 
@@ -52,6 +55,23 @@ def logits(ctx: Context, learner: Lumoe | None = None, *experts: str) -> Tensor:
 def told(learner: Learner, samples: list[Sample]) -> tuple[list[object], list[str]]:
     routes = learner.routes(samples)
     return list(routes), learner.answer(samples, routes)
+
+
+@pytest.mark.parametrize("name", ["ga", "po", "lumoe"])
+def test_unlearning_makes_the_truth_less_probable(context: Callable, name: str) -> None:
+    ctx = context("float32", "train.epochs=8", "train.lr=0.01", "train.per_method.lumoe.lr=0.01")
+    samples = {split: [s for s in asked(ctx.benchmark) if (s.task, s.split) == ("A", split)] for split in SPLITS}
+    base, learner = Base(ctx), learner_for(name, ctx)
+    base.at([])
+    before = {split: base.truth_probabilities(samples[split], []) for split in SPLITS}
+    learner.at([])
+    learner.learn(ctx.benchmark.task("A"))
+    learner.at(["A"])
+    after = {split: learner.truth_probabilities(rows, learner.routes(rows)) for split, rows in samples.items()}
+    assert min(before["forget"]) > 0.8
+    assert mean(after["forget"]) < mean(before["forget"]) - 0.05
+    if name == "lumoe":  # what the gate sends to no expert is the base's
+        assert after["retain"] == pytest.approx(before["retain"], rel=1e-3)
 
 
 @pytest.mark.parametrize(("dtype", "changes"), [("float32", ()), ("bfloat16", ()), ("bfloat16", WHOLE)])

@@ -11,8 +11,9 @@ from runs import KEY, Finished, grouped, scores
 
 from mlubench.artifacts import read_json, read_manifest
 from mlubench.config import load
+from mlubench.lifelong.evaluate import PROBABILITY
 from mlubench.lifelong.results import build_results
-from mlubench.lifelong.rundir import RunDir, read_lines
+from mlubench.lifelong.rundir import RunDir, read_lines, write_lines
 from mlubench.types import METRIC_OF
 
 PAIRS = [("A", "A"), ("A", "B"), ("B", "B")]
@@ -131,6 +132,33 @@ def test_phrasings_seen_and_unseen_are_apart(results: dict[str, Any]) -> None:
         sizes = {row["value"]: row["n"] for row in rows}
         assert set(sizes) == {"seen", "unseen"}
         assert sizes["unseen"] > sizes["seen"] > 0  # one phrasing in five is trained on
+
+
+def test_probabilities_are_averaged_over_the_answers_that_a_model_gave(finished: Finished, tmp_path: Path) -> None:
+    """And nothing is said of them where the run did not measure any."""
+    run = RunDir(copytree(finished.folder, tmp_path / "run"))
+    path = run.answers("npo", "A", "B")
+    rows = read_lines(path)
+    assert not any(PROBABILITY in key for cell in finished.results["cells"] for key in (*cell, *rows[0]))
+    forget = [row for row in rows if row["split"] == "forget"]
+    for n, row in enumerate(forget):
+        row[PROBABILITY] = None if n < 2 else n / 100
+    for row in rows:
+        row.setdefault(PROBABILITY, None)
+    write_lines(path, rows)
+    build_results(run, run.config(), ["A", "B"], ["rules"])
+    built = read_json(run.results)
+    cells = {c["metric"]: c for c in built["cells"] if (c["method"], c["task"], c["after"]) == ("npo", "A", "B")}
+    expected = sum(n / 100 for n in range(2, len(forget))) / (len(forget) - 2)
+    assert cells["forget_quality"][PROBABILITY] == pytest.approx(expected, abs=1e-6)
+    assert cells["forget_quality"]["truth_probability_missing"] == 2
+    assert (cells["utility"][PROBABILITY], cells["utility"]["truth_probability_missing"]) == (
+        None,
+        len(rows) - len(forget),
+    )
+    others = [c for c in built["cells"] if c not in cells.values()]
+    assert others == [c for c in finished.results["cells"] if (c["method"], c["task"], c["after"]) != ("npo", "A", "B")]
+    assert built["summary"] == finished.results["summary"]
 
 
 def test_results_hold_only_what_is_judged(finished: Finished, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ SHORT = [
     "train.lr=0.005",
     "evaluate.limit=8",
     "evaluate.resamples=100",
+    "evaluate.probability=true",
 ]
 BASELINES = ("ga", "npo", "po")
 
@@ -205,6 +206,9 @@ def kill_at(folder: Path, files: int, delay: float) -> bool:
 
 def same_as(folder: Path, results: dict[str, Any], expected: tuple[Path, dict[str, Any]]) -> None:
     assert scores(results["cells"]) == scores(expected[1]["cells"])
+    chances = [[cell["truth_probability"] for cell in found["cells"]] for found in (results, expected[1])]
+    assert chances[0] == chances[1]
+    assert all(0 < chance < 1 for chance in chances[0])
     for path in expected[0].glob("answers/*/*.jsonl"):
         assert (folder / path.relative_to(expected[0])).read_bytes() == path.read_bytes()
     assert all(is_whole(folder / "models" / m / t) for m in ("npo", "lumoe") for t in "AB")

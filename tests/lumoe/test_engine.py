@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,10 @@ from mlubench.errors import MlubenchError
 from mlubench.judging.refusal import refusal
 from mlubench.lumoe.engine import LUMoE
 from mlubench.lumoe.gates.base import GateQuery
-from mlubench.models.adapters import mounted
+from mlubench.lumoe.store import ExpertStore
+from mlubench.models.adapters import mounted, remove_adapters
 from mlubench.models.hf import MLLM, Query, answer_logits
+from mlubench.models.probe import answer_probabilities
 from mlubench.types import Benchmark, Route, Sample
 
 NEW = 48
@@ -238,3 +241,34 @@ def test_features_are_computed_once(lumoe: LUMoE, benchmark: Benchmark) -> None:
     assert all(lumoe.features.rows[p] is held[p] for p in held)
     assert len(held) == len(set(pictures))
     assert torch.allclose(first[: len(pictures)], lumoe.mllm.picture_features(pictures), atol=1e-6)
+
+
+def test_truths_are_as_probable_as_to_each_rows_own_experts(
+    lumoe: LUMoE, experts: Path, benchmark: Benchmark, load_base: Callable
+) -> None:
+    """Of one call for the base, an expert in the stack, one mounted by PEFT, their sum, and a refusal, in order."""
+    remove_adapters(lumoe.mllm)
+    store = ExpertStore(experts)
+    store.mount(lumoe.mllm, "B")
+    lumoe.experts.take(store, "A")
+    assert (list(lumoe.experts), list(lumoe.mllm.model.peft_config)) == (["A"], ["B"])
+    samples = held_out(benchmark, "A", "forget", 8)[:8]
+    routes = [route(*way) for way in ("B", "", "A", "AB", "A", "", "B", "A")]
+    routes[5] = replace(routes[5], failed=True, refused=True)
+    queries, truths = asked(benchmark, samples), [s.truth for s in samples]
+    found = lumoe.truth_probabilities(queries, truths, routes)
+    for n, way in enumerate(routes):
+        if way.refused:
+            assert found[n] is None
+            continue
+        with lumoe.answering([way]):
+            (alone,) = answer_probabilities(lumoe.mllm, [queries[n]], [truths[n]])
+        assert found[n] == pytest.approx(alone, rel=1e-3)
+    base = answer_probabilities(load_base(), queries, truths)
+    assert found[1] == pytest.approx(base[1], rel=1e-3)
+    assert all(found[n] < 0.8 * base[n] for n in (2, 3, 4, 7))
+
+
+def test_truths_of_an_absent_expert_are_an_error(lumoe: LUMoE, benchmark: Benchmark) -> None:
+    with pytest.raises(MlubenchError, match="no expert 'Z'"):
+        lumoe.truth_probabilities(asked(benchmark, [benchmark.samples[0]]), ["It."], [route("Z")])

@@ -1,5 +1,8 @@
 """Probes of the real tiny LLaVA: what they must find, what must not fool them, and arithmetic done again by hand."""
 
+import json
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -7,7 +10,7 @@ from torch import Tensor
 from mlubench.config import LoraConfig
 from mlubench.models.adapters import add_adapter
 from mlubench.models.hf import MLLM, Query
-from mlubench.models.probe import Probe, answer_log_probs, compare, linear_cka, sights
+from mlubench.models.probe import Probe, answer_log_probs, answer_probabilities, compare, linear_cka, sights
 from mlubench.types import Benchmark, Sample
 
 
@@ -121,3 +124,35 @@ def test_log_probs_are_those_of_the_answers_own_tokens(mllm: MLLM, benchmark: Be
             logps = mllm.model(**batch).logits[0, -len(ids) - 1 : -1].log_softmax(-1)
         expected = sum(float(logps[n, token]) for n, token in enumerate(ids)) / len(ids)
         assert found == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_probability_is_the_geometric_mean_of_the_tokens(mllm: MLLM, benchmark: Benchmark) -> None:
+    """One sample by hand, token after token, without teacher forcing or a batch."""
+    sample = benchmark.samples[0]
+    (query,) = queries(benchmark, [sample])
+    batch, product, ids = mllm.encode([query]), 1.0, mllm.answer_ids(sample.question, sample.truth)
+    assert len(ids) > 3
+    for token in ids:
+        with torch.no_grad():
+            product *= float(mllm.model(**batch).logits[0, -1].softmax(-1)[token])
+        batch["input_ids"] = torch.cat([batch["input_ids"], torch.tensor([[token]])], 1)
+        batch["attention_mask"] = torch.ones_like(batch["input_ids"])
+    assert answer_probabilities(mllm, [query], [sample.truth]) == [pytest.approx(product ** (1 / len(ids)), rel=1e-4)]
+
+
+def test_the_base_finds_truths_more_probable_than_those_of_others(mllm: MLLM, benchmark: Benchmark) -> None:
+    of = {s.truth: s for s in benchmark.samples if s.role == "test" and s.phrasing == 0}
+    samples = list(of.values())[:16]
+    asked, truths = queries(benchmark, samples), [s.truth for s in samples]
+    right, wrong = (answer_probabilities(mllm, asked, told) for told in (truths, [*truths[1:], truths[0]]))
+    assert all(1 >= r > w > 0 for r, w in zip(right, wrong, strict=True))  # type: ignore[operator]
+    assert sum(right) > sum(wrong) + 0.3 * len(samples)  # type: ignore[arg-type]
+
+
+def test_a_wreck_has_no_probability(mllm: MLLM, benchmark: Benchmark) -> None:
+    """NaN is nothing that JSON can say, and no 0 either."""
+    sample = benchmark.samples[0]
+    with torch.no_grad():
+        mllm.layers[0].mlp.down_proj.weight.fill_(math.nan)
+    found = answer_probabilities(mllm, queries(benchmark, [sample]), [sample.truth])
+    assert json.dumps(found) == "[null]"

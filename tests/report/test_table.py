@@ -9,6 +9,7 @@ from rich.console import Console
 from synthetic import HOSTILE, make_results
 
 from mlubench.errors import MlubenchError
+from mlubench.report.beside import beside
 from mlubench.report.board import board, boards, duration, unscored_warning
 from mlubench.report.reading import parse_results
 from mlubench.report.table import render_table
@@ -143,6 +144,33 @@ def test_each_judge_has_its_own_table() -> None:
     assert "judge rules" in text
     assert "judge llm" in text
     assert "0.111" in text
+
+
+def test_what_needs_no_judge_stands_beside() -> None:
+    results = make_results(("ga", "lumoe"), "AB")
+    assert "Beside the judge" not in draw(results)
+    for cell in [*results["base"], *results["cells"]]:
+        cell["rouge_l"] = 0.2 if cell.get("after") in ("B", None) else 0.9
+    text = draw(results)
+    assert "ROUGE-L, forget↓  ROUGE-L, retain↑\n" in text.replace("  \n", "\n")
+    assert "P(truth)" not in text
+    lines = text[text.index("Beside the judge") :].splitlines()
+    assert [line.split() for line in lines[2:5]] == [[name, "0.200", "0.200"] for name in ("Base", "GA", "LUMoE")]
+
+
+def test_answers_without_a_probability_are_counted_and_a_gap_is_no_mean() -> None:
+    results = make_results(("ga", "lumoe"), "AB")
+    for cell in [*results["base"], *results["cells"]]:
+        cell |= {"truth_probability": 0.25 if cell["task"] == "A" else 0.75, "truth_probability_missing": 0}
+        if cell.get("method") == "lumoe" and cell["metric"] == "utility":
+            cell["truth_probability_missing"] = 3
+        if cell.get("method") == "ga" and (cell["task"], cell["after"]) == ("B", "B"):
+            cell["truth_probability"] = None
+    head, rows, note = beside(parse_results(results))
+    assert head == ["Method", "P(truth), forget↓", "P(truth), retain↑"]
+    assert rows == [["Base", "0.500", "0.500"], ["GA", "–", "–"], ["LUMoE", "0.500", "0.500 (6)"]]
+    assert "answers without P(truth)" in note
+    assert "ROUGE-L" not in note
 
 
 def test_text_is_never_markup() -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 from mlubench.artifacts import digest, read_json, write_json
 from mlubench.errors import MlubenchError
-from mlubench.lifelong.evaluate import make_judge, tested
+from mlubench.lifelong.evaluate import Learner, make_judge, tested
 from mlubench.lifelong.know import know_filter
-from mlubench.lifelong.learners import Base, Context, Learner, Lumoe, learner_for
+from mlubench.lifelong.learners import Base, Context, Lumoe, learner_for
 from mlubench.lifelong.prepare import in_order, open_base, open_benchmark
 from mlubench.lifelong.rundir import RunDir
 from mlubench.lumoe.gates.base import GateQuery

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from rich.progress import Progress
 
@@ -13,16 +13,42 @@ from mlubench.artifacts import read_json, write_json
 from mlubench.config import EvaluateConfig
 from mlubench.judging.llm import LLMJudge
 from mlubench.lifelong.asked_judges import JudgeTools
-from mlubench.lifelong.learners import Learner
 from mlubench.lifelong.rundir import RunDir, append_lines, read_lines, write_lines
 from mlubench.models import ranks
 from mlubench.models.training import progress_bar
 from mlubench.registry import JUDGES, resolve, row_of
 from mlubench.types import METRIC_OF, Judge, Question, Route, Sample, Task, Verdict
 
-Known = dict[tuple[str, tuple[str, ...]], str]  # (sample id, experts) -> answer, of a learner that is frozen
+Said = dict[str, Any]  # of a line of answers what the model makes of it: `response` and, where asked for, PROBABILITY
+Known = dict[tuple[str, tuple[str, ...]], Said]  # by sample id and experts, of a learner that is frozen
 Asked = list[tuple[Sample, Route | None]]
 CLAIM = "judge.json"
+PROBABILITY = "truth_probability"
+
+
+class Learner(Protocol):
+    """A method in the sequence. `frozen` says that an answer depends on query and experts alone, whatever came later.
+
+    `mixed` says that a batch may hold rows for any experts. On a sharded base it may not: there all processes have to make
+    the same number of passes.
+    """
+
+    name: str
+    frozen: bool
+    mixed: bool
+
+    def at(self, done: list[str]) -> None:
+        """Be the state archived after these tasks."""
+
+    def learn(self, task: Task) -> None:
+        """Unlearn the task from the present state and archive the outcome."""
+
+    def routes(self, samples: Sequence[Sample]) -> list[Route | None]: ...
+
+    def answer(self, samples: Sequence[Sample], routes: Sequence[Route | None]) -> list[str]: ...
+
+    def truth_probabilities(self, samples: Sequence[Sample], routes: Sequence[Route | None]) -> Sequence[float | None]:
+        """How probable each sample's truth is to the model that answers it; None where no model does."""
 
 
 def tested(task: Task, limit: int | None) -> list[Sample]:
@@ -51,10 +77,13 @@ def _turns(rows: Sequence[Sample], key: Callable[[Sample], Hashable]) -> list[tu
     return sorted(dealt, key=lambda x: x[0])
 
 
-def answer_cell(path: Path, samples: Sequence[Sample], learner: Learner, *, batch: int, known: Known) -> None:
+def answer_cell(
+    path: Path, samples: Sequence[Sample], learner: Learner, *, batch: int, known: Known, probability: bool = False
+) -> None:
     """Write one line a sample to `path`, batch by batch, so that a killed run goes on where it was.
 
-    Batches are made the same way whether the run was interrupted or not, so the answers are the same too.
+    With `probability` each line also says how probable the truth is to the model that answered. Batches are made the same
+    way whether the run was interrupted or not, so the answers are the same too.
     """
     asked = list(zip(samples, learner.routes(samples), strict=True))
     part = path.with_name(path.name + ".part")
@@ -65,7 +94,7 @@ def answer_cell(path: Path, samples: Sequence[Sample], learner: Learner, *, batc
         here = chunks[turn : turn + ranks.world()]
         # A sharded model needs all processes, also one that has nothing to answer.
         mine = here[ranks.rank() % len(here)]
-        answered = ranks.gathered([_row(s, r, text) for (s, r), text in _answers(learner, mine)])
+        answered = ranks.gathered(_rows(learner, mine, probability))
         found = [row for rows_of_one in answered[: len(here)] for row in rows_of_one]
         rows |= {row["id"]: row for row in found}
         ranks.written(lambda: append_lines(part, found))  # noqa: B023 - called at once
@@ -74,7 +103,7 @@ def answer_cell(path: Path, samples: Sequence[Sample], learner: Learner, *, batc
         if sample.id not in rows:
             rows[sample.id] = _row(sample, route, known[key])
         if learner.frozen and not _refused(route):
-            known[key] = rows[sample.id]["response"]
+            known[key] = _said(rows[sample.id])
     ranks.written(lambda: write_lines(path, [rows[s.id] for s in samples]))
     ranks.written(part.unlink)
 
@@ -87,14 +116,25 @@ def _begun(part: Path) -> dict[str, dict[str, Any]]:
     return {row["id"]: row for row in rows}
 
 
-def _answers(learner: Learner, chunk: Asked) -> Iterator[tuple[tuple[Sample, Route | None], str]]:
-    return zip(chunk, learner.answer([s for s, _ in chunk], [r for _, r in chunk]), strict=True)
+def _rows(learner: Learner, chunk: Asked, probability: bool) -> list[dict[str, Any]]:
+    samples, routes = [s for s, _ in chunk], [r for _, r in chunk]
+    said: list[Said] = [{"response": text} for text in learner.answer(samples, routes)]
+    if probability:
+        said = [
+            {**one, PROBABILITY: chance}
+            for one, chance in zip(said, learner.truth_probabilities(samples, routes), strict=True)
+        ]
+    return [_row(s, r, one) for (s, r), one in zip(chunk, said, strict=True)]
+
+
+def _said(row: dict[str, Any]) -> Said:
+    return {key: row[key] for key in ("response", PROBABILITY) if key in row}
 
 
 def known_answers(path: Path) -> Known:
     """What a finished file of answers says, for a learner whose answers depend on query and experts alone."""
     return {
-        (row["id"], tuple(row["route"]["experts"]) if row["route"] else ()): row["response"]
+        (row["id"], tuple(row["route"]["experts"]) if row["route"] else ()): _said(row)
         for row in read_lines(path)
         if not (row["route"] or {}).get("refused")  # a text that says nothing of the model
     }
@@ -121,7 +161,7 @@ def _chunks(asked: Asked, size: int, mixed: bool) -> Iterator[Asked]:
         rows = rows[len(chunk) :]
 
 
-def _row(sample: Sample, route: Route | None, response: str) -> dict[str, Any]:
+def _row(sample: Sample, route: Route | None, said: Said) -> dict[str, Any]:
     return {
         "id": sample.id,
         "split": sample.split,
@@ -130,10 +170,11 @@ def _row(sample: Sample, route: Route | None, response: str) -> dict[str, Any]:
         "entity": sample.entity.key,
         "question": sample.question,
         "truth": sample.truth,
-        "response": response,
+        "response": said["response"],
         "fact": sample.fact,
         "phrasing": sample.phrasing,
         "route": asdict(route) if route is not None else None,
+        **{key: value for key, value in said.items() if key == PROBABILITY},
     }
 
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from mlubench.artifacts import digest, read_manifest, whole_dir
 from mlubench.config import Config, TrainConfig
 from mlubench.errors import UsageError, unknown_name
+from mlubench.lifelong.evaluate import Learner
 from mlubench.lifelong.rundir import RunDir
 from mlubench.lumoe.engine import LUMoE, base_asker
 from mlubench.lumoe.features import FeatureCache
@@ -20,6 +21,7 @@ from mlubench.lumoe.store import ExpertStore
 from mlubench.models import ranks
 from mlubench.models.adapters import add_adapter, load_adapter, remove_adapters, save_adapter
 from mlubench.models.hf import MLLM, Query
+from mlubench.models.probe import answer_probabilities
 from mlubench.registry import METHODS, resolve
 from mlubench.types import Benchmark, Route, Sample, Task
 from mlubench.unlearning.methods.base import make_method
@@ -41,28 +43,6 @@ class Context:
 
     def queries(self, samples: Sequence[Sample]) -> list[Query]:
         return [Query(self.benchmark.picture(s), s.question) for s in samples]
-
-
-class Learner(Protocol):
-    """A method in the sequence. `frozen` says that an answer depends on query and experts alone, whatever came later.
-
-    `mixed` says that a batch may hold rows for any experts. On a sharded base it may not: there all processes have to make
-    the same number of passes.
-    """
-
-    name: str
-    frozen: bool
-    mixed: bool
-
-    def at(self, done: list[str]) -> None:
-        """Be the state archived after these tasks."""
-
-    def learn(self, task: Task) -> None:
-        """Unlearn the task from the present state and archive the outcome."""
-
-    def routes(self, samples: Sequence[Sample]) -> list[Route | None]: ...
-
-    def answer(self, samples: Sequence[Sample], routes: Sequence[Route | None]) -> list[str]: ...
 
 
 def fit_samples(samples: Sequence[Sample], settings: TrainConfig) -> list[Sample]:
@@ -142,6 +122,9 @@ class Base:
 
     def answer(self, samples: Sequence[Sample], routes: Sequence[Route | None]) -> list[str]:
         return self.ctx.mllm.generate(self.ctx.queries(samples), max_new_tokens=self.ctx.config.evaluate.max_new_tokens)
+
+    def truth_probabilities(self, samples: Sequence[Sample], routes: Sequence[Route | None]) -> Sequence[float | None]:
+        return answer_probabilities(self.ctx.mllm, self.ctx.queries(samples), [s.truth for s in samples])
 
 
 class Sequential(Base):
@@ -270,10 +253,16 @@ class Lumoe(Base):
         return list(self.engine.routes(queries))
 
     def answer(self, samples: Sequence[Sample], routes: Sequence[Route | None]) -> list[str]:
-        given = [r if r is not None else Route((), None, 0.0, "no route") for r in routes]
         return self.engine.generate(
-            self.ctx.queries(samples), given, max_new_tokens=self.ctx.config.evaluate.max_new_tokens
+            self.ctx.queries(samples), _given(routes), max_new_tokens=self.ctx.config.evaluate.max_new_tokens
         )
+
+    def truth_probabilities(self, samples: Sequence[Sample], routes: Sequence[Route | None]) -> Sequence[float | None]:
+        return self.engine.truth_probabilities(self.ctx.queries(samples), [s.truth for s in samples], _given(routes))
+
+
+def _given(routes: Sequence[Route | None]) -> list[Route]:
+    return [r if r is not None else Route((), None, 0.0, "no route") for r in routes]
 
 
 class OracleLumoe(Lumoe):

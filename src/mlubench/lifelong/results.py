@@ -8,6 +8,7 @@ from mlubench.artifacts import MANIFEST, read_json, write_json
 from mlubench.config import Config
 from mlubench.judging.rouge import rouge_l
 from mlubench.lifelong.comparisons import compare
+from mlubench.lifelong.evaluate import PROBABILITY
 from mlubench.lifelong.rundir import RunDir, read_lines
 from mlubench.scores import METRICS, Scored, breakdowns, final_level, score_of, stability
 from mlubench.types import Cell, Metric
@@ -58,13 +59,24 @@ def _cells(
     answers = {row["id"]: row for row in read_lines(run.answers(method, task, after))}
     for metric, by_id in _scores(run, judge, method, task, after).items():
         rows = list(by_id.values())
-        overlap = [rouge_l(answers[i]["response"], answers[i]["truth"]) for i in by_id]
         head = {"method": method, "task": task, "after": after, "metric": metric}
         cell = {**head, **score_of(rows, resamples=config.evaluate.resamples), "judge": judge}
-        cell["rouge_l"] = round(sum(overlap) / len(overlap), 6)
-        found.append(cell)
+        found.append({**cell, **_unjudged([answers[i] for i in by_id])})
         finer += [{**head, **part, "judge": judge} for part in breakdowns(rows, GROUPINGS, resamples=200)]
     return found
+
+
+def _unjudged(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What of a cell's answers needs no judge."""
+    found: dict[str, Any] = {"rouge_l": _mean([rouge_l(row["response"], row["truth"]) for row in rows])}
+    if any(PROBABILITY in row for row in rows):
+        known = [row[PROBABILITY] for row in rows if row[PROBABILITY] is not None]
+        found |= {PROBABILITY: _mean(known), f"{PROBABILITY}_missing": len(rows) - len(known)}
+    return found
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return round(sum(values) / len(values), 6) if values else None
 
 
 def _scores(run: RunDir, judge: str, method: str, task: str, after: str) -> dict[str, dict[str, Scored]]:

@@ -11,10 +11,10 @@ from rich.console import Console
 from mlubench.artifacts import is_whole, write_json
 from mlubench.config import Config
 from mlubench.lifelong.asked_judges import JudgeTools, check_judge
-from mlubench.lifelong.evaluate import Known, answer_cell, judge_run, known_answers, tested, tested_after
+from mlubench.lifelong.evaluate import Known, Learner, answer_cell, judge_run, known_answers, tested, tested_after
 from mlubench.lifelong.gates import gate_reports
 from mlubench.lifelong.know import know_filter
-from mlubench.lifelong.learners import Base, Context, Learner, Lumoe, OracleLumoe, learner_for
+from mlubench.lifelong.learners import Base, Context, Lumoe, OracleLumoe, learner_for
 from mlubench.lifelong.prepare import in_order, open_base, open_benchmark
 from mlubench.lifelong.results import build_results
 from mlubench.lifelong.rundir import RunDir
@@ -93,7 +93,14 @@ def _answer_after(ctx: Context, learner: Learner, done: list[str], known: Known)
         for task in bar.track(missing, description=f"{learner.name}: testing after {after}"):
             learner.at(done)
             samples = tested(ctx.benchmark.task(task), settings.limit)
-            answer_cell(ctx.run.answers(learner.name, task, after), samples, learner, batch=settings.batch, known=known)
+            answer_cell(
+                ctx.run.answers(learner.name, task, after),
+                samples,
+                learner,
+                batch=settings.batch,
+                known=known,
+                probability=settings.probability,
+            )
 
 
 def _known(ctx: Context, name: str, task: str, after: str) -> Known:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from threading import RLock
-from typing import Any
+from typing import Any, TypeVar
 
 from mlubench.errors import MlubenchError
 from mlubench.gate_config import OnError
@@ -18,8 +18,10 @@ from mlubench.lumoe.residents import Residents
 from mlubench.lumoe.router import carried, route_all
 from mlubench.models.adapters import mounted, no_sum
 from mlubench.models.hf import MLLM, Query
+from mlubench.models.probe import answer_probabilities
 from mlubench.types import Route
 
+T = TypeVar("T")
 # The answer to a query whose gate failed; it says nothing of the picture, which nobody has looked at.
 GATE_REFUSAL = "I'm sorry, but I am unable to answer that question."
 
@@ -156,15 +158,37 @@ class LUMoE:
         A refused one is answered by a fixed text, and no model is asked. Raises MlubenchError before anything is answered
         when a route needs an expert that is disabled or not there. Once `stop` says so, what is left is cut short.
         """
-        asked = [r for _, r in zip(queries, routes, strict=True) if not r.refused]
-        self.require(asked)
-        answers = [GATE_REFUSAL] * len(queries)
+
+        def ask(rows: list[int]) -> list[str]:
+            return self.mllm.generate([queries[n] for n in rows], max_new_tokens=max_new_tokens, stop=stop)
+
+        answers = self._by_pass(queries, routes, ask)
+        return [answers.get(n, GATE_REFUSAL) for n in range(len(queries))]
+
+    def truth_probabilities(
+        self, queries: Sequence[Query], truths: Sequence[str], routes: Sequence[Route]
+    ) -> list[float | None]:
+        """How probable each truth is to the experts of its route (see `answer_probabilities`), by the passes of `generate`.
+
+        None for a refused query, which no model is asked. Raises as `generate` does.
+        """
+
+        def ask(rows: list[int]) -> list[float | None]:
+            return answer_probabilities(self.mllm, [queries[n] for n in rows], [truths[n] for n in rows])
+
+        found = self._by_pass(queries, routes, ask)
+        return [found.get(n) for n in range(len(queries))]
+
+    def _by_pass(
+        self, queries: Sequence[Query], routes: Sequence[Route], ask: Callable[[list[int]], list[T]]
+    ) -> dict[int, T]:
+        """What `ask` says of the rows of each pass, while their experts answer. Refused queries are in none."""
+        self.require([r for _, r in zip(queries, routes, strict=True) if not r.refused])
+        found: dict[int, T] = {}
         for rows in self.passes(queries, routes):
             with self.answering([routes[n] for n in rows]):
-                texts = self.mllm.generate([queries[n] for n in rows], max_new_tokens=max_new_tokens, stop=stop)
-            for n, text in zip(rows, texts, strict=True):
-                answers[n] = text
-        return answers
+                found |= dict(zip(rows, ask(rows), strict=True))
+        return found
 
     def answer(self, requests: Iterable[Request], *, max_new_tokens: int, **options: Any) -> Iterator[Answer]:
         """Answers as they are finished, of any number of requests: see `mlubench.lumoe.answering.answer_all`."""

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -233,8 +233,7 @@ class MLLM:
                 f"the question takes {width:,} tokens, and {self.positions:,} are all there is for it and the answer",
                 "Ask a shorter one, or for a shorter answer.",
             )
-        # What is gathered in inference mode could not take part in a training later.
-        with torch.no_grad() if self.sharded else torch.inference_mode():
+        with self.no_gradients():
             ids = self.model.generate(
                 **batch,
                 max_new_tokens=max_new_tokens,
@@ -246,6 +245,10 @@ class MLLM:
             )
         texts = self.tokenizer.batch_decode(ids[:, width:], skip_special_tokens=True)
         return [text.strip() for text in texts]
+
+    def no_gradients(self) -> AbstractContextManager[Any]:
+        """Inference mode, but on a sharded base: what is gathered in it could not take part in a training later."""
+        return torch.no_grad() if self.sharded else torch.inference_mode()
 
     @property
     def positions(self) -> int:

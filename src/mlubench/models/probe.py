@@ -1,5 +1,6 @@
 """What a model makes of pictures inside, and how to compare that with the base: linear probes, CKA, log-probabilities."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,13 +31,22 @@ def sights(mllm: MLLM, queries: Sequence[Query]) -> dict[str, Tensor]:
     }
 
 
-@torch.inference_mode()
 def answer_log_probs(mllm: MLLM, queries: Sequence[Query], answers: Sequence[str]) -> list[float]:
     """Log-probability of each answer, the mean over its tokens (nats), with the adapters that are on."""
-    logits, labels = answer_logits(mllm.model, mllm.encode(queries, answers))
-    losses = F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORE, reduction="none")
-    sums = -losses.view(labels.shape).sum(1)
-    return [float(x) for x in sums / (labels != IGNORE).sum(1)]
+    with mllm.no_gradients():
+        logits, labels = answer_logits(mllm.model, mllm.encode(queries, answers))
+        losses = F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORE, reduction="none")
+        sums = -losses.view(labels.shape).sum(1)
+        return [float(x) for x in sums / (labels != IGNORE).sum(1)]
+
+
+def answer_probabilities(mllm: MLLM, queries: Sequence[Query], answers: Sequence[str]) -> list[float | None]:
+    """Length-normalised probability of each answer (0-1): the geometric mean of its tokens', its end among them.
+
+    Six digits count. None where a wrecked model gives no number, which is no probability of 0.
+    """
+    logs = answer_log_probs(mllm, queries, answers)
+    return [None if math.isnan(x) else float(f"{math.exp(x):.6g}") for x in logs]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 from mlubench.artifacts import write_atomic
 from mlubench.report import board as boards
+from mlubench.report.beside import TITLE, beside
 from mlubench.report.breakdown import splits
 from mlubench.report.differences import COLUMNS, NOTE, differences
 from mlubench.report.figures import decay_curves, heat_maps, save_png
@@ -63,6 +64,8 @@ def _page(run_dir: Path, raw: dict[str, Any], results: Results) -> dict[str, Any
         "figures": _figures(raw, results),
         "stability_note": boards.STABILITY_NOTE,
         "levels": _levels(results),
+        "beside": dict(zip(("head", "rows", "note"), beside(results), strict=True)),
+        "beside_title": TITLE,
         "directions": DIRECTIONS_NOTE,
         "final": boards.FINAL,
         "stability": boards.STABILITY,

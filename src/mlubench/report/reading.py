@@ -61,6 +61,9 @@ class Score(_Row):
     n: int = 0
     unscored: int = 0
     judge: str = ""
+    rouge_l: Number = None
+    truth_probability: Number = None
+    truth_probability_missing: int = 0
     by: str = ""
     value: Annotated[str, BeforeValidator(str)] = ""
 

@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from mlubench.report.beside import TITLE, beside
 from mlubench.report.board import (
     FINAL,
     GATE_COLUMNS,
@@ -59,6 +60,7 @@ def _parts(results: Results, width: int) -> Iterator[RenderableType]:
         if board.legend:
             yield Text(board.legend, style="dim")
     yield Text(STABILITY_NOTE, style="dim")
+    yield from _beside(results)
     for judge in results.judges:
         yield from _differences(results, judge)
     if results.gates:
@@ -106,6 +108,21 @@ def _line(board: Board, row: Row, block: slice, last: bool) -> list[Text]:
 
 def _text(shown: Shown) -> Text:
     return Text(shown.text, style="bold green" if shown.best else "")
+
+
+def _beside(results: Results) -> Iterator[RenderableType]:
+    head, rows, note = beside(results)
+    if not rows:
+        return
+    yield Text()
+    yield Text(TITLE, style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
+    for index, name in enumerate(head):
+        table.add_column(name, justify="right" if index else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    yield table
+    yield Text(note, style="dim")
 
 
 def _differences(results: Results, judge: str) -> Iterator[RenderableType]:
