@@ -18,7 +18,7 @@ from typing import Any
 from rich.console import Console
 
 from mlubench.config import load
-from mlubench.lifelong.evaluate import make_judge, question_of
+from mlubench.lifelong.judged import make_judge, question_of
 from mlubench.lifelong.rundir import RunDir, read_lines
 from mlubench.lifelong.sequence import run_lifelong
 from mlubench.models.quiet import quiet

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mlubench.judge_config import JudgeConfig
 from mlubench.lifelong.asked_judges import JudgeTools
-from mlubench.lifelong.evaluate import judge_run
+from mlubench.lifelong.judged import judge_run
 from mlubench.lifelong.rundir import RunDir
 
 

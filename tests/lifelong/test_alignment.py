@@ -9,7 +9,7 @@ from rich.console import Console
 
 from mlubench.config import Config, load
 from mlubench.lifelong.alignment import Gallery, ask_pairs, beside_base, make_pairs, measure_run, measures, see
-from mlubench.lifelong.evaluate import make_judge
+from mlubench.lifelong.judged import make_judge
 from mlubench.lifelong.learners import Base, Context
 from mlubench.lifelong.rundir import RunDir
 from mlubench.lifelong.sequence import run_lifelong

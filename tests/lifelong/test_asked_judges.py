@@ -13,7 +13,7 @@ from mlubench.errors import UsageError
 from mlubench.judge_config import JudgeConfig
 from mlubench.judging.llm import LLMJudge
 from mlubench.lifelong.asked_judges import JudgeTools, _local_reply, check_judge
-from mlubench.lifelong.evaluate import make_judge
+from mlubench.lifelong.judged import make_judge
 from mlubench.models.rater import Rater
 from mlubench.types import Question
 

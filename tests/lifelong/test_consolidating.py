@@ -73,8 +73,10 @@ def test_a_distilled_expert_is_trained_on_both_tasks(run: Path) -> None:
     assert told["train"]["samples"] == sum(m["train"]["samples"] for m in alone)
     assert told["settings"]["consolidate"] == "distil" and told["settings"]["lora"]["r"] == 8
     assert told["data_sha256"] not in {m["data_sha256"] for m in alone}
-    after = {(c["task"], c["metric"]): c["after"]["score"] for c in report["cells"]}
-    assert after["A", "forget_quality"] > 0.7 and after["A", "utility"] > 0.9
+    cells = {(c["task"], c["metric"]): c for c in report["cells"]}
+    assert cells["A", "forget_quality"]["after"]["score"] > 0.7
+    kept = cells["A", "utility"]
+    assert kept["after"]["score"] > kept["before"]["score"] - 0.05
 
 
 def test_a_killed_call_changes_nothing_and_goes_on(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

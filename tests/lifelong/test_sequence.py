@@ -18,7 +18,7 @@ from runs import PRESET, Finished, level, scores
 from mlubench.artifacts import is_whole, read_manifest
 from mlubench.config import load
 from mlubench.judging.refusal import refusal
-from mlubench.lifelong.evaluate import make_judge, question_of
+from mlubench.lifelong.judged import make_judge, question_of
 from mlubench.lifelong.rejudge import rejudge
 from mlubench.lifelong.rundir import RunDir, read_lines
 

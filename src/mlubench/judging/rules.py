@@ -3,15 +3,18 @@
 import math
 import re
 from collections.abc import Iterable, Iterator
+from importlib import resources
 
 from rapidfuzz.fuzz import ratio
 
+from mlubench.artifacts import digest
 from mlubench.judging.gibberish import echoes, gibberish, stammer
 from mlubench.judging.keys import ALSO_ASKED, ROUGHLY, WHEN, Key, Keys, polarity
 from mlubench.judging.refusal import refusal
 from mlubench.judging.text import MINUS, Reading, read, stem, word_set
 from mlubench.types import Question, Verdict
 
+MODULES = ("rules", "refusal", "keys", "text", "gibberish")  # whose code the verdicts depend on
 # From this many specific words on, a truth is prose: nobody retells all of it, so less of it is asked for.
 PROSE = 15
 FULL, PART = (0.8, 0.4), (0.65, 0.3)  # the weighted recall that earns a 2 and a 1: of a short truth, of prose
@@ -48,6 +51,12 @@ class RulesJudge:
     """
 
     name = "rules"
+
+    @property
+    def version(self) -> str:
+        """Changes with the code of the rules, so that a run never mixes verdicts of two versions."""
+        folder = resources.files("mlubench.judging")
+        return digest([folder.joinpath(f"{name}.py").read_text(encoding="utf-8") for name in MODULES])
 
     def __init__(self, references: Iterable[tuple[str, str]] = ()) -> None:
         self._keys = Keys(references)

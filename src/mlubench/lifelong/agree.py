@@ -10,7 +10,7 @@ import numpy as np
 from mlubench.agreement import Pair, agreement, draws, interval, kendall, rounded, spearman
 from mlubench.errors import MlubenchError, UsageError
 from mlubench.judging.labelled import Labelled, labelled_answers, references_of
-from mlubench.lifelong.evaluate import make_judge, question_of
+from mlubench.lifelong.judged import make_judge, question_of
 from mlubench.lifelong.labelling import Item, answered, item_of, labels_of
 from mlubench.lifelong.rundir import RunDir, read_lines
 from mlubench.scores import METRICS

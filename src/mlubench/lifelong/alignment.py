@@ -9,7 +9,8 @@ from typing import Any
 
 from mlubench.artifacts import digest, read_json, write_json
 from mlubench.errors import MlubenchError
-from mlubench.lifelong.evaluate import Learner, make_judge, tested
+from mlubench.lifelong.evaluate import Learner, tested
+from mlubench.lifelong.judged import make_judge
 from mlubench.lifelong.know import know_filter
 from mlubench.lifelong.learners import Base, Context, Lumoe, learner_for
 from mlubench.lifelong.prepare import in_order, open_base, open_benchmark

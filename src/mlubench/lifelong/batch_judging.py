@@ -8,7 +8,7 @@ from mlubench.chat.batches import collect, submit
 from mlubench.errors import MlubenchError, UsageError
 from mlubench.judging.endpoint import EndpointSource
 from mlubench.judging.llm import LLMJudge
-from mlubench.lifelong.evaluate import Unjudged
+from mlubench.lifelong.judged import Unjudged
 from mlubench.lifelong.rundir import RunDir
 
 Say = Callable[[str], None]

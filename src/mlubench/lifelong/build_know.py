@@ -14,7 +14,7 @@ from mlubench.benchmark.build.stages import Context
 from mlubench.benchmark.roles import assign_roles
 from mlubench.config import ToyConfig, all_errors
 from mlubench.errors import UsageError
-from mlubench.lifelong.evaluate import make_judge
+from mlubench.lifelong.judged import make_judge
 from mlubench.lifelong.rundir import append_lines, read_lines, write_lines
 from mlubench.models.hf import MLLM, Query
 from mlubench.models.toy import toy_base

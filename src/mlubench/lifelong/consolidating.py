@@ -12,7 +12,8 @@ from mlubench.artifacts import MANIFEST, digest, is_whole, read_json, whole_dir
 from mlubench.config import LoraConfig
 from mlubench.errors import UsageError
 from mlubench.lifelong.asked_judges import JudgeTools
-from mlubench.lifelong.evaluate import Known, answer_cell, judge_cell, judge_of, known_answers, tested
+from mlubench.lifelong.evaluate import Known, answer_cell, known_answers, tested
+from mlubench.lifelong.judged import judge_cell, judge_of
 from mlubench.lifelong.know import know_filter
 from mlubench.lifelong.learners import Context, Lumoe, train
 from mlubench.lifelong.prepare import in_order, open_base, open_benchmark

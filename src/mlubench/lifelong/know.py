@@ -7,7 +7,8 @@ from typing import Any
 
 from mlubench.artifacts import read_json, write_json
 from mlubench.errors import MlubenchError
-from mlubench.lifelong.evaluate import answer_cell, make_judge, question_of
+from mlubench.lifelong.evaluate import answer_cell
+from mlubench.lifelong.judged import make_judge, question_of
 from mlubench.lifelong.learners import Base, Context
 from mlubench.lifelong.rundir import read_lines
 from mlubench.models import ranks

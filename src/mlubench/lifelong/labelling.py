@@ -12,7 +12,7 @@ from typing import Any
 
 from mlubench.artifacts import digest, write_atomic
 from mlubench.errors import MlubenchError, UsageError
-from mlubench.lifelong.evaluate import question_of
+from mlubench.lifelong.judged import question_of
 from mlubench.lifelong.rundir import RunDir, read_lines
 from mlubench.types import Question
 

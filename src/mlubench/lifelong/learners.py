@@ -27,6 +27,8 @@ from mlubench.types import Benchmark, Route, Sample, Task
 from mlubench.unlearning.methods.base import make_method
 from mlubench.unlearning.trainer import step_seed, unlearn
 
+FEATURES = "features.safetensors"  # of pictures, so that a gate fitted on one task more need not look at them all again
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -187,7 +189,7 @@ class Lumoe(Base):
             weights=ctx.config.lumoe.weights,
         )
         self.current: list[str] | None = None
-        self.features_file = ctx.run.root / "gates" / "features.safetensors"
+        self.features_file = ctx.run.root / "gates" / FEATURES
         self.engine.features.load(self.features_file)
         # The leader would ask alone, and wait for ever.
         if ctx.mllm.sharded and "self" in (ctx.config.gate, *ctx.config.gates.also):

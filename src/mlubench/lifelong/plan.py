@@ -10,7 +10,8 @@ from mlubench.config import Config, TrainConfig
 from mlubench.errors import MlubenchError
 from mlubench.lifelong.evaluate import tested, tested_after
 from mlubench.lifelong.foresee import Missing, foresee_benchmark, foresee_gate, foresee_model, known_part
-from mlubench.lifelong.learners import fit_samples
+from mlubench.lifelong.judged import CLAIM
+from mlubench.lifelong.learners import FEATURES, fit_samples
 from mlubench.lifelong.rundir import RunDir
 from mlubench.models.sizes import Shape, trained_bytes, with_adapter
 from mlubench.registry import METHODS, resolve
@@ -254,8 +255,9 @@ def _files(config: Config, order: list[str] | None, run: RunDir) -> list[str]:
     oracle = ["lumoe+oracle"] if "lumoe" in config.methods else []
     cells += [(m, *cell) for m in [*config.methods, *oracle] for cell in _tests(config, names)]
     if oracle:
-        paths += [run.root / "gates" / f"{t}.json" for t in names]
+        paths += [run.root / "gates" / f"{t}.json" for t in names] + [run.root / "gates" / FEATURES]
     folders = [run.archive(m, t) for m in config.methods for t in names]
     paths += [run.answers(*cell) for cell in cells] + [run.verdicts(config.judge, *cell) for cell in cells]
+    paths += [run.judged(config.judge) / CLAIM] if config.judge != "shuffled" else []
     found = [p.relative_to(run.root).as_posix() for p in paths]
     return found + [f"{p.relative_to(run.root).as_posix()}/" for p in folders]

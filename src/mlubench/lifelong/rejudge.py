@@ -12,7 +12,7 @@ from mlubench.judging.endpoint import EndpointSource
 from mlubench.judging.llm import LLMJudge
 from mlubench.lifelong.asked_judges import JudgeTools, judge_notices
 from mlubench.lifelong.batch_judging import batch_step, require_collected
-from mlubench.lifelong.evaluate import judge_cells, unjudged
+from mlubench.lifelong.judged import judge_cells, unjudged
 from mlubench.lifelong.results import build_results
 from mlubench.lifelong.rundir import RunDir
 from mlubench.registry import JUDGES, row_of

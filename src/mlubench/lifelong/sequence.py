@@ -11,8 +11,9 @@ from rich.console import Console
 from mlubench.artifacts import is_whole, write_json
 from mlubench.config import Config
 from mlubench.lifelong.asked_judges import JudgeTools, check_judge
-from mlubench.lifelong.evaluate import Known, Learner, answer_cell, judge_run, known_answers, tested, tested_after
+from mlubench.lifelong.evaluate import Known, Learner, answer_cell, known_answers, tested, tested_after
 from mlubench.lifelong.gates import gate_reports
+from mlubench.lifelong.judged import judge_run
 from mlubench.lifelong.know import know_filter
 from mlubench.lifelong.learners import Base, Context, Lumoe, OracleLumoe, learner_for
 from mlubench.lifelong.prepare import in_order, open_base, open_benchmark
