@@ -1,7 +1,10 @@
 """What routing by name and by picture costs among 127, 10^4 and 10^6 entities, and what it misses.
 
 Names: questions of ten to twelve words and short replies that hold a listed name, a misspelt one, one of nobody listed, or
-none. `recall` is the share of misspelt replies for which the index gives what comparing with every name gives.
+none. The index keeps what it found of words and runs of words; `us` is of questions that share their wording, `us_anew` has
+nothing kept. `recall` is the share of misspelt replies, and of questions with one, for which the index gives what comparing
+with every name gives; `false_by` says whether an unlisted name was routed as one that holds a listed name's letters as they
+are ("whole"), or as misspelt ("near").
 Pictures: features in which within-entity noise is of unit variance, as after whitening, and entities cluster by class;
 queries are a prototype with noise. `recall` is the share whose nearest of all is found. `false_routes` are of unlisted
 entities; pictures are routed within the distance that holds 99% of the listed ones.
@@ -27,7 +30,8 @@ import torch
 from rapidfuzz import fuzz, process
 
 from mlubench.lumoe.gates.folding import fold
-from mlubench.lumoe.gates.names import WORD_RATIO, Names, is_misspelt
+from mlubench.lumoe.gates.misspelling import WORD_RATIO, is_misspelt
+from mlubench.lumoe.gates.names import Names
 from mlubench.lumoe.gates.nearest import Nearest
 
 SIZES = {"quick": (127, 10_000, 100_000), "full": (127, 10_000, 1_000_000)}
@@ -101,6 +105,22 @@ def costs(took: Sequence[float]) -> dict[str, float]:
     return {"us": round(statistics.median(ordered), 1), "us_p99": round(ordered[int(0.99 * (len(ordered) - 1))], 1)}
 
 
+def in_question(letters: Sequence[str], names: Sequence[list[str]], question: str) -> set[int]:
+    """Numbers of the best of the names in the longest run of words that is one, by comparing each run with every name."""
+    words = fold(question).split()
+    for count in range(max(map(len, names)) + 1, 0, -1):
+        found: dict[int, float] = {}
+        for run in (words[start : start + count] for start in range(len(words) - count + 1)):
+            key = "".join(run)
+            for other, ratio, n in process.extract(key, letters, scorer=fuzz.ratio, score_cutoff=WORD_RATIO, limit=None):
+                whole = other in (key, key.removesuffix("s"))
+                if whole or is_misspelt(run, names[n], ratio, THRESHOLD):
+                    found[n] = max(found.get(n, 0), 100.0 if whole else ratio)
+        if found:
+            return {n for n, ratio in found.items() if ratio == max(found.values())}
+    return set()
+
+
 def exhaustive(letters: Sequence[str], names: Sequence[list[str]], reply: str) -> float:
     """The best ratio of a name that the reply is, by comparing with every name; 0 where there is none."""
     words = fold(reply).split()
@@ -119,7 +139,7 @@ def by_name(size: int, queries: int) -> list[dict[str, Any]]:
     folded = list(listed)
     unlisted = [n for n in (fold(drawn.name()) for _ in range(4 * queries + 400)) if n not in listed][:queries]
     before, start = resident_mb(), time.perf_counter()
-    names = Names({f"Personage/{name.replace(' ', '_')}": [name] for name in folded})
+    names = Names({key_of(name): [name] for name in folded})
     facts = {"build_s": round(time.perf_counter() - start, 2), "memory_mb": round(resident_mb() - before)}
     known = drawn.draw.choices(folded, k=queries)
     kinds = {"listed": known, "misspelt": [drawn.misspelt(n) for n in known], "unlisted": unlisted}
@@ -138,6 +158,8 @@ def by_name(size: int, queries: int) -> list[dict[str, Any]]:
             else (lambda q: names.meant(q, threshold=THRESHOLD))
         )
         rows.append({"what": f"names: {form}", "size": size, **_asked(ask, asked), **facts})
+        if form == "question":
+            rows[0] |= {"us_anew": costs(_anew(names, asked))["us"]} | _recalled(names, folded, asked["misspelt"])
     letters, words = [n.replace(" ", "") for n in folded], [n.split() for n in folded]
     few = kinds["misspelt"][: min(queries, 2 * 10**7 // size)]
     slow, best = timed(lambda q: exhaustive(letters, words, q), few)
@@ -150,6 +172,29 @@ def by_name(size: int, queries: int) -> list[dict[str, Any]]:
     return [row | extra for row in rows]
 
 
+def _anew(names: Names, asked: dict[str, list[str]]) -> list[float]:
+    """Microseconds of up to 100 questions of each kind, with nothing kept of those before."""
+    took: list[float] = []
+    for question in (q for texts in asked.values() for q in texts[:100]):
+        names.forget()
+        took += timed(lambda q: names.find(q, threshold=THRESHOLD), [question])[0]
+    return took
+
+
+def _recalled(names: Names, folded: Sequence[str], questions: Sequence[str]) -> dict[str, Any]:
+    """Share of the first questions, of those that hold a name, in which the index finds one that comparing all finds."""
+    letters, words, found = [n.replace(" ", "") for n in folded], [n.split() for n in folded], []
+    for question in questions[: max(4, 2 * 10**6 // len(folded))]:
+        if best := in_question(letters, words, question):
+            hits = {hit.entity for hit in names.find(question, threshold=THRESHOLD)}
+            found.append(not hits.isdisjoint(key_of(folded[n]) for n in best))
+    return {"recall": statistics.fmean(found), "compared": len(found)}
+
+
+def key_of(name: str) -> str:
+    return f"Personage/{name.replace(' ', '_')}"
+
+
 def _asked(ask: Callable[[str], Any], asked: dict[str, list[str]]) -> dict[str, Any]:
     """Costs over all kinds and by kind, and the share that was routed."""
     answers = {kind: timed(ask, texts) for kind, texts in asked.items()}
@@ -158,6 +203,17 @@ def _asked(ask: Callable[[str], Any], asked: dict[str, list[str]]) -> dict[str, 
         "us_by_kind": {kind: costs(took)["us"] for kind, (took, _) in answers.items()},
         "routed": {kind: round(statistics.fmean(map(bool, found)), 4) for kind, (_, found) in answers.items()},
         "false_routes": round(statistics.fmean(map(bool, answers["unlisted"][1])), 4),
+        "false_by": _false_by(answers["unlisted"][1]),
+    }
+
+
+def _false_by(answers: Sequence[Any]) -> dict[str, float]:
+    """Shares of unlisted names that were routed by a listed name's own letters, and by letters like them only."""
+    hits = [[] if found is None else found if isinstance(found, list) else [found] for found in answers]
+    best = [max((hit.score for hit in found), default=0.0) for found in hits]
+    return {
+        "whole": round(statistics.fmean(score == 1 for score in best), 4),
+        "near": round(statistics.fmean(0 < score < 1 for score in best), 4),
     }
 
 

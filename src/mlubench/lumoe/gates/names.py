@@ -9,19 +9,22 @@ from itertools import accumulate
 
 import yaml
 from rapidfuzz import fuzz
-from rapidfuzz.distance import OSA
 
 from mlubench.errors import unknown_name
 from mlubench.lumoe.gates.filing import File, Filed, bag_of
 from mlubench.lumoe.gates.folding import fold, spellings
+from mlubench.lumoe.gates.misspelling import (
+    SINGLE_RATIO,
+    SPLIT_LENGTH,
+    SPLIT_RATIO,
+    WORD_LENGTH,
+    WORD_RATIO,
+    is_misspelt,
+    same_words,
+)
 from mlubench.types import Benchmark, Entity
 
-WORD_RATIO = 78  # below it "Johnson" would be "Jackson"
-SINGLE_LENGTH = 6  # a shorter name alone must be whole: one edit makes another common word of it
-SINGLE_RATIO = 82
-WORD_LENGTH = 4
 KEPT = 1 << 14  # words, and runs of words, of which what was found is kept
-SPLIT_RATIO, SPLIT_LENGTH = 90, 9  # of a name that is written in more or fewer words than it has
 _NONE: Mapping[int, File] = {}
 _Run = tuple[Sequence[int], Sequence[int]]  # nodes spelt with just these letters, and else those filed near them
 _GENERIC = re.compile(r"(?: corporation)?(?: logo| tv show| tv series)$| corporation$")
@@ -114,6 +117,11 @@ class Names:
             if entity in owners:
                 self._owners[node] = tuple(o for o in owners if o != entity)
                 self._count(self._texts[node].count(" ") + 1, -1)
+
+    def forget(self) -> None:
+        """Drops what was kept of earlier texts, which only makes the next slower."""
+        self._runs.clear()
+        self._seen.clear()
 
     @property
     def names(self) -> dict[str, list[str]]:
@@ -211,18 +219,17 @@ class Names:
 
     def _run(self, letters: str, known: Sequence[tuple[int, set[int]]]) -> "_Run":
         """What neighbouring words of these letters may be as a whole. Kept, as questions repeat runs of words."""
-        bag, file = 0, self._split.files.get(letters[0], _NONE).get(len(letters))
-        spelt = self._spelt(letters)
-        if file is None or spelt:
-            filed: Sequence[int] = ()
-        else:
+        run: _Run = self._spelt(letters), ()
+        file = self._split.files.get(letters[0], _NONE).get(len(letters))
+        if file is not None and not run[0]:
+            bag = 0
             for more, _ in known:
                 bag = bag | more | (bag & more) >> 32
-            filed = file.near(bag)
+            run = (), file.near(bag)
         if len(self._runs) >= KEPT:
             self._runs.clear()
-        self._runs[letters] = spelt, filed
-        return spelt, filed
+        self._runs[letters] = run
+        return run
 
     def _spelt(self, letters: str) -> Sequence[int]:
         """Names of just these letters, or of these but for a last s."""
@@ -238,7 +245,7 @@ class Names:
             return kept
         bag = bag_of(word)
         file = self._alike.files.get(word[0], _NONE).get(len(word))
-        found = {n for n in file.near(bag) if _same_word(word, self._spoken[n])} if file is not None else set()
+        found = same_words(word, {n: self._spoken[n] for n in file.near(bag)}) if file is not None else set()
         if word in self._words:
             found.add(self._words[word])
         if len(self._seen) >= KEPT:
@@ -269,31 +276,3 @@ class Names:
             if ratio and is_misspelt(window, self._texts[node].split(), ratio, threshold):
                 found.append((node, ratio))
         return found
-
-
-def is_misspelt(window: Sequence[str], name: Sequence[str], ratio: float, threshold: float) -> bool:
-    """Whether these words are the name, misspelt. The first letter must be right: "Bates" is no "Gates"."""
-    if len(window) != len(name):
-        letters = min(len("".join(window)), len("".join(name)))
-        return window[0][0] == name[0][0] and letters >= SPLIT_LENGTH and ratio >= max(SPLIT_RATIO, threshold)
-    if len(name) == 1:
-        long = min(len(window[0]), len(name[0])) >= SINGLE_LENGTH
-        return (
-            long
-            and window[0][0] == name[0][0]
-            and (ratio >= max(threshold, SINGLE_RATIO) or _swapped(window[0], name[0]))
-        )
-    return ratio >= threshold and all(_same_word(a, b) for a, b in zip(window, name, strict=True))
-
-
-def _same_word(got: str, name: str) -> bool:
-    if got == name:
-        return True
-    if got[0] != name[0] or min(len(got), len(name)) < WORD_LENGTH:
-        return False
-    return fuzz.ratio(got, name) >= WORD_RATIO or _swapped(got, name)
-
-
-def _swapped(got: str, name: str) -> bool:
-    """Whether two neighbouring letters changed places."""
-    return len(got) == len(name) and OSA.distance(got, name, score_cutoff=1) == 1 and sorted(got) == sorted(name)
