@@ -6,8 +6,6 @@ from collections.abc import Sequence
 import numpy as np
 
 FEW = 48  # entries up to which a plain loop is faster than numpy
-MANY = 8192  # entries from which a file is kept in order
-HALF = 0x55555555_55555555  # every other bit of a bag
 
 
 def bag_of(text: str) -> int:
@@ -23,28 +21,16 @@ def bag_of(text: str) -> int:
     return bag
 
 
-def balance(bag: int) -> int:
-    """Bits of the bag in one half of all, less those in the other, plus 32: 0 to 64. An edit changes it by one at most."""
-    return (bag & HALF).bit_count() - (bag & ~HALF).bit_count() + 32
-
-
 class File:
-    """What may be like a string of one first letter and length: bags, insertions and deletions allowed, numbers.
+    """What may be like a string of one first letter and length: bags, insertions and deletions allowed, numbers."""
 
-    Many entries are put in the order of their bags' balance, so that only those whose balance is near are compared. Added
-    ones come behind them until they are an eighth of all.
-    """
-
-    __slots__ = ("bags", "edits", "few", "most", "numbers", "starts")
+    __slots__ = ("bags", "edits", "few", "numbers")
 
     def __init__(self) -> None:
         self.few: list[tuple[int, int, int]] | None = []
         self.bags, self.edits, self.numbers = array("Q"), array("B"), array("I")
-        self.most = 0  # edits of any entry
-        self.starts = [0] * 66  # of the entries in order, by balance
 
     def add(self, bag: int, edits: int, number: int) -> None:
-        self.most = max(self.most, edits)
         if self.few is not None:
             self.few.append((bag, edits, number))
             if len(self.few) < FEW:
@@ -59,28 +45,9 @@ class File:
     def near(self, bag: int) -> Sequence[int]:
         if self.few is not None:
             return [number for other, edits, number in self.few if (other ^ bag).bit_count() <= edits]
-        if len(self.bags) >= MANY and 8 * len(self.bags) > 9 * self.starts[-1]:
-            self._order()
-        middle = balance(bag)
-        ordered = self.starts[max(middle - self.most, 0)], self.starts[min(middle + self.most, 64) + 1]
-        found: list[int] = []
-        for start, stop in (ordered, (self.starts[-1], len(self.bags))):
-            if start < stop:
-                bags = np.frombuffer(self.bags, np.uint64)[start:stop]
-                edits = np.frombuffer(self.edits, np.uint8)[start:stop]
-                which = (np.bitwise_count(bags ^ np.uint64(bag)) <= edits).nonzero()[0]
-                found += [self.numbers[start + n] for n in which.tolist()]
-        return found
-
-    def _order(self) -> None:
-        bags = np.array(self.bags, np.uint64)
-        half = np.bitwise_count(bags & np.uint64(HALF)).astype(np.int64)
-        balances = 2 * half - np.bitwise_count(bags) + 32
-        order = np.argsort(balances, kind="stable")
-        self.bags = array("Q", bags[order].tobytes())
-        self.edits = array("B", np.array(self.edits, np.uint8)[order].tobytes())
-        self.numbers = array("I", np.array(self.numbers, np.uint32)[order].tobytes())
-        self.starts = np.searchsorted(balances[order], np.arange(66)).tolist()
+        apart = np.bitwise_count(np.frombuffer(self.bags, np.uint64) ^ np.uint64(bag))
+        which = (apart <= np.frombuffer(self.edits, np.uint8)).nonzero()[0]
+        return [self.numbers[n] for n in which.tolist()]
 
 
 class Filed:
