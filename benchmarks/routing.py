@@ -22,6 +22,7 @@ import resource
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, TypeVar
@@ -112,7 +113,9 @@ def in_question(letters: Sequence[str], names: Sequence[list[str]], question: st
         found: dict[int, float] = {}
         for run in (words[start : start + count] for start in range(len(words) - count + 1)):
             key = "".join(run)
-            for other, ratio, n in process.extract(key, letters, scorer=fuzz.ratio, score_cutoff=WORD_RATIO, limit=None):
+            for other, ratio, n in process.extract(
+                key, letters, scorer=fuzz.ratio, score_cutoff=WORD_RATIO, limit=None
+            ):
                 whole = other in (key, key.removesuffix("s"))
                 if whole or is_misspelt(run, names[n], ratio, THRESHOLD):
                     found[n] = max(found.get(n, 0), 100.0 if whole else ratio)
@@ -152,11 +155,7 @@ def by_name(size: int, queries: int) -> list[dict[str, Any]]:
         asked["none"] = (
             [q.format("this one") for q in QUESTIONS] * (queries // 5) if form == "question" else ["None."] * 9
         )
-        ask = (
-            (lambda q: names.find(q, threshold=THRESHOLD))
-            if form == "question"
-            else (lambda q: names.meant(q, threshold=THRESHOLD))
-        )
+        ask = partial(names.find if form == "question" else names.meant, threshold=THRESHOLD)
         rows.append({"what": f"names: {form}", "size": size, **_asked(ask, asked), **facts})
         if form == "question":
             rows[0] |= {"us_anew": costs(_anew(names, asked))["us"]} | _recalled(names, folded, asked["misspelt"])
