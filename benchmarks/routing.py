@@ -1,10 +1,9 @@
 """What routing by name and by picture costs among 127, 10^4 and 10^6 entities, and what it misses.
 
 Names: questions of ten to twelve words and short replies that hold a listed name, a misspelt one, one of nobody listed, or
-none. The index keeps what it found of words and runs of words; `us` is of questions that share their wording, `us_anew` has
-nothing kept. `recall` is the share of misspelt replies, and of questions with one, for which the index gives what comparing
-with every name gives; `false_by` says whether an unlisted name was routed as one that holds a listed name's letters as they
-are ("whole"), or as misspelt ("near").
+none. The index keeps what it found of words and runs of words: `us` is of questions that share their wording, `us_anew` of
+some with nothing kept. `recall` is the share of misspelt replies, and of questions with one, for which the index gives what
+comparing with every name gives. `false_by`: an unlisted name holds a listed one, is like one in part, or is as a whole.
 Pictures: features in which within-entity noise is of unit variance, as after whitening, and entities cluster by class;
 queries are a prototype with noise. `recall` is the share whose nearest of all is found. `false_routes` are of unlisted
 entities; pictures are routed within the distance that holds 99% of the listed ones.
@@ -21,6 +20,7 @@ import random
 import resource
 import statistics
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import accumulate
@@ -156,7 +156,7 @@ def by_name(size: int, queries: int) -> list[dict[str, Any]]:
             [q.format("this one") for q in QUESTIONS] * (queries // 5) if form == "question" else ["None."] * 9
         )
         ask = partial(names.find if form == "question" else names.meant, threshold=THRESHOLD)
-        rows.append({"what": f"names: {form}", "size": size, **_asked(ask, asked), **facts})
+        rows.append({"what": f"names: {form}", "size": size, **_asked(ask, asked, unlisted), **facts})
         if form == "question":
             rows[0] |= {"us_anew": costs(_anew(names, asked))["us"]} | _recalled(names, folded, asked["misspelt"])
     letters, words = [n.replace(" ", "") for n in folded], [n.split() for n in folded]
@@ -166,9 +166,8 @@ def by_name(size: int, queries: int) -> list[dict[str, Any]]:
     same = [abs(b - (h.score * 100 if h else 0)) < 1e-6 for b, h in zip(best, hits, strict=True) if b or h]
     added = timed(lambda name: names.add(f"Personage/{name}", [name]), unlisted)[0]
     found = all(names.meant(name, threshold=THRESHOLD) for name in unlisted)
-    extra = {"add_us": costs(added)["us"], "added_found": found}
     rows[1] |= {"recall": statistics.fmean(same), "compared": len(same), "exhaustive_us": costs(slow)["us"]}
-    return [row | extra for row in rows]
+    return [row | {"add_us": costs(added)["us"], "added_found": found} for row in rows]
 
 
 def _anew(names: Names, asked: dict[str, list[str]]) -> list[float]:
@@ -194,7 +193,7 @@ def key_of(name: str) -> str:
     return f"Personage/{name.replace(' ', '_')}"
 
 
-def _asked(ask: Callable[[str], Any], asked: dict[str, list[str]]) -> dict[str, Any]:
+def _asked(ask: Callable[[str], Any], asked: dict[str, list[str]], unlisted: Sequence[str]) -> dict[str, Any]:
     """Costs over all kinds and by kind, and the share that was routed."""
     answers = {kind: timed(ask, texts) for kind, texts in asked.items()}
     return {
@@ -202,18 +201,19 @@ def _asked(ask: Callable[[str], Any], asked: dict[str, list[str]]) -> dict[str, 
         "us_by_kind": {kind: costs(took)["us"] for kind, (took, _) in answers.items()},
         "routed": {kind: round(statistics.fmean(map(bool, found)), 4) for kind, (_, found) in answers.items()},
         "false_routes": round(statistics.fmean(map(bool, answers["unlisted"][1])), 4),
-        "false_by": _false_by(answers["unlisted"][1]),
+        "false_by": _false_by(answers["unlisted"][1], unlisted),
     }
 
 
-def _false_by(answers: Sequence[Any]) -> dict[str, float]:
-    """Shares of unlisted names that were routed by a listed name's own letters, and by letters like them only."""
-    hits = [[] if found is None else found if isinstance(found, list) else [found] for found in answers]
-    best = [max((hit.score for hit in found), default=0.0) for found in hits]
-    return {
-        "whole": round(statistics.fmean(score == 1 for score in best), 4),
-        "near": round(statistics.fmean(0 < score < 1 for score in best), 4),
-    }
+def _false_by(answers: Sequence[Any], unlisted: Sequence[str]) -> dict[str, float]:
+    """Shares of unlisted names that hold a listed name, that are like one in part, and that are as a whole."""
+    kinds = Counter[str]()
+    for found, name in zip(answers, unlisted, strict=True):
+        hits = found if isinstance(found, list) else [found] if found else []
+        if hits:
+            whole = any(hit.text.replace(" ", "") == name.replace(" ", "") for hit in hits)
+            kinds["holds" if any(hit.score == 1 for hit in hits) else "like" if whole else "part_like"] += 1
+    return {kind: round(kinds[kind] / len(answers), 4) for kind in ("holds", "part_like", "like")}
 
 
 def prototypes(count: int, features: int, generator: torch.Generator) -> torch.Tensor:
@@ -283,8 +283,7 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=400, help="of each kind")
     parser.add_argument("--quick", action="store_true", help="127, 10^4 and 10^5 entities")
     parser.add_argument("--json", action="store_true")
-    args = parser.parse_args()
-    rows = []
+    args, rows = parser.parse_args(), []
     for size in args.sizes or SIZES["quick" if args.quick else "full"]:
         for measure in (by_name, by_picture):
             with multiprocessing.get_context("spawn").Pool(1) as fresh:
