@@ -81,8 +81,9 @@ class Answering(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         content = body["messages"][0]["content"]
-        text = next(part["text"] for part in content if part["type"] == "text")
-        picture = next(part["image_url"]["url"] for part in content if part["type"] == "image_url")
+        parts = content if isinstance(content, list) else [{"type": "text", "text": content}]
+        text = next(part["text"] for part in parts if part["type"] == "text")
+        picture = next((part["image_url"]["url"] for part in parts if part["type"] == "image_url"), "")
         question = re.search(r"^Question: (.+)$", text, re.M)
         reply = type(self).ask(question[1] if question else text, base64.b64decode(picture.partition(",")[2]))
         choice = {"index": 0, "message": {"role": "assistant", "content": reply}, "finish_reason": "stop"}
@@ -105,9 +106,11 @@ def answering(mllm: MLLM, folder: Path) -> Iterator[str]:
     one_at_a_time = threading.Lock()
 
     def ask(question: str, picture: bytes) -> str:
+        path = folder / "asked.jpg" if picture else None
         with one_at_a_time:
-            (folder / "asked.jpg").write_bytes(picture)
-            return mllm.generate([Query(folder / "asked.jpg", question)], max_new_tokens=48)[0] or "UNKNOWN"
+            if path:
+                path.write_bytes(picture)
+            return mllm.generate([Query(path, question)], max_new_tokens=48)[0] or "UNKNOWN"
 
     handler = type("Handler", (Answering,), {"ask": staticmethod(ask)})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)

@@ -1,7 +1,9 @@
 """What routing by name and by picture costs among 127, 10^4 and 10^6 entities, and what it misses.
 
 Names: questions of ten to twelve words and short replies that hold a listed name, a misspelt one, one of nobody listed, or
-none. `recall` is the share of misspelt replies for which the index gives what comparing with every name gives.
+none. The index keeps what it found of words and runs of words: `us` is of questions that share their wording, `us_anew` of
+some with nothing kept. `recall` is the share of misspelt replies, and of questions with one, for which the index gives what
+comparing with every name gives. `false_by`: an unlisted name holds a listed one, is like one in part, or is as a whole.
 Pictures: features in which within-entity noise is of unit variance, as after whitening, and entities cluster by class;
 queries are a prototype with noise. `recall` is the share whose nearest of all is found. `false_routes` are of unlisted
 entities; pictures are routed within the distance that holds 99% of the listed ones.
@@ -18,7 +20,9 @@ import random
 import resource
 import statistics
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,7 +31,8 @@ import torch
 from rapidfuzz import fuzz, process
 
 from mlubench.lumoe.gates.folding import fold
-from mlubench.lumoe.gates.names import WORD_RATIO, Names, is_misspelt
+from mlubench.lumoe.gates.misspelling import WORD_RATIO, is_misspelt
+from mlubench.lumoe.gates.names import Names
 from mlubench.lumoe.gates.nearest import Nearest
 
 SIZES = {"quick": (127, 10_000, 100_000), "full": (127, 10_000, 1_000_000)}
@@ -101,6 +106,24 @@ def costs(took: Sequence[float]) -> dict[str, float]:
     return {"us": round(statistics.median(ordered), 1), "us_p99": round(ordered[int(0.99 * (len(ordered) - 1))], 1)}
 
 
+def in_question(letters: Sequence[str], names: Sequence[list[str]], question: str) -> set[int]:
+    """Numbers of the best of the names in the longest run of words that is one, by comparing each run with every name."""
+    words = fold(question).split()
+    for count in range(max(map(len, names)) + 1, 0, -1):
+        found: dict[int, float] = {}
+        for run in (words[start : start + count] for start in range(len(words) - count + 1)):
+            key = "".join(run)
+            for other, ratio, n in process.extract(
+                key, letters, scorer=fuzz.ratio, score_cutoff=WORD_RATIO, limit=None
+            ):
+                whole = other in (key, key.removesuffix("s"))
+                if whole or is_misspelt(run, names[n], ratio, THRESHOLD):
+                    found[n] = max(found.get(n, 0), 100.0 if whole else ratio)
+        if found:
+            return {n for n, ratio in found.items() if ratio == max(found.values())}
+    return set()
+
+
 def exhaustive(letters: Sequence[str], names: Sequence[list[str]], reply: str) -> float:
     """The best ratio of a name that the reply is, by comparing with every name; 0 where there is none."""
     words = fold(reply).split()
@@ -119,7 +142,7 @@ def by_name(size: int, queries: int) -> list[dict[str, Any]]:
     folded = list(listed)
     unlisted = [n for n in (fold(drawn.name()) for _ in range(4 * queries + 400)) if n not in listed][:queries]
     before, start = resident_mb(), time.perf_counter()
-    names = Names({f"Personage/{name.replace(' ', '_')}": [name] for name in folded})
+    names = Names({key_of(name): [name] for name in folded})
     facts = {"build_s": round(time.perf_counter() - start, 2), "memory_mb": round(resident_mb() - before)}
     known = drawn.draw.choices(folded, k=queries)
     kinds = {"listed": known, "misspelt": [drawn.misspelt(n) for n in known], "unlisted": unlisted}
@@ -132,12 +155,10 @@ def by_name(size: int, queries: int) -> list[dict[str, Any]]:
         asked["none"] = (
             [q.format("this one") for q in QUESTIONS] * (queries // 5) if form == "question" else ["None."] * 9
         )
-        ask = (
-            (lambda q: names.find(q, threshold=THRESHOLD))
-            if form == "question"
-            else (lambda q: names.meant(q, threshold=THRESHOLD))
-        )
-        rows.append({"what": f"names: {form}", "size": size, **_asked(ask, asked), **facts})
+        ask = partial(names.find if form == "question" else names.meant, threshold=THRESHOLD)
+        rows.append({"what": f"names: {form}", "size": size, **_asked(ask, asked, unlisted), **facts})
+        if form == "question":
+            rows[0] |= {"us_anew": costs(_anew(names, asked))["us"]} | _recalled(names, folded, asked["misspelt"])
     letters, words = [n.replace(" ", "") for n in folded], [n.split() for n in folded]
     few = kinds["misspelt"][: min(queries, 2 * 10**7 // size)]
     slow, best = timed(lambda q: exhaustive(letters, words, q), few)
@@ -145,12 +166,34 @@ def by_name(size: int, queries: int) -> list[dict[str, Any]]:
     same = [abs(b - (h.score * 100 if h else 0)) < 1e-6 for b, h in zip(best, hits, strict=True) if b or h]
     added = timed(lambda name: names.add(f"Personage/{name}", [name]), unlisted)[0]
     found = all(names.meant(name, threshold=THRESHOLD) for name in unlisted)
-    extra = {"add_us": costs(added)["us"], "added_found": found}
     rows[1] |= {"recall": statistics.fmean(same), "compared": len(same), "exhaustive_us": costs(slow)["us"]}
-    return [row | extra for row in rows]
+    return [row | {"add_us": costs(added)["us"], "added_found": found} for row in rows]
 
 
-def _asked(ask: Callable[[str], Any], asked: dict[str, list[str]]) -> dict[str, Any]:
+def _anew(names: Names, asked: dict[str, list[str]]) -> list[float]:
+    """Microseconds of up to 100 questions of each kind, with nothing kept of those before."""
+    took: list[float] = []
+    for question in (q for texts in asked.values() for q in texts[:100]):
+        names.forget()
+        took += timed(lambda q: names.find(q, threshold=THRESHOLD), [question])[0]
+    return took
+
+
+def _recalled(names: Names, folded: Sequence[str], questions: Sequence[str]) -> dict[str, Any]:
+    """Share of the first questions, of those that hold a name, in which the index finds one that comparing all finds."""
+    letters, words, found = [n.replace(" ", "") for n in folded], [n.split() for n in folded], []
+    for question in questions[: max(4, 2 * 10**6 // len(folded))]:
+        if best := in_question(letters, words, question):
+            hits = {hit.entity for hit in names.find(question, threshold=THRESHOLD)}
+            found.append(not hits.isdisjoint(key_of(folded[n]) for n in best))
+    return {"recall": statistics.fmean(found), "compared": len(found)}
+
+
+def key_of(name: str) -> str:
+    return f"Personage/{name.replace(' ', '_')}"
+
+
+def _asked(ask: Callable[[str], Any], asked: dict[str, list[str]], unlisted: Sequence[str]) -> dict[str, Any]:
     """Costs over all kinds and by kind, and the share that was routed."""
     answers = {kind: timed(ask, texts) for kind, texts in asked.items()}
     return {
@@ -158,7 +201,19 @@ def _asked(ask: Callable[[str], Any], asked: dict[str, list[str]]) -> dict[str, 
         "us_by_kind": {kind: costs(took)["us"] for kind, (took, _) in answers.items()},
         "routed": {kind: round(statistics.fmean(map(bool, found)), 4) for kind, (_, found) in answers.items()},
         "false_routes": round(statistics.fmean(map(bool, answers["unlisted"][1])), 4),
+        "false_by": _false_by(answers["unlisted"][1], unlisted),
     }
+
+
+def _false_by(answers: Sequence[Any], unlisted: Sequence[str]) -> dict[str, float]:
+    """Shares of unlisted names that hold a listed name, that are like one in part, and that are as a whole."""
+    kinds = Counter[str]()
+    for found, name in zip(answers, unlisted, strict=True):
+        hits = found if isinstance(found, list) else [found] if found else []
+        if hits:
+            whole = any(hit.text.replace(" ", "") == name.replace(" ", "") for hit in hits)
+            kinds["holds" if any(hit.score == 1 for hit in hits) else "like" if whole else "part_like"] += 1
+    return {kind: round(kinds[kind] / len(answers), 4) for kind in ("holds", "part_like", "like")}
 
 
 def prototypes(count: int, features: int, generator: torch.Generator) -> torch.Tensor:
@@ -228,8 +283,7 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=400, help="of each kind")
     parser.add_argument("--quick", action="store_true", help="127, 10^4 and 10^5 entities")
     parser.add_argument("--json", action="store_true")
-    args = parser.parse_args()
-    rows = []
+    args, rows = parser.parse_args(), []
     for size in args.sizes or SIZES["quick" if args.quick else "full"]:
         for measure in (by_name, by_picture):
             with multiprocessing.get_context("spawn").Pool(1) as fresh:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from rapidfuzz import fuzz
 
 from mlubench.lumoe.gates.folding import fold, spellings
-from mlubench.lumoe.gates.names import Hit, Names, is_misspelt
+from mlubench.lumoe.gates.misspelling import is_misspelt
+from mlubench.lumoe.gates.names import Hit, Names
 
 # Few letters, so that many names are nearly the same; a name of several words is often written as one.
 FULL = (

@@ -9,20 +9,24 @@ from itertools import accumulate
 
 import yaml
 from rapidfuzz import fuzz
-from rapidfuzz.distance import OSA
 
 from mlubench.errors import unknown_name
 from mlubench.lumoe.gates.filing import File, Filed, bag_of
 from mlubench.lumoe.gates.folding import fold, spellings
+from mlubench.lumoe.gates.misspelling import (
+    SINGLE_RATIO,
+    SPLIT_LENGTH,
+    SPLIT_RATIO,
+    WORD_LENGTH,
+    WORD_RATIO,
+    is_misspelt,
+    same_words,
+)
 from mlubench.types import Benchmark, Entity
 
-WORD_RATIO = 78  # below it "Johnson" would be "Jackson"
-SINGLE_LENGTH = 6  # a shorter name alone must be whole: one edit makes another common word of it
-SINGLE_RATIO = 82
-WORD_LENGTH = 4
-KEPT_WORDS = 1 << 14
-SPLIT_RATIO, SPLIT_LENGTH = 90, 9  # of a name that is written in more or fewer words than it has
+KEPT = 1 << 14  # words, and runs of words, of which what was found is kept
 _NONE: Mapping[int, File] = {}
+_Run = tuple[Sequence[int], Sequence[int]]  # nodes spelt with just these letters, and else those filed near them
 _GENERIC = re.compile(r"(?: corporation)?(?: logo| tv show| tv series)$| corporation$")
 
 
@@ -78,7 +82,10 @@ class Names:
         self._words: dict[str, int] = {}
         self._spoken: list[str] = []  # the words by number
         self._seen: dict[str, tuple[int, set[int]]] = {}
-        self._heads: dict[str, int] = {}  # letters of the longest name that begins with these two, or is this one
+        self._runs: dict[str, _Run] = {}
+        # By what a text begins with, two letters or one: how many it may have if it is a name, or one and an s; or, by the
+        # first letter, one in more or fewer words.
+        self._heads: dict[str, int] = {}
         self._alike = Filed(WORD_RATIO, WORD_LENGTH)
         self._split = Filed(SPLIT_RATIO, SPLIT_LENGTH)
         self._by_letters: dict[str, tuple[int, ...]] = {}  # nodes, by names without their spaces
@@ -92,21 +99,29 @@ class Names:
         for name in filter(None, names):
             words = name.split()
             node = self._node(words)
+            self._runs.clear()
             if not self._texts[node]:
                 self._texts[node], letters = name, name.replace(" ", "")
                 self._by_letters[letters] = (*self._by_letters.get(letters, ()), node)
                 self._split.add(letters, node)
-                self._heads[letters[:2]] = max(self._heads.get(letters[:2], 0), len(letters))
+                self._heads[letters[:2]] = max(self._heads.get(letters[:2], 0), len(letters) + 1)
+                self._heads[letters[0]] = max(self._heads.get(letters[0], 0), self._split.reach.get(letters[0], 0))
             if entity not in self._owners[node]:
                 self._owners[node] = (*self._owners[node], entity)
                 self._count(len(words), 1)
 
     def remove(self, entity: str) -> None:
         """The entity's names are its own no longer. Looks through all names; the room they took is not given back."""
+        self._runs.clear()
         for node, owners in enumerate(self._owners):
             if entity in owners:
                 self._owners[node] = tuple(o for o in owners if o != entity)
                 self._count(self._texts[node].count(" ") + 1, -1)
+
+    def forget(self) -> None:
+        """Drops what was kept of earlier texts, which only makes the next slower."""
+        self._runs.clear()
+        self._seen.clear()
 
     @property
     def names(self) -> dict[str, list[str]]:
@@ -175,24 +190,22 @@ class Names:
         """Every name that some neighbouring words are, if their number is one of the sizes."""
         spots, letters = [0, *accumulate(map(len, words))], "".join(words)
         known, top, hits = [self._like(word) for word in words], max(sizes, default=0), []
+        heads, runs = self._heads, self._runs
         for start, spot in enumerate(spots[:-1]):
-            end, bag, first = min(start + top, len(words)), 0, letters[spot]
+            end = min(start + top, len(words))
             near = self._named(known, start, end) if known[start][1] else {}
             exact: dict[int, Sequence[int]] = {}
-            # Letters that a text from here on may have if it is just a name, or one and an s.
-            whole = 1 + max(self._heads.get(letters[spot : spot + 2], 0), self._heads.get(first, 0))
-            files, reach = self._split.files.get(first, _NONE), max(whole, self._split.reach.get(first, 0))
+            reach = max(heads.get(letters[spot : spot + 2], 0), heads.get(letters[spot], 0))
             for stop in range(start + 1, end + 1):
-                length = spots[stop] - spot
-                if length > reach:
+                if spots[stop] - spot > reach:
                     break
-                more = known[stop - 1][0]
-                bag = bag | more | (bag & more) >> 32
                 if stop - start not in sizes:
                     continue
-                if length <= whole and (spelt := self._spelt(letters[spot : spots[stop]])):
+                key = letters[spot : spots[stop]]
+                spelt, filed = runs.get(key) or self._run(key, known[start:stop])
+                if spelt:
                     exact[stop] = spelt
-                elif length in files and (filed := files[length].near(bag)):
+                elif filed:
                     near[stop] = [*near.get(stop, ()), *filed]
             for stop in {**near, **exact} if near or exact else ():
                 if stop - start in sizes:
@@ -203,6 +216,20 @@ class Names:
                     text = " ".join(window)
                     hits += [Hit(owner, text, start, stop, r / 100) for n, r in found for owner in self._owners[n]]
         return hits
+
+    def _run(self, letters: str, known: Sequence[tuple[int, set[int]]]) -> "_Run":
+        """What neighbouring words of these letters may be as a whole. Kept, as questions repeat runs of words."""
+        run: _Run = self._spelt(letters), ()
+        file = self._split.files.get(letters[0], _NONE).get(len(letters))
+        if file is not None and not run[0]:
+            bag = 0
+            for more, _ in known:
+                bag = bag | more | (bag & more) >> 32
+            run = (), file.near(bag)
+        if len(self._runs) >= KEPT:
+            self._runs.clear()
+        self._runs[letters] = run
+        return run
 
     def _spelt(self, letters: str) -> Sequence[int]:
         """Names of just these letters, or of these but for a last s."""
@@ -218,10 +245,10 @@ class Names:
             return kept
         bag = bag_of(word)
         file = self._alike.files.get(word[0], _NONE).get(len(word))
-        found = {n for n in file.near(bag) if _same_word(word, self._spoken[n])} if file is not None else set()
+        found = same_words(word, {n: self._spoken[n] for n in file.near(bag)}) if file is not None else set()
         if word in self._words:
             found.add(self._words[word])
-        if len(self._seen) >= KEPT_WORDS:
+        if len(self._seen) >= KEPT:
             self._seen.clear()
         self._seen[word] = bag, found
         return bag, found
@@ -249,31 +276,3 @@ class Names:
             if ratio and is_misspelt(window, self._texts[node].split(), ratio, threshold):
                 found.append((node, ratio))
         return found
-
-
-def is_misspelt(window: Sequence[str], name: Sequence[str], ratio: float, threshold: float) -> bool:
-    """Whether these words are the name, misspelt. The first letter must be right: "Bates" is no "Gates"."""
-    if len(window) != len(name):
-        letters = min(len("".join(window)), len("".join(name)))
-        return window[0][0] == name[0][0] and letters >= SPLIT_LENGTH and ratio >= max(SPLIT_RATIO, threshold)
-    if len(name) == 1:
-        long = min(len(window[0]), len(name[0])) >= SINGLE_LENGTH
-        return (
-            long
-            and window[0][0] == name[0][0]
-            and (ratio >= max(threshold, SINGLE_RATIO) or _swapped(window[0], name[0]))
-        )
-    return ratio >= threshold and all(_same_word(a, b) for a, b in zip(window, name, strict=True))
-
-
-def _same_word(got: str, name: str) -> bool:
-    if got == name:
-        return True
-    if got[0] != name[0] or len(name) < WORD_LENGTH:
-        return False
-    return _swapped(got, name) or (min(len(got), len(name)) >= WORD_LENGTH and fuzz.ratio(got, name) >= WORD_RATIO)
-
-
-def _swapped(got: str, name: str) -> bool:
-    """Whether two neighbouring letters changed places."""
-    return len(got) == len(name) and sorted(got) == sorted(name) and OSA.distance(got, name) == 1
