@@ -146,7 +146,8 @@ def _gates(results: Results) -> Iterator[RenderableType]:
     yield Text("Gates", style="bold")
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
     for index, name in enumerate(GATE_COLUMNS):
-        table.add_column(name, justify="left" if index < 2 else "right", overflow="fold")
+        first = {"min_width": 9} if not index else {}
+        table.add_column(name, justify="left" if index < 2 else "right", overflow="fold", **first)
     for gate in results.gates:
         table.add_row(*(Text(cell) for cell in gate_cells(gate)))
     yield table

@@ -26,6 +26,9 @@ from mlubench.unlearning.forward import views_of
 from mlubench.unlearning.methods.base import Method
 from mlubench.unlearning.shares import collator, joined, shares, to_backward
 
+# The reentrant kind would train nothing: no input of a checkpointed layer asks for a gradient in a LoRA model.
+_CHECKPOINTING = {"gradient_checkpointing": True, "gradient_checkpointing_kwargs": {"use_reentrant": False}}
+
 
 class NoGradientError(MlubenchError):
     """What is to be trained takes no part in the loss: `blind` leaves the vision part out of every pass."""
@@ -108,9 +111,7 @@ def _arguments(config: TrainConfig, samples: int, *, work: Path, device: torch.d
         train_sampling_strategy="sequential",
         max_grad_norm=config.max_grad_norm,
         warmup_steps=round(config.warmup_ratio * -(-samples // config.batch)),
-        gradient_checkpointing=config.gradient_checkpointing,
-        # The reentrant kind would train nothing: no input of a checkpointed layer asks for a gradient in a LoRA model.
-        gradient_checkpointing_kwargs={"use_reentrant": False},
+        **(_CHECKPOINTING if config.gradient_checkpointing else {}),
         torch_compile=config.compile,
         ddp_find_unused_parameters=config.images == "blind",
         dataloader_pin_memory=False,  # the feed makes its batches on the model's device
