@@ -38,7 +38,7 @@ def test_paper_form() -> None:
     assert "lower is better, but a dead model is perfectly" in text
     assert "stand-ins, not photographs" in text
     assert "Leak rate" in text
-    assert "0.012 (0.00–0.03)" in text
+    assert ".00–.03" in text
 
 
 @pytest.mark.parametrize("tasks", ["ABCD", "CABD", "A", "ABCDEF"])

@@ -16,8 +16,8 @@ STABILITY_NOTE = (
 )
 GATE_NOTE = (
     f"{DIRECTIONS_NOTE} The gate in use routes; the others are measured beside it. FPR95: retain pictures passed where 95% "
-    "of forget pictures are. Unseen: entities of later tasks. A gate only decides who answers: the base model still holds "
-    "what is suppressed."
+    "of forget pictures are. Unseen: entities of later tasks that were refused. ms: median latency. A gate only decides who "
+    "answers: the base model still holds what is suppressed."
 )
 RATES = {
     name: marked(title, name)
@@ -25,7 +25,7 @@ RATES = {
         ("leak_rate", "Leak rate"),
         ("over_refusal_rate", "Over-refusal"),
         ("wrong_expert_rate", "Wrong expert"),
-        ("unseen_refusal_rate", "Unseen refused"),
+        ("unseen_refusal_rate", "Unseen"),
         ("auroc", "AUROC"),
         ("fpr95", "FPR95"),
     )
@@ -202,7 +202,7 @@ def gate_cells(gate: GateRow) -> list[str]:
     ]
 
 
-GATE_COLUMNS = ["Gate", "After", *RATES.values(), "n", marked("p50 ms", "latency_ms_p50")]
+GATE_COLUMNS = ["Gate", "After", *RATES.values(), "n", marked("ms", "latency_ms_p50")]
 FINAL, STABILITY = marked("Final", "final"), marked("Stability", "stability")
 
 

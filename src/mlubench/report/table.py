@@ -141,14 +141,23 @@ def _differences(results: Results, judge: str) -> Iterator[RenderableType]:
     yield Text(NOTE, style="dim")
 
 
+def _narrow(cell: str) -> str:
+    """A rate with its interval below it, without zeros before the point, so that all gates fit on a narrow terminal."""
+    rate, _, interval = cell.partition(" (")
+    if "–" not in interval:
+        return cell
+    return f"{rate}\n" + "–".join(bound.removeprefix("0") for bound in interval.rstrip(")").split("–"))
+
+
 def _gates(results: Results) -> Iterator[RenderableType]:
     yield Text()
     yield Text("Gates", style="bold")
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
     for index, name in enumerate(GATE_COLUMNS):
-        first = {"min_width": 9} if not index else {}
-        table.add_column(name, justify="left" if index < 2 else "right", overflow="fold", **first)
+        table.add_column(
+            name, justify="left" if index < 2 else "right", overflow="fold", min_width=9 if not index else None
+        )
     for gate in results.gates:
-        table.add_row(*(Text(cell) for cell in gate_cells(gate)))
+        table.add_row(*(Text(_narrow(cell)) for cell in gate_cells(gate)))
     yield table
     yield Text(GATE_NOTE, style="dim")
