@@ -16,7 +16,7 @@ STABILITY_NOTE = (
 )
 GATE_NOTE = (
     f"{DIRECTIONS_NOTE} The gate in use routes; the others are measured beside it. FPR95: retain pictures passed where 95% "
-    "of forget pictures are. Unseen: entities of later tasks that were refused. ms: median latency. A gate only decides who "
+    "of forget pictures are. Unseen: entities of later tasks that were refused. ms: median latency. A gate decides who "
     "answers: the base model still holds what is suppressed."
 )
 RATES = {
