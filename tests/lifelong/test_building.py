@@ -135,3 +135,14 @@ def test_a_build_that_is_killed_at_random_points_comes_to_the_same_bytes(
     tmp_path: Path, endpoint: Endpoint, seed: int
 ) -> None:
     _killed(tmp_path, [random.Random(seed + n).uniform(0.001, 0.97) for n in range(5)])
+
+
+def test_a_missing_package_is_said_before_any_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(building, "find_spec", lambda name: None)
+    spec = tmp_path / "spec.yaml"
+    spec.write_text("name: x\nentities: {world: 16}\n")
+    ctx = building.context(spec, tmp_path / "out")
+    with pytest.raises(UsageError, match=r"pyarrow package is missing.*parquet: false"):
+        building.build(ctx)
+    assert not (tmp_path / "out" / "entities.jsonl").exists()
+    assert building.build(ctx, until="entities")[0].status == "todo"

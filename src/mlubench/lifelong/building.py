@@ -1,6 +1,7 @@
 """Builds a benchmark from a spec: runs the stages under a lock, and hands them the endpoint that answers questions."""
 
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,10 @@ def context(path: Path, out: Path, progress: Progress = quiet) -> Context:
 def build(ctx: Context, *, redo: Sequence[str] = (), until: str | None = None) -> list[State]:
     """Bring the build up to date, while no other process works in its folder."""
     stages = stages_of(ctx.spec)
+    if ctx.spec.write.parquet and until in (None, "dataset", "datasheet") and find_spec("pyarrow") is None:
+        raise UsageError(
+            "the pyarrow package is missing", "Run: pip install 'mlubench[build]', or set write: {parquet: false}."
+        )
     with RunDir(ctx.root).lock():
         return run_stages(stages, ctx, redo=redo, until=until)
 
