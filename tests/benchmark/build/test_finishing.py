@@ -10,7 +10,7 @@ from small_build import small_context
 from mlubench.artifacts import read_manifest
 from mlubench.benchmark import check, release
 from mlubench.benchmark.build.finishing import finishing, kept_items
-from mlubench.benchmark.build.rows import ItemRow, KnownRow, read_rows
+from mlubench.benchmark.build.rows import ItemRow, KnownRow, read_rows, write_rows
 from mlubench.benchmark.build.stages import Context, Stage, run_stages
 from mlubench.benchmark.build.verdicts import LOG, VerdictRow, append
 from mlubench.errors import DataError, MlubenchError
@@ -180,3 +180,20 @@ def test_a_similar_split_is_harder_than_chance(tmp_path: Path) -> None:
     told = re.search(r"(\d\.\d+) on average; (\d\.\d+) if", (tmp_path / "datasheet.md").read_text())
     assert told
     assert float(told[1]) > float(told[2])
+
+
+@pytest.mark.parametrize(
+    "picture", ["pictures/Animals/../../../away.jpg", "/pictures/Animals/x/1.jpg", "pictures/x.jpg"]
+)
+def test_a_mended_picture_path_cannot_leave_the_release(tmp_path: Path, picture: str) -> None:
+    ctx = small_context(tmp_path / "built", entities=4, split={"kind": "mixed", "tasks": 1, "forget": 0.5})
+    (tmp_path / "away.jpg").write_bytes(b"x")
+    build(ctx, until="know")
+    path = ctx.root / "reviewed.jsonl"
+    items = read_rows(path, ItemRow)
+    write_rows(path, [items[0].model_copy(update={"picture": picture}), *items[1:]])
+    before = {f for f in tmp_path.rglob("*") if "built" not in f.parts}
+    with pytest.raises((DataError, OSError)):
+        build(ctx)
+    assert not (ctx.root / "release").exists()
+    assert {f for f in tmp_path.rglob("*") if "built" not in f.parts} == before

@@ -131,6 +131,15 @@ def test_nobody_else_gets_in(visit: Visit) -> None:
     assert visit("/cards", Host="elsewhere.example")[0] == 400  # a name that was pointed at this machine
 
 
+def test_a_mended_file_cannot_show_what_lies_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "secret.jpg").write_text("secret")
+    desk = make_desk(tmp_path / "built", entities=1, pictures=1)
+    desk.items = [i.model_copy(update={"picture": "pictures/../../secret.jpg"}) for i in desk.items]
+    desk.__post_init__()
+    assert (desk.root / desk.cards[0][0].picture).is_file()
+    assert Visit(started(desk))("/picture/0")[0] == 404
+
+
 def test_a_taken_port_is_said(tmp_path: Path, address: str) -> None:
     with pytest.raises(UsageError, match="cannot be used"):
         serve(make_desk(tmp_path), port=urlsplit(address).port or 0, ready=lambda _: None)

@@ -103,3 +103,23 @@ def test_a_csv_that_is_not_utf8_or_not_there(tmp_path: Path, items: list[ItemRow
     for name, told in (("latin.csv", "cannot be read"), ("none.csv", "does not exist")):
         with pytest.raises(DataError, match=told):
             verdicts.read_csv(tmp_path / name, items, who="Bo", when=WHEN)
+
+
+def test_a_line_that_a_kill_cut_short_is_taken_off(tmp_path: Path, items: list[ItemRow]) -> None:
+    log = tmp_path / LOG
+    verdicts.append(log, [said(items[0], "accepted"), said(items[1], "accepted")])
+    whole = log.read_bytes()
+    log.write_bytes(whole[:-9])
+    verdicts.mend_log(log)
+    verdicts.append(log, [said(items[2], "rejected")])
+    assert set(verdicts.read_log(log)) == {items[0].id, items[2].id}
+    log.write_bytes(b"{}\n" + whole)
+    verdicts.mend_log(log)
+    with pytest.raises(DataError, match="line 1: id"):  # any other broken line is an error
+        verdicts.read_log(log)
+
+
+def test_a_hundred_thousand_words_are_read_and_applied_quickly(tmp_path: Path, items: list[ItemRow]) -> None:
+    many = [items[0].model_copy(update={"id": f"{n:016}"}) for n in range(100_000)]
+    verdicts.append(tmp_path / LOG, [said(i, "rejected") for i in many])
+    assert verdicts.usable(verdicts.apply(many, verdicts.read_log(tmp_path / LOG)), required=True) == []

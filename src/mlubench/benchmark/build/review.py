@@ -12,7 +12,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mlubench.benchmark.build.rows import ItemRow
-from mlubench.benchmark.build.verdicts import LOG, VerdictRow, append, apply, read_log
+from mlubench.benchmark.build.verdicts import LOG, VerdictRow, append, apply, mend_log, read_log
+from mlubench.benchmark.records import path_problem
 from mlubench.errors import UsageError
 
 HOST = "127.0.0.1"
@@ -47,6 +48,7 @@ class Desk:
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     def __post_init__(self) -> None:
+        mend_log(self.root / LOG)
         self.said = read_log(self.root / LOG)
         groups: dict[tuple[str, str], list[ItemRow]] = {}
         for item in self.items:
@@ -163,8 +165,9 @@ class _Pages:
         number = request.path_params["card"]
         if number >= len(self.desk.cards):
             return PlainTextResponse("no such card", 404)
-        path = self.desk.root / self.desk.cards[number][0].picture
-        if not path.is_file():
+        picture = self.desk.cards[number][0].picture
+        path = self.desk.root / picture
+        if path_problem(picture) or not path.is_file():  # a mended file may say anything
             return PlainTextResponse("the picture is gone", 404)
         return FileResponse(path, media_type="image/jpeg")
 

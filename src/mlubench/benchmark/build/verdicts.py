@@ -33,6 +33,13 @@ def read_log(path: Path) -> dict[str, VerdictRow]:
     return {row.id: row for row in read_rows(path, VerdictRow, unique=False)} if path.is_file() else {}
 
 
+def mend_log(path: Path) -> None:
+    """Take off a last line that a kill cut short: nobody was told that it is saved, and the next would run into it."""
+    data = path.read_bytes() if path.is_file() else b""
+    if data and not data.endswith(b"\n"):
+        write_atomic(path, data[: data.rfind(b"\n") + 1])
+
+
 def append(path: Path, rows: Iterable[VerdictRow]) -> None:
     """Add to the log and return when it is on the disk: what a person was told is saved is saved."""
     with path.open("a", encoding="utf-8") as handle:
