@@ -16,7 +16,6 @@ from mlubench.lifelong.learners import Base, Context, Lumoe, learner_for
 from mlubench.lifelong.prepare import in_order, open_base, open_benchmark
 from mlubench.lifelong.rundir import RunDir
 from mlubench.lumoe.gates.base import GateQuery
-from mlubench.models.adapters import mounted
 from mlubench.models.hf import Query
 from mlubench.models.probe import SITES, answer_log_probs, compare, sights
 from mlubench.scores import FULL, clustered_mean
@@ -95,14 +94,16 @@ class Gallery:
 
 def in_state(ctx: Context, learner: Learner, queries: Sequence[GateQuery]) -> Iterator[list[int]]:
     """Rows of the queries, batch by batch, each while the adapters are on that the learner answers these rows with."""
-    groups: dict[tuple[str, ...] | None, list[int]] = defaultdict(list)
-    routes = learner.engine.routes(queries) if isinstance(learner, Lumoe) else [None] * len(queries)
-    for row, route in enumerate(routes):
-        groups[route.experts if route else None].append(row)
-    for experts, rows in groups.items():
-        with nullcontext() if experts is None else mounted(ctx.mllm, experts):
-            for start in range(0, len(rows), ctx.config.evaluate.batch):
-                yield rows[start : start + ctx.config.evaluate.batch]
+    engine = learner.engine if isinstance(learner, Lumoe) else None
+    routes = engine.routes(queries) if engine else []
+    groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for row in range(len(queries)):
+        groups[routes[row].experts if engine else ()].append(row)
+    for rows in groups.values():
+        for start in range(0, len(rows), ctx.config.evaluate.batch):
+            batch = rows[start : start + ctx.config.evaluate.batch]
+            with engine.answering([routes[r] for r in batch]) if engine else nullcontext():
+                yield batch
 
 
 def ask_pairs(ctx: Context, learner: Learner, pairs: Sequence[Pair]) -> list[dict[str, Any]]:

@@ -116,3 +116,11 @@ def test_a_folder_is_known_by_names_and_contents(tmp_path: Path) -> None:
     one = output_hash(tmp_path / "f")
     (tmp_path / "f" / "x" / "1").rename(tmp_path / "f" / "x" / "2")
     assert len({empty, one, output_hash(tmp_path / "f"), output_hash(tmp_path / "none")}) == 4
+
+
+def test_a_kill_after_the_last_note_leaves_nothing_for_good(tmp_path: Path) -> None:
+    chain, ctx = Chain(), context(tmp_path / "b")
+    statuses(chain, ctx)
+    (ctx.root / "b.part").write_text("left by a kill")
+    assert statuses(chain, ctx) == ["done"] * 3
+    assert not (ctx.root / "b.part").exists()

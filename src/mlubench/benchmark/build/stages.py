@@ -147,6 +147,8 @@ def run_stages(
             if stage.name in redo:
                 _drop_parts(stage, ctx)
             _bring(stage, state, record, ctx)
+        else:
+            _drop_parts(stage, ctx)  # left by a kill between the note that the stage was finished and its tidying up
         states.append(state)
         if stage.name == until:
             break
