@@ -75,3 +75,15 @@ def load_base(base_path: Path):
 def mllm(load_base: Callable):
     """A fresh, untouched base: tests mount adapters on it and train it as they like."""
     return load_base()
+
+
+@pytest.fixture
+def point_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Points the client of endpoints at an address on this machine, whatever the environment says."""
+
+    def point(address: str) -> None:
+        for name, value in (("BASE_URL", address), ("API_KEY", "secret")):
+            monkeypatch.setenv(f"OPENAI_{name}", value)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+    return point

@@ -1,7 +1,7 @@
 """Pinned names, and the day a model will be shut down: the endpoint's word first, then our own table."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,9 @@ TODAY = date(2026, 11, 25)
 
 
 @pytest.fixture
-def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
+def endpoint(point_at: Callable[[str], None]) -> Iterator[Endpoint]:
     with serving() as made:
-        monkeypatch.setenv("OPENAI_BASE_URL", made.address)
-        monkeypatch.setenv("OPENAI_API_KEY", "secret")
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        point_at(made.address)
         yield made
 
 

@@ -21,11 +21,9 @@ QUICK = {"first_wait": 0.005, "longest_wait": 0.1, "cooldown": 0.05}
 
 
 @pytest.fixture
-def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
+def endpoint(point_at: Callable[[str], None]) -> Iterator[Endpoint]:
     with serving() as made:
-        monkeypatch.setenv("OPENAI_BASE_URL", made.address)
-        monkeypatch.setenv("OPENAI_API_KEY", "secret")
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        point_at(made.address)
         yield made
 
 

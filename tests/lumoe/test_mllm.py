@@ -2,7 +2,7 @@
 
 import builtins
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,9 @@ FORGET = {
 
 
 @pytest.fixture
-def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
+def endpoint(point_at: Callable[[str], None]) -> Iterator[Endpoint]:
     with serving() as made:
-        monkeypatch.setenv("OPENAI_BASE_URL", made.address)
-        monkeypatch.setenv("OPENAI_API_KEY", "secret")
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        point_at(made.address)
         yield made
 
 

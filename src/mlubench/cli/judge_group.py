@@ -1,11 +1,11 @@
 """`mlubench judge RUN` as it always was, and the commands that ask how far judges can be believed."""
 
-from importlib import import_module
 from typing import Any
 
 import click
 
 from mlubench.cli.judge import judge as by_judges
+from mlubench.cli.lazy import LazyGroup
 
 # name -> (module:attribute, summary): so that judging a run imports neither.
 COMMANDS = {
@@ -14,18 +14,8 @@ COMMANDS = {
 }
 
 
-class JudgeGroup(click.Group):
+class JudgeGroup(LazyGroup):
     """A group whose first word may also be a run. A run that is called like a command is given as `./label`."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS:
-            return None
-        module, _, attribute = COMMANDS[name][0].partition(":")
-        command: click.Command = getattr(import_module(f"mlubench.cli.{module}"), attribute)
-        return command
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
@@ -38,11 +28,13 @@ class JudgeGroup(click.Group):
             return super().make_context(info_name, args, parent, **extra)
         return by_judges.make_context(info_name, args, parent, **extra)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands, in the place of RUN"):
-            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
-
 
 judge = JudgeGroup(
-    "judge", params=by_judges.params, help=by_judges.help, epilog=by_judges.epilog, subcommand_metavar=""
+    "judge",
+    commands_at=COMMANDS,
+    heading="Commands, in the place of RUN",
+    params=by_judges.params,
+    help=by_judges.help,
+    epilog=by_judges.epilog,
+    subcommand_metavar="",
 )

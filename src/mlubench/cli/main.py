@@ -1,12 +1,12 @@
 """The command line: a group whose commands are imported only when they are called, and errors as one line."""
 
 import sys
-from importlib import import_module
 from typing import Any
 
 import click
 
 from mlubench import __version__
+from mlubench.cli.lazy import LazyGroup
 from mlubench.errors import MlubenchError
 
 # name -> (module:attribute, summary): so that `mlubench --help` imports nothing else.
@@ -18,7 +18,7 @@ COMMANDS = {
     "judge": ("judge_group:judge", "Judge a run's answers again, without running any model."),
     "ask": ("ask:ask", "One routed answer of a run's LUMoE, with the route and why."),
     "experts": ("experts:experts", "Experts of a run or a store: list, verify, switch, roll back, carry elsewhere."),
-    "data": ("data:data", "Benchmark data in the official layout: check, audit, count, draw."),
+    "data": ("data:data", "Benchmark data: build a new one, check, audit, count, draw."),
     "list": ("list:list_names", "What can be asked for by name: presets, methods, gates, judges, models."),
 }
 EPILOG = """\b
@@ -29,23 +29,9 @@ Examples:
 """
 
 
-class _Lazy(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS:
-            return None
-        module, _, attribute = COMMANDS[name][0].partition(":")
-        command: click.Command = getattr(import_module(f"mlubench.cli.{module}"), attribute)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
-
-
-@click.group(cls=_Lazy, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup, commands_at=COMMANDS, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(__version__)
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def cli(debug: bool) -> None:
