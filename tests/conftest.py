@@ -3,16 +3,17 @@
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
-from mlubench import config as settings
-from mlubench.config import Config
+from mlubench.settings import loading as settings
+from mlubench.settings.run import Config
 from mlubench.types import Benchmark
+from support.paths import REPOSITORY
+from support.runs import Finished, finished_run
 
 # torch, transformers and all that stands on them are imported inside the fixtures: most tests need none of them.
-
-REPOSITORY = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -37,7 +38,7 @@ def smoke_config() -> Config:
 @pytest.fixture(scope="session")
 def whole_benchmark(cache: Path, smoke_config: Config) -> Benchmark:
     """All four tasks of the smoke world: what its base has learned."""
-    from mlubench.lifelong.prepare import open_benchmark
+    from mlubench.experiment.prepare import open_benchmark
 
     return open_benchmark(smoke_config)
 
@@ -45,7 +46,7 @@ def whole_benchmark(cache: Path, smoke_config: Config) -> Benchmark:
 @pytest.fixture(scope="session")
 def benchmark(whole_benchmark: Benchmark, smoke_config: Config) -> Benchmark:
     """The tasks of the smoke run, in its order: A and B."""
-    from mlubench.lifelong.prepare import in_order
+    from mlubench.experiment.prepare import in_order
 
     return in_order(whole_benchmark, smoke_config.benchmark.order)
 
@@ -53,7 +54,7 @@ def benchmark(whole_benchmark: Benchmark, smoke_config: Config) -> Benchmark:
 @pytest.fixture(scope="session")
 def base_path(cache: Path, smoke_config: Config, whole_benchmark: Benchmark) -> Path:
     """The folder of the smoke base, trained now unless the cache has it."""
-    from mlubench.models.toy import toy_base
+    from mlubench.models.toy.base import toy_base
 
     return toy_base(smoke_config.model.toy, whole_benchmark, device="cpu", progress=False)
 
@@ -61,7 +62,7 @@ def base_path(cache: Path, smoke_config: Config, whole_benchmark: Benchmark) -> 
 @pytest.fixture
 def load_base(base_path: Path):
     """Makes as many fresh, untouched bases as a test wants, named as a run names them."""
-    from mlubench.models.hf import MLLM
+    from mlubench.models.mllm import MLLM
 
     def load() -> MLLM:
         mllm = MLLM.load(base_path, device="cpu")
@@ -75,6 +76,34 @@ def load_base(base_path: Path):
 def mllm(load_base: Callable):
     """A fresh, untouched base: tests mount adapters on it and train it as they like."""
     return load_base()
+
+
+@pytest.fixture(scope="session")
+def finished(cache: Path, base_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """One finished smoke run, made by the command as users make it; no test may change it."""
+    return finished_run(tmp_path_factory.getbasetemp() / "finished-run")
+
+
+@pytest.fixture
+def copied(finished: Finished, tmp_path: Path) -> Path:
+    """A copy of the finished run that a test may change."""
+    return copytree(finished.folder, tmp_path / "copied")
+
+
+@pytest.fixture(scope="module")
+def context(smoke_config: Config, benchmark: Benchmark, base_path: Path) -> Callable:
+    """Makes a context in a folder, with the module's one base: for tests that mount nothing on it."""
+    from mlubench.experiment.learners import Context
+    from mlubench.models.mllm import MLLM
+    from mlubench.runs.folder import RunDir
+
+    mllm = MLLM.load(base_path, device="cpu")
+    mllm.name = base_path.name
+
+    def make(folder: Path, given: Benchmark = benchmark) -> Context:
+        return Context(smoke_config, given, mllm, RunDir(folder))
+
+    return make
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SOURCES = sorted(f for top in ("src", "tests", "benchmarks") for f in (ROOT / top).rglob("*.py"))
+SOURCES = sorted(f for top in ("src", "tests", "bench") for f in (ROOT / top).rglob("*.py"))
 FILE_LINES, FUNCTION_LINES = 300, 40
 # A path from the root of the file system; the system's own /proc and /dev are the same everywhere.
 ABSOLUTE = re.compile(r"""(?<![\w.:/*<>)}\]~-])/(?!proc/|dev/)[A-Za-z][\w.-]*/[\w.-]+""")

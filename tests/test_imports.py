@@ -3,12 +3,13 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from support.paths import EXAMPLES
+
 HEAVY = ("torch", "transformers", "peft", "numpy", "tokenizers", "matplotlib", "PIL", "submitit")
-PLAN = ["sweep", str(Path(__file__).parents[1] / "examples" / "sweep.yaml"), "--dry-run"]
+PLAN = ["sweep", str(EXAMPLES / "sweep.yaml"), "--dry-run"]
 LIMIT = 0.3  # seconds of CPU time
 
 HELP = """
@@ -42,7 +43,7 @@ def test_nothing_heavy_is_loaded(code: str) -> None:
 
 
 def test_the_test_itself_sees_what_is_loaded() -> None:
-    assert "numpy" in loaded("import mlubench.scores")
+    assert "numpy" in loaded("import mlubench.statistics.scores")
 
 
 def cpu_seconds(words: list[str]) -> float:

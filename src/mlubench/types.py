@@ -11,6 +11,8 @@ Role = Literal["fit", "calibrate", "test"]
 Part = Literal["vision", "projector", "language"]  # of a model; `vision` is its tower
 Scope = Literal["language", "projector", "vision", "all"]  # what may change; `vision` is tower and projector
 
+# The key of an answer that says how probable its truth is to the model that answered.
+PROBABILITY = "truth_probability"
 # The metric that a split is scored by: refusal on what must go, correctness on what must stay.
 METRIC_OF: dict[Split, Metric] = {"forget": "forget_quality", "retain": "utility"}
 

@@ -2,25 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
-from runs import Finished, call
 
-from mlubench.artifacts import read_json
-from mlubench.config import dump, load
-from mlubench.judging.refusal import refusal
-from mlubench.lifelong.rundir import RunDir, read_lines
-
-
-def row_of(finished: Finished, task: str, split: str, *experts: str) -> dict[str, Any]:
-    """One line of LUMoE's answers after the last task, that went this way."""
-    rows = read_lines(RunDir(finished.folder).answers("lumoe", task, "B"))
-    return next(r for r in rows if r["split"] == split and tuple(r["route"]["experts"]) == experts and r["response"])
-
-
-def picture(finished: Finished, row: dict[str, Any]) -> Path:
-    return Path(read_json(finished.folder / "run.json")["image_root"]) / row["image"]
+from mlubench.judging.rules.refusal import refusal
+from mlubench.settings.loading import dump, load
+from support.asking import picture, row_of
+from support.runs import Finished, call
 
 
 def test_a_forget_picture_goes_to_its_expert_and_is_refused(finished: Finished) -> None:

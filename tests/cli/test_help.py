@@ -2,12 +2,12 @@
 
 import click
 import pytest
-from runs import call
 
-from mlubench.cli.data import data
-from mlubench.cli.experts import experts
-from mlubench.cli.judge_group import COMMANDS as JUDGE_COMMANDS
+from mlubench.cli.data.group import data
+from mlubench.cli.experts.group import experts
+from mlubench.cli.judge.group import COMMANDS as JUDGE_COMMANDS
 from mlubench.cli.main import COMMANDS, cli
+from support.runs import call
 
 HELPS = (
     [(name,) for name in COMMANDS]

@@ -3,17 +3,20 @@
 import json
 
 import pytest
-from runs import call
 
-from mlubench import registry
-from mlubench.config import preset_names
+from mlubench.experiment.table import METHODS
+from mlubench.judging.table import JUDGES
+from mlubench.lumoe.gates.table import GATES
+from mlubench.models.table import MODELS
+from mlubench.settings.loading import preset_names
+from support.runs import call
 
 KINDS = {
     "presets": preset_names(),
-    "methods": list(registry.METHODS),
-    "gates": list(registry.GATES),
-    "judges": list(registry.JUDGES),
-    "models": list(registry.MODELS),
+    "methods": list(METHODS),
+    "gates": list(GATES),
+    "judges": list(JUDGES),
+    "models": list(MODELS),
 }
 
 

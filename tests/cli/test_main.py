@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from runs import PRESET, call
 
-from mlubench.artifacts import is_whole
-from mlubench.benchmark import release
-from mlubench.errors import MlubenchError
+from mlubench.core.errors import MlubenchError
+from mlubench.core.files import is_whole
+from mlubench.data import release
+from support.runs import PRESET, call
 
 QUICK = (*PRESET, "-s", "methods=[lumoe]", "-s", "train.epochs=1", "-s", "evaluate.limit=2", "-s", "know.enabled=false")
 
@@ -238,7 +238,7 @@ def test_version() -> None:
 
 def test_a_picture_that_is_none_is_a_failure(tmp_path: Path) -> None:
     """A unit of its own, since every command that looks at pictures goes through it."""
-    from mlubench.models.hf import open_picture
+    from mlubench.data.pictures import open_picture
 
     (tmp_path / "x.jpg").write_bytes(b"not a picture")
     with pytest.raises(MlubenchError, match=r"x\.jpg cannot be read"):

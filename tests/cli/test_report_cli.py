@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from shutil import copytree
 
-from runs import Finished, call
+from support.runs import Finished, call
 
 
 def test_the_page_is_written_again(copied: Path) -> None:

@@ -5,10 +5,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from runs import PRESET, Finished, call, scores
 
-from mlubench.artifacts import read_json
-from mlubench.config import preset_names
+from mlubench.core.files import read_json
+from mlubench.settings.loading import preset_names
+from support.runs import PRESET, Finished, call, scores
 
 
 def test_the_table_goes_to_stdout_and_the_rest_to_stderr(finished: Finished) -> None:
@@ -38,7 +38,7 @@ def test_a_finished_run_asked_for_again_gives_the_same_results(
 
 
 def test_a_second_process_is_refused(finished: Finished, copied: Path) -> None:
-    from mlubench.lifelong.rundir import RunDir
+    from mlubench.runs.folder import RunDir
 
     with RunDir(copied).lock():
         for words in (["run", *PRESET, "--out", copied], ["judge", copied]):

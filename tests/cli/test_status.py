@@ -4,9 +4,8 @@ import json
 import shutil
 from pathlib import Path
 
-from runs import Finished, call
-
-from mlubench.config import dump, load
+from mlubench.settings.loading import dump, load
+from support.runs import Finished, call
 
 
 def status(folder: Path) -> dict:

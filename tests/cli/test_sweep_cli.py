@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-from runs import call
 
-from mlubench.artifacts import read_json
+from mlubench.core.files import read_json
+from support.runs import call
 
 SHORT = (
     "preset: smoke\n"

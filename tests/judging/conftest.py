@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from judging_endpoint import Endpoint, serving
 
-from mlubench.chat.cache import ReplyCache
-from mlubench.chat.client import Chat
-from mlubench.judge_config import JudgeConfig
-from mlubench.judging.endpoint import EndpointSource
-from mlubench.judging.llm import LLMJudge
-from mlubench.judging.prompts import Prompts
+from mlubench.endpoint.cache import ReplyCache
+from mlubench.endpoint.client import Chat
+from mlubench.judging.llm.endpoint import EndpointSource
+from mlubench.judging.llm.judge import LLMJudge
+from mlubench.judging.llm.prompts import Prompts
+from mlubench.settings.judging import JudgeConfig
+from support.judging_endpoint import Endpoint, serving
 
 MODEL = "gpt-4.1-mini-2025-04-14"
 # The waits of tests: the same rules, a hundred times as fast.

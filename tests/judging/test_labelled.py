@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
-from mlubench.agreement import Pair, agreement
 from mlubench.judging.labelled import labelled_answers, references_of
-from mlubench.judging.rules import RulesJudge
+from mlubench.judging.rules.judge import RulesJudge
+from mlubench.statistics.agreement import Pair, agreement
 
 ANSWERS = labelled_answers()
 

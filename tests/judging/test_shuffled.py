@@ -5,7 +5,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlubench.judging.rules import RulesJudge
+from mlubench.judging.rules.judge import RulesJudge
 from mlubench.judging.shuffled import ShuffledJudge, deal
 from mlubench.types import Question
 

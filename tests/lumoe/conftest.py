@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mlubench.artifacts import file_sha256, whole_dir
-from mlubench.config import Config, GateConfig, LoraConfig, TrainConfig
+from mlubench.core.files import file_sha256, whole_dir
+from mlubench.settings.run import Config, GateConfig, LoraConfig, TrainConfig
 from mlubench.types import Benchmark, Sample
 
 LORA = LoraConfig(r=16, alpha=16)
@@ -16,7 +16,7 @@ LORA = LoraConfig(r=16, alpha=16)
 def experts(base_path: Path, benchmark: Benchmark, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store that holds experts A and B, trained to refuse their tasks' forget sets."""
     from mlubench.models.adapters import add_adapter, save_adapter
-    from mlubench.models.hf import MLLM
+    from mlubench.models.mllm import MLLM
     from mlubench.unlearning.methods.po import PO
     from mlubench.unlearning.trainer import unlearn
 
@@ -54,7 +54,7 @@ def facts(base_path: Path) -> dict:
 @pytest.fixture
 def store(experts: Path, facts: dict, tmp_path: Path):
     """A store of experts A and B with whole manifests, that a test may damage."""
-    from mlubench.lumoe.store import ExpertStore
+    from mlubench.lumoe.experts.store import ExpertStore
 
     made = ExpertStore(tmp_path / "store")
     made.add("A", experts / "A", facts)
@@ -65,10 +65,10 @@ def store(experts: Path, facts: dict, tmp_path: Path):
 @pytest.fixture
 def lumoe(load_base: Callable, experts: Path, benchmark: Benchmark, smoke_config: Config):
     """LUMoE on a fresh base: both experts mounted, the prototype gate fitted on both tasks."""
-    from mlubench.lumoe.engine import LUMoE
-    from mlubench.lumoe.features import FeatureCache
+    from mlubench.lumoe.engine.lumoe import LUMoE
+    from mlubench.lumoe.experts.store import ExpertStore
     from mlubench.lumoe.gates.prototype import PrototypeGate
-    from mlubench.lumoe.store import ExpertStore
+    from mlubench.models.features import FeatureCache
 
     mllm = load_base()
     store = ExpertStore(experts)

@@ -11,7 +11,7 @@ from PIL import Image
 @pytest.fixture(scope="session")
 def family_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """The folder of a family's model, made when first asked for."""
-    from families import save_family
+    from support.families import save_family
 
     made: dict[str, Path] = {}
 
@@ -26,7 +26,7 @@ def family_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], P
 @pytest.fixture
 def load_family(family_folder: Callable[[str], Path]):
     """Makes as many fresh, untouched models of a family as a test wants."""
-    from mlubench.models.hf import MLLM
+    from mlubench.models.mllm import MLLM
 
     def load(name: str, dtype: str = "auto") -> MLLM:
         return MLLM.load(family_folder(name), dtype=dtype, device="cpu")

@@ -7,10 +7,10 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForImageTextToText
 
-from mlubench.config import LoraConfig
-from mlubench.errors import MlubenchError
+from mlubench.core.errors import MlubenchError
 from mlubench.models.adapters import add_adapter, load_adapter, mounted, remove_adapters, save_adapter
-from mlubench.models.hf import MLLM, Query, answer_logits
+from mlubench.models.mllm import MLLM, Query, answer_logits
+from mlubench.settings.run import LoraConfig
 from mlubench.types import Benchmark
 
 LORA = LoraConfig(r=4, alpha=8)

@@ -5,22 +5,22 @@ from pathlib import Path
 
 import pytest
 import torch
-from short_training import fit
 from torch import Tensor
 
-from mlubench.config import LoraConfig, TrainConfig
 from mlubench.models.adapters import add_adapter
-from mlubench.models.hf import MLLM
-from mlubench.registry import METHODS, resolve
+from mlubench.models.mllm import MLLM
+from mlubench.settings.run import LoraConfig, TrainConfig
 from mlubench.types import Benchmark
 from mlubench.unlearning.feed import Feed, schedule
 from mlubench.unlearning.forward import views_of
 from mlubench.unlearning.methods.base import make_method
+from mlubench.unlearning.table import LOSSES
 from mlubench.unlearning.trainer import unlearn
+from support.short_training import fit
 
 Fresh = Callable[[], MLLM]
 CONFIG = TrainConfig(lr=5e-3, epochs=2, batch=4, lora=LoraConfig(r=4, alpha=4), scope="all")
-METHOD = make_method("gd_refusal", resolve("method", METHODS, "gd_refusal"), {})  # packed answers, and others beside
+METHOD = make_method("gd_refusal", LOSSES.resolve("gd_refusal"), {})  # packed answers, and others beside
 
 
 @pytest.fixture(params=["toy", "qwen3_vl"])

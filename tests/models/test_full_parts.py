@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from short_training import said, step
 from torch import Tensor
 
-from mlubench.artifacts import whole_dir
-from mlubench.config import LoraConfig
-from mlubench.errors import MlubenchError
-from mlubench.lumoe.store import ExpertStore
+from mlubench.core.errors import MlubenchError
+from mlubench.core.files import whole_dir
+from mlubench.lumoe.experts.store import ExpertStore
 from mlubench.models.adapters import add_adapter, load_adapter, mounted, remove_adapters, save_adapter
-from mlubench.models.hf import MLLM, Query
+from mlubench.models.mllm import MLLM, Query
+from mlubench.settings.run import LoraConfig
 from mlubench.types import Benchmark, Part, Scope
+from support.short_training import said, step
 
 Load = Callable[..., MLLM]
 LORA = LoraConfig(r=4, alpha=4)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mlubench.artifacts import file_sha256
+from mlubench.core.files import file_sha256
 
 
 def test_a_base_from_the_hubs_cache_has_hashes(base_path: Path, tmp_path: Path) -> None:
@@ -18,7 +18,7 @@ def test_a_base_from_the_hubs_cache_has_hashes(base_path: Path, tmp_path: Path) 
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text(commit)
     code = (
-        "import json; from mlubench.models.hf import MLLM, local_folder\n"
+        "import json; from mlubench.models.mllm import MLLM, local_folder\n"
         "mllm = MLLM.load('org/tiny', device='cpu')\n"
         "print(json.dumps([mllm.name, mllm.weight_hashes(), str(local_folder('org/other'))]))"
     )

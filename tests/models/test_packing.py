@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 import torch
-from short_training import TRAINED
 from torch import Tensor
 
-from mlubench.config import LoraConfig
 from mlubench.models.adapters import add_adapter
-from mlubench.models.hf import IGNORE, MLLM, Query, answer_logits
+from mlubench.models.mllm import IGNORE, MLLM, Query, answer_logits
 from mlubench.models.packing import answer_labels, can_pack, with_answers
+from mlubench.settings.run import LoraConfig
+from support.short_training import TRAINED
 
 Load = Callable[..., MLLM]
 QUESTIONS = ["What?", "Which building do you see in this picture, and where?", "Who made it?"]

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from mlubench.config import LoraConfig
 from mlubench.models.adapters import add_adapter
-from mlubench.models.hf import MLLM, Query
+from mlubench.models.mllm import MLLM, Query
 from mlubench.models.probe import Probe, answer_log_probs, answer_probabilities, compare, linear_cka, sights
+from mlubench.settings.run import LoraConfig
 from mlubench.types import Benchmark, Sample
 
 

@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
-from short_training import FAMILIES, TRAINED, fit
 from torch import Tensor
 
-from mlubench.config import LoraConfig, TrainConfig
 from mlubench.models.adapters import add_adapter
-from mlubench.models.hf import MLLM, Query
+from mlubench.models.mllm import MLLM, Query
 from mlubench.models.prompts import Prompts
+from mlubench.settings.run import LoraConfig, TrainConfig
 from mlubench.types import Benchmark, Part, Scope
 from mlubench.unlearning.feed import Feed
 from mlubench.unlearning.methods.ga import GA
+from support.short_training import FAMILIES, TRAINED, fit
 
 Load = Callable[..., MLLM]
 PLENTY = 2**24

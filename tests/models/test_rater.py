@@ -6,7 +6,7 @@ import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-from mlubench.errors import MlubenchError
+from mlubench.core.errors import MlubenchError
 from mlubench.models.rater import Rater
 
 TEXTS = ["Judge this. [[n]]", "Judge that, which is quite a bit longer than the other. [[n]]", "ünï\u4e0d <s> </s>"]

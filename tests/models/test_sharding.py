@@ -1,4 +1,4 @@
-"""When a base is sharded. That a sharded run comes to what one process comes to is tested in lifelong/."""
+"""When a base is sharded. That a sharded run comes to what one process comes to is tested in experiment/test_two_processes.py."""
 
 import json
 from pathlib import Path
@@ -6,27 +6,29 @@ from pathlib import Path
 import pytest
 import torch
 
-from mlubench.config import LoraConfig
-from mlubench.errors import UsageError
-from mlubench.models import ranks, sharding
+from mlubench.core import processes
+from mlubench.core.errors import UsageError
+from mlubench.models import sharding
 from mlubench.models.adapters import add_adapter
-from mlubench.models.hf import MLLM, Query
+from mlubench.models.mllm import MLLM, Query
+from mlubench.settings.run import LoraConfig
 from mlubench.types import Benchmark
-from processes import accelerate_launch
+from support.paths import SUPPORT
+from support.processes import accelerate_launch
 
 
 @pytest.mark.parametrize(("world", "asked", "sharded"), [(2, "true", True), (2, "false", False), (1, "true", False)])
 def test_it_is_sharded_where_several_processes_are_asked_to(
     monkeypatch: pytest.MonkeyPatch, world: int, asked: str, sharded: bool
 ) -> None:
-    monkeypatch.setattr(ranks, "world", lambda: world)
+    monkeypatch.setattr(processes, "world", lambda: world)
     monkeypatch.setenv(sharding.ASKED, asked)
     monkeypatch.setenv("FSDP_VERSION", "2")
     assert sharding.wanted() is sharded
 
 
 def test_version_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ranks, "world", lambda: 2)
+    monkeypatch.setattr(processes, "world", lambda: 2)
     monkeypatch.setenv(sharding.ASKED, "true")
     monkeypatch.setenv("FSDP_VERSION", "1")
     with pytest.raises(UsageError, match="fsdp_version: 2"):
@@ -37,7 +39,7 @@ def test_each_process_holds_its_half_and_answers_as_the_whole(
     base_path: Path, mllm: MLLM, benchmark: Benchmark, tmp_path: Path
 ) -> None:
     picture = benchmark.picture(benchmark.samples[0])
-    done = accelerate_launch(tmp_path, Path(__file__).with_name("sharding_play.py"), base_path, picture, tmp_path)
+    done = accelerate_launch(tmp_path, SUPPORT / "sharding_play.py", base_path, picture, tmp_path)
     assert done.returncode == 0, done.stderr
     with torch.no_grad():
         want = mllm.model(**mllm.encode([Query(picture, "What is it?")]), use_cache=False).logits[0, -1]

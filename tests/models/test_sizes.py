@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from mlubench.config import Config, LoraConfig, ModelConfig, ToyConfig
-from mlubench.errors import MlubenchError
+from mlubench.core.errors import MlubenchError
 from mlubench.models.adapters import add_adapter
-from mlubench.models.hf import MLLM
+from mlubench.models.mllm import MLLM
 from mlubench.models.sizes import (
     PUBLISHED,
     absent_weights,
@@ -21,6 +20,7 @@ from mlubench.models.sizes import (
     trained_bytes,
     with_adapter,
 )
+from mlubench.settings.run import Config, LoraConfig, ModelConfig, ToyConfig
 from mlubench.types import Benchmark
 from mlubench.unlearning.trainer import trained_parameters
 

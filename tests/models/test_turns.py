@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from mlubench.errors import MlubenchError, UsageError
-from mlubench.models.hf import IGNORE, MLLM, Query
+from mlubench.core.errors import MlubenchError, UsageError
+from mlubench.models.mllm import IGNORE, MLLM, Query
 from mlubench.models.turns import adds_special_tokens
 
 FAMILIES = ["llava", "llava_next", "llava_next_mistral", "qwen2_5_vl", "qwen3_vl"]

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
-from synthetic import HOSTILE, make_results
 
 from mlubench.report.decay import points, spread
 from mlubench.report.figures import decay_curves, heat_maps, save_png
@@ -17,6 +16,8 @@ from mlubench.report.html import write_figures
 from mlubench.report.marks import STYLES, ink, luminance, plain, style
 from mlubench.report.reading import parse_results
 from mlubench.report.svg import inline_svg
+from support.paths import REPOSITORY
+from support.synthetic import HOSTILE, make_results
 
 DRAWINGS = (heat_maps, decay_curves)
 
@@ -151,10 +152,9 @@ def test_write_figures_saves_both_at_readme_size(tmp_path: Path) -> None:
 
 def test_drawing_leaves_pyplot_alone() -> None:
     code = (
-        "import sys; sys.path.insert(0, 'tests/report'); from synthetic import make_results;"
+        "import sys; sys.path.insert(0, 'tests'); from support.synthetic import make_results;"
         "from mlubench.report.figures import heat_maps, decay_curves; r = make_results(('ga',), 'A');"
         "heat_maps(r); decay_curves(r); print('matplotlib.pyplot' in sys.modules, 'torch' in sys.modules)"
     )
-    root = Path(__file__).parents[2]
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY)
     assert done.stdout.split() == ["False", "False"]

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from synthetic import HOSTILE, make_answers, make_results
 
-from mlubench.errors import MlubenchError
+from mlubench.core.errors import MlubenchError
 from mlubench.report.breakdown import splits
 from mlubench.report.html import write_report
 from mlubench.report.reading import parse_results
 from mlubench.report.samples import pick_examples
+from support.synthetic import HOSTILE, make_answers, make_results
 
 VOID = {"meta", "img", "br"}
 

@@ -6,13 +6,13 @@ import sys
 
 import pytest
 from rich.console import Console
-from synthetic import HOSTILE, make_results
 
-from mlubench.errors import MlubenchError
+from mlubench.core.errors import MlubenchError
 from mlubench.report.beside import beside
 from mlubench.report.board import board, boards, duration, unscored_warning
 from mlubench.report.reading import parse_results
 from mlubench.report.table import render_table
+from support.synthetic import HOSTILE, make_results
 
 
 def draw(results: dict, *, colour: bool = False) -> str:

@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 import torch
-from trainings import LORA, LOSSES, QUICK, fit, method_of, train
 
-from mlubench.benchmark.refusals import refusal_for
-from mlubench.config import TrainConfig
+from mlubench.data.refusals import refusal_for
 from mlubench.models.adapters import add_adapter
-from mlubench.models.hf import IGNORE, MLLM, Query, answer_logits
+from mlubench.models.mllm import IGNORE, MLLM, Query, answer_logits
 from mlubench.models.prompts import Prompts
+from mlubench.settings.run import TrainConfig
 from mlubench.types import Benchmark
 from mlubench.unlearning.feed import Feed, schedule
 from mlubench.unlearning.forward import Step, outputs_of, views_of
 from mlubench.unlearning.losses import token_log_probs
 from mlubench.unlearning.trainer import step_seed
+from support.trainings import LORA, LOSSES, QUICK, fit, method_of, train
 
 # What is shown, and when
 

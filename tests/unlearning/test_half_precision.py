@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
-from trainings import QUICK, fit, train
 
 from mlubench.models.adapters import load_adapter, remove_adapters, save_adapter
-from mlubench.models.hf import MLLM, Query, answer_logits
+from mlubench.models.mllm import MLLM, Query, answer_logits
 from mlubench.types import Benchmark, Part
+from support.trainings import QUICK, fit, train
 
 CONFIG = QUICK.model_copy(update={"epochs": 1})
 

@@ -3,13 +3,13 @@
 import pytest
 import torch
 from torch import Tensor
-from trainings import LORA, QUICK, fit, method_of
 
 from mlubench.models.adapters import add_adapter
-from mlubench.models.hf import MLLM, Query
+from mlubench.models.mllm import MLLM, Query
 from mlubench.types import Benchmark, Sample
 from mlubench.unlearning.feed import Feed, schedule
 from mlubench.unlearning.forward import views_of
+from support.trainings import LORA, QUICK, fit, method_of
 
 
 def positions(mllm: MLLM, benchmark: Benchmark, sample: Sample) -> tuple[Tensor, list[int]]:

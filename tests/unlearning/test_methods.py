@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 from torch import Tensor
-from trainings import LOSSES, method_of
 
-from mlubench.errors import UsageError
+from mlubench.core.errors import UsageError
 from mlubench.unlearning.methods.base import Method, View, Views
+from support.trainings import LOSSES, method_of
 
 KINDS = ("forget", "refusal", "retain")
 BETA = 0.1

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 from torch import nn
-from trainings import LORA, QUICK, fit, method_of, train
 
-from mlubench.config import TrainConfig
 from mlubench.models.adapters import add_adapter
-from mlubench.models.hf import MLLM
+from mlubench.models.mllm import MLLM
+from mlubench.settings.run import TrainConfig
 from mlubench.types import Benchmark, Part
 from mlubench.unlearning.feed import schedule
 from mlubench.unlearning.trainer import _arguments, _UnlearningTrainer, parameter_groups
+from support.trainings import LORA, QUICK, fit, method_of, train
 
 RATES: dict[Part, float] = {"vision": 1e-4, "projector": 2e-3}
 CONFIG = TrainConfig(scope="all", lr=5e-5, part_lr=RATES, weight_decay=0.1)

@@ -1,9 +1,9 @@
-"""Batches dealt out to processes. That their loss is the whole batch's is tested with two real ones in lifelong/."""
+"""Batches dealt out to processes. That their loss is the whole batch's is tested with two real ones in experiment/test_two_processes.py."""
 
 import pytest
 import torch
 
-from mlubench.models import ranks
+from mlubench.core import processes
 from mlubench.unlearning.methods.base import View
 from mlubench.unlearning.shares import Share, joined, shares, to_backward
 
@@ -20,7 +20,7 @@ def test_one_process_takes_whole_batches() -> None:
 
 
 def test_each_batch_is_dealt_to_all_and_none_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ranks, "world", lambda: 2)
+    monkeypatch.setattr(processes, "world", lambda: 2)
     dealt = shares(ITEMS, 3)
     assert [numbers(s) for s in dealt] == [[0, 2], [1], [3, 5], [4], [6], [6]]
     assert [s.idle for s in dealt] == [False] * 5 + [True]
@@ -28,7 +28,7 @@ def test_each_batch_is_dealt_to_all_and_none_is_left_out(monkeypatch: pytest.Mon
 
 
 def test_an_idle_process_takes_part_with_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ranks, "world", lambda: 2)
+    monkeypatch.setattr(processes, "world", lambda: 2)
     logps, loss = torch.ones(2, requires_grad=True), torch.ones((), requires_grad=True)
     view = View(logps[:, None], torch.ones(2, 1, dtype=torch.bool), logps)
     to_backward(loss, {"forget": view}, idle=True).backward()

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from trainings import HARD, LORA, LOSSES, QUICK, fit, levels, lora_of, method_of, train
 
-from mlubench.config import LoraConfig
-from mlubench.errors import MlubenchError
+from mlubench.core.errors import MlubenchError
 from mlubench.models.adapters import add_adapter, remove_adapters
-from mlubench.models.hf import MLLM
+from mlubench.models.mllm import MLLM
+from mlubench.settings.run import LoraConfig
 from mlubench.types import Benchmark
 from mlubench.unlearning.trainer import NoGradientError, unlearn
+from support.trainings import HARD, LORA, LOSSES, QUICK, fit, levels, lora_of, method_of, train
 
 # Which way it goes
 

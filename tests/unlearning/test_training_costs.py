@@ -12,11 +12,11 @@ import pytest
 import torch
 from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_post_hook
-from trainings import QUICK, fit, method_of, train
 
 from mlubench.models.adapters import add_adapter
 from mlubench.types import Benchmark
 from mlubench.unlearning.trainer import unlearn
+from support.trainings import QUICK, fit, method_of, train
 
 
 class Alive:

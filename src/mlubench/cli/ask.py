@@ -20,11 +20,11 @@ Example:
 @click.option("--json", "as_json", is_flag=True)
 def ask(run: Path, question: str, image: Path, base: bool, as_json: bool) -> None:
     """Answer QUESTION about a picture with the run's LUMoE: its gate, its experts, its base."""
-    from mlubench.errors import UsageError
+    from mlubench.core.errors import UsageError
 
     if not image.is_file():
         raise UsageError(f"picture {image} does not exist", "Give a JPEG, PNG or WebP file with --image.")
-    from mlubench.lifelong.asking import ask_run
+    from mlubench.experiment.asking import ask_run
     from mlubench.models.quiet import quiet
 
     quiet()

@@ -19,13 +19,16 @@ def list_names(kind: str, as_json: bool) -> None:
     """Names, what they stand for, and where they come from."""
     from dataclasses import asdict
 
-    from mlubench import registry
-    from mlubench.config import preset_summaries
+    from mlubench.experiment.table import METHODS
+    from mlubench.judging.table import JUDGES
+    from mlubench.lumoe.gates.table import GATES
+    from mlubench.models.table import MODELS
+    from mlubench.settings.loading import preset_summaries
 
     if kind == "presets":
         rows = [{"name": name, "summary": summary} for name, summary in preset_summaries().items()]
     else:
-        table = getattr(registry, kind.upper())
+        table = {"methods": METHODS, "gates": GATES, "judges": JUDGES, "models": MODELS}[kind]
         rows = [{"name": n, **{k: v for k, v in asdict(e).items() if v and k != "target"}} for n, e in table.items()]
     if as_json:
         click.echo(json.dumps(rows))

@@ -7,7 +7,7 @@ import click
 
 from mlubench import __version__
 from mlubench.cli.lazy import LazyGroup
-from mlubench.errors import MlubenchError
+from mlubench.core.errors import MlubenchError
 
 # name -> (module:attribute, summary): so that `mlubench --help` imports nothing else.
 COMMANDS = {
@@ -15,10 +15,13 @@ COMMANDS = {
     "sweep": ("sweep:sweep", "Many runs from one file, on this machine or on SLURM, and one table of them all."),
     "status": ("status:status", "How far a run has come."),
     "report": ("report:report", "Draw the table and report.html of a run again."),
-    "judge": ("judge_group:judge", "Judge a run's answers again, without running any model."),
+    "judge": ("judge.group:judge", "Judge a run's answers again, without running any model."),
     "ask": ("ask:ask", "One routed answer of a run's LUMoE, with the route and why."),
-    "experts": ("experts:experts", "Experts of a run or a store: list, verify, switch, roll back, carry elsewhere."),
-    "data": ("data:data", "Benchmark data: build a new one, check, audit, count, draw."),
+    "experts": (
+        "experts.group:experts",
+        "Experts of a run or a store: list, verify, switch, roll back, carry elsewhere.",
+    ),
+    "data": ("data.group:data", "Benchmark data: build a new one, check, audit, count, draw."),
     "list": ("list:list_names", "What can be asked for by name: presets, methods, gates, judges, models."),
 }
 EPILOG = """\b

@@ -17,10 +17,10 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="Print results.json instead of the table.")
 def report(runs: tuple[Path, ...], figures: Path | None, as_json: bool) -> None:
     """Print each run's table and write its report.html again."""
-    from mlubench.artifacts import read_json
     from mlubench.cli.show import show
-    from mlubench.lifelong.rundir import RunDir
+    from mlubench.core.files import read_json
     from mlubench.report.html import write_figures, write_report
+    from mlubench.runs.folder import RunDir
 
     for folder in runs:
         RunDir(folder).config()

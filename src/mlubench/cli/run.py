@@ -31,7 +31,7 @@ def run(preset: str, overrides: tuple[str, ...], out: Path | None, dry_run: bool
 
     With --dry-run the exit code is 1 when something is missing that a run would need.
     """
-    from mlubench.config import load
+    from mlubench.settings.loading import load
 
     config = load(preset, list(overrides), draft=dry_run)
     folder = out or Path("runs") / config.preset
@@ -42,16 +42,16 @@ def run(preset: str, overrides: tuple[str, ...], out: Path | None, dry_run: bool
     from rich.console import Console
 
     from mlubench.cli.show import show
-    from mlubench.lifelong.sequence import run_lifelong
-    from mlubench.models import ranks
+    from mlubench.core import processes
+    from mlubench.experiment.sequence import run_lifelong
     from mlubench.models.quiet import quiet
     from mlubench.report.html import write_report
 
     quiet()
-    ranks.start()
-    console = Console(stderr=True, quiet=not ranks.leads())
+    processes.start()
+    console = Console(stderr=True, quiet=not processes.leads())
     results = run_lifelong(config, folder, console)
-    ranks.stop()
+    processes.stop()
     if console.quiet:
         return 0
     report = write_report(folder, results)

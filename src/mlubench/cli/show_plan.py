@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlubench.config import Config
+from mlubench.settings.run import Config
 
 if TYPE_CHECKING:
-    from mlubench.lifelong.plan import MethodPlan, Plan
+    from mlubench.experiment.plan.plan import MethodPlan, Plan
 
 UNKNOWN = "?"
 
 
 def dry(config: Config, out: Path, *, as_json: bool) -> int:
     """Print the plan. Returns the exit code: 0, or 1 when something is missing."""
-    from mlubench.lifelong.plan import NOT_COUNTED, plan_run
+    from mlubench.experiment.plan.plan import NOT_COUNTED, plan_run
     from mlubench.models.quiet import quiet
 
     quiet()

@@ -16,7 +16,7 @@ Example:
 @click.option("--json", "as_json", is_flag=True)
 def status(run: Path, as_json: bool) -> None:
     """What is archived, answered and judged in RUN."""
-    from mlubench.lifelong.status import status_of
+    from mlubench.runs.status import status_of
 
     facts = status_of(run)
     if as_json:

@@ -9,8 +9,8 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mlubench.lifelong.sweep import SweepRun
-    from mlubench.lifelong.sweep_jobs import Progress
+    from mlubench.studies.sweep.grid import SweepRun
+    from mlubench.studies.sweep.jobs import Progress
 
 
 @click.command(
@@ -45,11 +45,11 @@ def sweep(file: Path, out: Path | None, executor: Any, jobs: int | None, dry_run
     """Run every combination of FILE's grid; the same command again starts only what is not finished."""
     from rich.console import Console
 
-    from mlubench.errors import UsageError
-    from mlubench.lifelong.rundir import RunDir
-    from mlubench.lifelong.sweep import expand, read_sweep
-    from mlubench.lifelong.sweep_executors import starter
-    from mlubench.lifelong.sweep_jobs import run_all
+    from mlubench.core.errors import UsageError
+    from mlubench.runs.folder import RunDir
+    from mlubench.studies.sweep.executors import starter
+    from mlubench.studies.sweep.grid import expand, read_sweep
+    from mlubench.studies.sweep.jobs import run_all
 
     spec, folder = read_sweep(file), out or Path("runs") / file.stem
     if (folder / "config.yaml").is_file():
@@ -75,7 +75,7 @@ def sweep(file: Path, out: Path | None, executor: Any, jobs: int | None, dry_run
 
 
 def _show_plan(runs: "list[SweepRun]", folder: Path, *, as_json: bool) -> None:
-    from mlubench.lifelong.sweep import state_of
+    from mlubench.studies.sweep.grid import state_of
 
     rows = [{"name": r.name, "state": state_of(r, folder / "logs"), "settings": r.settings} for r in runs]
     if as_json:
@@ -92,7 +92,7 @@ def _conclude(
     """Write each run's report.html that is not there, sweep.json and sweep.md, and print the table."""
     from rich.console import Console
 
-    from mlubench.artifacts import read_json, write_atomic, write_json
+    from mlubench.core.files import read_json, write_atomic, write_json
     from mlubench.report.html import write_report
     from mlubench.report.sweep_table import render_sweep, sweep_markdown
 
@@ -111,7 +111,7 @@ def _conclude(
 
 
 def _results_of(runs: "list[SweepRun]", progress: "Progress", results: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    from mlubench.lifelong.sweep_summary import summarise
+    from mlubench.studies.sweep.summary import summarise
 
     rows = []
     for run in runs:

@@ -2,7 +2,7 @@
 
 from rapidfuzz.distance import LCSseq
 
-from mlubench.judging.text import read
+from mlubench.judging.rules.text import read
 
 
 def rouge_l(response: str, truth: str) -> float:

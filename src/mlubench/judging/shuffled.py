@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from mlubench.judging.rules import RulesJudge
+from mlubench.judging.rules.judge import RulesJudge
 from mlubench.types import Question, Verdict
 
 MIXING = 30  # random swaps tried for each item, after which the deal shows no trace of the order it began with

@@ -17,11 +17,11 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.utils._pytree import tree_map
 
-from mlubench.artifacts import disk_errors
-from mlubench.config import LoraConfig
-from mlubench.errors import MlubenchError, UsageError
-from mlubench.models.hf import MLLM
-from mlubench.models.parts import lora_targets, parts_in, whole_modules
+from mlubench.core.errors import MlubenchError, UsageError
+from mlubench.core.files import disk_errors
+from mlubench.models.families import lora_targets, parts_in, whole_modules
+from mlubench.models.mllm import MLLM
+from mlubench.settings.run import LoraConfig
 from mlubench.types import Part, Scope
 
 

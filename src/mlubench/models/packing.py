@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mlubench.models.hf import IGNORE
+from mlubench.models.mllm import IGNORE
 
 # Attention that takes a mask of its own for each pair of positions.
 PACKING = ("sdpa", "eager")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mlubench.models.hf import IGNORE, MLLM, Query, answer_logits
+from mlubench.models.mllm import IGNORE, MLLM, Query, answer_logits
 
 RIDGES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # of the mean square of a feature; the best on calibration pictures is taken
 SITES = ("projector", "language")

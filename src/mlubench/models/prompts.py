@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 from transformers.utils import ModelOutput
 
-from mlubench.artifacts import digest, file_sha256
-from mlubench.models.hf import MLLM, Query, stamp
+from mlubench.core.files import digest, file_sha256
+from mlubench.data.pictures import stamp
+from mlubench.models.mllm import MLLM, Query
 
 _PIXELS = ("pixel_values",)  # what the features stand in for
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from mlubench.errors import MlubenchError
-from mlubench.models.hf import pick_device
+from mlubench.core.errors import MlubenchError
+from mlubench.models.mllm import pick_device
 from mlubench.models.processors import load_processor
 
 DIGITS = ("0", "1", "2")

@@ -16,16 +16,16 @@ from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
-from mlubench.errors import UsageError
-from mlubench.models import ranks
-from mlubench.models.parts import Parts
+from mlubench.core import processes
+from mlubench.core.errors import UsageError
+from mlubench.models.families import Parts
 
 ASKED = "ACCELERATE_USE_FSDP"
 
 
 def wanted() -> bool:
     """Whether accelerate's configuration asks for FSDP. UsageError for version 1, which flattens parameters away."""
-    if ranks.world() == 1 or not str_to_bool(os.environ.get(ASKED, "false")):
+    if processes.world() == 1 or not str_to_bool(os.environ.get(ASKED, "false")):
         return False
     if os.environ.get("FSDP_VERSION") != "2":
         raise UsageError("FSDP version 1 is not supported", "Set fsdp_version: 2 in accelerate's configuration.")
@@ -36,7 +36,7 @@ def shard(model: Any, parts: Parts, device: torch.device) -> Any:
     """Shard the frozen model, layer by layer, so that no card ever holds it whole; the rest moves to `device`."""
     plugin = FullyShardedDataParallelPlugin()
     settings = {
-        "mesh": init_device_mesh(device.type, (ranks.world(),)),
+        "mesh": init_device_mesh(device.type, (processes.world(),)),
         "reshard_after_forward": bool(plugin.reshard_after_forward),
         "offload_policy": plugin.cpu_offload,
     }

@@ -9,12 +9,12 @@ from typing import Any
 
 import torch
 
-from mlubench.config import LoraConfig, ModelConfig, ToyConfig
-from mlubench.errors import MlubenchError
+from mlubench.core.errors import MlubenchError
 from mlubench.models.adapters import add_adapter, remove_adapters
-from mlubench.models.hf import MLLM
-from mlubench.models.parts import parts_of
-from mlubench.models.toy import build_model, build_processor
+from mlubench.models.families import parts_of
+from mlubench.models.mllm import MLLM
+from mlubench.models.toy.base import build_model, build_processor
+from mlubench.settings.run import LoraConfig, ModelConfig, ToyConfig
 from mlubench.types import Benchmark, Part, Scope
 
 

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from transformers import TrainerCallback, TrainingArguments
 
-from mlubench.models import ranks
+from mlubench.core import processes
+from mlubench.core.progress import progress_bar
 
 
 def arguments(folder: Path, device: torch.device, **settings: Any) -> TrainingArguments:
@@ -16,7 +16,7 @@ def arguments(folder: Path, device: torch.device, **settings: Any) -> TrainingAr
     defaults = {
         "output_dir": str(folder),
         "use_cpu": on_cpu,
-        "ddp_backend": "gloo" if on_cpu and ranks.world() > 1 else None,
+        "ddp_backend": "gloo" if on_cpu and processes.world() > 1 else None,
         "report_to": [],
         "save_strategy": "no",
         "logging_strategy": "no",
@@ -26,11 +26,6 @@ def arguments(folder: Path, device: torch.device, **settings: Any) -> TrainingAr
         "label_names": [],
     }
     return TrainingArguments(**{**defaults, **settings})
-
-
-def progress_bar(**options: Any) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, transient=True, **{"disable": not ranks.leads(), **options})
 
 
 class ProgressCallback(TrainerCallback):

@@ -3,7 +3,7 @@
 from functools import lru_cache
 from typing import Any
 
-from mlubench.errors import MlubenchError, UsageError
+from mlubench.core.errors import MlubenchError, UsageError
 
 Turns = tuple[tuple[str, str], ...]  # earlier (question, answer) pairs, oldest first
 

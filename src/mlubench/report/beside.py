@@ -2,7 +2,7 @@
 
 from mlubench.report.board import MISSING, number
 from mlubench.report.reading import BASE, Results, Score, label
-from mlubench.scores import METRICS, both_sides, marked
+from mlubench.statistics.scores import METRICS, both_sides, marked
 from mlubench.types import METRIC_OF
 
 MEASURES = {

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mlubench.report.reading import BASE, GateRow, Results, Score, label
-from mlubench.scores import DIRECTIONS_NOTE, METRICS, marked
+from mlubench.statistics.scores import DIRECTIONS_NOTE, METRICS, marked
 from mlubench.types import Metric
 
 MISSING = "–"

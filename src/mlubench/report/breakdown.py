@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from mlubench.report.board import Shown, number
 from mlubench.report.reading import TITLES, Results, Score, label
-from mlubench.scores import METRICS
+from mlubench.statistics.scores import METRICS
 from mlubench.types import Metric
 
 

@@ -2,7 +2,7 @@
 
 from mlubench.report.board import MISSING, span
 from mlubench.report.reading import TITLES, Comparison, Results, label
-from mlubench.scores import METRICS
+from mlubench.statistics.scores import METRICS
 from mlubench.types import Metric
 
 COLUMNS = ("Metric", "Difference", "Score", "95% interval", "n")

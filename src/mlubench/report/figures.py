@@ -4,11 +4,11 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlubench.artifacts import write_atomic
+from mlubench.core.files import write_atomic
 from mlubench.report.decay import draw_decay
 from mlubench.report.marks import luminance, plain
 from mlubench.report.reading import TITLES, Results, label, parse_results
-from mlubench.scores import METRICS
+from mlubench.statistics.scores import METRICS
 from mlubench.types import Metric
 
 if TYPE_CHECKING:

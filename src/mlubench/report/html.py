@@ -4,7 +4,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from mlubench.artifacts import write_atomic
+from mlubench.core.files import write_atomic
 from mlubench.report import board as boards
 from mlubench.report.beside import TITLE, beside
 from mlubench.report.breakdown import splits
@@ -13,7 +13,7 @@ from mlubench.report.figures import decay_curves, heat_maps, save_png
 from mlubench.report.reading import MEANINGS, STAND_INS, TITLES, Results, label, load_results, parse_results
 from mlubench.report.samples import pick_examples
 from mlubench.report.svg import inline_svg
-from mlubench.scores import DIRECTIONS_NOTE, METRICS, marked
+from mlubench.statistics.scores import DIRECTIONS_NOTE, METRICS, marked
 
 REPORT = "report.html"
 

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from mlubench.artifacts import read_json
-from mlubench.errors import MlubenchError
-from mlubench.scores import BETTER
+from mlubench.core.errors import MlubenchError
+from mlubench.core.files import read_json
+from mlubench.statistics.scores import BETTER
 from mlubench.types import Metric
 
 SCHEMA_VERSION = 1

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from mlubench.artifacts import digest, read_json
-from mlubench.errors import MlubenchError
+from mlubench.core.errors import MlubenchError
+from mlubench.core.files import digest, read_json
 from mlubench.report.board import step_name
 from mlubench.report.reading import BASE, Results, label
 from mlubench.types import Entity

@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mlubench.benchmark.refusals import refusal_for
-from mlubench.config import TrainConfig
-from mlubench.models import ranks
-from mlubench.models.hf import MLLM, Query
+from mlubench.core import processes
+from mlubench.data.refusals import refusal_for
+from mlubench.models.mllm import MLLM, Query
 from mlubench.models.packing import answer_labels, can_pack, with_answers
 from mlubench.models.prompts import Prompts
+from mlubench.settings.run import TrainConfig
 from mlubench.types import Benchmark, Sample
 from mlubench.unlearning.forward import Group, Step, outputs_of
 from mlubench.unlearning.methods.base import Form, Kind, Method
@@ -86,9 +86,11 @@ class Feed:
             known = list({item[kinds[0]].id: item for item in items}.values())
             chunks = [known[start : start + self.config.batch] for start in range(0, len(known), self.config.batch)]
             found: dict[tuple[Kind, str], Tensor] = {}
-            for turn in range(0, len(chunks), ranks.world()):
-                here = chunks[turn : turn + ranks.world()]
-                found |= self._asked(kinds, here[ranks.rank() % len(here)])  # a sharded model needs all in every pass
+            for turn in range(0, len(chunks), processes.world()):
+                here = chunks[turn : turn + processes.world()]
+                found |= self._asked(
+                    kinds, here[processes.rank() % len(here)]
+                )  # a sharded model needs all in every pass
             self.reference |= _of_all(found, self.mllm.device)
 
     def _asked(self, kinds: Sequence[Kind], chunk: Sequence[Item]) -> dict[tuple[Kind, str], Tensor]:
@@ -108,9 +110,9 @@ class Feed:
 
 def _of_all(found: dict[tuple[Kind, str], Tensor], device: torch.device) -> dict[tuple[Kind, str], Tensor]:
     """What every process has found."""
-    if ranks.world() == 1:
+    if processes.world() == 1:
         return found
-    parts = ranks.gathered({key: row.cpu() for key, row in found.items()})
+    parts = processes.gathered({key: row.cpu() for key, row in found.items()})
     return {key: row.to(device) for part in parts for key, row in part.items()}
 
 

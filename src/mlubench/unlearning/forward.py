@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mlubench.models.hf import IGNORE, MLLM
+from mlubench.models.mllm import IGNORE, MLLM
 from mlubench.unlearning.losses import sums, token_log_probs
 from mlubench.unlearning.methods.base import Form, Kind, Method, View
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from mlubench.models import ranks
+from mlubench.core import processes
 from mlubench.unlearning.feed import Feed, Item
 from mlubench.unlearning.forward import Step
 from mlubench.unlearning.methods.base import Kind, View
@@ -26,7 +26,7 @@ class Share:
 
 def shares(items: Sequence[Item], batch: int) -> list[Share]:
     """The share of each process in each batch, in the order in which a data loader deals them out to processes."""
-    world, found = ranks.world(), []
+    world, found = processes.world(), []
     for start in range(0, len(items), batch):
         whole = items[start : start + batch]
         for rank in range(world):
@@ -48,18 +48,20 @@ def collator(feed: Feed) -> Callable[[list[Share]], dict[str, Any]]:
 
 def joined(views: dict[Kind, View], *, idle: bool) -> dict[Kind, View]:
     """The views of the whole batch. Fields that are None stay so: a method asks the same of every process."""
-    return views if ranks.world() == 1 else {kind: _joined(view, idle) for kind, view in views.items()}
+    return views if processes.world() == 1 else {kind: _joined(view, idle) for kind, view in views.items()}
 
 
 def _joined(view: View, idle: bool) -> View:
     filled = {f.name: value for f in fields(view) if (value := getattr(view, f.name)) is not None}
-    sizes = ranks.gathered((0 if idle else len(view.logps), {n: t.shape[1] for n, t in filled.items() if t.ndim > 1}))
+    sizes = processes.gathered(
+        (0 if idle else len(view.logps), {n: t.shape[1] for n, t in filled.items() if t.ndim > 1})
+    )
     rows = [n for n, _ in sizes]
-    return View(**{n: ranks.rows_of_all(t, rows, max(w.get(n, 0) for _, w in sizes)) for n, t in filled.items()})
+    return View(**{n: processes.rows_of_all(t, rows, max(w.get(n, 0) for _, w in sizes)) for n, t in filled.items()})
 
 
 def to_backward(loss: Tensor, own: dict[Kind, View], *, idle: bool) -> Tensor:
     """What gives the whole batch's gradient once the processes' gradients have been averaged, as is usual."""
     if idle:  # its parameters must take part, with nothing
         loss = loss + 0 * sum(view.logps.sum() for view in own.values())
-    return loss * ranks.world()
+    return loss * processes.world()

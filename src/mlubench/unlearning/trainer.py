@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
-from mlubench.artifacts import digest
-from mlubench.config import TrainConfig
-from mlubench.errors import MlubenchError
-from mlubench.models.hf import MLLM
+from mlubench.core.errors import MlubenchError
+from mlubench.core.files import digest
+from mlubench.models.families import Parts
 from mlubench.models.memory import PeakMemory
-from mlubench.models.parts import Parts
+from mlubench.models.mllm import MLLM
 from mlubench.models.sharding import leave_to_fsdp
 from mlubench.models.training import ProgressCallback, arguments
+from mlubench.settings.run import TrainConfig
 from mlubench.types import Benchmark, Sample
 from mlubench.unlearning.feed import Feed, schedule
 from mlubench.unlearning.forward import views_of

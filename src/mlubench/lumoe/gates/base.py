@@ -7,10 +7,10 @@ from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
-from mlubench.chat.prices import Spend
-from mlubench.config import GateConfig
+from mlubench.endpoint.prices import Spend
 from mlubench.lumoe.gates.replies import Answerer, Replies
-from mlubench.registry import GATES, resolve
+from mlubench.lumoe.gates.table import GATES
+from mlubench.settings.gates import GateConfig
 from mlubench.types import Benchmark, Entity, Route, Task
 
 Features = Callable[[Sequence[Path]], Tensor]  # pictures -> (N, D) float32 on the CPU
@@ -71,7 +71,7 @@ class Checked(Protocol):
 
 def make_gate(name: str, tools: Tools) -> Gate:
     """The gate of that name, not yet fitted. Raises UsageError when it lacks what it asks with."""
-    gate: Gate = resolve("gate", GATES, name)()
+    gate: Gate = GATES.resolve(name)()
     if isinstance(gate, Equipped):
         gate.equip(tools)
     return gate
@@ -79,6 +79,6 @@ def make_gate(name: str, tools: Tools) -> Gate:
 
 def check_gate(name: str, config: GateConfig) -> None:
     """Raises UsageError for settings with which no query could be routed: to be called before a run does any work."""
-    gate = resolve("gate", GATES, name)()
+    gate = GATES.resolve(name)()
     if isinstance(gate, Checked):
         gate.check(config)

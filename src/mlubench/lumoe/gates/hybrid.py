@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from mlubench.config import GateConfig
 from mlubench.lumoe.gates.base import Features, GateQuery
 from mlubench.lumoe.gates.mention import MentionGate
 from mlubench.lumoe.gates.prototype import PrototypeGate
+from mlubench.settings.run import GateConfig
 from mlubench.types import Benchmark, Route, Task
 
 

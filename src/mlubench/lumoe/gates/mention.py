@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from mlubench.artifacts import read_json, write_json
-from mlubench.config import GateConfig
+from mlubench.core.files import read_json, write_json
 from mlubench.lumoe.gates.base import Features, GateQuery
 from mlubench.lumoe.gates.names import Hit, Names, known_aliases, names_of
+from mlubench.settings.run import GateConfig
 from mlubench.types import Benchmark, Route, Task
 
 

@@ -6,15 +6,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlubench.chat.client import Answer, Chat
-from mlubench.chat.limits import Limits
-from mlubench.chat.prices import Price, Spend, price_of
-from mlubench.errors import MlubenchError
-from mlubench.gate_config import AskedGateConfig, GateConfig
+from mlubench.core.errors import MlubenchError
+from mlubench.data.pictures import open_picture
+from mlubench.endpoint.client import Answer, Chat
+from mlubench.endpoint.limits import Limits
+from mlubench.endpoint.prices import Price, Spend, price_of
 from mlubench.lumoe.gates.base import Tools
 from mlubench.lumoe.gates.replies import Reply
 from mlubench.lumoe.gates.two_steps import TwoSteps, read_template
-from mlubench.models.hf import Query, open_picture
+from mlubench.models.mllm import Query
+from mlubench.settings.gates import AskedGateConfig, GateConfig
 
 
 class MllmGate(TwoSteps):

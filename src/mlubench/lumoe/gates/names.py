@@ -10,9 +10,7 @@ from itertools import accumulate
 import yaml
 from rapidfuzz import fuzz
 
-from mlubench.errors import unknown_name
-from mlubench.lumoe.gates.filing import File, Filed, bag_of
-from mlubench.lumoe.gates.folding import fold, spellings
+from mlubench.core.errors import unknown_name
 from mlubench.lumoe.gates.misspelling import (
     SINGLE_RATIO,
     SPLIT_LENGTH,
@@ -22,6 +20,8 @@ from mlubench.lumoe.gates.misspelling import (
     is_misspelt,
     same_words,
 )
+from mlubench.lumoe.gates.spelling import fold, spellings
+from mlubench.lumoe.gates.string_index import File, Filed, bag_of
 from mlubench.types import Benchmark, Entity
 
 KEPT = 1 << 14  # words, and runs of words, of which what was found is kept

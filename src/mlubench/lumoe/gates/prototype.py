@@ -7,11 +7,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from mlubench.artifacts import read_json, write_json
-from mlubench.config import GateConfig
-from mlubench.errors import MlubenchError
+from mlubench.core.errors import MlubenchError
+from mlubench.core.files import read_json, write_json
 from mlubench.lumoe.gates.base import Features, GateQuery
 from mlubench.lumoe.gates.risk import threshold_of
+from mlubench.settings.run import GateConfig
 from mlubench.types import Benchmark, Role, Route, Sample, Task
 
 SHRINKAGE = 0.5  # of the within-entity covariance towards a sphere, since pictures are fewer than features

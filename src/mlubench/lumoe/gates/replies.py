@@ -4,9 +4,9 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from mlubench.artifacts import digest, file_sha256
-from mlubench.errors import MlubenchError
-from mlubench.models.hf import Query
+from mlubench.core.errors import MlubenchError
+from mlubench.core.files import digest, file_sha256
+from mlubench.models.mllm import Query
 
 Reply = str | MlubenchError
 Answerer = Callable[[Sequence[Query]], Iterable[Reply]]

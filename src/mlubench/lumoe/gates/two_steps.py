@@ -7,14 +7,14 @@ from pathlib import Path
 
 import yaml
 
-from mlubench.artifacts import read_json, read_yaml, write_json
-from mlubench.config import GateConfig
-from mlubench.errors import MlubenchError, UsageError
-from mlubench.gate_config import AskedGateConfig
+from mlubench.core.errors import MlubenchError, UsageError
+from mlubench.core.files import read_json, read_yaml, write_json
 from mlubench.lumoe.gates.base import Features, GateQuery
-from mlubench.lumoe.gates.folding import fold
 from mlubench.lumoe.gates.names import Names, known_aliases, names_of
-from mlubench.models.hf import Query
+from mlubench.lumoe.gates.spelling import fold
+from mlubench.models.mllm import Query
+from mlubench.settings.gates import AskedGateConfig
+from mlubench.settings.run import GateConfig
 from mlubench.types import Benchmark, Entity, Route, Task
 
 Ask = Callable[[Sequence[Query]], list[str | MlubenchError]]  # an error, not raised, for what could not be answered

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
-from mlubench.errors import UsageError, unknown_name
+from mlubench.core.errors import UsageError, unknown_name
 from mlubench.unlearning.losses import mean_nll
 
 Kind = Literal["forget", "refusal", "retain"]

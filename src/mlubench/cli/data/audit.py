@@ -1,0 +1,160 @@
+"""`mlubench data audit`: what a reader of every record would object to, and a patch for what a rule can mend."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from mlubench.data.audit.facts import Data, Finding
+    from mlubench.data.audit.kinds import Kind
+
+_SHOWN = 4
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  mlubench data audit MLUBench
+  mlubench data audit MLUBench --kind phrasing --kind truncated --json
+  mlubench data audit MLUBench --fix audit.patch      then read it, and: cd MLUBench && git apply ../audit.patch
+
+Exit code: 0 whatever is found; with --strict 1 where anything is.
+"""
+)
+@click.argument("root", type=click.Path(path_type=Path))
+@click.option("--kind", "only", multiple=True, metavar="KIND", help="Look for this kind alone; may be given again.")
+@click.option(
+    "--fix",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="PATCH",
+    help="Write what a rule can fix as a unified diff. Nothing is applied.",
+)
+@click.option("--strict", is_flag=True, help="Exit with 1 where anything is found.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object with every record of every finding.")
+@click.pass_context
+def audit(ctx: click.Context, root: Path, only: tuple[str, ...], fix: Path | None, strict: bool, as_json: bool) -> None:
+    """List answers, questions and shares in ROOT that are wrong or skewed, though the layout is right."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from mlubench.data.audit import facts, kinds
+    from mlubench.judging.rules.refusal import refusal
+
+    table = kinds.chosen(kinds.kinds(refusal), only)
+    data = facts.load(root)
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=as_json or not console.is_terminal) as bar:
+        looking = bar.add_task("Auditing", total=len(table))
+        found = kinds.audit(data, table, progress=lambda done: bar.update(looking, completed=done))
+    patch = _write_patch(root, fix, table, found) if fix else None
+    if as_json:
+        click.echo(json.dumps(_report(root, data, table, found, patch), ensure_ascii=False))
+    else:
+        _show(root, data, table, found)
+    if patch and not as_json:
+        click.echo(_said(root, patch))
+    ctx.exit(1 if strict and found else 0)
+
+
+def _write_patch(root: Path, path: Path, table: dict[str, "Kind"], found: list["Finding"]) -> dict[str, Any]:
+    from mlubench.core.errors import UsageError
+    from mlubench.core.files import write_atomic
+    from mlubench.data.audit.patch import make_patch
+
+    if path.exists():
+        raise UsageError(f"{path} exists", "Give another name, or delete it first.")
+    patch = make_patch(root, table, found)
+    if patch.text:
+        write_atomic(path, patch.text)
+    facts = {"rewritten": patch.rewritten, "removed": patch.removed, "applied": False}
+    return {"file": str(path) if patch.text else None, **facts}
+
+
+def _said(root: Path, patch: dict[str, Any]) -> str:
+    if not patch["file"]:
+        return "no patch written: nothing was found that a rule can fix"
+    return (
+        f"{patch['file']}: rewrites {patch['rewritten']:,} records and removes {patch['removed']:,}. Nothing is applied; "
+        f"read it, then `patch -p1` or `git apply` in {root}"
+    )
+
+
+def _report(
+    root: Path, data: "Data", table: dict[str, "Kind"], found: list["Finding"], patch: dict[str, Any] | None
+) -> dict[str, Any]:
+    from mlubench.data.audit import balance, kinds
+
+    by_kind = {name: [f for f in found if f.kind == name] for name in table}
+    return {
+        "root": str(root),
+        "findings": len(found),
+        "records": kinds.records(found),
+        "kinds": {
+            name: {"what": kind.what, "fix": kind.fix, "findings": len(mine), "records": kinds.records(mine)}
+            for (name, kind), mine in zip(table.items(), by_kind.values(), strict=True)
+        },
+        "classes": balance.counts(data),
+        "found": [{"kind": f.kind, "message": f.message, "records": [str(p) for p in f.places]} for f in found],
+        "patch": patch,
+    }
+
+
+def _show(root: Path, data: "Data", table: dict[str, "Kind"], found: list["Finding"]) -> None:
+    from rich.console import Console
+
+    console = Console()
+    if found:
+        console.print(_findings(root, table, found))
+    else:
+        click.echo(f"{root}: nothing found of {len(table)} kinds")
+    console.print(_classes(data))
+
+
+def _findings(root: Path, table: dict[str, "Kind"], found: list["Finding"]) -> "Table":
+    from rich.markup import escape
+    from rich.table import Table
+
+    from mlubench.data.audit.kinds import records
+
+    shown = Table(title=escape(str(root)), title_justify="left", show_lines=True)
+    shown.add_column("kind")
+    for column in ("findings", "records"):
+        shown.add_column(column, justify="right")
+    shown.add_column("what, and the first few", overflow="fold")
+    totals = Counter(finding.kind for finding in found)
+    for name, kind in table.items():
+        if not totals[name]:
+            continue
+        mine = [finding for finding in found if finding.kind == name]
+        lines = [f"{kind.what}:", *(f"- {_where(f)}{f.message}" for f in mine[:_SHOWN])]
+        if len(mine) > _SHOWN:
+            lines.append(f"- and {len(mine) - _SHOWN:,} more; --json lists all")
+        fix = f"\n[dim]--fix: {kind.fix}[/]" if kind.fix else ""
+        shown.add_row(f"{name}{fix}", f"{len(mine):,}", f"{records(mine):,}", escape("\n".join(lines)))
+    return shown
+
+
+def _where(finding: "Finding") -> str:
+    return f"{finding.places[0]} " if finding.places else ""
+
+
+def _classes(data: "Data") -> "Table":
+    from rich.markup import escape
+    from rich.table import Table
+
+    from mlubench.data.audit.balance import counts
+
+    shown = Table(title="Classes", title_justify="left")
+    shown.add_column("class")
+    rows = counts(data)
+    columns = list(next(iter(rows.values())))
+    for column in columns:
+        shown.add_column(column, justify="right")
+    for cls, row in rows.items():
+        shown.add_row(escape(cls), *(f"{row[column]:,}" for column in columns))
+    return shown

@@ -1,0 +1,204 @@
+"""`mlubench data`: what benchmark data holds, what is wrong with it, and stand-ins for its pictures."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mlubench.cli.data.audit import audit
+from mlubench.cli.data.build import build
+from mlubench.cli.data.review import review
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from mlubench.data.check import Finding
+
+_SHOWN = 3
+
+_ROOT = click.argument("root", type=click.Path(path_type=Path))
+_IMAGES = click.option(
+    "--images", type=click.Path(path_type=Path), help="Folder that the picture paths start from; ROOT if not given."
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+@click.group(
+    epilog="""\b
+Examples:
+  mlubench data stats MLUBench
+  mlubench data check MLUBench --images ~/photos
+  mlubench data audit MLUBench --fix audit.patch
+  mlubench data render MLUBench stand-ins
+  mlubench data build examples/build.yaml --out built
+"""
+)
+def data() -> None:
+    """Benchmark data in the official layout: ROOT/Tasks/TaskA/taskA_forget.json and so on."""
+
+
+data.add_command(audit)
+data.add_command(build)
+data.add_command(review)
+
+
+@data.command(
+    epilog="""\b
+Examples:
+  mlubench data stats MLUBench
+  mlubench data stats MLUBench --json
+"""
+)
+@_ROOT
+@_IMAGES
+@_JSON
+def stats(root: Path, images: Path | None, as_json: bool) -> None:
+    """Count the records, entities, pictures and facts of ROOT."""
+    from mlubench.data import check as checking
+    from mlubench.data import release
+
+    counts = checking.stats(release.read(root, images))
+    if as_json:
+        click.echo(json.dumps(counts, ensure_ascii=False))
+        return
+    _print(_stats_table(root, counts))
+
+
+@data.command(
+    epilog="""\b
+Examples:
+  mlubench data check MLUBench
+  mlubench data check MLUBench --images ~/photos --json
+
+Exit code: 0 when there is no error (warnings aside), 1 when there is.
+"""
+)
+@_ROOT
+@_IMAGES
+@_JSON
+@click.pass_context
+def check(ctx: click.Context, root: Path, images: Path | None, as_json: bool) -> None:
+    """List everything that is wrong with ROOT and its pictures."""
+    from dataclasses import asdict
+
+    from mlubench.data import check as checking
+    from mlubench.data import release
+
+    release.task_folders(root)  # a ROOT that is no benchmark at all is wrong use, not bad data
+    found = checking.check(root, images)
+    errors = sum(f.severity == "error" for f in found)
+    if as_json:
+        facts = {"ok": not errors, "errors": errors, "warnings": len(found) - errors}
+        click.echo(json.dumps({**facts, "findings": [asdict(f) for f in found]}, ensure_ascii=False))
+    elif found:
+        _print(_findings_table(root, found))
+    else:
+        click.echo(f"{root}: nothing is wrong")
+    ctx.exit(1 if errors else 0)
+
+
+@data.command(
+    epilog="""\b
+Examples:
+  mlubench data render MLUBench stand-ins
+  mlubench data stats MLUBench --images stand-ins
+"""
+)
+@_ROOT
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option(
+    "--size", type=click.IntRange(16, 2048), default=96, show_default=True, help="Width and height in pixels."
+)
+@_JSON
+def render(root: Path, out: Path, size: int, as_json: bool) -> None:
+    """Draw a stand-in under OUT for every picture that ROOT names.
+
+    The photographs are not ours to ship. Stand-ins let the whole experiment run without them; their numbers say nothing
+    about photographs, and every report says so.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from mlubench.data import release
+    from mlubench.data.render import render_release
+
+    paths = release.image_paths(release.read(root))
+    _refuse_photographs(out, paths)
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=as_json or not console.is_terminal) as bar:
+        drawing = bar.add_task("Drawing stand-ins", total=len(paths))
+        count = render_release(
+            paths, out, size=size, progress=lambda done, total: bar.update(drawing, completed=done, total=total)
+        )
+    if as_json:
+        click.echo(json.dumps({"count": count, "out": str(out), "size": size, "stand_ins": True}, ensure_ascii=False))
+    else:
+        click.echo(f"{count} stand-ins drawn under {out}: they are no photographs, and {release.STAND_IN_MARK} says so")
+
+
+def _refuse_photographs(out: Path, paths: list[str]) -> None:
+    from mlubench.core.errors import UsageError
+    from mlubench.data.release import STAND_IN_MARK
+
+    if (out / STAND_IN_MARK).is_file():
+        return
+    if taken := next((path for path in paths if (out / path).exists()), None):
+        hint = "Give an empty folder; if an interrupted rendering left it, delete the folder first."
+        raise UsageError(f"{out / taken} exists and may be a photograph, which a stand-in would overwrite", hint)
+
+
+def _print(table: "Table") -> None:
+    from rich.console import Console
+
+    Console().print(table)
+
+
+def _stats_table(root: Path, counts: dict[str, Any]) -> "Table":
+    from rich.markup import escape
+    from rich.table import Table
+
+    drawn = " (stand-ins)" if counts["stand_ins"] else ""
+    table = Table(title=escape(f"{root}{drawn}"), title_justify="left")
+    for column in ("task", "split"):
+        table.add_column(column)
+    for column in ("records", "entities", "classes", "image paths", "facts", "phrasings: facts"):
+        table.add_column(column, justify="right")
+    for task, splits in counts["tasks"].items():
+        for split, row in splits.items():
+            table.add_row(escape(task), split, *_numbers(row))
+    table.add_section()
+    table.add_row("all", str(counts["total"]["splits"]), *_numbers(counts["total"]))
+    return table
+
+
+def _numbers(row: dict[str, Any]) -> list[str]:
+    plain = [f"{row[key]:,}" for key in ("records", "entities", "classes", "image_paths", "facts")]
+    return [*plain, ", ".join(f"{size}: {facts}" for size, facts in row["phrasings_per_fact"].items())]
+
+
+def _findings_table(root: Path, found: list["Finding"]) -> "Table":
+    from rich.markup import escape
+    from rich.table import Table
+
+    from mlubench.data.check import KINDS
+
+    groups: dict[tuple[str, str], list[Finding]] = {}
+    for finding in found:
+        groups.setdefault((finding.severity, finding.kind), []).append(finding)
+    table = Table(title=escape(str(root)), title_justify="left", show_lines=True)
+    table.add_column("kind")
+    table.add_column("count", justify="right")
+    table.add_column("what, and the first few", overflow="fold")
+    order = list(KINDS)
+    for (severity, kind), group in sorted(groups.items(), key=lambda item: (item[0][0], order.index(item[0][1]))):
+        lines = [f"{KINDS[kind]}:", *(f"- {_where(f)}: {f.message}" for f in group[:_SHOWN])]
+        if len(group) > _SHOWN:
+            lines.append(f"- and {len(group) - _SHOWN:,} more; --json lists all")
+        style = "red" if severity == "error" else "yellow"
+        table.add_row(f"{kind}\n[{style}]{severity}[/]", f"{len(group):,}", escape("\n".join(lines)))
+    return table
+
+
+def _where(finding: "Finding") -> str:
+    return finding.file if finding.record is None else f"{finding.file} record {finding.record}"

@@ -1,0 +1,173 @@
+"""`mlubench experts`: what a store of experts holds, whether it is whole, and what counts. No model is loaded."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mlubench.cli.experts.consolidate import consolidate, prune
+from mlubench.cli.experts.store import open_store
+
+if TYPE_CHECKING:
+    pass
+
+_STORE = click.argument("store", metavar="RUN_OR_STORE", type=click.Path(path_type=Path))
+_NAME = click.argument("name")
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+def _example(*lines: str) -> str:
+    return "\b\nExample:\n" + "\n".join(f"  mlubench experts {line}" for line in lines)
+
+
+def _birth_scores(path: Path, row: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """Scores at birth of what a run has made itself, from its results; its archives are older than they."""
+    from mlubench.judging.scoring import birth_scores
+
+    return birth_scores(path, row["expert"]) if row["version"] == 1 and (path / "config.yaml").is_file() else None
+
+
+def _say(as_json: bool, facts: dict[str, Any], text: str) -> None:
+    click.echo(json.dumps(facts, ensure_ascii=False) if as_json else text)
+
+
+@click.group(
+    epilog="""\b
+Examples:
+  mlubench experts list runs/toy
+  mlubench experts verify runs/toy
+  mlubench experts disable runs/toy A
+  mlubench experts export runs/toy A a.tar
+  mlubench experts import store a.tar
+  mlubench experts consolidate runs/toy --into 2
+"""
+)
+def experts() -> None:
+    """The experts of a run or of a folder. Their folders never change; store.json says which of them count."""
+
+
+@experts.command("list", epilog=_example("list runs/toy", "list runs/toy --json"))
+@_STORE
+@_JSON
+def list_experts(store: Path, as_json: bool) -> None:
+    """Every version of every expert, from its manifest; the history of changes too with --json."""
+    opened = open_store(store)
+    rows = [{**row, "scores": row["scores"] or _birth_scores(store, row)} for row in opened.listing()]
+    if as_json:
+        facts = {"store": str(opened.root), "experts": rows, "unfinished": opened.unfinished()}
+        click.echo(json.dumps({**facts, "history": opened.history()}, ensure_ascii=False))
+        return
+    for row in rows:
+        marks = ["current" if row["current"] else "kept", "on" if row["enabled"] else "disabled"]
+        marks += [f"merged into {row['merged_into']}"] if row["merged_into"] else []
+        marks += [f"made of {', '.join(row['members'])}"] if row["members"] else []
+        marks += ["unmeasured"] if row["measured"] is False else []
+        marks += ["pruned"] if row["pruned"] else []
+        lacks = f"; older manifest, lacks {', '.join(row['missing'])}" if row["missing"] else ""
+        entities = ", ".join(row["entities"] or ["entities not said"])
+        click.echo(f"{row['expert']} version {row['version']} ({', '.join(marks)}): {entities}{lacks}")
+    for folder in opened.unfinished():
+        click.echo(f"{folder}: never finished, not an expert")
+
+
+@experts.command(epilog=_example("verify runs/toy", "verify runs/toy A B --json"))
+@_STORE
+@click.argument("names", nargs=-1)
+@_JSON
+@click.pass_context
+def verify(ctx: click.Context, store: Path, names: tuple[str, ...], as_json: bool) -> None:
+    """Check every file of every version, or of the experts named. Exit code 1 where something is wrong."""
+    rows = open_store(store).verify(list(names))
+    wrong = sum(row["wrong"] is not None for row in rows)
+    if as_json:
+        click.echo(json.dumps({"ok": not wrong, "wrong": wrong, "experts": rows}, ensure_ascii=False))
+    for row in [] if as_json else rows:
+        lacks = f"whole; older manifest, lacks {', '.join(row['missing'])}" if row["missing"] else "whole"
+        version = f" version {row['version']}" if row["version"] else ""
+        click.echo(f"{row['expert']}{version}: {row['wrong'] or lacks}")
+    ctx.exit(1 if wrong else 0)
+
+
+@experts.command(epilog=_example("disable runs/toy A"))
+@_STORE
+@_NAME
+@_JSON
+def disable(store: Path, name: str, as_json: bool) -> None:
+    """Switch expert NAME off. What needs it is then refused, and not answered by the base in its place."""
+    changed = open_store(store).disable(name)
+    text = f"expert {name} is {'now' if changed else 'already'} disabled: queries that need it are refused"
+    _say(as_json, {"expert": name, "enabled": False, "changed": changed}, text)
+
+
+@experts.command(epilog=_example("enable runs/toy A"))
+@_STORE
+@_NAME
+@_JSON
+def enable(store: Path, name: str, as_json: bool) -> None:
+    """Switch expert NAME on again, once its files are checked."""
+    changed = open_store(store).enable(name)
+    text = f"expert {name} is {'now' if changed else 'already'} on"
+    _say(as_json, {"expert": name, "enabled": True, "changed": changed}, text)
+
+
+@experts.command(
+    epilog=_example(
+        "rollback store A",
+        "rollback store A --to 2           undoes it",
+        "rollback store merged+1           what it was made of counts again",
+        "rollback store merged+1 --to 1    undoes that",
+    )
+)
+@_STORE
+@_NAME
+@click.option("--to", type=click.IntRange(min=1), help="The version to make current; the one before it if not given.")
+@_JSON
+def rollback(store: Path, name: str, to: int | None, as_json: bool) -> None:
+    """Make another version of expert NAME the current one, or undo a consolidation. No version is lost by it."""
+    from mlubench.lumoe.experts.merging import roll_back
+
+    opened = open_store(store)
+    before = opened.current(name) if to is None else None
+    version = roll_back(opened, name, to)
+    undo = f"; `--to {before}` undoes it" if before and before != version else ""
+    now = f"is now at version {version}" if version else "makes way for the experts that it was made of"
+    _say(as_json, {"expert": name, "version": version}, f"expert {name} {now}{undo}")
+
+
+@experts.command("export", epilog=_example("export runs/toy A a.tar", "export store A --version 1"))
+@_STORE
+@_NAME
+@click.argument("out", type=click.Path(path_type=Path), required=False)
+@click.option("--version", type=click.IntRange(min=1), help="The current one if not given.")
+@_JSON
+def export_one(store: Path, name: str, out: Path | None, version: int | None, as_json: bool) -> None:
+    """Write expert NAME as one tar file, OUT or NAME-VERSION-HASH.tar here. Equal experts give equal bytes."""
+    from mlubench.core.files import file_sha256
+    from mlubench.lumoe.experts.export import default_name, export_expert
+
+    opened = open_store(store)
+    path = out or Path(default_name(opened, name, version))
+    row = {"expert": name, "version": version or opened.current(name)}
+    number = export_expert(opened, name, path, version, scores=_birth_scores(store, row))
+    facts = {"expert": name, "version": number, "file": str(path), "sha256": file_sha256(path)}
+    _say(as_json, facts, f"expert {name}, version {number}: {path}, SHA-256 {facts['sha256']}")
+
+
+@experts.command("import", epilog=_example("import store a.tar"))
+@_STORE
+@click.argument("file", type=click.Path(path_type=Path))
+@_JSON
+def import_one(store: Path, file: Path, as_json: bool) -> None:
+    """Take the expert in FILE in as the current version, once every byte is checked. A store that is not there is made."""
+    from mlubench.lumoe.experts.export import import_expert
+
+    opened = open_store(store, new=True)
+    name, version = import_expert(opened, file)
+    enabled = opened.enabled(name)
+    text = f"expert {name} is now at version {version}{'' if enabled else ', and disabled as before'}"
+    _say(as_json, {"expert": name, "version": version, "enabled": enabled}, text)
+
+
+experts.add_command(consolidate)
+experts.add_command(prune)

@@ -1,0 +1,23 @@
+"""Which store of experts a command means: that of a run, or a plain folder."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlubench.lumoe.experts.store import ExpertStore
+
+
+def open_store(path: Path, *, new: bool = False) -> "ExpertStore":
+    """The store that a run or a folder holds. `new` lets it be one that is yet to come."""
+    from mlubench.core.errors import UsageError
+    from mlubench.lumoe.experts.state import STATE
+    from mlubench.lumoe.experts.store import ExpertStore
+
+    store = ExpertStore(path / "models" / "lumoe" if (path / "config.yaml").is_file() else path)
+    if not new and not (store.root / STATE).is_file() and not store.names() and not store.unfinished():
+        raise UsageError(
+            f"{path} holds no experts", "Give a run with `lumoe` among its methods, or a folder of experts."
+        )
+    if path.exists() and not path.is_dir():
+        raise UsageError(f"{path} is not a folder", "Give a run, or a folder of experts.")
+    return store

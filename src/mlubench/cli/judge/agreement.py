@@ -1,0 +1,51 @@
+"""`mlubench judge agreement`: whether judges can be believed, against each other and against people."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  mlubench judge agreement runs/toy --judge rules --judge shuffled
+  mlubench judge agreement runs/toy --judge rules --labels labels.csv
+  mlubench judge agreement --shipped --judge rules      against the labelled answers of the project
+"""
+)
+@click.argument("run", required=False, type=click.Path(path_type=Path))
+@click.option("--judge", "judges", multiple=True, metavar="NAME", help="Default: every judge with verdicts in RUN.")
+@click.option("--labels", type=click.Path(path_type=Path), help="A sheet that `mlubench judge label` wrote.")
+@click.option("--shipped", is_flag=True, help="Against the labelled answers of the project, without a run.")
+@click.option(
+    "--resamples", default=1000, show_default=True, type=click.IntRange(10, 100_000), help="Of the bootstrap."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def agreement(
+    run: Path | None, judges: tuple[str, ...], labels: Path | None, shipped: bool, resamples: int, as_json: bool
+) -> None:
+    """Weighted kappa, confusion matrix and rank correlation of methods, with intervals. No model is run."""
+    import json
+
+    from rich.console import Console
+
+    from mlubench.core.errors import UsageError
+    from mlubench.report.agreement_table import render_agreement, render_shipped
+    from mlubench.runs.folder import RunDir
+    from mlubench.studies.agreement import agree, agree_with_shipped
+    from mlubench.studies.labelling import read_sheet
+
+    if shipped == (run is not None):
+        raise UsageError("give either a RUN or --shipped", "`mlubench judge agreement --help` has examples.")
+    if run is None:
+        if labels is not None or len(judges) > 1:
+            raise UsageError("--shipped takes one --judge and no --labels", "Ask for one judge after the other.")
+        facts = agree_with_shipped(judges[0] if judges else "rules", resamples=resamples)
+    else:
+        folder = RunDir(run)
+        folder.config()
+        facts = agree(folder, judges, read_sheet(labels) if labels else None, resamples=resamples)
+    if as_json:
+        click.echo(json.dumps(facts, ensure_ascii=False))
+    else:
+        Console().print((render_shipped if run is None else render_agreement)(facts))

@@ -1,0 +1,136 @@
+"""Answers that contradict each other, themselves or what their question takes for granted."""
+
+import re
+from collections.abc import Iterator
+
+from rapidfuzz import fuzz
+
+from mlubench.data.audit.facts import Data, Fact, Finding, polarity, quote, words
+from mlubench.data.release import fold
+
+_ALIKE = 50  # token set ratio, of 100, from which two wordings may be of one answer
+_DENIED = re.compile(
+    r"\W*yes\b[^.!?]*\b(?:not|never|no longer|cannot|isn't|aren't|wasn't|doesn't)\b(?! only)", re.IGNORECASE
+)
+_LISTED = re.compile(r"\(([^()]*,[^()]*)\)")
+_SPELLED = re.compile(r"\b(?:an?|the) (\w+), (?:an? )?(\w+),? or (?:an? )?(\w+)\?")
+_ADVERB = r"(?:(?:\w+ly|mostly|often) )?"
+_NOUN = re.compile(r"\b(?:this|that) (\w+)")
+_UNITS = re.compile(
+    r"\bhow many (?:\w+ )?(seconds|minutes|hours|days|weeks|months|years|miles|kilomet(?:re|er)s|met(?:re|er)s|feet)\b",
+    re.IGNORECASE,
+)
+# What a question takes for granted, what in an answer denies it, and how to say so.
+_PRESUMED = (
+    (
+        r"\b(?:gestation|pregnan\w*)\b",
+        r"\b(?:lays?|laid|laying) (?:\w+ )?eggs\b|\bincubation\b",
+        "eggs are not carried",
+    ),
+)
+
+
+def find_contradictions(data: Data) -> list[Finding]:
+    """An entity has two answers to what the rest of its class takes for one question."""
+    findings = []
+    for entity, facts in data.by_entity.items():
+        answers: dict[str, dict[str, Fact]] = {}
+        for fact in facts:
+            for question in fact.asked:
+                answers.setdefault(data.group(fact, question), {}).setdefault(fold(fact.truth), fact)
+        for group, by_answer in answers.items():
+            first, *others = by_answer.values()
+            for other in others:
+                if _differ(first.truth, other.truth):
+                    message = f"{entity.key}: {quote(group)} has {quote(first.truth)} and {quote(other.truth)}"
+                    findings.append(Finding("contradiction", message, (*first.places, *other.places)))
+    return findings
+
+
+def find_self_contradictions(data: Data) -> list[Finding]:
+    """An answer calls one subject two of the things between which its question chooses, or says yes and denies it."""
+    findings = []
+    for fact in data.facts:
+        for subject, calls in _calls(fact):
+            if len(calls) > 1:
+                said = " and ".join(f"{call}s" for call in calls)
+                message = f"{fact.entity.key}: {subject} are {said}, to {quote(fact.first)}"
+                findings.append(Finding("self-contradiction", message, tuple(fact.places)))
+        if _DENIED.match(fact.truth):
+            message = f"{fact.entity.key}: says yes and denies it: {quote(fact.truth)}"
+            findings.append(Finding("self-contradiction", message, tuple(fact.places)))
+    return findings
+
+
+def find_premises(data: Data) -> list[Finding]:
+    """The answer denies what the question takes for granted, such as that the moon is a planet."""
+    findings = []
+    for fact in data.facts:
+        denied = {q: why for q in fact.asked if (why := _denial(q, fact.truth))}
+        if denied:
+            places = tuple(place for question in denied for place in fact.asked[question])
+            question, why = next(iter(denied.items()))
+            findings.append(Finding("premise", f"{fact.entity.key}: {quote(question)}, but {why}", places))
+    return findings
+
+
+def find_units(data: Data) -> list[Finding]:
+    """A phrasing asks for a number of something of which the answer does not speak."""
+    findings = []
+    for fact in data.facts:
+        said = set(words(fact.truth))
+        for question, places in fact.asked.items():
+            asked = _UNITS.search(question)
+            unit = asked.group(1).lower() if asked else ""
+            if unit and any(word.isdigit() for word in said) and not said & {unit, unit.removesuffix("s")}:
+                message = f"{fact.entity.key}: {quote(question)} has {quote(fact.truth)}"
+                findings.append(Finding("unit", message, tuple(places)))
+    return findings
+
+
+def _differ(one: str, other: str) -> bool:
+    polarities = {polarity(one), polarity(other)}
+    if polarities == {"yes", "no"}:
+        return True
+    numbers = [{word for word in words(text) if word.isdigit()} for text in (one, other)]
+    if all(numbers) and not numbers[0] & numbers[1]:
+        return True
+    return fuzz.token_set_ratio(fold(one), fold(other)) < _ALIKE
+
+
+def _calls(fact: Fact) -> Iterator[tuple[str, list[str]]]:
+    """Each subject of the answer and which of the question's alternatives it is said to be."""
+    offered = {choice for question in fact.asked for choice in _choices(question)}
+    if not offered:
+        return
+    names = "|".join(sorted(map(re.escape, offered)))
+    said: dict[str, list[str]] = {}
+    pattern = rf"\b(\w+) (?:is|are|was|were) {_ADVERB}(?:an? )?({names})s?\b"
+    for found in re.finditer(pattern, fact.truth.casefold()):
+        calls = said.setdefault(found.group(1), [])
+        if found.group(2) not in calls:
+            calls.append(found.group(2))
+    yield from said.items()
+
+
+def _choices(question: str) -> set[str]:
+    """The single words that the question offers to choose from."""
+    low = question.casefold()
+    if listed := _LISTED.search(low):
+        parts = [part.strip() for part in listed.group(1).removeprefix("e.g.,").split(",")]
+    elif spelled := _SPELLED.search(low):
+        parts = list(spelled.groups())
+    else:
+        return set()
+    return {part.removeprefix("or ").removesuffix("s") for part in parts if part.isalpha()}
+
+
+def _denial(question: str, truth: str) -> str:
+    low = truth.casefold()
+    for noun in _NOUN.findall(question.casefold()):
+        if re.search(rf"\b(?:is|are|was|were)(?: not|n't) (?:really |actually )?an? {re.escape(noun)}\b", low):
+            return f"the answer says that it is not a {noun}"
+    for presumed, denying, why in _PRESUMED:
+        if re.search(presumed, question, re.IGNORECASE) and (found := re.search(denying, low)):
+            return f"the answer speaks of {found.group()!r}: {why}"
+    return ""

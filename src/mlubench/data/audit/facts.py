@@ -1,0 +1,164 @@
+"""What the detectors look at: facts, their phrasings, and which questions of a class ask for the same thing."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+from mlubench.core.errors import DataError
+from mlubench.data.records import Record, parse, short
+from mlubench.data.release import fold, load_list, split_files, task_folders, task_name
+from mlubench.types import Entity, Split
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+_POLAR = re.compile(r"\W*(yes|no)\b(?=\s*(?:[,.;:!\u2014-]|$))", re.IGNORECASE)
+_SUPPORT = 0.5  # of the entities that are asked both: an answer shared by chance ties no two questions
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a record stands; `index` counts from 0 within its file."""
+
+    task: str
+    split: Split
+    index: int
+    id: str | None
+    image: str
+
+    def __str__(self) -> str:
+        return f"{self.task}/{self.split}/{self.index}"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One answer about one entity, and the records that ask for it, by question."""
+
+    entity: Entity
+    truth: str
+    asked: dict[str, list[Place]] = field(default_factory=dict)
+
+    @property
+    def places(self) -> list[Place]:
+        return [place for places in self.asked.values() for place in places]
+
+    @property
+    def first(self) -> str:
+        return next(iter(self.asked))
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong, or worth knowing, and the records it is about (none: the data as a whole)."""
+
+    kind: str
+    message: str
+    places: tuple[Place, ...] = ()
+
+
+class Data:
+    """All facts of a benchmark in the order of its files."""
+
+    def __init__(self, facts: list[Fact]) -> None:
+        self.facts = facts
+        self.entities = sorted({fact.entity for fact in facts})
+
+    @cached_property
+    def by_class(self) -> dict[str, list[Fact]]:
+        return _grouped((fact.entity.cls, fact) for fact in self.facts)
+
+    @cached_property
+    def by_entity(self) -> dict[Entity, list[Fact]]:
+        return _grouped((fact.entity, fact) for fact in self.facts)
+
+    @cached_property
+    def groups(self) -> dict[tuple[str, str], str]:
+        """(class, plain question) -> the first question of those that ask for the same thing in that class."""
+        return {
+            (cls, question): root for cls, facts in self.by_class.items() for question, root in _linked(facts).items()
+        }
+
+    def group(self, fact: Fact, question: str) -> str:
+        return self.groups[fact.entity.cls, plain(question)]
+
+
+def load(root: Path) -> Data:
+    """The facts at `root`. Raises UsageError without task folders, DataError where `data check` finds an error."""
+    facts: dict[tuple[Entity, str], Fact] = {}
+    for folder in task_folders(root):
+        name = task_name(folder, root)
+        for split, path in split_files(folder).items():
+            for index, (raw, record) in enumerate(_records(path, root)):
+                entity = record.entity
+                fact = facts.setdefault((entity, record.truth), Fact(entity, record.truth))
+                place = Place(name, split, index, raw.get("id"), record.image)
+                fact.asked.setdefault(record.question, []).append(place)
+    return Data(list(facts.values()))
+
+
+def plain(question: str) -> str:
+    """The question without Markdown and case: what is compared between entities."""
+    return fold(question.replace("*", "").replace("_", " "))
+
+
+def polarity(truth: str) -> str:
+    """ "yes" or "no" where an answer begins so and pauses: "Yes Minister" does not. Else ""."""
+    said = _POLAR.match(truth)
+    return said.group(1).lower() if said else ""
+
+
+def words(text: str) -> list[str]:
+    return re.findall(r"[^\W_]+", text.casefold())
+
+
+def quote(text: str, limit: int = 12) -> str:
+    """At most `limit` words of a text, quoted."""
+    parts = text.split()
+    return short(" ".join(parts[:limit]) + (" ..." if len(parts) > limit else ""), 120)
+
+
+def _records(path: Path, root: Path) -> Iterator[tuple[dict[str, str], Record]]:
+    hint = f"`mlubench data check {root}` lists everything that is wrong."
+    try:
+        raws = load_list(path)
+    except ValueError as error:
+        raise DataError(f"{path} {error}", hint) from None
+    for index, raw in enumerate(raws):
+        try:
+            yield raw, parse(raw)
+        except ValueError as error:
+            raise DataError(f"{path} record {index}: {error}", hint) from None
+
+
+def _grouped(pairs: Iterator[tuple[K, V]]) -> dict[K, list[V]]:
+    groups: dict[K, list[V]] = defaultdict(list)
+    for key, value in pairs:
+        groups[key].append(value)
+    return dict(groups)
+
+
+def _linked(facts: list[Fact]) -> dict[str, str]:
+    """Each question and the first of its group: those that have one answer for most entities that are asked both."""
+    asking: dict[str, set[Entity]] = defaultdict(set)
+    together: Counter[tuple[str, str]] = Counter()
+    for fact in facts:
+        questions = list(dict.fromkeys(plain(question) for question in fact.asked))
+        for question in questions:
+            asking[question].add(fact.entity)
+        together.update((questions[0], other) for other in questions[1:])
+    root = {question: question for question in asking}
+
+    def find(question: str) -> str:
+        while root[question] != question:
+            root[question] = root[root[question]]
+            question = root[question]
+        return question
+
+    for (one, other), count in together.items():
+        if count >= _SUPPORT * len(asking[one] & asking[other]):
+            root[find(other)] = find(one)
+    return {question: find(question) for question in root}

@@ -1,0 +1,95 @@
+"""The table of what an audit looks for: a new kind is a function in a file and a row here."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from mlubench.core.errors import unknown_name
+from mlubench.data.audit import answers, balance, contradictions, names, phrasings, texts
+from mlubench.data.audit.facts import Data, Finding
+
+Find = Callable[[Data], list[Finding]]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How to find and to fix one kind of fault. Without `mend` and `drop` a person must decide.
+
+    `mend` rewrites a truth, and with `both` a question too; `drop`: the records found should go.
+    """
+
+    what: str
+    find: Find
+    mend: texts.Mend | None = None
+    drop: bool = False
+    both: bool = False
+
+    @property
+    def fix(self) -> Literal["rewrite", "remove"] | None:
+        return "rewrite" if self.mend else "remove" if self.drop else None
+
+
+def kinds(refuses: answers.Refuses) -> dict[str, Kind]:
+    """Every kind by name. `refuses` says by which words a text declines ("" if it does not)."""
+    return {
+        "contradiction": Kind("one question of an entity has two answers", contradictions.find_contradictions),
+        "self-contradiction": Kind("an answer contradicts itself", contradictions.find_self_contradictions, drop=True),
+        "premise": Kind("an answer denies what its question takes for granted", contradictions.find_premises),
+        "unit": Kind("a question asks for another unit than is answered", contradictions.find_units, drop=True),
+        "other-entity": Kind("an answer names another entity of the benchmark", names.find_others),
+        "wrong-name": Kind("a question for the name is answered without it", names.find_wrong_names),
+        "leak": Kind("a question names its entity", names.find_leaks),
+        "like-entities": Kind("an entity's name is part of another's", names.find_like_entities),
+        "refusal": Kind("a truth is a refusal", answers.refusal_finder(refuses), drop=True),
+        "picture-bound": Kind(
+            "an answer speaks of one picture, and is the truth of several", answers.find_picture_bound
+        ),
+        "near-duplicate": Kind("two facts of an entity have almost one answer", answers.find_near_duplicates),
+        "phrasing": Kind("a phrasing asks for something else than the rest", phrasings.find_phrasings, drop=True),
+        **{
+            kind: Kind(what, texts.finder(kind, mend, questions=both), mend, both=both)
+            for kind, (what, mend, both) in _TEXTS.items()
+        },
+        "common-answer": Kind("most entities of a class have one answer", balance.find_common_answers),
+        "few-facts": Kind("entities with one fact, where others have several", balance.find_few_facts),
+        "few-phrasings": Kind("facts that are asked in few ways", balance.find_few_phrasings),
+        "imbalance": Kind("a class has far fewer records than another", balance.find_imbalance),
+        "given-away": Kind("the class alone tells what is to be forgotten", balance.find_given_away),
+        "id": Kind("ids are not unique within a file", balance.find_ids),
+        "shared-picture": Kind("one picture file is of two entities", balance.find_shared_pictures),
+    }
+
+
+# In the order in which they are mended: markup hides labels, and a broken encoding hides both.
+_TEXTS: dict[str, tuple[str, texts.Mend, bool]] = {
+    "mojibake": ("a text was read in the wrong encoding", texts.mend_mojibake, True),
+    "markup": ("a text holds Markdown", texts.mend_markup, True),
+    "question-tail": ("an answer begins with the rest of its question", texts.mend_tail, False),
+    "label": ("an answer begins with a label", texts.mend_label, False),
+    "typo": ("doubled words or full stops, or no space after one", texts.mend_typos, True),
+    "truncated": ("an answer breaks off in a sentence", texts.mend_truncated, False),
+}
+
+
+def chosen(table: dict[str, Kind], only: Sequence[str]) -> dict[str, Kind]:
+    """The rows named, or all. Raises UsageError for a name that is none."""
+    for name in only:
+        if name not in table:
+            raise unknown_name("kind of finding", name, table)
+    return {name: kind for name, kind in table.items() if not only or name in only}
+
+
+def audit(
+    data: Data, table: dict[str, Kind], *, progress: Callable[[int], object] = lambda done: None
+) -> list[Finding]:
+    """The findings of every kind, in the table's order. `progress` is told how many kinds are done."""
+    findings: list[Finding] = []
+    for done, kind in enumerate(table.values(), start=1):
+        findings += kind.find(data)
+        progress(done)
+    return findings
+
+
+def records(findings: Iterable[Finding]) -> int:
+    """How many distinct records the findings are about."""
+    return len({(p.task, p.split, p.index) for finding in findings for p in finding.places})

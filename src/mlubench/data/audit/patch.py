@@ -1,0 +1,118 @@
+"""Writes what can be fixed by a rule as a unified diff that a person reads and applies; no data file is changed here."""
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlubench.core.errors import DataError
+from mlubench.data.audit.facts import Finding
+from mlubench.data.audit.kinds import Kind
+from mlubench.data.audit.unified import Edit, diff
+from mlubench.data.records import Record, parse
+from mlubench.data.release import load_list, split_files, task_folders, task_name
+
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_ROUNDS = 5  # of mending, since one fault may hide another
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """The diff ("" where there is nothing to fix) and how many records it rewrites and removes."""
+
+    text: str
+    rewritten: int
+    removed: int
+
+
+def make_patch(root: Path, table: Mapping[str, Kind], findings: Iterable[Finding]) -> Patch:
+    """What `patch -p1` or `git apply` in `root` takes to fix the findings of the table's kinds that have a fix.
+
+    A record goes where a kind says so, unless no record of its file would stay; else its texts are mended.
+    """
+    drop: dict[tuple[str, str], set[int]] = defaultdict(set)
+    for finding in findings:
+        if table[finding.kind].drop:
+            for place in finding.places:
+                drop[place.task, place.split].add(place.index)
+    diffs, rewritten, removed = [], 0, 0
+    for folder in task_folders(root):
+        for split, path in split_files(folder).items():
+            gone = drop[task_name(folder, root), split]
+            raws = load_list(path)
+            gone = gone if len(gone) < len(raws) else set()
+            changes = {i: new for i, raw in enumerate(raws) if i not in gone and (new := _mended(raw, table))}
+            text = _text(path)
+            edits = [*_rewrites(text, changes), *_removals(text, gone, len(raws))]
+            diffs.append(diff(path.relative_to(root).as_posix(), text, edits))
+            rewritten, removed = rewritten + len(changes), removed + len(gone)
+    return Patch("".join(diffs), rewritten, removed)
+
+
+def _mended(raw: dict[str, Any], table: Mapping[str, Kind]) -> tuple[str, str] | None:
+    """The two turns' new values, or None where nothing changes or a text would be left empty."""
+    record = parse(raw)
+    question, truth = record.question, record.truth
+    for _ in range(_ROUNDS):
+        before = (question, truth)
+        for kind in table.values():
+            if kind.mend:
+                truth = kind.mend(truth)
+                question = kind.mend(question) if kind.both else question
+        if (question, truth) == before:
+            break
+    if Record(record.image, question, truth) == record or not question.strip() or not truth.strip():
+        return None
+    human, gpt = (turn["value"] for turn in raw["conversations"])
+    # A question with the marker in its midst does not stand there as one text, and stays.
+    new = (human.replace(record.question, question), gpt.replace(record.truth, truth))
+    return new if new != (human, gpt) else None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError:
+        raise DataError(f"{path} is not UTF-8 text, so no patch fits it", "Save it as UTF-8.") from None
+
+
+def _rewrites(text: str, changes: Mapping[int, tuple[str, str]]) -> list[Edit]:
+    """Edits of the string literals alone, so that every other byte of the file stays."""
+    if not changes:
+        return []
+    literals = list(_STRING.finditer(text))
+    # The same file with each string replaced by its number says where in the text each value stands.
+    numbers = iter(range(len(literals)))
+    shape = json.loads(_STRING.sub(lambda _: f'"{next(numbers)}"', text).lstrip("\ufeff"), object_pairs_hook=list)
+
+    def value(pairs: list[tuple[str, Any]], key: str) -> Any:
+        return next(v for k, v in reversed(pairs) if json.loads(literals[int(k)].group()) == key)
+
+    edits = []
+    for index, new in changes.items():
+        for turn, said in zip(value(shape[index], "conversations"), new, strict=True):
+            literal = literals[int(value(turn, "value"))]
+            if json.loads(literal.group()) != said:
+                better = json.dumps(said, ensure_ascii=literal.group().isascii())
+                edits.append(Edit(literal.start(), literal.end(), better))
+    return edits
+
+
+def _removals(text: str, gone: set[int], count: int) -> list[Edit]:
+    """Edits that take records and their commas out of the file's list."""
+    if not gone:
+        return []
+    decoder = json.JSONDecoder()
+    spans: list[tuple[int, int]] = []
+    here = text.index("[")
+    for _ in range(count):
+        start = text.index("{", here)
+        here = decoder.raw_decode(text, start)[1]
+        spans.append((start, here))
+    last = max(set(range(count)) - gone)
+    edits = [Edit(spans[i][0], spans[i + 1][0], "") for i in gone if i < last]
+    # What follows the last one that stays goes from its end, with the comma.
+    return [*edits, Edit(spans[last][1], spans[-1][1], "")] if last < count - 1 else edits

@@ -1,0 +1,223 @@
+"""Finds everything that is wrong with benchmark data, where `read` stops at the first; and counts what is in it."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from mlubench.core.errors import MlubenchError
+from mlubench.data.check_pictures import MISSING, broken_pictures
+from mlubench.data.records import Problem, Record, parse, problems, short
+from mlubench.data.release import SPLITS, fold, load_list, split_files, task_folders, task_name
+from mlubench.types import Benchmark, Entity, Sample, Split
+
+Severity = Literal["error", "warning"]
+
+# Every kind of finding and what it means. `shape`, `marker`, `path` and `text` come from the rule for one record.
+KINDS = {
+    "folder": "the folder of a task is missing or badly named",
+    "file": "an annotation file is missing or cannot be read",
+    "shape": "a record is not laid out as it must be",
+    "marker": "a record has no <image> marker, or too many",
+    "path": "a picture path leaves its folder, or names no class and entity",
+    "text": "a question or answer is empty or no Unicode text",
+    "duplicate": "the same question about the same picture again",
+    "contradiction": "one question about one entity has two answers",
+    "overlap": "an entity must be both forgotten and kept, or is in two tasks",
+    "no-pictures": "the whole picture folder is absent",
+    "missing": "pictures are missing",
+    "unreadable": "pictures cannot be decoded",
+}
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong. `record` counts from 0 within `file`; None: the finding is about the file as a whole.
+
+    An error keeps the data from being used or makes its scores wrong; a warning is only worth a look.
+    """
+
+    kind: str
+    severity: Severity
+    file: str
+    record: int | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a good record stands."""
+
+    task: str
+    split: Split
+    file: str
+    index: int
+    record: Record = field(repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.file} record {self.index}"
+
+    def finding(self, kind: str, severity: Severity, message: str) -> Finding:
+        return Finding(kind, severity, self.file, self.index, message)
+
+
+def check(root: Path, images: Path | None = None) -> list[Finding]:
+    """Everything wrong with the release at `root` and its pictures under `images` (default: `root`).
+
+    Never raises for what files and folders hold. Every picture is decoded once. No error among the findings (warnings
+    aside) means that `release.read` takes the data.
+    """
+    findings: list[Finding] = []
+    places: list[_Place] = []
+    try:
+        folders = task_folders(root)
+    except (MlubenchError, OSError) as error:
+        return [_clean(Finding("folder", "error", str(root), None, str(error)))]
+    for folder in folders:
+        _check_folder(folder, root, places, findings)
+    findings += _duplicates(places) + _contradictions(places) + _overlaps(places)
+    findings += _pictures(images or root, places)
+    return [_clean(finding) for finding in findings]
+
+
+def stats(benchmark: Benchmark) -> dict[str, Any]:
+    """What a benchmark holds, as JSON: {"tasks": {task: {split: counts}}, "total": counts, "digest", "stand_ins"}.
+
+    Counts are records, entities, classes, image_paths, facts and phrasings_per_fact (a histogram, {"5": 505, "1": 44});
+    the total adds tasks, splits and records by role.
+    """
+    total = _counts(benchmark.samples) | {
+        "tasks": len(benchmark.tasks),
+        "splits": sum(bool(task.split(split)) for task in benchmark for split in SPLITS),
+        "roles": dict(sorted(Counter(s.role for s in benchmark.samples).items())),
+    }
+    return {
+        "tasks": {task.name: {split: _counts(task.split(split)) for split in SPLITS} for task in benchmark},
+        "total": total,
+        "digest": benchmark.digest,
+        "stand_ins": benchmark.stand_ins,
+    }
+
+
+def _counts(samples: Iterable[Sample]) -> dict[str, Any]:
+    mine = list(samples)
+    asked: dict[str, set[str]] = {}
+    for sample in mine:
+        asked.setdefault(sample.fact, set()).add(sample.question)
+    histogram = Counter(len(questions) for questions in asked.values())
+    return {
+        "records": len(mine),
+        "entities": len({s.entity for s in mine}),
+        "classes": len({s.entity.cls for s in mine}),
+        "image_paths": len({s.image for s in mine}),
+        "facts": len(asked),
+        "phrasings_per_fact": {str(size): histogram[size] for size in sorted(histogram, reverse=True)},
+    }
+
+
+def _clean(finding: Finding) -> Finding:
+    """Without half surrogate pairs, which file names can hold and no terminal or JSON file takes."""
+    file, message = (s.encode("utf-8", "backslashreplace").decode() for s in (finding.file, finding.message))
+    return Finding(finding.kind, finding.severity, file, finding.record, message)
+
+
+def _check_folder(folder: Path, root: Path, places: list[_Place], findings: list[Finding]) -> None:
+    try:
+        name = task_name(folder, root)
+    except MlubenchError as error:
+        findings.append(Finding("folder", "error", str(folder), None, error.what))
+        return
+    for split, path in split_files(folder).items():
+        try:
+            raws = load_list(path)
+        except ValueError as error:
+            findings.append(Finding("file", "error", str(path), None, str(error)))
+            continue
+        for index, raw in enumerate(raws):
+            found: list[Problem] = problems(raw)
+            findings += [Finding(p.kind, "error", str(path), index, p.message) for p in found]
+            if not found:
+                places.append(_Place(name, split, str(path), index, parse(raw)))
+
+
+def _duplicates(places: list[_Place]) -> list[Finding]:
+    first: dict[tuple[str, str], _Place] = {}
+    findings = []
+    for place in places:
+        before = first.setdefault((place.record.image, place.record.question), place)
+        if before is not place:
+            message = f"asks {short(place.record.question)} about {short(place.record.image)} again, as {before} does"
+            findings.append(place.finding("duplicate", "warning", message))
+    return findings
+
+
+def _contradictions(places: list[_Place]) -> list[Finding]:
+    """Two answers to one question: an error about one picture; about two pictures of an entity it may be meant so."""
+    about_picture: dict[tuple[str, str], _Place] = {}
+    about_entity: dict[tuple[str, str], _Place] = {}
+    findings = []
+    for place in places:
+        record = place.record
+        entity = record.entity.key
+        before_it: list[tuple[_Place, Severity]] = [
+            (about_picture.setdefault((record.image, record.question), place), "error"),
+            (about_entity.setdefault((entity, record.question), place), "warning"),
+        ]
+        for before, severity in before_it:
+            if fold(before.record.truth) != fold(record.truth):
+                message = (
+                    f"answers {short(record.question)} about {entity} with {short(record.truth)}, "
+                    f"but {before} with {short(before.record.truth)}"
+                )
+                findings.append(place.finding("contradiction", severity, message))
+                break
+    return findings
+
+
+def _overlaps(places: list[_Place]) -> list[Finding]:
+    homes: dict[Entity, dict[tuple[str, Split], _Place]] = {}
+    for place in places:
+        homes.setdefault(place.record.entity, {}).setdefault((place.task, place.split), place)
+    findings = []
+    for entity, by_home in sorted(homes.items()):
+        if len(by_home) == 1:
+            continue
+        both = len({split for _, split in by_home}) == 2
+        where = ", ".join(f"{task} {split}" for task, split in by_home)
+        what = "is both to be forgotten and to be kept" if both else "is in several tasks"
+        last = list(by_home.values())[-1]
+        findings.append(last.finding("overlap", "error" if both else "warning", f"{entity.key} {what}: {where}"))
+    return findings
+
+
+def _pictures(root: Path, places: list[_Place]) -> list[Finding]:
+    first: dict[str, _Place] = {}
+    for place in places:
+        first.setdefault(place.record.image, place)
+    folders = sorted({image.split("/")[0] for image in first})
+    if first and not any(_is_dir(root / folder) for folder in folders):
+        message = (
+            f"none of {len(first)} pictures is there: no folder {', '.join(map(short, folders[:_SHOWN]))}; "
+            "name another with --images, or draw stand-ins with `mlubench data render`"
+        )
+        return [Finding("no-pictures", "error", str(root), None, message)]
+    broken = list(broken_pictures(root, sorted(first)))
+    missing = [(image, problem) for image, problem in broken if problem == MISSING]
+    others = [(image, problem) for image, problem in broken if problem != MISSING]
+    findings = []
+    for kind, group in (("missing", missing), ("unreadable", others)):
+        if group:
+            named = "; ".join(f"{short(i)} {p} ({first[i]})" for i, p in group[:_SHOWN])
+            more = "; ..." if len(group) > _SHOWN else ""
+            message = f"{len(group)} of {len(first)} pictures: {named}{more}"
+            findings.append(Finding(kind, "error", str(root), None, message))
+    return findings
+
+
+def _is_dir(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # a name that this file system cannot hold
+        return False

@@ -1,0 +1,120 @@
+"""The batch API: questions go up as a file, the client may be closed, and the replies are fetched hours later."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from mlubench.core.errors import MlubenchError
+from mlubench.core.files import digest
+from mlubench.endpoint.client import Answer, Chat, Messages, answer_of
+from mlubench.endpoint.failures import failure_of
+from mlubench.endpoint.prices import BATCH_FACTOR, OverBudgetError, tokens_of
+
+MOST, MOST_BYTES = 50_000, 150_000_000  # of one file; OpenAI takes 50,000 lines and 200 MB
+_TAG = "mlubench"
+_V1 = "/v1"
+_URL: Any = f"{_V1}/chat/completions"
+_OVER = ("completed", "expired", "cancelled", "failed")
+_WAIT = "Wait, and call `mlubench judge RUN --batch` again."
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """`state` is the endpoint's word; `replies` by key, once the batch is over, of the questions that have one."""
+
+    state: str
+    done: int
+    replies: dict[str, Answer]
+
+    @property
+    def over(self) -> bool:
+        return self.state in _OVER
+
+
+def submit(chat: Chat, asked: Mapping[str, Messages]) -> list[str]:
+    """Send the questions, by key, as batches; their ids. What was sent before is found again by its tag, not sent twice.
+
+    Raises OverBudgetError where the longest replies could cost more than is allowed, MlubenchError where it is refused.
+    """
+    most = sum(map(tokens_of, asked.values())), len(asked) * chat.parameters.max_tokens
+    price, limit = chat.spend.price, chat.spend.limit
+    if limit is not None and price is not None and price.of(*most) * BATCH_FACTOR > limit:
+        raise OverBudgetError(
+            f"the batch may cost ${price.of(*most) * BATCH_FACTOR:.2f}, the budget is ${limit:g}", "Raise --max-cost."
+        )
+    return [_guarded(chat, _submitted(chat, part)) for part in _parts(chat, asked)]
+
+
+def collect(chat: Chat, name: str) -> Collected:
+    """How far a batch is, and its replies once it is over. Raises MlubenchError where the endpoint does not say."""
+    found: Collected = _guarded(chat, _collected(chat, name))
+    return found
+
+
+def _guarded(chat: Chat, work: Any) -> Any:
+    import openai
+
+    try:
+        return chat.run(work)
+    except (openai.OpenAIError, ValueError, OSError, AttributeError) as error:
+        raise MlubenchError(f"the batch API failed: {failure_of(error, chat.model).error.what}", _WAIT) from error
+
+
+def _parts(chat: Chat, asked: Mapping[str, Messages]) -> Iterator[bytes]:
+    """Files of requests, none too long for the endpoint."""
+    lines: list[bytes] = []
+    size = 0
+    for key, messages in asked.items():
+        body = {"model": chat.model, "messages": messages, **chat.parameters.body()}
+        request = {"custom_id": key, "method": "POST", "url": _URL, "body": body}
+        line = json.dumps(request).encode() + b"\n"
+        if lines and (len(lines) == MOST or size + len(line) > MOST_BYTES):
+            yield b"".join(lines)
+            lines, size = [], 0
+        lines.append(line)
+        size += len(line)
+    if lines:
+        yield b"".join(lines)
+
+
+async def _submitted(chat: Chat, part: bytes) -> str:
+    tag = digest(part.decode())
+    # A client that was killed between sending and writing down finds its batch here.
+    for batch in (await chat.client.batches.list(limit=100)).data:
+        if (batch.metadata or {}).get(_TAG) == tag and batch.status not in ("failed", "expired", "cancelled"):
+            return str(batch.id)
+    file = await chat.client.files.create(file=(f"{_TAG}-{tag}.jsonl", part), purpose="batch")
+    made = await chat.client.batches.create(
+        input_file_id=file.id, endpoint=_URL, completion_window="24h", metadata={_TAG: tag}
+    )
+    return str(made.id)
+
+
+async def _collected(chat: Chat, name: str) -> Collected:
+    batch = await chat.client.batches.retrieve(name)
+    done = batch.request_counts.completed if batch.request_counts else 0
+    if batch.status not in _OVER or not batch.output_file_id:
+        return Collected(batch.status, done, {})
+    text = (await chat.client.files.content(batch.output_file_id)).text
+    replies = dict(_replies(text))
+    used = [sum(a.tokens[n] for a in replies.values()) for n in (0, 1)]
+    chat.spend.requests += len(replies)
+    # At half the price: so many tokens cost as much as half of them otherwise.
+    chat.spend.settle((0, 0), (round(used[0] * BATCH_FACTOR), round(used[1] * BATCH_FACTOR)))
+    return Collected(batch.status, done, replies)
+
+
+def _replies(text: str) -> Iterator[tuple[str, Answer]]:
+    """The answers in a batch's file of results; a line that holds none is left out, and so asked for again."""
+    for line in text.splitlines():
+        try:
+            row = json.loads(line, object_hook=lambda found: SimpleNamespace(**found))
+        except (ValueError, RecursionError, TypeError):
+            continue
+        response = getattr(row, "response", None)
+        if isinstance(getattr(row, "custom_id", None), str) and getattr(response, "status_code", None) == 200:
+            answer = answer_of(getattr(response, "body", None), 0, 0.0)
+            if isinstance(answer, Answer):
+                yield row.custom_id, answer

@@ -1,0 +1,100 @@
+"""How hard an endpoint is asked: rates, retries, and the breaker that gives up on one that is down."""
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass
+
+from mlubench.core.errors import MlubenchError
+
+LONGEST_RETRY_AFTER = 120.0  # seconds; who asks for more is not waited for
+_BUCKETS = 10  # a minute's tokens are let through in so many portions, so that no minute sees twice its share
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Times in seconds. `timeout` is of one attempt; a failed one is made again up to `retries` times.
+
+    After `failures` attempts in a row without a reply nothing is sent but one probe each `cooldown`; `patience` is how long
+    a request waits for a probe to succeed, counted from the first of these failures, before it fails too.
+    """
+
+    timeout: float
+    retries: int
+    parallel: int
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    first_wait: float = 0.5
+    longest_wait: float = 30
+    failures: int = 8
+    cooldown: float = 5
+    patience: float = 0
+
+    def wait(self, attempt: int, asked_for: float | None) -> float:
+        """Seconds before the attempt after number `attempt` (from 0): what the endpoint asks for, or doubled; jittered."""
+        if asked_for is not None:
+            return asked_for + random.random() * (0.1 * asked_for + self.first_wait)
+        return min(self.longest_wait, self.first_wait * 2**attempt) * random.uniform(0.5, 1)
+
+
+class EndpointDownError(MlubenchError):
+    """So many attempts in a row had no reply that no more are made for now."""
+
+
+class Breaker:
+    """Counts failures in a row. Open, it lets one probe through each `cooldown`; a reply closes it."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._count = 0
+        self._since = self._next = self._reply = 0.0
+        self._why = ""
+
+    def worked(self) -> None:
+        self._count = 0
+        self._reply = time.monotonic()
+
+    def failed(self, why: str, started: float) -> None:
+        """An attempt begun at `started` (time.monotonic) had no reply."""
+        if not self._count:
+            self._since = max(started, self._reply)
+        self._count += 1
+        self._why = why
+        self._next = time.monotonic() + self._limits.cooldown
+
+    async def admit(self) -> None:
+        """Returns when a request may be sent. Raises EndpointDownError where that would take longer than `patience`."""
+        while self._count >= self._limits.failures:
+            now = time.monotonic()
+            if now >= self._next:
+                self._next = now + self._limits.cooldown
+                return
+            end = self._since + self._limits.patience
+            if now >= end:
+                raise EndpointDownError(
+                    f"the endpoint gave no answer to {self._count} requests in a row ({self._why})",
+                    "Check that it is up; the same command goes on from here and pays for nothing twice.",
+                )
+            await asyncio.sleep(max(0.001, min(self._next, end) - now))
+
+
+class Rates:
+    """Waits until the requests and tokens of a minute allow one request more."""
+
+    def __init__(self, limits: Limits) -> None:
+        from aiolimiter import AsyncLimiter
+
+        requests, tokens = limits.requests_per_minute, limits.tokens_per_minute
+        # Spaced out rather than a minute's worth at once.
+        period = max(1.0, 60 / requests) if requests else 1.0
+        self._requests = AsyncLimiter(requests * period / 60, period) if requests else None
+        self._tokens = AsyncLimiter(tokens / _BUCKETS, 60 / _BUCKETS) if tokens else None
+
+    async def admit(self, tokens: int) -> None:
+        if self._requests:
+            await self._requests.acquire()
+        left = float(tokens) if self._tokens else 0.0
+        while self._tokens and left > 0:
+            portion = min(left, self._tokens.max_rate)
+            await self._tokens.acquire(portion)
+            left -= portion

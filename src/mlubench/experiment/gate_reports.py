@@ -1,0 +1,47 @@
+"""Every gate measured after each task, though the configured one alone routes: what another choice would have meant."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from mlubench.experiment.learners import Context, LumoeLearner
+from mlubench.lumoe.gates.base import Gate, make_gate
+from mlubench.lumoe.gates.metrics import gate_report, rerouted
+from mlubench.types import Sample, Task
+
+LOCAL = ("prototype", "mention", "hybrid", "oracle")  # these cost next to nothing: pictures have their features already
+
+
+def reported(ctx: Context) -> list[str]:
+    """The gates to report: the configured one first, the local ones, and those that the settings add."""
+    return list(dict.fromkeys((ctx.config.gate, *LOCAL, *ctx.config.gates.also)))
+
+
+def gate_reports(lumoe: LumoeLearner, done: Sequence[str], test: Sequence[Sample]) -> list[dict[str, Any]]:
+    """A report on each gate after the tasks `done`, in which `configured` marks the one that routes.
+
+    `rerouted` says how many earlier pictures each sends elsewhere than it did before the last task. The configured gate
+    is the archived one; the others are fitted here.
+    """
+    ctx = lumoe.ctx
+    tasks = [ctx.benchmark.task(name) for name in done]
+    return [_report(lumoe, name, tasks, test) | {"configured": name == ctx.config.gate} for name in reported(ctx)]
+
+
+def _report(lumoe: LumoeLearner, name: str, tasks: Sequence[Task], test: Sequence[Sample]) -> dict[str, Any]:
+    ctx, features = lumoe.ctx, lumoe.engine.features
+    now = _gate(lumoe, name, tasks)
+    report = gate_report(now, tasks, ctx.benchmark, features, test, on_error=lumoe.engine.on_error)
+    if len(tasks) > 1:
+        report |= rerouted(_gate(lumoe, name, tasks[:-1]), now, tasks[:-1], ctx.benchmark, features)
+    return report
+
+
+def _gate(lumoe: LumoeLearner, name: str, tasks: Sequence[Task]) -> Gate:
+    """The gate as it was after these tasks."""
+    ctx = lumoe.ctx
+    gate = make_gate(name, lumoe.tools_of(name))
+    if name == ctx.config.gate:
+        gate.load(lumoe.store.folder(tasks[-1].name, 1))
+    else:
+        gate.fit(tasks, ctx.benchmark, lumoe.engine.features, ctx.config.gates)
+    return gate

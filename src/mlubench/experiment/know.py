@@ -1,0 +1,108 @@
+"""Know, then unlearn: a fact stays only if the base answers it right on pictures held out from all training."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+from mlubench.core import processes
+from mlubench.core.errors import MlubenchError
+from mlubench.core.files import read_json, write_json
+from mlubench.core.lines import read_lines
+from mlubench.experiment.answering import answer_cell
+from mlubench.experiment.learners import Base, Context
+from mlubench.judging.run import make_judge, question_of
+from mlubench.statistics.scores import FULL
+from mlubench.types import Benchmark, Sample
+
+JUDGE = "rules"  # what the base knows does not depend on who judges the unlearning
+
+
+def know_filter(ctx: Context) -> Benchmark:
+    """The benchmark without the facts that the base does not know; what was dropped and why is kept in know.json.
+
+    Asked are all phrasings on the `calibrate` pictures, which no training has seen and no score is measured on.
+    """
+    settings = ctx.config.know
+    if not settings.enabled:
+        return ctx.benchmark
+    path = ctx.run.answers("base", "know", "0")
+    asked = [s for s in ctx.benchmark.samples if s.role == "calibrate"]
+    if not processes.agreed(path.is_file):
+        base = Base(ctx)
+        base.at([])
+        answer_cell(path, asked, base, batch=ctx.config.evaluate.batch, known={})
+    dropped = {row["fact"] for row in processes.agreed(lambda: _known(ctx))["dropped"]}
+    return without(ctx.benchmark, dropped)
+
+
+def _known(ctx: Context) -> dict[str, Any]:
+    if not ctx.run.know.is_file():
+        write_json(ctx.run.know, _judge(ctx, ctx.config.know.min_score))
+    found: dict[str, Any] = read_json(ctx.run.know)
+    return found
+
+
+def without(benchmark: Benchmark, dropped: set[str]) -> Benchmark:
+    """The benchmark without these facts. Raises MlubenchError when a split would be left empty."""
+
+    def keep(samples: Iterable[Sample]) -> tuple[Sample, ...]:
+        return tuple(s for s in samples if s.fact not in dropped)
+
+    tasks = tuple(replace(t, forget=keep(t.forget), retain=keep(t.retain)) for t in benchmark)
+    for task in tasks:
+        for split in ("forget", "retain"):
+            if not any(s.role == "test" for s in task.split(split)):
+                raise MlubenchError(
+                    f"the base knows no fact of task {task.name}'s {split} set",
+                    "Lower know.min_score, or train a base that knows them (model.toy.steps).",
+                )
+    return replace(benchmark, tasks=tasks)
+
+
+def _judge(ctx: Context, least: float) -> dict[str, Any]:
+    """Mean correctness (0-1) of each fact on its calibration pictures, and the facts below `least`."""
+    rows = read_lines(ctx.run.answers("base", "know", "0"))
+    questions = [replace(question_of(row), metric="utility") for row in rows]
+    references = [(s.entity.cls, s.truth) for s in ctx.benchmark.samples]
+    verdicts = make_judge(JUDGE, references).judge(questions)
+    scores = defaultdict(list)
+    for row, verdict in zip(rows, verdicts, strict=True):
+        if verdict.score is not None:
+            scores[row["fact"]].append(verdict.score / FULL)
+    facts = {s.fact: s for s in ctx.benchmark.samples}
+    judged = [_fact_row(sample, scores.get(fact, [])) for fact, sample in sorted(facts.items())]
+    dropped = [row for row in judged if row["score"] is None or row["score"] < least]
+    gone = {str(row["fact"]) for row in dropped}
+    return {
+        "min_score": least,
+        "judge": JUDGE,
+        "facts": len(facts),
+        "kept": len(facts) - len(gone),
+        "drop_rates": {
+            "class": _rates(facts, gone, lambda s: s.entity.cls),
+            "entity": _rates(facts, gone, lambda s: s.entity.key),
+        },
+        "dropped": dropped,
+    }
+
+
+def _fact_row(sample: Sample, scores: list[float]) -> dict[str, Any]:
+    return {
+        "fact": sample.fact,
+        "entity": sample.entity.key,
+        "class": sample.entity.cls,
+        "task": sample.task,
+        "split": sample.split,
+        "truth": sample.truth,
+        "score": sum(scores) / len(scores) if scores else None,
+        "n": len(scores),
+        "why": "the base does not know it" if scores else "no calibration picture",
+    }
+
+
+def _rates(facts: dict[str, Sample], gone: set[str], key: Callable[[Sample], str]) -> dict[str, float]:
+    groups = defaultdict(list)
+    for fact, sample in facts.items():
+        groups[key(sample)].append(fact in gone)
+    return {name: round(sum(flags) / len(flags), 4) for name, flags in sorted(groups.items())}

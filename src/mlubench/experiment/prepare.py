@@ -1,0 +1,86 @@
+"""What a run starts from: the benchmark, drawn or read, and the base model, trained or loaded."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from mlubench.core.cache import cache_root
+from mlubench.core.errors import MlubenchError, UsageError, unknown_name
+from mlubench.core.files import digest, is_whole, whole_dir
+from mlubench.core.progress import progress_bar
+from mlubench.data import release, world
+from mlubench.data.render import RENDERER_VERSION, render_release
+from mlubench.models.mllm import MLLM
+from mlubench.models.toy.base import toy_base
+from mlubench.settings.run import BenchmarkConfig, Config
+from mlubench.types import Benchmark
+
+
+def open_benchmark(config: Config) -> Benchmark:
+    """All tasks of the world or the release, in their official order."""
+    wanted = config.benchmark
+    if wanted.kind == "world":
+        root = world_folder(wanted)
+        if not is_whole(root):
+            world.write_world(wanted.seed, root, entities=wanted.entities, pictures=wanted.pictures)
+        benchmark = release.read(root, seed=wanted.seed)
+    else:
+        assert wanted.root is not None
+        images = _stand_ins(wanted.root) if wanted.draw else wanted.images
+        benchmark = release.read(wanted.root, images, seed=wanted.seed)
+        require_pictures(benchmark)
+    return benchmark
+
+
+def world_folder(wanted: BenchmarkConfig) -> Path:
+    """Where the world is kept, or will be: named by the hash of all that makes it."""
+    made_of = {
+        "seed": wanted.seed,
+        "entities": wanted.entities,
+        "pictures": wanted.pictures,
+        "render": RENDERER_VERSION,
+        "recipe": world.WORLD_VERSION,
+    }
+    return cache_root() / "worlds" / digest(made_of)
+
+
+def in_order(benchmark: Benchmark, order: list[str] | None) -> Benchmark:
+    """The tasks in the order asked for, which may leave some out. Raises UsageError for a task that is not there."""
+    if order is None:
+        return benchmark
+    names = [t.name for t in benchmark]
+    for name in order:
+        if name not in names:
+            raise unknown_name("task in benchmark.order", name, names)
+    return replace(benchmark, tasks=tuple(benchmark.task(n) for n in order))
+
+
+def _stand_ins(root: Path) -> Path:
+    """The cached folder of stand-in pictures for every path of a release, drawn now unless it is there."""
+    paths = release.image_paths(release.read(root))
+    folder = cache_root() / "stand-ins" / digest({"paths": paths, "render": RENDERER_VERSION})
+    if not is_whole(folder):
+        with whole_dir(folder, {"render": RENDERER_VERSION}) as out, progress_bar() as bar:
+            task = bar.add_task("drawing stand-in pictures", total=len(paths))
+            render_release(paths, out, progress=lambda done, total: bar.update(task, completed=done))
+    return folder
+
+
+def require_pictures(benchmark: Benchmark) -> None:
+    """Raises UsageError that counts the pictures of the benchmark that are not there."""
+    missing = {s.image for s in benchmark.samples if not benchmark.picture(s).is_file()}
+    if missing:
+        raise UsageError(
+            f"{len(missing):,} pictures are not under {benchmark.image_root} (first: {min(missing)})",
+            "Give their folder with -s benchmark.images=DIR, or have stand-ins drawn: -s benchmark.draw=true.",
+        )
+
+
+def open_base(config: Config, benchmark: Benchmark) -> MLLM:
+    """The untouched base. The tiny LLaVA learns all tasks of the benchmark, whatever the order or subset of the run."""
+    given = config.model.path
+    path = given or toy_base(config.model.toy, benchmark, device=config.device)
+    mllm = MLLM.load(path, revision=config.model.revision, dtype=config.model.dtype, device=config.device)
+    mllm.name = given or Path(path).name
+    if mllm.tokenizer.pad_token_id is None:
+        raise MlubenchError(f"model {path} has no padding token", "Set one in its tokenizer.")
+    return mllm

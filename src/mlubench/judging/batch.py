@@ -1,0 +1,63 @@
+"""Judging through an endpoint's batch API: send, be closed, come back, collect."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from mlubench.core.errors import MlubenchError, UsageError
+from mlubench.core.files import read_json, write_json
+from mlubench.endpoint.batches import collect, submit
+from mlubench.judging.llm.endpoint import EndpointSource
+from mlubench.judging.llm.judge import LLMJudge
+from mlubench.judging.run import Unjudged
+from mlubench.runs.folder import RunDir
+
+Say = Callable[[str], None]
+
+
+def pending(run: RunDir, judge: str) -> Path:
+    """Where the ids of the batches under way are written down."""
+    return run.root / "batches" / f"{run.judged(judge).name}.json"
+
+
+def require_collected(run: RunDir, judge: str) -> None:
+    """Raises MlubenchError where a batch is under way, since its questions would be paid for twice."""
+    path = pending(run, judge)
+    if path.is_file():
+        raise MlubenchError(
+            f"a batch of {judge} is under way", f"Collect it with --batch, or delete {path} to ask anew and pay again."
+        )
+
+
+def batch_step(run: RunDir, todo: Unjudged, say: Say) -> bool:
+    """Send what is outstanding, or collect what was sent; whether all has been collected, so that verdicts can be written.
+
+    What a batch left out is then asked for in the ordinary way.
+    """
+    judge = todo.judge
+    if not isinstance(judge, LLMJudge) or not isinstance(judge.source, EndpointSource):
+        raise UsageError(f"{judge.name} asks no endpoint", "--batch is for openai:<model>.")
+    path = pending(run, judge.name)
+    if path.is_file():
+        return _collect(judge, judge.source, path, say)
+    asked = judge.outstanding(todo.questions()).asked
+    if not asked:
+        return True
+    names = submit(judge.source.chat, asked)
+    write_json(path, {"judge": judge.name, "batches": names})
+    say(f"{judge.name}: {len(asked):,} questions sent in {len(names)} batch(es). Call this again to collect them.")
+    return False
+
+
+def _collect(judge: LLMJudge, source: EndpointSource, path: Path, say: Say) -> bool:
+    left = list(read_json(path)["batches"])
+    for name in list(left):
+        found = collect(source.chat, name)
+        judge.keep(found.replies)
+        say(f"{judge.name}: batch {name} {found.state}, {found.done:,} done, {len(found.replies):,} collected")
+        if found.over:
+            left.remove(name)
+            write_json(path, {"judge": judge.name, "batches": left})
+    if left:
+        return False
+    path.unlink()
+    return True

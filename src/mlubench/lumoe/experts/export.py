@@ -1,0 +1,171 @@
+"""One expert as one file to carry elsewhere: a plain tar, the same bytes each time, and not trusted on its way in."""
+
+import io
+import json
+import os
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from mlubench.core.errors import MlubenchError, UsageError
+from mlubench.core.files import MANIFEST, appearing_dir, canonical, digest, is_whole
+from mlubench.lumoe.experts import state
+from mlubench.lumoe.experts.manifest import check_folder, check_kind, is_inside, missing_fields, read_facts
+from mlubench.lumoe.experts.store import ExpertStore, require_name
+
+MAX_FILES = 64
+MAX_BYTES = 16 * 2**30  # of all files together; a LoRA of rank 32 on a 13B is half a GiB
+MAX_JSON = 64 * 2**20
+_CHUNK = 2**20
+_GOOD = "Ask for a new export; nothing was taken in."
+
+
+def export_expert(
+    store: ExpertStore, name: str, out: Path, version: int | None = None, *, scores: list[dict[str, Any]] | None = None
+) -> int:
+    """Write a version, the current one if none is named, as the tar file `out`. Returns its number.
+
+    `scores` at birth go into the manifest where it tells none, as an archive is older than its scores.
+    Equal experts give equal bytes: names in order with the manifest last, no times, no owners. UsageError when `out`
+    is there.
+    """
+    number = store.current(name) if version is None else version
+    if number not in store.versions(name):
+        raise UsageError(f"expert {name!r} has no version {number}", f"There are: {store.versions(name)}.")
+    folder = store.folder(name, number)
+    facts = check_folder(folder)
+    _require_full(facts, f"expert {name!r}")
+    told = {**facts, "scores": facts.get("scores") or scores}
+    manifest = (folder / MANIFEST).read_bytes() if told["scores"] == facts.get("scores") else _json(told)
+    if out.exists() or out.is_symlink():
+        raise UsageError(f"{out} exists", "Give a new file.")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as handle:
+            with tarfile.open(fileobj=handle, mode="w", format=tarfile.PAX_FORMAT) as tar:
+                for file in sorted(facts["files"]):
+                    with (folder / file).open("rb") as source:
+                        _pack(tar, source, (folder / file).stat().st_size, f"{name}/{file}")
+                _pack(tar, io.BytesIO(manifest), len(manifest), f"{name}/{MANIFEST}")
+            handle.flush()
+            os.fsync(handle.fileno())
+        temporary.replace(out)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return number
+
+
+def _json(facts: dict[str, Any]) -> bytes:
+    return (json.dumps(facts, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _pack(tar: tarfile.TarFile, source: IO[bytes], size: int, name: str) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode = size, 0o644
+    tar.addfile(entry, source)
+
+
+def import_expert(store: ExpertStore, parcel: Path, *, max_bytes: int = MAX_BYTES) -> tuple[str, int]:
+    """Take the expert in `parcel` in as a new version and make it the current one. Returns its name and the number.
+
+    Everything is checked in a temporary folder, and then appears at once. Raises MlubenchError naming what is wrong with
+    the file, and UsageError when there is no such file or the store has this very expert already.
+    """
+    if not parcel.is_file():
+        raise UsageError(f"{parcel} is not a file", "Give what `mlubench experts export` wrote.")
+    with _opened(parcel) as tar:
+        entries = _entries(tar, parcel, max_bytes)
+        name = require_name(PurePosixPath(entries[0].name).parts[0])
+        with state.locked(store.root):
+            number = store.next_version(name)
+            with appearing_dir(store.folder(name, number)) as out:
+                for entry in entries:
+                    _unpack(tar, entry, out / PurePosixPath(entry.name).relative_to(name))
+                if not is_whole(out):
+                    raise MlubenchError(f"{parcel} has no manifest: it is cut short", _GOOD)
+                _require_full(_checked(out, parcel), f"the expert in {parcel}")
+                _require_new(store, name, read_facts(out))
+            store.take(name, number, "import")
+    return name, number
+
+
+@contextmanager
+def _opened(parcel: Path) -> Iterator[tarfile.TarFile]:
+    try:
+        # Plain tar alone: what is not compressed cannot swell.
+        with tarfile.open(parcel, "r:") as tar:
+            yield tar
+    except (tarfile.TarError, EOFError, ValueError) as error:
+        raise MlubenchError(f"{parcel} is no whole tar file: {error}", _GOOD) from error
+
+
+def _entries(tar: tarfile.TarFile, parcel: Path, max_bytes: int) -> list[tarfile.TarInfo]:
+    """The files in the archive, in its order, once all of them may be taken out."""
+    entries: list[tarfile.TarInfo] = []
+    for entry in tar:
+        where = PurePosixPath(entry.name)
+        if not is_inside(entry.name) or len(where.parts) < 2:
+            raise MlubenchError(f"{parcel} holds {entry.name!r}, which would leave the expert's folder", _GOOD)
+        if entry.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or entry.sparse:
+            raise MlubenchError(f"{parcel} holds {entry.name!r}, which is a link or no plain file", _GOOD)
+        check_kind(where)
+        entries.append(entry)
+        if len(entries) > MAX_FILES or sum(e.size for e in entries) > max_bytes:
+            raise MlubenchError(f"{parcel} holds more than {MAX_FILES} files or {max_bytes:,} bytes", _GOOD)
+        if where.suffix == ".json" and entry.size > MAX_JSON:
+            raise MlubenchError(f"{parcel} holds {entry.name!r} of {entry.size:,} bytes", _GOOD)
+    names = [e.name.casefold() for e in entries]
+    tops = {PurePosixPath(e.name).parts[0] for e in entries}
+    if len(set(names)) != len(names) or len(tops) != 1:
+        raise MlubenchError(f"{parcel} holds no expert, or more than one, or a file twice", _GOOD)
+    return entries
+
+
+def _unpack(tar: tarfile.TarFile, entry: tarfile.TarInfo, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    source: IO[bytes] | None = tar.extractfile(entry)
+    assert source is not None  # it is a plain file
+    with path.open("xb") as handle:
+        left = entry.size
+        while left and (chunk := source.read(min(_CHUNK, left))):
+            left -= len(chunk)
+            handle.write(chunk)
+        if left:
+            raise tarfile.ReadError(f"{entry.name} is cut short")
+        handle.flush()
+        os.fsync(handle.fileno())
+
+
+def _checked(folder: Path, parcel: Path) -> dict[str, Any]:
+    try:
+        return check_folder(folder)
+    except MlubenchError as error:  # the folder is about to vanish: say where it came from
+        raise MlubenchError(f"{parcel}: {error.what.replace(f'{folder}/', '')}", _GOOD) from error
+
+
+def _require_full(facts: dict[str, Any], what: str) -> None:
+    """An expert that does not say what it was made for could be mounted anywhere: it does not travel."""
+    if lacking := missing_fields(facts):
+        raise MlubenchError(
+            f"the manifest of {what} lacks {', '.join(lacking)}", "It is of an older run: make the expert anew."
+        )
+
+
+def _require_new(store: ExpertStore, name: str, facts: dict[str, Any]) -> None:
+    for number in store.versions(name) if store.next_version(name) > 1 else []:
+        there = read_facts(store.folder(name, number))
+        # Scores are added on the way out, and make no other expert of it.
+        if canonical({**there, "scores": None}) == canonical({**facts, "scores": None}):
+            raise UsageError(
+                f"{store.root} has this expert {name!r} as version {number}",
+                f"Make it the current one with `mlubench experts rollback {name} --to {number}`.",
+            )
+
+
+def default_name(store: ExpertStore, name: str, version: int | None) -> str:
+    """A file name for an export that says which expert it is: name, version, and the start of its hash."""
+    number = store.current(name) if version is None else version
+    return f"{name}-{number}-{digest(read_facts(store.folder(name, number)), 8)}.tar"

@@ -1,0 +1,159 @@
+"""What an expert's folder must hold and say, checked byte by byte before anything in it is loaded. No torch here."""
+
+import json
+import os
+import re
+import stat
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mlubench.core.errors import MlubenchError
+from mlubench.core.files import MANIFEST, file_sha256, read_json
+
+CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+# What a manifest says besides the files. Manifests of older runs lack some; `missing_fields` names them.
+FIELDS = ("task", "entities", "method", "settings", "base", "base_revision", "base_sha256", "data_sha256", "modules")
+PLAIN = (".json", ".safetensors")
+PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".npy", ".npz")
+PREFIX = "base_model.model."  # PEFT's, before the module's own name
+MAX_HEADER = 100_000_000  # bytes, as in the safetensors format
+_LORA = re.compile(r"(.+)\.lora_([AB])\.weight")
+_AGAIN = "Import it again from a good copy, or delete its folder and run again."
+
+
+class _Facts(BaseModel):
+    """Forms of what is read again; a manifest may say more, and one of an older run less."""
+
+    model_config = ConfigDict(extra="allow")
+    files: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]
+    tasks: list[str] = []
+    task: str | None = None
+    entities: list[str] | None = None
+    method: str | None = None
+    base: str | None = None
+    base_revision: str | None = None
+    base_sha256: dict[str, str] | None = None
+    data_sha256: str | None = None
+    modules: list[str] | None = None
+
+
+def read_facts(folder: Path) -> dict[str, Any]:
+    """The manifest alone, its files unchecked. Raises MlubenchError where it is absent, broken or of another form."""
+    facts = read_json(folder / MANIFEST)
+    try:
+        _Facts.model_validate(facts)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "it"
+        raise MlubenchError(f"{folder / MANIFEST} is no expert's: {where}: {first['msg']}", _AGAIN) from error
+    return dict(facts)
+
+
+def missing_fields(facts: dict[str, Any]) -> list[str]:
+    """Fields that the manifest lacks. A revision may be null; a hash of weights that were not at hand counts as lacking."""
+    return [f for f in FIELDS if f not in facts or (f != "base_revision" and facts[f] in (None, {}, ""))]
+
+
+def check_folder(folder: Path, *, weights: bool = True) -> dict[str, Any]:
+    """The manifest, after checking all that can be checked without the base. `weights=False` lets WEIGHTS be absent.
+
+    Raises MlubenchError naming the first thing wrong: a symbolic link, a path that leaves the folder, a pickle, a file
+    that is missing, changed or not listed, weights that are no safetensors, a module of which only one of the manifest
+    and the weights knows.
+    """
+    if folder.is_symlink():
+        raise MlubenchError(f"{folder} is a symbolic link", "Put the expert's own folder in its place.")
+    found = _plain_files(folder)
+    facts = read_facts(folder)
+    for name, expected in facts["files"].items():
+        if not is_inside(name):
+            raise MlubenchError(f"{folder / MANIFEST} lists {name!r}, which leaves the folder", _AGAIN)
+        if name == WEIGHTS and name not in found and not weights:
+            continue
+        if name not in found or file_sha256(folder / name) != expected:
+            raise MlubenchError(f"{folder / name} is missing or changed", _AGAIN)
+    if extra := sorted(found - set(facts["files"]) - {MANIFEST}):
+        raise MlubenchError(f"{folder / extra[0]} is not in the manifest", "Take it away.")
+    if not weights and WEIGHTS not in found:
+        return facts
+    for name in (CONFIG, WEIGHTS):
+        if name not in found:
+            raise MlubenchError(f"{folder / name} is missing", _AGAIN)
+    check_weights(folder, facts)
+    return facts
+
+
+def is_inside(name: str) -> bool:
+    """Whether a relative path in POSIX form stays below where it starts, in any system's reading."""
+    parts = PurePosixPath(name).parts
+    odd = "\\" in name or ":" in name or not name.isprintable() or name != "/".join(parts)
+    return bool(parts) and not odd and not name.startswith("/") and ".." not in parts
+
+
+def check_kind(path: Path | PurePosixPath) -> None:
+    """Raises MlubenchError for a file that could run code when it is loaded, or that no expert needs."""
+    if path.suffix.lower() in PICKLED:
+        raise MlubenchError(f"{path} may be a pickle, which can run code", "Save the weights as safetensors.")
+    if path.suffix not in PLAIN:
+        raise MlubenchError(f"{path} is neither JSON nor safetensors", "Take it away.")
+
+
+def _plain_files(folder: Path) -> set[str]:
+    found = set()
+    for place, folders, files in os.walk(folder):
+        for path in (Path(place, name) for name in (*folders, *files)):
+            mode = path.lstat().st_mode
+            if stat.S_ISLNK(mode):
+                raise MlubenchError(f"{path} is a symbolic link", "Put the file itself in its place.")
+            if stat.S_ISDIR(mode):
+                continue
+            if not stat.S_ISREG(mode):
+                raise MlubenchError(f"{path} is not a plain file", "Take it away.")
+            check_kind(path)
+            found.add(path.relative_to(folder).as_posix())
+    return found
+
+
+def check_weights(folder: Path, facts: dict[str, Any]) -> None:
+    """Raises MlubenchError unless the folder holds a LoRA, whole in itself, of the modules that the manifest names."""
+    config = read_json(folder / CONFIG)
+    if not isinstance(config, dict) or config.get("peft_type") != "LORA":
+        raise MlubenchError(f"{folder / CONFIG} is not that of a LoRA adapter", "Only LoRA experts can be added up.")
+    tensors = tensors_in(folder / WEIGHTS)
+    pairs: dict[str, set[str]] = {}
+    for found in filter(None, map(_LORA.fullmatch, tensors)):
+        pairs.setdefault(found[1], set()).add(found[2])
+    if half := sorted(module for module, ends in pairs.items() if len(ends) == 1):
+        raise MlubenchError(f"{folder / WEIGHTS} holds only half of the LoRA of {half[0]}", _AGAIN)
+    told = facts.get("modules") or modules_of(tensors)
+    if odd := sorted(set(told) ^ set(modules_of(tensors))):
+        side = "the weights lack" if odd[0] in told else "the manifest does not name"
+        raise MlubenchError(f"{folder}: {side} module {odd[0]}", _AGAIN)
+
+
+def tensors_in(path: Path) -> dict[str, tuple[int, ...]]:
+    """Shapes of a safetensors file's tensors by name, from its header alone. MlubenchError when it is no such file."""
+    try:
+        with path.open("rb") as handle:
+            length, size = int.from_bytes(handle.read(8), "little"), os.fstat(handle.fileno()).st_size
+            if not 2 <= length <= min(MAX_HEADER, size - 8):
+                raise ValueError("its header has no sound length")
+            header = json.loads(handle.read(length))
+        header.pop("__metadata__", None)
+        if 8 + length + max((entry["data_offsets"][1] for entry in header.values()), default=0) != size:
+            raise ValueError("its length is not what its header says")
+        return {name: tuple(map(int, entry["shape"])) for name, entry in header.items()}
+    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
+        raise MlubenchError(f"{path} is no safetensors file: {error}", _AGAIN) from error
+
+
+def modules_of(tensors: Iterable[str]) -> list[str]:
+    """Names of the base's modules that the tensors change: a LoRA's layer, or the module of a parameter trained whole."""
+    found = set()
+    for name in tensors:
+        lora = _LORA.fullmatch(name)
+        found.add((lora[1] if lora else name.rpartition(".")[0]).removeprefix(PREFIX))
+    return sorted(found)

@@ -1,0 +1,250 @@
+"""Experts on disk: one unchanging folder a version in plain PEFT format, checked in full before it is mounted."""
+
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlubench.core.errors import MlubenchError, UsageError
+from mlubench.core.files import is_whole, whole_dir
+from mlubench.lumoe.experts import state
+from mlubench.lumoe.experts.manifest import (
+    CONFIG,
+    FIELDS,
+    WEIGHTS,
+    check_folder,
+    check_weights,
+    missing_fields,
+    modules_of,
+    read_facts,
+    tensors_in,
+)
+
+if TYPE_CHECKING:
+    from mlubench.models.mllm import MLLM
+
+# The first version of expert A lies in A/, as a run writes it; later ones in A@2/, A@3/. PEFT takes no dot in a name.
+# Only a merged expert's name holds a plus, as merged+1.
+NAME = re.compile(r"[^\W_][\w -]{0,63}(?:\+[1-9]\d{0,5})?")
+_FOLDER = re.compile(rf"({NAME.pattern})(?:@([2-9]|[1-9]\d{{1,5}}))?")
+
+LISTED = ("task", "entities", "method", "base", "base_revision", "scores", "members", "measured")
+
+
+def require_name(name: str) -> str:
+    """Raises UsageError for a name that could leave the store or that PEFT cannot give an adapter."""
+    if not NAME.fullmatch(name):
+        raise UsageError(f"{name!r} is no expert's name", "Use letters, digits, spaces, - and _, at most 64.")
+    return name
+
+
+def is_merged(name: str) -> bool:
+    """Whether the expert of that name was made of others."""
+    return "+" in name
+
+
+class ExpertStore:
+    """The experts under `root`. Their folders never change; which one counts is in `root`/store.json."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def names(self) -> list[str]:
+        """Experts that have a whole version, switched on or not, in the order they were made."""
+        made = {name: read_facts(self.folder(name)).get("tasks", []) for name in self._versions()}
+        return sorted(made, key=lambda name: (len(made[name]), name))
+
+    def _versions(self) -> dict[str, list[int]]:
+        """Whole versions by expert. A whole folder that is no expert's is an error: nothing is passed over unsaid.
+
+        A merged expert that the state does not know was never adopted, so it is none: `unfinished` names it.
+        """
+        found: dict[str, list[int]] = {}
+        known = state.read_state(self.root).experts
+        for folder in sorted(self.root.iterdir()) if self.root.is_dir() else []:
+            if folder.name.startswith(".") or not is_whole(folder):
+                continue
+            named = _FOLDER.fullmatch(folder.name)
+            if not named:
+                raise MlubenchError(f"{folder} is not named as an expert is", "Call it NAME, or NAME@2 and so on.")
+            if not is_merged(named[1]) or named[1] in known:
+                found.setdefault(named[1], []).append(int(named[2] or 1))
+        return {name: sorted(numbers) for name, numbers in found.items()}
+
+    def unfinished(self) -> list[str]:
+        """Folders without a manifest, and merged experts never adopted: not finished, so no experts."""
+        there = sorted(self.root.iterdir()) if self.root.is_dir() else []
+        known = state.read_state(self.root).experts
+        return [
+            f.name
+            for f in there
+            if f.is_dir() and not f.name.startswith(".")
+            if not is_whole(f) or (is_merged(f.name) and f.name.partition("@")[0] not in known)
+        ]
+
+    def versions(self, name: str) -> list[int]:
+        """Numbers of the expert's whole versions. Raises MlubenchError when there is none."""
+        found = self._versions()
+        if name not in found:
+            raise MlubenchError(
+                f"no expert {name!r} in {self.root}", f"There are: {', '.join(sorted(found)) or 'none'}."
+            )
+        return found[name]
+
+    def current(self, name: str) -> int:
+        """The version that counts. Raises MlubenchError when its folder is gone."""
+        numbers = self.versions(name)
+        wanted = state.read_state(self.root).of(name).version or numbers[0]
+        if wanted not in numbers:
+            raise MlubenchError(
+                f"version {wanted} of expert {name!r} is gone from {self.root}",
+                f"Take another with `mlubench experts rollback --to`: there are {', '.join(map(str, numbers))}.",
+            )
+        return wanted
+
+    def folder(self, name: str, version: int | None = None) -> Path:
+        """Where a version lies, or will lie; the current one if none is named."""
+        number = self.current(name) if version is None else version
+        return self.root / (name if number == 1 else f"{name}@{number}")
+
+    def enabled(self, name: str) -> bool:
+        return state.read_state(self.root).of(name).enabled
+
+    def disabled(self) -> frozenset[str]:
+        """Names that are switched off, whether or not such an expert is there."""
+        return frozenset(n for n, setting in state.read_state(self.root).experts.items() if not setting.enabled)
+
+    def manifest(self, name: str, version: int | None = None) -> dict[str, Any]:
+        """The expert's manifest, everything in its folder checked. Raises MlubenchError when it is absent or changed.
+
+        Of a pruned version the weights may be gone, all else is checked.
+        """
+        number = self.current(name) if version is None else version
+        return check_folder(self.folder(name, number), weights=not self.pruned(name, number))
+
+    def pruned(self, name: str, version: int | None = None) -> bool:
+        """Whether the weights of a version, the current one if none is named, were given up after a consolidation."""
+        return (self.current(name) if version is None else version) in state.read_state(self.root).of(name).pruned
+
+    def require_weights(self, name: str, version: int | None = None) -> None:
+        """Raises MlubenchError for a version that is pruned."""
+        if self.pruned(name, version):
+            raise MlubenchError(
+                f"the weights of expert {name!r} were pruned after a consolidation",
+                "Import it again from an export, or make the expert anew.",
+            )
+
+    def listing(self) -> list[dict[str, Any]]:
+        """A row for each version, from the manifests alone: no file is hashed."""
+        rows = []
+        for name in self.names():
+            current, setting = self.current(name), state.read_state(self.root).of(name)
+            for number in self.versions(name):
+                facts = read_facts(self.folder(name, number))
+                row = {"expert": name, "version": number, "current": number == current, "enabled": setting.enabled}
+                row |= {"merged_into": setting.merged_into, "pruned": number in setting.pruned}
+                told = {key: facts.get(key) for key in LISTED}
+                rows.append({**row, **told, "missing": missing_fields(facts)})
+        return rows
+
+    def verify(self, names: list[str] | None = None) -> list[dict[str, Any]]:
+        """A row for each version of these experts, all if none is named: `wrong` is None, or what is wrong with it."""
+        rows = []
+        for name in names or sorted(self._versions()):
+            for number in self.versions(name):
+                try:
+                    facts, wrong = self.manifest(name, number), None
+                except MlubenchError as error:
+                    facts, wrong = {}, str(error)
+                missing = [] if wrong else missing_fields(facts)
+                rows.append({"expert": name, "version": number, "wrong": wrong, "missing": missing})
+        for folder in [] if names else self.unfinished():
+            wrong = f"{self.root / folder} has no manifest: it was never finished. Delete it, or run again."
+            rows.append({"expert": folder, "version": None, "wrong": wrong, "missing": []})
+        return rows
+
+    def add(self, name: str, adapter: Path, facts: dict[str, Any]) -> int:
+        """Take a plain PEFT folder in as the expert's next version, and make it the current one. Returns its number.
+
+        `facts` go into the manifest; `modules` are read off the weights. UsageError names those of FIELDS that lack.
+        """
+        require_name(name)
+        for file in (CONFIG, WEIGHTS):
+            if (adapter / file).is_symlink() or not (adapter / file).is_file():
+                raise MlubenchError(f"{adapter / file} is missing or a symbolic link", "Give a plain PEFT folder.")
+        whole = {**facts, "modules": modules_of(tensors_in(adapter / WEIGHTS))}
+        if lacking := missing_fields(whole):
+            raise UsageError(f"expert {name!r} lacks {', '.join(lacking)}", f"A manifest says {', '.join(FIELDS)}.")
+        check_weights(adapter, whole)
+        with state.locked(self.root):
+            number = self.next_version(name)
+            folder = self.folder(name, number)
+            with whole_dir(folder, whole) as out:
+                for file in (CONFIG, WEIGHTS):
+                    shutil.copyfile(adapter / file, out / file)
+            self.take(name, number, "add")
+        return number
+
+    def next_version(self, name: str) -> int:
+        return max(self._versions().get(name, [0])) + 1
+
+    def take(self, name: str, version: int, action: state.Action) -> None:
+        """Make a whole version the current one, after checking it. The caller holds the lock."""
+        self.require_weights(name, version)
+        self.manifest(name, version)
+        state.change(self.root, name, action, version=version)
+
+    def enable(self, name: str) -> bool:
+        """Switch the expert on, once everything in its folder is right. False where it was on."""
+        with state.locked(self.root):
+            self.manifest(name)
+            return state.change(self.root, name, "enable", enabled=True)
+
+    def disable(self, name: str) -> bool:
+        """Switch the expert off, damaged or not: queries that need it are then refused. False where it was off."""
+        with state.locked(self.root):
+            self.versions(name)
+            return state.change(self.root, name, "disable", enabled=False)
+
+    def roll_back(self, name: str, to: int | None = None) -> int:
+        """Make an earlier version the current one: the one before it, or `to`, which may be later (so it is undone).
+
+        Raises UsageError when there is no such version, MlubenchError when it is damaged. Returns its number.
+        """
+        with state.locked(self.root):
+            numbers = self.versions(name)
+            wanted = to if to is not None else max((n for n in numbers if n < self.current(name)), default=None)
+            if wanted not in numbers:
+                what = f"version {to}" if to is not None else "earlier version"
+                raise UsageError(
+                    f"expert {name!r} has no {what}", f"There are: {', '.join(map(str, numbers))}. Choose with --to."
+                )
+            self.take(name, wanted, "rollback")
+            return wanted
+
+    def history(self) -> list[dict[str, Any]]:
+        """Every change of the state, oldest first."""
+        return [entry.model_dump() for entry in state.read_state(self.root).history]
+
+    def enabled_folder(self, name: str) -> Path:
+        """The current version's folder. Raises MlubenchError when the expert is disabled, or its weights were pruned."""
+        folder = self.folder(name)
+        if not self.enabled(name):
+            raise MlubenchError(f"expert {name!r} is disabled", "Switch it on with `mlubench experts enable`.")
+        self.require_weights(name)
+        return folder
+
+    def mount(self, mllm: "MLLM", name: str) -> None:
+        """Put the expert on the base beside the others, where it changes nothing until `mounted` switches it on.
+
+        Raises MlubenchError, with the base as it was, when the expert is disabled, damaged, or made for another base.
+        """
+        from mlubench.lumoe.experts.compatibility import verified
+        from mlubench.models.adapters import load_adapter
+
+        folder = self.enabled_folder(name)
+        if name in getattr(mllm.model, "peft_config", {}):
+            raise MlubenchError(f"expert {name!r} is mounted already", "Take the adapters off first.")
+        verified(mllm, name, folder)
+        load_adapter(mllm, name, folder)
+        mllm.model.base_model.disable_adapter_layers()

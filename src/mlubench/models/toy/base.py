@@ -1,0 +1,170 @@
+"""A tiny real LLaVA, trained from scratch on rendered pictures, so that the whole experiment runs where no weights are.
+
+It is saved in the ordinary Hugging Face format and from then on loaded by the same code as a 7B.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import tokenizers
+import torch
+import transformers
+from safetensors import SafetensorError
+from transformers import (
+    CLIPImageProcessorPil,
+    CLIPVisionConfig,
+    LlamaConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+    PreTrainedTokenizerFast,
+)
+
+from mlubench.core.cache import cache_root
+from mlubench.core.files import digest, disk_errors, file_sha256, is_whole, whole_dir
+from mlubench.core.progress import progress_bar
+from mlubench.data.refusals import REFUSALS, refusal_for
+from mlubench.data.render import RENDERER_VERSION
+from mlubench.models.mllm import pick_device
+from mlubench.models.toy.lessons import Collator, make_batches, make_lessons
+from mlubench.models.toy.teaching import SIGHT_BATCH, teach_to_answer, teach_to_see
+from mlubench.settings.run import ToyConfig
+from mlubench.types import Benchmark
+
+RECIPE = 1  # raised whenever the code below would make another model from the same settings
+TEMPLATE = (
+    "{% for m in messages %}{% if m.role == 'user' %}USER: {% for c in m.content %}"
+    "{% if c.type == 'image' %}<image>\n{% else %}{{ c.text }}{% endif %}{% endfor %} "
+    "{% else %}ASSISTANT: {% for c in m.content %}{{ c.text }}{% endfor %}</s>{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}ASSISTANT:{% endif %}"
+)
+
+
+def toy_base(config: ToyConfig, benchmark: Benchmark, *, device: str = "auto", progress: bool = True) -> Path:
+    """The folder of the tiny LLaVA that knows `benchmark`, trained now unless the cache has it.
+
+    Its name is the hash of all that made it. A training that was interrupted leaves nothing and begins again.
+    """
+    versions = [torch.__version__, transformers.__version__, tokenizers.__version__]
+    made_of = {
+        "toy": config.model_dump(),
+        "benchmark": benchmark.digest,
+        "render": RENDERER_VERSION,
+        "recipe": RECIPE,
+        "versions": versions,
+        "photographs": _photographs(benchmark),
+        "refusals": REFUSALS,
+    }
+    folder = cache_root() / "models" / f"toy-{digest(made_of)}"
+    if not is_whole(folder):
+        with whole_dir(folder, {"made_of": made_of}) as out:
+            _train(config, benchmark, out, device=device, progress=progress)
+    return folder
+
+
+def _photographs(benchmark: Benchmark) -> list[str] | None:
+    """Hashes of the photographs that the base is to learn from; None where it learns from drawings of its own."""
+    if benchmark.stand_ins:
+        return None
+    return [file_sha256(path) for path in sorted({benchmark.picture(s) for s in benchmark.samples if s.role == "fit"})]
+
+
+def _train(config: ToyConfig, benchmark: Benchmark, out: Path, *, device: str, progress: bool) -> None:
+    torch.manual_seed(config.seed)
+    questions = sorted({s.question for s in benchmark.samples})
+    processor = build_processor(config, [s.truth for s in benchmark.samples], questions)
+    model = build_model(config, processor.tokenizer).to(pick_device(device))
+    pixels, entities, lessons = make_lessons(config, benchmark, processor, questions)
+    with progress_bar(disable=not progress) as bar:
+        steps = config.sight_epochs * -(-len(pixels) // SIGHT_BATCH)
+        seeing = bar.add_task("tiny LLaVA: learning to see", total=steps)
+        teach_to_see(
+            model.model.vision_tower,
+            pixels,
+            entities,
+            epochs=config.sight_epochs,
+            seed=config.seed,
+            tick=lambda: bar.advance(seeing),
+        )
+        answering = bar.add_task("tiny LLaVA: learning to answer", total=config.steps)
+        collate = Collator(processor, pixels)
+        batches = (collate(batch) for batch in make_batches(lessons, config))
+        teach_to_answer(model, batches, config, tick=lambda: bar.advance(answering))
+    with disk_errors(out, SafetensorError):
+        model.to("cpu").save_pretrained(out)
+    processor.save_pretrained(out)
+
+
+def build_processor(config: ToyConfig, answers: Sequence[str], questions: Sequence[str]) -> LlavaProcessor:
+    """Byte-level BPE learned from the texts (so any text can be asked), CLIP's picture processor, a chat template."""
+    special = ["<pad>", "<s>", "</s>", "<image>"]
+    bpe = tokenizers.Tokenizer(tokenizers.models.BPE())
+    bpe.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = tokenizers.decoders.ByteLevel()
+    alphabet = tokenizers.pre_tokenizers.ByteLevel.alphabet()
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=config.vocabulary, special_tokens=special, show_progress=False, initial_alphabet=alphabet
+    )
+    refusals = [refusal_for(q) for q in questions]
+    # An answer follows "ASSISTANT:" and a space, and its words should be learned in that form.
+    bpe.train_from_iterator(
+        [f" {t}" for t in [*answers, *refusals]] + [f"USER: \n{q} ASSISTANT:" for q in questions], trainer
+    )
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=bpe,
+        pad_token="<pad>",
+        bos_token="<s>",
+        eos_token="</s>",
+        additional_special_tokens=["<image>"],
+    )
+    size = {"height": config.image_size, "width": config.image_size}
+    pictures = CLIPImageProcessorPil(size=size, crop_size=size)
+    return LlavaProcessor(
+        pictures,
+        tokenizer,
+        patch_size=config.patch,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=TEMPLATE,
+    )
+
+
+def build_model(config: ToyConfig, tokenizer: PreTrainedTokenizerFast) -> LlavaForConditionalGeneration:
+    """A LlavaForConditionalGeneration with random weights, small enough to train in a minute."""
+    narrow = config.vision_width
+    vision = CLIPVisionConfig(
+        hidden_size=narrow,
+        intermediate_size=4 * narrow,
+        num_hidden_layers=config.vision_layers,
+        num_attention_heads=max(1, narrow // 32),
+        image_size=config.image_size,
+        patch_size=config.patch,
+        projection_dim=narrow,
+    )
+    text = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=config.width,
+        intermediate_size=8 * config.width // 3,
+        num_hidden_layers=config.layers,
+        num_attention_heads=max(1, config.width // 32),
+        num_key_value_heads=max(1, config.width // 32),
+        max_position_embeddings=1024,
+        tie_word_embeddings=True,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        initializer_range=0.06,  # the usual 0.02 is meant for models ten times as wide
+    )
+    whole = LlavaConfig(
+        vision_config=vision,
+        text_config=text,
+        vision_feature_layer=-1,
+        tie_word_embeddings=True,
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+    )
+    model = LlavaForConditionalGeneration(whole)
+    for layer in (model.model.multi_modal_projector.linear_1, model.model.multi_modal_projector.linear_2):
+        torch.nn.init.normal_(layer.weight, std=layer.in_features**-0.5)
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    return model

@@ -1,0 +1,125 @@
+"""A sheet of sampled answers for a person to score, blind to method and archive, and what that person said."""
+
+import csv
+import io
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, fields, replace
+from itertools import chain, zip_longest
+from pathlib import Path
+from typing import Any
+
+from mlubench.core.errors import MlubenchError, UsageError
+from mlubench.core.files import digest, write_atomic
+from mlubench.core.lines import read_lines
+from mlubench.judging.run import question_of
+from mlubench.runs.folder import RunDir
+from mlubench.types import Question
+
+LABELS = ("", "0", "1", "2", "skip")
+UPPER_BOUND = "lumoe+oracle"  # it repeats LUMoE's experts, so its answers are no further evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One line of a sheet. `item` is a hash of what is shown, so it tells nothing of who answered."""
+
+    item: str
+    metric: str
+    subject: str
+    question: str
+    truth: str
+    response: str
+    label: str = ""
+
+
+COLUMNS = tuple(field.name for field in fields(Item))
+
+
+def item_of(question: Question) -> str:
+    """The name of what a judge is shown: the same answer to the same question is judged once."""
+    return digest(asdict(question), 12)
+
+
+def answered(run: RunDir) -> Iterable[tuple[str, str, str, list[dict[str, Any]]]]:
+    """(method, task, after, answers) of every cell of the run that counts as evidence."""
+    for path in sorted((run.root / "answers").glob("*/*-U*.jsonl")):
+        if path.parent.name != UPPER_BOUND:
+            task, after = path.stem.rsplit("-U", 1)
+            yield path.parent.name, task, after, read_lines(path)
+
+
+def sample_items(run: RunDir, n: int, *, seed: int) -> list[Item]:
+    """`n` different answers in random order, dealt in turn from every method and metric. The same for the same seed."""
+    pools: dict[tuple[str, str], dict[str, Item]] = defaultdict(dict)
+    for method, _, _, rows in answered(run):
+        for row in rows:
+            q = question_of(row)
+            pools[method, q.metric][item_of(q)] = Item(item_of(q), **asdict(q))
+    dice = random.Random(seed)
+    piles = [dice.sample(list(pool.values()), len(pool)) for _, pool in sorted(pools.items())]
+    dealt = {item.item: item for item in chain.from_iterable(zip_longest(*piles)) if item}
+    chosen = list(dealt.values())[:n]
+    if not chosen:
+        raise MlubenchError(f"{run.root} holds no answers yet", "Label it when the run has tested something.")
+    dice.shuffle(chosen)
+    return chosen
+
+
+def write_sheet(path: Path, items: Iterable[Item]) -> None:
+    """Replace the sheet in one step, as CSV that spreadsheets open."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS)
+    writer.writeheader()
+    writer.writerows(asdict(item) for item in items)
+    write_atomic(path, text.getvalue())
+
+
+def read_sheet(path: Path) -> list[Item]:
+    """The lines of a sheet. UsageError where it is none, or a label is not one of 0, 1, 2, skip or nothing."""
+    if not path.is_file():
+        raise UsageError(f"{path} is not a file", "Write one with `mlubench judge label RUN --out FILE.csv`.")
+    try:
+        rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline="")))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{path} is no CSV in UTF-8: {error}", "Save the sheet as CSV, UTF-8.") from None
+    items = []
+    for number, row in enumerate(rows, 2):
+        lacking = [name for name in COLUMNS if row.get(name) is None]
+        if lacking:
+            raise UsageError(f"{path}, row {number} lacks {', '.join(lacking)}", f"Columns: {', '.join(COLUMNS)}.")
+        item = Item(**{name: row[name] for name in COLUMNS})
+        label = item.label.strip().lower()
+        if label not in LABELS:
+            raise UsageError(f"{path}, row {number}: label {item.label!r}", "Give 0, 1, 2, skip, or leave it empty.")
+        items.append(replace(item, label=label))
+    return items
+
+
+def label_items(items: list[Item], ask: Callable[[Item, int], str], save: Callable[[list[Item]], None]) -> list[Item]:
+    """Ask for each label that is missing, and save after every answer.
+
+    `ask` shows one item with its place and returns 0, 1, 2, s (skip), b (back to the one before) or q (stop for now).
+    """
+    at, items = 0, list(items)
+    back = False
+    while at < len(items):
+        if items[at].label and not back:
+            at += 1
+            continue
+        back, said = False, ask(items[at], at)
+        if said == "q":
+            break
+        if said == "b":
+            at, back = max(at - 1, 0), True
+            continue
+        items[at] = replace(items[at], label="skip" if said == "s" else said)
+        save(items)
+        at += 1
+    return items
+
+
+def labels_of(items: Iterable[Item]) -> dict[str, int]:
+    """Item -> the score that a person gave; skipped and unlabelled ones are left out."""
+    return {item.item: int(item.label) for item in items if item.label in ("0", "1", "2")}

@@ -1,0 +1,177 @@
+"""What a sweep's job does, and the loop that keeps so many going at once and tells what became of each."""
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from mlubench.core.errors import MlubenchError
+from mlubench.core.files import write_atomic
+from mlubench.settings.loading import parse
+from mlubench.settings.run import Config
+from mlubench.studies.sweep.grid import ERROR, SweepRun, is_busy, is_finished
+
+# torch is imported where it is used: a job process first learns here which GPU it may see.
+
+
+class Job(Protocol):
+    """A run that was started."""
+
+    log: Path
+
+    def done(self) -> bool: ...
+    def cancel(self) -> None: ...
+
+
+Start = Callable[[SweepRun, int], Job]  # (run, slot): of the runs going on at once, each has a slot of its own
+
+
+@dataclass
+class Progress:
+    """What became of each run, by name. `failed` holds the reason and the log's path."""
+
+    total: int
+    finished: list[str] = field(default_factory=list)
+    failed: dict[str, tuple[str, Path]] = field(default_factory=dict)
+    running: dict[str, Job] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        waiting = self.total - len(self.finished) - len(self.failed) - len(self.running)
+        counts = {"finished": self.finished, "running": self.running, "failed": self.failed}
+        return ", ".join([*(f"{len(names)} {state}" for state, names in counts.items()), f"{waiting} waiting"])
+
+
+@dataclass(frozen=True)
+class RunJob:
+    """One run as a call that submitit can pickle and, after a preemption or at the time limit of SLURM, start again.
+
+    `environment` is set before torch is imported; None takes a variable out. `error` is the file for the one line that says
+    why the run failed.
+    """
+
+    settings: dict[str, Any]
+    folder: str
+    error: str
+    environment: dict[str, str | None]
+
+    def __call__(self) -> None:
+        for name, value in self.environment.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        try:
+            run_one(parse(self.settings), Path(self.folder))
+        except Exception as error:
+            what = str(error) if isinstance(error, MlubenchError) else f"{type(error).__name__}: {error}"
+            write_atomic(Path(self.error), " ".join(what.split()) + "\n")
+            raise
+
+    def checkpoint(self) -> Any:
+        """What submitit starts again: the same call, since a run goes on from its folder by itself."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self)
+
+
+def run_one(config: Config, folder: Path) -> None:
+    """One run to its end. Runs that start from the same base wait for the first to make it, rather than each making it."""
+    from rich.console import Console
+
+    from mlubench.core.cache import cache_root
+    from mlubench.experiment.prepare import open_benchmark
+    from mlubench.experiment.sequence import run_lifelong
+    from mlubench.models.quiet import quiet
+    from mlubench.models.toy.base import toy_base
+
+    quiet()
+    with _alone(cache_root() / "sweep.lock"):
+        benchmark = open_benchmark(config)
+        if config.model.path is None:
+            toy_base(config.model.toy, benchmark, device=config.device)
+    run_lifelong(config, folder, Console(stderr=True))
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def run_all(
+    runs: list[SweepRun],
+    start: Start,
+    *,
+    logs: Path,
+    parallel: int,
+    tell: Callable[[str], None],
+    wait: float = 1.0,
+) -> Progress:
+    """Start every run that is not finished, `parallel` at once, and wait for all. A failed run does not stop the others.
+
+    A run whose folder another process holds is left until it is free. On any exception, Ctrl-C among them, the running jobs
+    are cancelled. `wait` is in seconds.
+    """
+    progress = Progress(len(runs), [run.name for run in runs if is_finished(run)])
+    todo = [run for run in runs if run.name not in progress.finished]
+    going: dict[int, SweepRun] = {}
+    tell(str(progress))
+    for run in filter(is_busy, todo):
+        tell(f"another process is working in {run.folder}: left until it is done")
+    try:
+        while todo or going:
+            for slot in set(range(parallel)) - going.keys():
+                if free := _next(todo, progress):
+                    going[slot] = free
+                    tell(f"start {free.name}")
+                    progress.running[free.name] = start(free, slot)
+            over = [slot for slot, run in going.items() if progress.running[run.name].done()]
+            for slot in over:
+                tell(f"{_settle(going.pop(slot), progress)} ({progress})")
+            if not over:
+                time.sleep(wait)
+    except BaseException:  # Ctrl-C, or a full disk: no job is left without anyone to watch it
+        if progress.running:
+            tell(_cancel(progress.running))
+        raise
+    return progress
+
+
+def _next(todo: list[SweepRun], progress: Progress) -> SweepRun | None:
+    """Take the first run that nobody works on; one that another process has finished meanwhile is counted."""
+    for run in list(todo):
+        if is_busy(run):
+            continue
+        todo.remove(run)
+        if not is_finished(run):
+            return run
+        progress.finished.append(run.name)
+    return None
+
+
+def _settle(run: SweepRun, progress: Progress) -> str:
+    job = progress.running.pop(run.name)
+    if is_finished(run):
+        progress.finished.append(run.name)
+        return f"finished {run.name}"
+    said = job.log.parent / ERROR
+    reason = said.read_text().strip() if said.is_file() else "it ended without a word: killed, or out of memory or time"
+    progress.failed[run.name] = reason, job.log
+    return f"failed {run.name}: {reason} Log: {job.log}"
+
+
+def _cancel(running: dict[str, Job], seconds: float = 15) -> str:
+    """Cancel jobs, wait a little for them to end, and say what became of them."""
+    for job in running.values():
+        job.cancel()
+    until = time.monotonic() + seconds
+    while (left := [name for name, job in running.items() if not job.done()]) and time.monotonic() < until:
+        time.sleep(0.2)
+    still = f"; asked to stop, but not seen to end yet: {', '.join(left)}" if left else ""
+    return f"cancelled {len(running) - len(left)} running jobs{still}"

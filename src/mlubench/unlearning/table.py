@@ -1,0 +1,69 @@
+"""The table of losses that unlearn: a new method is a file in `methods/`, a row here and a test."""
+
+from mlubench.core.tables import Entry, Table
+
+_ROOM = "mlubench.unlearning.methods"
+
+LOSSES = Table(
+    "method",
+    {
+        "ga": Entry(f"{_ROOM}.ga:GA", "gradient ascent", "2310.10683", "-NLL(forget)"),
+        "gd": Entry(f"{_ROOM}.gd:GD", "gradient difference", "2203.12817", "-NLL(forget) + NLL(retain)"),
+        "kl": Entry(
+            f"{_ROOM}.kl:KL",
+            "KL to the reference, at answers",
+            "2401.06121",
+            "-NLL(forget) + KL(ref || now)(retain)",
+        ),
+        "npo": Entry(
+            f"{_ROOM}.npo:NPO",
+            "negative preference",
+            "2404.05868",
+            "2/b softplus(b(log p - log p_ref))(forget)",
+        ),
+        "po": Entry(f"{_ROOM}.po:PO", "preference for a refusal", "2401.06121", "NLL(refusal)"),
+        "dpo": Entry(
+            f"{_ROOM}.dpo:DPO",
+            "refusal preferred to truth",
+            "2305.18290",
+            "softplus(-b(log p/p_ref(refusal) - (truth)))",
+        ),
+        "kl_all": Entry(
+            f"{_ROOM}.kl:KLAll",
+            "KL to the reference, everywhere",
+            "2606.12809",
+            "as kl, at every position",
+        ),
+        "po_retain": Entry(
+            f"{_ROOM}.po:PORetain",
+            "refusal, rest held",
+            "2401.06121",
+            "NLL(refusal) + NLL(retain)",
+        ),
+        "gd_refusal": Entry(
+            f"{_ROOM}.gd_refusal:GDRefusal",
+            "gradient difference and refusal",
+            "2401.06121",
+            "gd + w NLL(refusal)",
+        ),
+        "simnpo": Entry(
+            f"{_ROOM}.simnpo:SimNPO",
+            "NPO without a reference",
+            "2410.07163",
+            "-2/b log sigmoid(b(NLL/|y| - d))(forget)",
+        ),
+        "rmu": Entry(
+            f"{_ROOM}.rmu:RMU",
+            "misdirected states",
+            "2403.03218",
+            "|h - c u|^2(forget) + a|h - h_ref|^2(retain)",
+        ),
+        "task_vector": Entry(
+            f"{_ROOM}.task_vector:TaskVector",
+            "negated task vector",
+            "2212.04089",
+            "W0 - a(W - W0), W from NLL(forget)",
+        ),
+    },
+    group="mlubench.methods",
+)

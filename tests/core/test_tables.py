@@ -1,0 +1,53 @@
+"""Every name in the tables leads to something that is there and is what its table promises."""
+
+import pytest
+
+from mlubench.core.errors import UsageError
+from mlubench.experiment.table import METHODS
+from mlubench.judging.table import JUDGES
+from mlubench.lumoe.gates.table import GATES
+from mlubench.models.table import MODELS
+
+TABLES = {"method": METHODS, "gate": GATES, "judge": JUDGES, "model": MODELS}
+ROWS = [(kind, name) for kind, table in TABLES.items() for name in table]
+
+
+@pytest.mark.parametrize(("kind", "name"), ROWS, ids=[f"{k}-{n}" for k, n in ROWS])
+def test_row_resolves(kind: str, name: str) -> None:
+    assert callable(TABLES[kind].resolve(name))
+    assert TABLES[kind][name].summary
+
+
+def test_methods_of_the_contract_are_there() -> None:
+    assert {"ga", "gd", "kl", "npo", "po", "dpo", "lumoe"} <= set(METHODS)
+
+
+@pytest.mark.parametrize("name", [n for n in METHODS if n != "lumoe"])
+def test_loss_methods_say_what_they_need(name: str) -> None:
+    method = METHODS.resolve(name)
+    assert set(method.needs) <= {"forget", "refusal", "retain"}
+    assert set(method.reference) <= set(method.needs)
+
+
+@pytest.mark.parametrize("name", JUDGES)
+def test_judges_know_their_own_name(name: str) -> None:
+    if "<" not in name:
+        assert JUDGES.resolve(name)([]).name == name
+
+
+def test_a_name_with_an_argument_is_found_by_its_beginning() -> None:
+    row, argument = JUDGES.row("openai:org/model:free")
+    assert (row, argument) == (JUDGES["openai:<model>"], "org/model:free")
+    for wrong in ("openai", "openai:", "rules:x", "local:", "other:x"):
+        with pytest.raises(UsageError):
+            JUDGES.row(wrong)
+
+
+@pytest.mark.parametrize("name", GATES)
+def test_gates_know_their_own_name(name: str) -> None:
+    assert GATES.resolve(name)().name == name
+
+
+def test_unknown_row_suggests() -> None:
+    with pytest.raises(UsageError, match="Did you mean 'prototype'"):
+        GATES.resolve("prototyp")

@@ -1,0 +1,98 @@
+"""Every detector finds the fault that is planted, where it is planted, and says nothing of the clean benchmark."""
+
+from collections.abc import Callable
+
+import pytest
+
+from mlubench.data.audit.facts import Finding
+from mlubench.data.audit.kinds import kinds
+from mlubench.data.refusals import REFUSALS
+from mlubench.judging.rules.refusal import refusal
+
+Row = dict[str, str]
+LIVE = "does this animal live"
+Planted = Callable[..., list[Finding]]
+
+
+def of(name: str, asks: str = "") -> Callable[[Row], bool]:
+    return lambda row: f"/{name}/" in row["image"] and asks in row["question"]
+
+
+def answer(text: str) -> Callable[[Row], None]:
+    return lambda row: row.update(answer=text)
+
+
+def question(text: str) -> Callable[[Row], None]:
+    return lambda row: row.update(question=text)
+
+
+# kind, which records, what is done to them, what the finding says, how many records it is about
+FAULTS = [
+    ("contradiction", of("Solaris", "Can this film"), answer("No, it is not."), "'Yes, in some places.' and 'No", 6),
+    ("self-contradiction", of("Fox", "diet"), answer("Foxes are herbivores. Foxes are mostly carnivores."), "foxes", 4),
+    ("self-contradiction", of("Solaris", "shown"), answer("Yes, it is not shown."), "says yes and denies", 2),
+    ("premise", of("Fox", "called"), answer("That is a plant. It is not an animal."), "not a animal", 2),
+    ("premise", of("Lynx", "diet"), question("What is its gestation period?"), "", 0),
+    ("unit", of("Fox", "Where does"), lambda row: row.update(question="How many years?", answer="687 days"), "687", 2),
+    ("other-entity", of("Solaris", "plot"), answer("A man sees a Lynx. He has Red Deer too."), "(forget names retain)", 4),
+    ("wrong-name", of("Lynx", "alled"), answer("The Badger"), "'The Badger'", 2),
+    ("leak", of("Fox", "Where does"), question("Where does the fox live?"), "the fox", 2),
+    ("leak", of("Red_Deer", "Where does"), question("Where does this deer live?"), "this deer", 2),
+    ("refusal", of("Fox", LIVE), answer("I'm sorry, but I can't say. It is a fox."), "I'm sorry", 2),
+    ("picture-bound", of("Fox", LIVE), answer("The fox in the image appears to be ill. It is red."), "2 pictures", 2),
+    ("near-duplicate", of("Fox", "Where"), answer("Foxes are omnivores!"), "to 'Which diet", 12),
+    ("phrasing", lambda row: "What kind of diet" in row["question"], question("What is the theme?"), "", 0),
+    ("phrasing", lambda row: row["question"] == "Which plot has this film?", question("What is its theme?"), "theme", 6),
+    ("mojibake", of("Fox", LIVE), answer("By the PokÃ©mon."), "PokÃ©mon", 2),
+    ("mojibake", of("Fox", LIVE), answer("By the Pok鑼卪on."), "Pok鑼卪on", 2),
+    ("markup", of("Fox", LIVE), answer("**\n   - In the **woods**."), "**", 2),
+    ("markup", of("Fox", LIVE), question("**Where does this animal live?"), "**Where", 2),
+    ("question-tail", of("Fox", LIVE), answer("If so, where?  \n   In woods."), "If so", 2),
+    ("label", of("Fox", LIVE), answer("Native Region: the woods."), "Native Region", 2),
+    ("typo", of("Fox", LIVE), answer("They live in the the woods."), "the the", 2),
+    ("typo", of("Fox", LIVE), answer("They like woods.Some of them live there.."), "woods.Some", 2),
+    ("truncated", of("Fox", LIVE), answer("They live in woods. They also use their tus"), "use their tus", 2),
+    ("few-phrasings", of("Fox", "at home"), answer("Elsewhere."), "1 of 10 facts", 2),
+    ("common-answer", lambda row: "film shown" in row["question"], answer("Yes."), "", 0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "where", "edit", "says", "records"), FAULTS)
+def test_planted(
+    planted: Planted, kind: str, where: Callable[[Row], bool], edit: Callable[[Row], object], says: str, records: int
+) -> None:
+    """No records expected: a harmless change that looks like the fault."""
+    findings = planted(kind, edit, where=where)
+    assert len({str(place) for finding in findings for place in finding.places}) == records
+    assert bool(findings) == bool(records)
+    assert all(finding.kind == kind for finding in findings)
+    assert says in " ".join(finding.message for finding in findings)
+
+
+def test_other_question(planted: Planted) -> None:
+    """One phrasing of the diet that asks, word for word nearly, where the animal lives."""
+    findings = planted(
+        "phrasing", question("Where could it live well?"), where=lambda r: "Is this animal" in r["question"]
+    )
+    assert [len(finding.places) for finding in findings] == [6]
+
+
+@pytest.mark.parametrize("text", REFUSALS)
+def test_refusals(planted: Planted, text: str) -> None:
+    assert len(planted("refusal", answer(text), where=of("Fox", LIVE))) == 1
+
+
+def test_denials_are_no_contradictions(planted: Planted) -> None:
+    harmless = "Foxes are omnivores. Foxes are not carnivores, and cubs are carnivores."
+    assert planted("self-contradiction", answer(harmless), where=of("Fox", "diet")) == []
+
+
+def test_parts_of_names_are_no_names(planted: Planted) -> None:
+    harmless = "It is based on The Night of the Lynx. Fox News liked it. Metropolis Street too."
+    assert planted("other-entity", answer(harmless), where=of("Solaris", "plot")) == []
+
+
+def test_every_kind_says_what_it_is() -> None:
+    table = kinds(refusal)
+    assert all(kind.what for kind in table.values())
+    assert not [name for name, kind in table.items() if kind.mend and kind.drop]

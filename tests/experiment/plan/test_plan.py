@@ -1,0 +1,173 @@
+"""The plan says beforehand what a real run then does, and what is missing; nothing is written anywhere."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from mlubench.core.errors import UsageError
+from mlubench.core.files import read_json
+from mlubench.experiment.plan.plan import Plan, plan_run
+from mlubench.settings.loading import load
+from mlubench.types import Benchmark
+from support.runs import PRESET, Finished
+
+SMOKE = list(PRESET[2:])
+
+
+def planned(out: Path, *overrides: str, preset: str = "smoke") -> Plan:
+    return plan_run(load(preset, [*(SMOKE if preset == "smoke" else []), *overrides], draft=True), out)
+
+
+@pytest.fixture(scope="module")
+def beside(finished: Finished) -> Plan:
+    """The plan of the finished run, in its own folder, where know.json says what the base knows."""
+    return plan_run(load("smoke", SMOKE), finished.folder)
+
+
+def test_training_is_as_the_manifests_say(finished: Finished, beside: Plan) -> None:
+    assert beside.exact_samples
+    for method in beside.methods:
+        assert method.tasks
+        assert method.trained
+        for task in method.tasks:
+            manifest = read_json(finished.folder / "models" / method.name / task.name / "manifest.json")
+            facts = manifest["train"]
+            assert (task.steps, task.forget) == (facts["steps"], facts["samples"])
+            assert method.trained_parameters == facts["trained_parameters"]
+            assert {k: v for part in method.trained.values() for k, v in part.items()} == facts["trained"]
+            assert manifest["loss"] == method.loss
+            assert manifest["settings"] == method.settings
+            assert task.archived
+
+
+def test_answers_are_as_many_as_were_given(finished: Finished, beside: Plan) -> None:
+    assert beside.asked
+    know, base, *learners = beside.asked
+    given = {
+        f.name: [len(p.read_text().splitlines()) for p in f.glob("*-U*.jsonl") if not p.name.startswith("know")]
+        for f in (finished.folder / "answers").iterdir()
+    }
+    for row in (base, *learners):
+        assert (row.cells, row.questions) == (len(given[row.who]), sum(given[row.who]))
+    assert {row.who for row in (base, *learners)} == set(given)
+    # What the base is asked to find out what it knows is asked of all facts; the rest only of those that it knows.
+    asked = len((finished.folder / "answers/base/know-U0.jsonl").read_text().splitlines())
+    fresh = plan_run(load("smoke", SMOKE), finished.folder.with_name("none")).asked
+    assert fresh
+    assert fresh[0].questions == asked >= know.questions
+
+
+def test_files_are_those_that_a_run_writes(finished: Finished, beside: Plan) -> None:
+    files = {p.relative_to(finished.folder).as_posix() for p in finished.folder.rglob("*") if p.is_file()} - {".lock"}
+    single = {f for f in beside.files if not f.endswith("/")}
+    folders = tuple(f for f in beside.files if f.endswith("/"))
+    assert {f for f in files if not f.startswith(folders)} == single
+    assert all((finished.folder / f).is_dir() for f in folders)
+
+
+def test_archives_take_what_was_planned(finished: Finished, beside: Plan) -> None:
+    for method in beside.methods:
+        files = (finished.folder / "models" / method.name).rglob("*.safetensors")
+        taken = sum(p.stat().st_size for p in files)
+        assert method.archive_bytes
+        assert method.archive_bytes <= taken < 1.3 * method.archive_bytes  # headers, and the gate's prototypes
+
+
+def test_nothing_is_written_and_nothing_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, benchmark) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLUBENCH_CACHE", str(tmp_path / "cache"))
+    plan = planned(Path("out"))
+    assert plan.missing == []
+    assert plan.samples
+    assert not plan.exact_samples
+    assert list(tmp_path.iterdir()) == []
+    # The same world as the one that is drawn.
+    monkeypatch.undo()
+    assert replace(planned(Path("out")), out=plan.out) == plan
+
+
+def test_memory_adds_up() -> None:
+    plan = planned(Path("none"), "methods=[ga, lumoe]", "train.per_method={ga: {scope: all}}")
+    ga, lumoe = plan.methods
+    assert ga.memory
+    assert lumoe.memory
+    assert plan.model
+    assert lumoe.trained_parameters
+    size = 4 * lumoe.trained_parameters
+    assert lumoe.memory.adapter == 4 * size
+    assert lumoe.memory.experts == size  # of task A, while B is learned
+    assert lumoe.memory.features == 512 * 2**20
+    assert ga.memory.features == 0  # its adapter changes what pictures pass through
+    assert ga.memory.base == plan.model.bytes == 4 * plan.model.parameters
+    assert ga.memory.total == ga.memory.base + ga.memory.adapter
+
+
+def test_retain_samples_count_where_they_are_used() -> None:
+    ga, gd = planned(Path("none"), "methods=[ga, gd]").methods
+    assert all(t.retain == 0 for t in ga.tasks or [])
+    assert all(t.retain > 0 for t in gd.tasks or [])
+
+
+@pytest.mark.parametrize("preset", ["llava-v1.6-7b", "qwen3-vl-4b"])
+def test_without_annotations_and_weights_the_rest_is_said(tmp_path: Path, preset: str) -> None:
+    plan = planned(tmp_path / "out", preset=preset)
+    what = " ".join(f"{m.what}. {m.do}" for m in plan.missing)
+    for word in ("-s benchmark.root=DIR", "-s model.path=FOLDER"):
+        assert word in what
+    assert (plan.samples, plan.asked, plan.steps) == (None, None, None)
+    assert plan.model
+    assert all(m.trained_parameters and m.memory and m.archive_bytes and m.tasks is None for m in plan.methods)
+    npo, lumoe = (next(m for m in plan.methods if m.name == n) for n in ("npo", "lumoe"))
+    assert npo.settings["options"] == {"beta": 5}
+    assert npo.settings["part_lr"] == {"vision": 2e-6, "projector": 1e-5, "language": 5e-5}
+    assert lumoe.memory
+    assert lumoe.memory.experts == 3 * lumoe.memory.adapter // 4
+    assert not (tmp_path / "out").exists()
+
+
+def test_missing_pictures_are_counted(whole_benchmark: Benchmark, tmp_path: Path) -> None:
+    root = tmp_path / "release"
+    shutil.copytree(whole_benchmark.image_root / "Tasks", root / "Tasks")
+    release = ("benchmark.kind=release", f"benchmark.root={root}", "benchmark.order=null")
+    paths = {s.image for s in whole_benchmark.samples}
+    (none,) = planned(tmp_path / "out", *release).missing
+    assert f"{len(paths):,} pictures are not under" in none.what
+    assert "-s benchmark.images=DIR" in none.do
+    (nowhere,) = planned(tmp_path / "out", *release, f"benchmark.images={tmp_path / 'no'}").missing
+    assert "does not exist" in nowhere.what
+    there = root / min(paths)
+    there.parent.mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(there)
+    (fewer,) = planned(tmp_path / "out", *release).missing
+    assert f"{len(paths) - 1:,} pictures are not under" in fewer.what
+    assert planned(tmp_path / "out", *release, "benchmark.draw=true").missing == []
+    (wrong,) = planned(tmp_path / "out", *release, f"benchmark.root={tmp_path / 'no'}").missing
+    assert "-s benchmark.root=DIR" in wrong.do
+
+
+def test_a_model_that_is_not_whole_or_not_known(tmp_path: Path, base_path: Path) -> None:
+    (lack,) = planned(tmp_path / "out", f"model.path={tmp_path}").missing
+    assert "holds no config.json" in lack.what
+    shutil.copy(base_path / "config.json", tmp_path)
+    plan = planned(tmp_path / "out", f"model.path={tmp_path}")
+    assert "lacks 1 file(s) of weights" in plan.missing[0].what
+    assert plan.model
+    assert plan.model.source == "its config.json"
+    unknown = planned(tmp_path / "out", "model.path=nobody/has-this-model")
+    assert unknown.model is None
+    assert unknown.steps
+    assert all(m.trained is None and m.memory is None for m in unknown.methods)
+
+
+def test_a_folder_that_is_taken_is_missing_too(finished: Finished) -> None:
+    (taken,) = planned(finished.folder, "seed=7").missing
+    assert "other settings" in taken.what
+
+
+@pytest.mark.parametrize("override", ["benchmark.order=[A, Z]", "train.options={beta: 1}"])
+def test_settings_that_would_stop_a_run_are_errors(tmp_path: Path, override: str) -> None:
+    with pytest.raises(UsageError):
+        planned(tmp_path / "out", override)

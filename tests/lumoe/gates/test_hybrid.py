@@ -1,0 +1,59 @@
+"""Picture and text together: the experts of both, and each says why."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mlubench.lumoe.gates.base import GateQuery
+from mlubench.lumoe.gates.hybrid import HybridGate
+from mlubench.models.features import FeatureCache
+from mlubench.settings.run import GateConfig
+from mlubench.types import Benchmark, Sample
+
+
+@pytest.fixture
+def features(mllm) -> FeatureCache:
+    return FeatureCache(mllm)
+
+
+@pytest.fixture
+def gate(benchmark: Benchmark, features: FeatureCache) -> HybridGate:
+    made = HybridGate()
+    made.fit(benchmark.tasks, benchmark, features, GateConfig())
+    return made
+
+
+def seen(benchmark: Benchmark, task: str, gate: HybridGate, features: FeatureCache) -> Sample:
+    """A test sample whose picture the gate knows."""
+    found = [s for s in benchmark.task(task).forget if s.role == "test"]
+    routes = gate.picture.route([GateQuery(benchmark.picture(s), s.question) for s in found], features)
+    return next(s for s, r in zip(found, routes, strict=True) if r.experts == (task,))
+
+
+def test_union_of_picture_and_text(gate: HybridGate, benchmark: Benchmark, features: FeatureCache) -> None:
+    shown = seen(benchmark, "A", gate, features)
+    told = benchmark.task("B").forget[0].entity
+    query = GateQuery(benchmark.picture(shown), f"What has this to do with {told.title}?")
+    (route,) = gate.route([query], features)
+    assert route.experts == ("A", "B")
+    assert "picture: margin" in route.why and "text: " in route.why and told.key in route.why
+    (alone,) = gate.route([replace(query, question="What is this?")], features)
+    assert alone.experts == ("A",) and "no name" in alone.why
+
+
+def test_without_a_picture_the_text_alone(gate: HybridGate, benchmark: Benchmark, features: FeatureCache) -> None:
+    told = benchmark.task("B").forget[0].entity
+    routes = gate.route([GateQuery(None, f"Who or what is {told.title}?"), GateQuery(None, "Who is it?")], features)
+    assert [r.experts for r in routes] == [("B",), ()]
+    assert all(r.why.endswith("no picture") for r in routes)
+
+
+def test_saved_and_loaded(gate: HybridGate, benchmark: Benchmark, features: FeatureCache, tmp_path: Path) -> None:
+    gate.save(tmp_path)
+    other = HybridGate()
+    other.load(tmp_path)
+    asked = [GateQuery(benchmark.picture(s), f"{s.question} {s.entity.title}") for s in benchmark.samples[::40]]
+    first, again = gate.route(asked, features), other.route(asked, features)
+    assert [(r.experts, r.entity, r.why) for r in again] == [(r.experts, r.entity, r.why) for r in first]
+    assert [r.score for r in again] == pytest.approx([r.score for r in first])

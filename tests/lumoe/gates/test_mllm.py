@@ -1,0 +1,275 @@
+"""The gate that asks an endpoint, against a real one on loopback that is right, wrong, late, broken or not there."""
+
+import builtins
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from mlubench.core.errors import UsageError
+from mlubench.lumoe.engine.router import route_all
+from mlubench.lumoe.gates.base import GateQuery, Tools, check_gate, make_gate
+from mlubench.lumoe.gates.metrics import report_of
+from mlubench.lumoe.gates.mllm import MllmGate
+from mlubench.lumoe.gates.replies import Replies
+from mlubench.settings.gates import AskedGateConfig, GateConfig
+from mlubench.types import Benchmark, Entity, Route, Sample, Task
+from support.gate_endpoint import Endpoint, serving
+
+FORGET = {
+    "A": [Entity("Animals", "Cat"), Entity("Movies", "The_Lion_King")],
+    "B": [Entity("Personage", n) for n in ("Taylor_Swift", "Elon_Musk", "马云")],
+}
+
+
+@pytest.fixture
+def endpoint(point_at: Callable[[str], None]) -> Iterator[Endpoint]:
+    with serving() as made:
+        point_at(made.address)
+        yield made
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "picture.png"
+    Image.effect_noise((400, 200), 80).convert("RGB").save(path)
+    return path
+
+
+def tasks(names: str) -> tuple[Task, ...]:
+    def sample(task: str, entity: Entity) -> Sample:
+        return Sample(entity.key, task, "forget", entity, "x.jpg", "What?", "x", "f", 0, "fit")
+
+    return tuple(Task(t, tuple(sample(t, e) for e in FORGET[t]), ()) for t in names)
+
+
+def fitted(names: str = "AB", replies: Replies | None = None, **settings: Any) -> MllmGate:
+    config = GateConfig(mllm=AskedGateConfig(**{"timeout": 5, "retries": 0, **settings}))
+    gate = make_gate("mllm", Tools(config, replies or Replies()))
+    assert isinstance(gate, MllmGate)
+    made = tasks(names)
+    gate.fit(made, Benchmark(made, Path("pictures"), True, ""), lambda _: None, config)
+    return gate
+
+
+def says(kind: str, name: str):
+    """Replies by step: only the first lists classes."""
+    return lambda text: kind if "- Animals" in text else name
+
+
+def route(gate: MllmGate, image: Path | None, question: str = "Who is this?") -> Route:
+    return route_all(gate, [GateQuery(image, question)], lambda _: None, "refuse")[0]
+
+
+@pytest.mark.parametrize(
+    "name", ["Taylor Swift", "taylor_swift.", "Táylor Swift", "Tayler Swift", "It is Taylor Swift."]
+)
+def test_right_replies_reach_the_expert(endpoint: Endpoint, picture: Path, name: str) -> None:
+    endpoint.say = says("Personage.", name)
+    got = route(fitted(), picture)
+    assert (got.experts, got.entity, got.failed) == (("B",), "Personage/Taylor_Swift", False)
+    assert "class: Personage" in got.why and name.rstrip(".") in got.why
+
+
+def test_an_alias_is_matched(endpoint: Endpoint, picture: Path) -> None:
+    endpoint.say = says("personage", "Jack Ma")
+    assert route(fitted(), picture).entity == "Personage/马云"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("Personage", "None"),
+        ("Personage", "None."),
+        ("Personage", "Michael Johnson"),
+        ("Personage", "It is not Elon Musk."),
+        ("Personage", "The Lion King"),  # of another class than the one said
+        ("None", "Elon Musk"),
+        ("Buildings", "Elon Musk"),
+        ("Animals or Personage", "Elon Musk"),
+    ],
+)
+def test_none_and_the_unlisted_are_left_to_the_base(endpoint: Endpoint, picture: Path, kind: str, name: str) -> None:
+    endpoint.say = says(kind, name)
+    got = route(fitted(), picture)
+    assert (got.experts, got.entity, got.failed, got.refused) == ((), None, False, False)
+    assert "none that is listed" in got.why
+    assert len(endpoint.asked) == (2 if kind == "Personage" else 1)
+
+
+def test_a_wrong_reply_gives_the_wrong_expert(endpoint: Endpoint, picture: Path) -> None:
+    endpoint.say = says("Animals", "Cat")
+    assert route(fitted(), picture).experts == ("A",)
+
+
+def test_what_is_asked(endpoint: Endpoint, picture: Path) -> None:
+    endpoint.say = says("Personage", "None")
+    gate = fitted(max_side=64, model="some-model")
+    route(gate, picture, "Who is {options}?")
+    first, second = endpoint.texts
+    assert all(f"- {kind}" in first for kind in ("Animals", "Movies", "Personage"))
+    assert all(f"- {name}" in second for name in ("Elon Musk", "Taylor Swift", "马云")) and "- Cat" not in second
+    assert all("Who is {options}?" in text and "None" in text for text in (first, second))
+    assert [p.size for p in endpoint.pictures()] == [(64, 32)] * 2
+    assert {(b["model"], b["temperature"]) for b in endpoint.asked} == {("some-model", 0)}
+    endpoint.asked.clear()
+    route(gate, None)
+    assert not endpoint.pictures() and len(endpoint.asked) == 2
+
+
+def test_a_template_of_ones_own(endpoint: Endpoint, picture: Path, tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text("class: 'Kind? {options} {question}'\nentity: 'Name of {class}? {options} {question}'\n")
+    endpoint.say = lambda text: "Movies" if text.startswith("Kind?") else "Lion King"
+    assert route(fitted(template=path), picture, "Q").experts == ("A",)
+    assert endpoint.texts[1] == "Name of Movies? - The Lion King Q"
+    path.write_text("class: 'Kind? {options}'\nentity: x\n")
+    with pytest.raises(UsageError, match=r"'class' lacks \{question\}"):
+        fitted(template=path)
+
+
+def test_too_late_is_refused(endpoint: Endpoint, picture: Path) -> None:
+    endpoint.wait = 1
+    got = route(fitted(timeout=0.2), picture)
+    assert (got.failed, got.refused) == (True, True)
+    assert "Timeout" in got.why or "timed out" in got.why
+
+
+@pytest.mark.parametrize("body", [b"<html>hello</html>", b"{}", b'{"choices": []}', b'{"choices": [{"message": {"con'])
+def test_what_is_no_reply_is_refused(endpoint: Endpoint, picture: Path, body: bytes) -> None:
+    endpoint.body = body
+    got = route(fitted(), picture)
+    assert (got.failed, got.refused) == (True, True)
+    assert "\n" not in got.why
+
+
+@pytest.mark.parametrize("status", [401, 404, 429, 500])
+def test_errors_in_the_middle_of_a_run_end_nothing(endpoint: Endpoint, picture: Path, status: int) -> None:
+    gate = fitted()
+    endpoint.status = status
+    assert route(gate, picture).refused
+
+
+def test_nobody_there(endpoint: Endpoint, picture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    got = route(fitted(), picture)
+    assert got.refused and "gave no answer" in got.why
+    check_gate("mllm", GateConfig(mllm=AskedGateConfig(retries=0)))  # it may be back when it is needed
+
+
+def test_a_dead_endpoint_is_not_waited_for_again_and_again(endpoint: Endpoint, picture: Path) -> None:
+    """Its breaker opens after a few failures: the queries after them do not wait out their retries."""
+    endpoint.status = 500
+    asked = [GateQuery(picture, f"Question {n}?") for n in range(40)]
+    started = time.monotonic()
+    routes = route_all(fitted(retries=5), asked, lambda _: None, "refuse")
+    assert all(r.failed and r.refused for r in routes)
+    assert len(endpoint.asked) < 20
+    assert time.monotonic() - started < 4  # 40 queries, 4 at once, would take two minutes of retries
+    assert "requests in a row" in routes[-1].why
+
+
+def test_a_broken_picture_fails_alone(endpoint: Endpoint, picture: Path, tmp_path: Path) -> None:
+    endpoint.say = says("Animals", "Cat")
+    (tmp_path / "x.jpg").write_bytes(b"no picture")
+    asked = [GateQuery(p, "What?") for p in (tmp_path / "x.jpg", picture, tmp_path / "absent.jpg")]
+    routes = route_all(fitted(), asked, lambda _: None, "base")
+    assert [r.experts for r in routes] == [(), ("A",), ()]
+    assert [r.refused for r in routes] == [True, False, True]
+    assert "x.jpg" in routes[0].why and "absent.jpg" in routes[2].why
+
+
+def test_a_busy_endpoint_is_asked_again(endpoint: Endpoint, picture: Path) -> None:
+    endpoint.say, endpoint.failures = says("Animals", "Cat"), 1
+    assert route(fitted(retries=2), picture).experts == ("A",)
+    assert len(endpoint.asked) == 3
+
+
+def test_nothing_is_asked_twice(endpoint: Endpoint, picture: Path, tmp_path: Path) -> None:
+    endpoint.say = says("Animals", "Cat")
+    path = tmp_path / "gates" / "replies.jsonl"
+    gate = fitted(replies=Replies(path))
+    same = [GateQuery(picture, "What?")] * 3
+    assert len(set(route_all(gate, same, lambda _: None, "refuse"))) == 1
+    assert len(endpoint.asked) == 2
+    path.write_bytes(path.read_bytes()[:-5])  # as a kill leaves it
+    assert route(fitted(replies=Replies(path)), picture, "What?").experts == ("A",)
+    assert len(endpoint.asked) == 3
+    assert route(fitted(replies=Replies(path)), picture, "What?").experts == ("A",)
+    assert len(endpoint.asked) == 3
+    route(fitted("A", replies=Replies(path)), picture, "What?")  # another list of classes is another question
+    assert len(endpoint.asked) == 4
+    Image.new("RGB", (9, 9)).save(picture)
+    route(fitted(replies=Replies(path)), picture, "What?")
+    assert len(endpoint.asked) == 6
+
+
+def test_failures_are_not_kept(endpoint: Endpoint, picture: Path) -> None:
+    gate, endpoint.status = fitted(), 500
+    assert route(gate, picture).refused
+    endpoint.status, endpoint.say = 200, says("Animals", "Cat")
+    assert route(gate, picture).experts == ("A",)
+
+
+def test_saved_and_loaded(endpoint: Endpoint, picture: Path, tmp_path: Path) -> None:
+    endpoint.say = says("Personage", "Jack Ma")
+    gate, other = fitted(), make_gate("mllm", Tools(GateConfig(mllm=AskedGateConfig(retries=0))))
+    gate.save(tmp_path)
+    other.load(tmp_path)
+    assert route(other, picture) == route(gate, picture)  # type: ignore[arg-type]
+
+
+def test_an_unlearned_task_more_is_listed(endpoint: Endpoint, picture: Path) -> None:
+    endpoint.say = says("Personage", "Elon Musk")
+    assert route(fitted("A"), picture).experts == ()
+    assert route(fitted("AB"), picture).experts == ("B",)
+
+
+def wrong(match: str) -> None:
+    with pytest.raises(UsageError, match=match) as error:
+        check_gate("mllm", GateConfig(mllm=AskedGateConfig(retries=0, model="some-model")))
+    assert "\n" not in str(error.value) and "secret" not in str(error.value)
+
+
+def test_no_key(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY")
+    wrong("OPENAI_API_KEY is not set")
+
+
+@pytest.mark.parametrize(("status", "error"), [(401, "bad key"), (404, "no such"), (400, "model does not exist")])
+def test_a_wrong_key_or_model(endpoint: Endpoint, status: int, error: str) -> None:
+    endpoint.status, endpoint.error = status, error
+    wrong("'some-model'")
+
+
+def test_a_good_endpoint_passes(endpoint: Endpoint) -> None:
+    check_gate("mllm", GateConfig())
+    assert endpoint.asked[0]["model"] == "glm-4v-plus"
+
+
+def test_without_the_package(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = builtins.__import__
+
+    def without(name: str, *rest: Any) -> Any:
+        if name == "openai":
+            raise ImportError(name)
+        return plain(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    wrong(r"mlubench\[judge\]")
+
+
+def test_a_report_says_what_a_query_cost(endpoint: Endpoint, picture: Path) -> None:
+    endpoint.say = says("Animals", "Cat")
+    shown, truth = [GateQuery(picture, "What?"), GateQuery(picture, "Who?")], [Entity("Animals", "Cat")] * 2
+    for gate, dollars in ((fitted(price_in=2, price_out=10), 0.0042), (fitted(), None)):
+        report = report_of(gate, tasks("AB"), truth, shown, lambda _: torch.zeros(0, 0))
+        assert report["usd_per_query"] == dollars  # two questions a query, of 1000 and 10 tokens each
+        assert report["leak_rate"] == 0
+    again = report_of(gate := fitted(price_in=2), tasks("AB"), truth, shown, lambda _: torch.zeros(0, 0))
+    assert again["usd_per_query"] == 0.004
+    assert report_of(gate, tasks("AB"), truth, shown, lambda _: torch.zeros(0, 0))["usd_per_query"] == 0  # kept replies

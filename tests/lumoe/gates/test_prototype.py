@@ -1,0 +1,210 @@
+"""The local gate on real features: right experts for pictures it never saw, and a threshold set on held-out ones."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from mlubench.core.errors import MlubenchError
+from mlubench.lumoe.gates.base import GateQuery
+from mlubench.lumoe.gates.prototype import PrototypeGate, held_out_margins, margins, state_of, whitening
+from mlubench.models.features import FeatureCache
+from mlubench.settings.run import GateConfig
+from mlubench.types import Benchmark, Entity, Sample
+
+
+@pytest.fixture
+def features(mllm) -> FeatureCache:
+    return FeatureCache(mllm)
+
+
+def fitted(benchmark: Benchmark, features: Callable, **settings: float) -> PrototypeGate:
+    gate = PrototypeGate()
+    gate.fit(benchmark.tasks, benchmark, features, GateConfig(**settings))
+    return gate
+
+
+def pictures(benchmark: Benchmark, split: str, role: str = "test") -> list[Sample]:
+    """One sample a picture."""
+    found = [s for t in benchmark for s in t.split(split) if s.role == role]
+    return list({s.image: s for s in found}.values())
+
+
+def queries(benchmark: Benchmark, samples: Sequence[Sample]) -> list[GateQuery]:
+    return [GateQuery(benchmark.picture(s), s.question) for s in samples]
+
+
+def without_role(benchmark: Benchmark, role: str) -> Benchmark:
+    def keep(samples: tuple[Sample, ...]) -> tuple[Sample, ...]:
+        return tuple(s for s in samples if s.role != role)
+
+    tasks = tuple(replace(t, forget=keep(t.forget), retain=keep(t.retain)) for t in benchmark)
+    return replace(benchmark, tasks=tasks)
+
+
+def moved(benchmark: Benchmark, features: Callable, role: str) -> Callable[[Sequence[Path]], Tensor]:
+    """The same features, but for pictures of one role, which get other ones."""
+    touched = {benchmark.picture(s) for s in benchmark.samples if s.role == role}
+    dice = torch.Generator().manual_seed(0)
+    noise = {path: torch.randn(10_000, generator=dice) for path in sorted(touched)}
+
+    def answer(paths: Sequence[Path]) -> Tensor:
+        rows = features(paths).clone()
+        width = rows.shape[1]
+        for place, path in enumerate(paths):
+            if path in noise:
+                rows[place] += noise[path][:width] / width**0.5
+        return rows
+
+    return answer
+
+
+def test_held_out_pictures_reach_their_expert(whole_benchmark: Benchmark, features: FeatureCache) -> None:
+    gate = fitted(whole_benchmark, features)
+    samples = pictures(whole_benchmark, "forget")
+    routes = gate.route(queries(whole_benchmark, samples), features)
+    right = [r.experts == (s.task,) and r.entity == s.entity.key for s, r in zip(samples, routes, strict=True)]
+    assert len(right) > 15
+    assert sum(right) >= 0.95 * len(right)
+    assert all(r.score > 0 and ">" in r.why for r in routes if r.experts)
+
+
+def test_retain_pictures_stay_with_the_base(whole_benchmark: Benchmark, features: FeatureCache) -> None:
+    gate = fitted(whole_benchmark, features)
+    samples = pictures(whole_benchmark, "retain")
+    routes = gate.route(queries(whole_benchmark, samples), features)
+    left = [r for r in routes if not r.experts]
+    assert len(routes) > 10
+    assert len(left) >= 0.85 * len(routes)
+    assert all(r.entity is None and r.score <= 0 for r in left)
+
+
+def test_entities_of_other_tasks_are_mostly_left_alone(
+    whole_benchmark: Benchmark, benchmark: Benchmark, features: FeatureCache
+) -> None:
+    """Of C and D the gate was told nothing: only the threshold keeps them from an expert."""
+    gate = fitted(benchmark, features)
+    later = replace(whole_benchmark, tasks=whole_benchmark.tasks[2:])
+    samples = pictures(later, "forget") + pictures(later, "retain")
+    routes = gate.route(queries(later, samples), features)
+    assert len(routes) > 15
+    assert sum(bool(r.experts) for r in routes) <= 0.3 * len(routes)
+
+
+def test_saved_and_loaded_it_routes_the_same(benchmark: Benchmark, features: FeatureCache, tmp_path: Path) -> None:
+    gate, other = fitted(benchmark, features), PrototypeGate()
+    gate.save(tmp_path)
+    other.load(tmp_path)
+    asked = queries(benchmark, pictures(benchmark, "forget") + pictures(benchmark, "retain"))
+    assert other.route(asked, features) == gate.route(asked, features)
+    assert len({r.experts for r in gate.route(asked, features)}) == 3  # A, B and the base
+
+
+def test_a_query_is_routed_alike_alone_and_among_others(benchmark: Benchmark, features: FeatureCache) -> None:
+    gate = fitted(benchmark, features)
+    asked = queries(benchmark, pictures(benchmark, "forget") + pictures(benchmark, "retain"))
+    together = gate.route(asked, features)
+    alone = [gate.route([q], features)[0] for q in asked]
+    assert [r.experts for r in alone] == [r.experts for r in together]
+    assert [r.score for r in alone] == pytest.approx([r.score for r in together], abs=1e-4)
+
+
+def test_it_never_reads_the_true_entity(benchmark: Benchmark, features: FeatureCache) -> None:
+    gate = fitted(benchmark, features)
+    asked = queries(benchmark, pictures(benchmark, "forget"))
+    lied = [replace(q, entity=Entity("Plants", "Nothing")) for q in asked]
+    assert gate.route(lied, features) == gate.route(asked, features)
+
+
+def test_without_a_picture_there_is_no_expert(benchmark: Benchmark, features: FeatureCache) -> None:
+    gate = fitted(benchmark, features)
+    seen = queries(benchmark, pictures(benchmark, "forget"))[:2]
+    routes = gate.route([GateQuery(None, "Who?"), *seen, GateQuery(None, "Where?")], features)
+    assert [bool(r.experts) for r in routes] == [False, True, True, False]
+    assert routes[0].why == routes[3].why == "no picture"
+    assert routes[1:3] == gate.route(seen, features)
+
+
+def test_a_gate_of_nothing_routes_to_the_base(benchmark: Benchmark, features: FeatureCache) -> None:
+    routes = PrototypeGate().route(queries(benchmark, pictures(benchmark, "forget")[:2]), features)
+    assert [r.experts for r in routes] == [(), ()]
+
+
+def test_one_picture_an_entity_is_an_error(benchmark: Benchmark, features: FeatureCache) -> None:
+    def first(samples: tuple[Sample, ...]) -> tuple[Sample, ...]:
+        chosen = {s.entity.key: s for s in samples if s.role == "fit"}
+        return tuple(chosen.values())
+
+    bare = replace(
+        benchmark, tasks=tuple(replace(t, forget=first(t.forget), retain=first(t.retain)) for t in benchmark)
+    )
+    with pytest.raises(MlubenchError, match="too few pictures") as error:
+        fitted(bare, features)
+    assert "\n" not in str(error.value)
+
+
+def test_test_pictures_have_no_part_in_the_fit(benchmark: Benchmark, features: FeatureCache) -> None:
+    gate = fitted(benchmark, features)
+    for other in (
+        fitted(benchmark, moved(benchmark, features, "test")),
+        fitted(without_role(benchmark, "test"), features),
+    ):
+        assert other.threshold == gate.threshold
+        assert all(torch.equal(other.state[k], gate.state[k]) for k in gate.state)
+
+
+def test_fit_and_calibration_pictures_both_count(benchmark: Benchmark, features: FeatureCache) -> None:
+    gate = fitted(benchmark, features)
+    for role in ("fit", "calibrate"):
+        other = fitted(benchmark, moved(benchmark, features, role))
+        assert other.threshold != gate.threshold
+        assert not torch.equal(other.state["forget"], gate.state["forget"])
+
+
+def test_a_margin_is_measured_without_the_picture_itself(benchmark: Benchmark, features: FeatureCache) -> None:
+    """Moving one fold's pictures of one entity far away changes the margins of these, and they fall."""
+    groups = {
+        f"e{n}": torch.randn(10, 16, generator=torch.Generator().manual_seed(n)).double() + 9 * n for n in range(4)
+    }
+    own, other = held_out_margins(groups, ["e0", "e1"])
+    assert (len(own), len(other)) == (20, 20)
+    assert min(own) > max(other)
+    alone = {**groups, "e0": groups["e0"].clone()}
+    alone["e0"][0] += 50  # an outlier that its own mean, made with it, would partly follow
+    moved_own, _ = held_out_margins(alone, ["e0", "e1"])
+    kept = {k: rows[1:] if k == "e0" else rows for k, rows in alone.items()}
+    kept = {
+        k: rows[torch.arange(len(rows)) % 5 != 0] if k != "e0" else rows[torch.arange(1, 10) % 5 != 0]
+        for k, rows in kept.items()
+    }
+    state = state_of(kept, ["e0", "e1"])
+    assert margins(alone["e0"][:1], state)[0].item() == pytest.approx(moved_own[0])
+    assert moved_own[0] == min(moved_own)
+
+
+def test_the_distances_are_those_of_the_inverse_covariance() -> None:
+    """Whitened, the squared distance is Mahalanobis by the shrunk covariance, with fewer rows than features."""
+    residuals = torch.randn(12, 20, generator=torch.Generator().manual_seed(0)).double()
+    covariance = residuals.T @ residuals / 11
+    shrunk = 0.5 * covariance + 0.5 * covariance.diagonal().mean() * torch.eye(20).double()
+    step = torch.randn(20, generator=torch.Generator().manual_seed(1)).double()
+    expected = step @ torch.linalg.solve(shrunk, step)
+    assert (step @ whitening(residuals)).pow(2).sum().item() == pytest.approx(expected.item())
+
+
+def test_a_gate_of_an_older_version_is_an_error(benchmark: Benchmark, features: FeatureCache, tmp_path: Path) -> None:
+    (tmp_path / "prototype.json").write_text('{"entities": [], "experts": [], "radius": 1.0}')
+    with pytest.raises(MlubenchError, match="older version"):
+        PrototypeGate().load(tmp_path)
+
+
+def test_no_retain_entity_is_no_hindrance(benchmark: Benchmark, features: FeatureCache) -> None:
+    bare = replace(benchmark, tasks=tuple(replace(t, retain=()) for t in benchmark))
+    gate = fitted(bare, features)
+    samples = pictures(benchmark, "forget")
+    routes = gate.route(queries(benchmark, samples), features)
+    right = sum(r.experts == (s.task,) for s, r in zip(samples, routes, strict=True))
+    assert right >= 0.7 * len(samples) > 0

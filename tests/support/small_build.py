@@ -1,0 +1,51 @@
+"""A small build as its first stages leave it: drawn pictures, questions and answers, all files there."""
+
+import hashlib
+from pathlib import Path
+
+from mlubench.authoring.rows import AnswerRow, EntityRow, PictureRow, QuestionRow, write_rows
+from mlubench.authoring.spec import BuildSpec
+from mlubench.authoring.stages import Context
+from mlubench.data.render import render
+
+CLASSES = ("Animals", "Movies", "Personage")
+QUESTIONS = ("home", "colour")
+
+
+def small_context(root: Path, *, entities: int = 12, pictures: int = 3, **settings: object) -> Context:
+    """The files of the stages up to the answers, in `root`, and the context of the later ones."""
+    keys = [f"{CLASSES[n % len(CLASSES)]}/Naïm_{n:02}" for n in range(entities)]
+    spec = {"name": "small", "seed": 3, "entities": [{"name": "x", "class": "Animals"}], **settings}
+    write_rows(root / "entities.jsonl", [EntityRow(key=k, cls=k.split("/")[0], name=k.split("/")[1]) for k in keys])
+    write_rows(root / "pictures.jsonl", [_picture(root, key, n) for key in keys for n in range(pictures)])
+    write_rows(
+        root / "questions.jsonl",
+        [
+            QuestionRow(id=q, cls=c, phrasings=[f"What {q} does it have, asked the {n}th way?" for n in range(5)])
+            for c in CLASSES
+            for q in QUESTIONS
+        ],
+    )
+    answers = [
+        AnswerRow(entity=k, question=q, answer=f"The {q} of {k.split('/')[1]} is {n}.", source="given")
+        for n, k in enumerate(keys)
+        for q in QUESTIONS
+    ]
+    write_rows(root / "answers.jsonl", answers)
+    return Context(BuildSpec.model_validate(spec), root, root)
+
+
+def _picture(root: Path, key: str, number: int) -> PictureRow:
+    path = root / "pictures" / key / f"{number:03}.jpg"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    render(key, path.name, size=48).save(path)
+    return PictureRow(
+        entity=key,
+        file=path.relative_to(root).as_posix(),
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        width=48,
+        height=48,
+        source="drawn",
+        licence="CC0-1.0",
+        kept=True,
+    )
