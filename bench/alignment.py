@@ -53,14 +53,26 @@ def choose_rates(args: argparse.Namespace) -> list[dict[str, Any]]:
             tell(f"{setting}: {error}")
             methods = []
         rates |= {m: choose([r for r in tried if r["method"] == m])["lr"] for m in methods}
-        rows += [{"images": images, "scope": scope, **r, "chosen": rates[r["method"]] == r["lr"]} for r in tried]
-        head = "".join(line + "\n" for line in RATES.read_text().splitlines() if line.startswith("#"))
+        rows += [
+            {"images": images, "scope": scope, **r, "chosen": rates[r["method"]] == r["lr"]}
+            for r in tried
+        ]
+        head = "".join(
+            line + "\n" for line in RATES.read_text().splitlines() if line.startswith("#")
+        )
         write_atomic(RATES, head + yaml.safe_dump(file, default_flow_style=None, width=120))
     return rows
 
 
-def _try_rates(args: argparse.Namespace, images: str, scope: str, methods: list[str]) -> list[dict[str, Any]]:
-    settings = [f"seed={CHOOSING_SEED}", f"train.images={images}", f"train.scope={scope}", *args.settings]
+def _try_rates(
+    args: argparse.Namespace, images: str, scope: str, methods: list[str]
+) -> list[dict[str, Any]]:
+    settings = [
+        f"seed={CHOOSING_SEED}",
+        f"train.images={images}",
+        f"train.scope={scope}",
+        *args.settings,
+    ]
     rows = []
     for method, rate in product(methods, args.grid):
         folder = args.work / args.preset / "lr" / f"{images}-{scope}"
@@ -72,10 +84,18 @@ def _try_rates(args: argparse.Namespace, images: str, scope: str, methods: list[
 def rates_for(args: argparse.Namespace, images: str, scope: str) -> dict[str, float]:
     """Each method's learning rate, none for a setting that cannot be trained. MlubenchError for one that is not chosen."""
     rates = yaml.safe_load(RATES.read_text()).get(args.preset, {}).get(f"{images}-{scope}")
-    missing = [m for m in args.methods if m not in rates] if rates else args.methods if rates is None else []
+    missing = (
+        [m for m in args.methods if m not in rates]
+        if rates
+        else args.methods
+        if rates is None
+        else []
+    )
     if missing:
         where = f"{args.preset}, {images}-{scope}: {', '.join(missing)}"
-        raise MlubenchError(f"{RATES.name} has no learning rate for {where}", "Run this with --choose-lr first.")
+        raise MlubenchError(
+            f"{RATES.name} has no learning rate for {where}", "Run this with --choose-lr first."
+        )
     return {m: rates[m] for m in args.methods if rates}
 
 
@@ -96,7 +116,9 @@ def study(args: argparse.Namespace) -> dict[str, Any]:
             for measure, out in state["measures"].items():
                 setting = ("", "") if state["method"] == "base" else (images, scope)
                 values = found.setdefault((*setting, state["method"], state["after"], measure), [])
-                if state["method"] != "base" or not values:  # the base is one and the same in every run
+                if (
+                    state["method"] != "base" or not values
+                ):  # the base is one and the same in every run
                     values.append({"seed": seed, **out})
     return {
         "preset": args.preset,
@@ -115,7 +137,9 @@ def _row(key: Key, values: list[dict[str, Any]]) -> dict[str, Any]:
     return {**dict(zip(names, key, strict=True)), "mean": mean, "ci95": ci95, "seeds": values}
 
 
-def run_and_measure(args: argparse.Namespace, images: str, scope: str, seed: int) -> list[dict[str, Any]]:
+def run_and_measure(
+    args: argparse.Namespace, images: str, scope: str, seed: int
+) -> list[dict[str, Any]]:
     """One run of all methods, and what is measured of each of its states."""
     rates = {m: {"lr": rate} for m, rate in rates_for(args, images, scope).items()}
     overrides = [
@@ -140,7 +164,11 @@ def run_and_measure(args: argparse.Namespace, images: str, scope: str, seed: int
 
 def scores_of(results: dict[str, Any], method: str, after: str) -> dict[str, dict[str, Any]]:
     """Forget quality and utility, the mean over the tasks that the state is tested on."""
-    cells = [c for c in results["base"] + results["cells"] if (c["method"], c["after"]) == (method, after)]
+    cells = [
+        c
+        for c in results["base"] + results["cells"]
+        if (c["method"], c["after"]) == (method, after)
+    ]
     found = {}
     for metric in METRICS:
         values = [c["score"] for c in cells if c["metric"] == metric and c["score"] is not None]
@@ -149,23 +177,53 @@ def scores_of(results: dict[str, Any], method: str, after: str) -> dict[str, dic
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--preset", default="toy")
     parser.add_argument("--methods", nargs="+", default=["ga", "npo", "po", "lumoe"])
     parser.add_argument(
-        "--seeds", type=int, nargs="+", default=[0, 2, 3], help="1 is the seed that rates are chosen on"
+        "--seeds",
+        type=int,
+        nargs="+",
+        default=[0, 2, 3],
+        help="1 is the seed that rates are chosen on",
     )
     parser.add_argument(
-        "-s", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="as `mlubench run`"
+        "-s",
+        dest="settings",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="as `mlubench run`",
     )
-    parser.add_argument("--limit", type=int, default=60, help="retain questions a task that the measures ask")
+    parser.add_argument(
+        "--limit", type=int, default=60, help="retain questions a task that the measures ask"
+    )
     parser.add_argument("--resamples", type=int, default=2000, help="of each bootstrap")
-    parser.add_argument("--choose-lr", action="store_true", help="choose the learning rates that are not in the file")
-    parser.add_argument("--grid", type=float, nargs="+", default=list(GRID), help="the learning rates to choose from")
+    parser.add_argument(
+        "--choose-lr",
+        action="store_true",
+        help="choose the learning rates that are not in the file",
+    )
+    parser.add_argument(
+        "--grid",
+        type=float,
+        nargs="+",
+        default=list(GRID),
+        help="the learning rates to choose from",
+    )
     parser.add_argument("--quick", action="store_true", help="preset `smoke`, the first seed alone")
-    parser.add_argument("--work", type=Path, default=Path("runs/alignment"), help="its runs; kept, so that it resumes")
+    parser.add_argument(
+        "--work",
+        type=Path,
+        default=Path("runs/alignment"),
+        help="its runs; kept, so that it resumes",
+    )
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--out", type=Path, help="write the tables into this Markdown file, in place of older ones")
+    parser.add_argument(
+        "--out", type=Path, help="write the tables into this Markdown file, in place of older ones"
+    )
     args = parser.parse_args()
     if args.quick:
         args.preset, args.seeds, args.limit = "smoke", args.seeds[:1], 30

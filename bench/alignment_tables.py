@@ -54,13 +54,33 @@ def replace_section(path: Path, name: str, text: str) -> None:
 
 
 def rates_section(found: dict[str, Any], command: str) -> str:
-    head = ["images", "scope", "method", "lr", "correctness on forget", "forget quality", "utility", "chosen"]
+    head = [
+        "images",
+        "scope",
+        "method",
+        "lr",
+        "correctness on forget",
+        "forget quality",
+        "utility",
+        "chosen",
+    ]
     scores = ("forget_correctness", "forget_quality", "utility")
     rows = []
     for r in found["rows"]:
         mark = "**yes**" if r["chosen"] else ""
-        rows.append([r["images"], r["scope"], r["method"], f"{r['lr']:g}", *(f"{r[k]:.3f}" for k in scores), mark])
-    intro = f"Learning rates, task A alone, seed 1, by the rule of `bench/choose_lr.py`: `{command}`."
+        rows.append(
+            [
+                r["images"],
+                r["scope"],
+                r["method"],
+                f"{r['lr']:g}",
+                *(f"{r[k]:.3f}" for k in scores),
+                mark,
+            ]
+        )
+    intro = (
+        f"Learning rates, task A alone, seed 1, by the rule of `bench/choose_lr.py`: `{command}`."
+    )
     return "\n".join([f"### {found['preset']}: learning rates", "", intro, "", *_table(head, rows)])
 
 
@@ -84,7 +104,11 @@ def study_section(found: dict[str, Any], command: str) -> str:
     lines += _section(f"Answers after {last}", rows, last, ANSWERS)
     for site in ("projector", "language"):
         columns = {name: f"{site}_{measure}" for name, measure in PROBES.items()}
-        where = "out of the projector" if site == "projector" else "of the last layer, where the answer begins"
+        where = (
+            "out of the projector"
+            if site == "projector"
+            else "of the last layer, where the answer begins"
+        )
         lines += _section(f"Features {where}, after {last}", rows, last, columns)
     for title, measure in SERIES.items():
         lines += _series(title, rows, measure)
@@ -97,7 +121,9 @@ def _table(head: list[str], rows: list[list[str]]) -> list[str]:
 
 
 def _states(rows: list[Row]) -> list[tuple[str, str, str]]:
-    return list(dict.fromkeys((r["images"], r["scope"], r["method"]) for r in rows if r["method"] != "base"))
+    return list(
+        dict.fromkeys((r["images"], r["scope"], r["method"]) for r in rows if r["method"] != "base")
+    )
 
 
 def _find(rows: list[Row], state: tuple[str, str, str], after: str, measure: str) -> Row | None:
@@ -120,14 +146,19 @@ def _cell(rows: list[Row], state: tuple[str, str, str], after: str, measure: str
 def _section(title: str, rows: list[Row], last: str, columns: dict[str, str]) -> list[str]:
     base = ("", "", "base")
     lines = [["-", "-", "base", *(_cell(rows, base, "0", m) for m in columns.values())]]
-    lines += [[*state, *(_cell(rows, state, last, m) for m in columns.values())] for state in _states(rows)]
+    lines += [
+        [*state, *(_cell(rows, state, last, m) for m in columns.values())]
+        for state in _states(rows)
+    ]
     return [f"#### {title}", "", *_table(["images", "scope", "method", *columns], lines), ""]
 
 
 def _series(title: str, rows: list[Row], measure: str) -> list[str]:
     steps = list(dict.fromkeys(r["after"] for r in rows if r["method"] != "base"))
     first = _cell(rows, ("", "", "base"), "0", measure)
-    lines = [[*s, first, *(_cell(rows, s, after, measure) for after in steps)] for s in _states(rows)]
+    lines = [
+        [*s, first, *(_cell(rows, s, after, measure) for after in steps)] for s in _states(rows)
+    ]
     head = ["images", "scope", "method", "base", *(f"after {s}" for s in steps)]
     return [f"#### {title}, task by task", "", *_table(head, lines), ""]
 

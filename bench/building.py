@@ -42,8 +42,22 @@ QUICK = {"entities": 16, "tasks": 2, "kills": 4, "steps": 160, "pictures": 6}
 WHOLE = {"entities": 64, "tasks": 6, "kills": 20, "steps": 700, "pictures": 9}
 TEACHER = {"width": 128, "vision_width": 96, "vision_layers": 2, "pictures": 60, "sight_epochs": 8}
 STUDENTS = [
-    {"width": 96, "vision_width": 64, "vision_layers": 2, "pictures": 60, "sight_epochs": 12, "seed": 1},
-    {"width": 128, "vision_width": 96, "vision_layers": 3, "pictures": 60, "sight_epochs": 8, "seed": 2},
+    {
+        "width": 96,
+        "vision_width": 64,
+        "vision_layers": 2,
+        "pictures": 60,
+        "sight_epochs": 12,
+        "seed": 1,
+    },
+    {
+        "width": 128,
+        "vision_width": 96,
+        "vision_layers": 3,
+        "pictures": 60,
+        "sight_epochs": 8,
+        "seed": 2,
+    },
 ]
 
 
@@ -58,13 +72,17 @@ def specification(size: dict[str, int]) -> dict[str, Any]:
     }
 
 
-def with_open_questions(spec: dict[str, Any], built: Path, students: list[dict[str, Any]]) -> dict[str, Any]:
+def with_open_questions(
+    spec: dict[str, Any], built: Path, students: list[dict[str, Any]]
+) -> dict[str, Any]:
     """The same entities by name, without the facts of the last questions of each class."""
     rows = [json.loads(line) for line in (built / "entities.jsonl").read_text().splitlines()]
     given = []
     for row in rows:
         kept = sorted(row["facts"])[: len(row["facts"]) - OPEN]
-        given.append({"name": row["name"], "class": row["cls"], "facts": {q: row["facts"][q] for q in kept}})
+        given.append(
+            {"name": row["name"], "class": row["cls"], "facts": {q: row["facts"][q] for q in kept}}
+        )
     return {
         **spec,
         "entities": given,
@@ -83,11 +101,25 @@ class Answering(BaseHTTPRequestHandler):
         content = body["messages"][0]["content"]
         parts = content if isinstance(content, list) else [{"type": "text", "text": content}]
         text = next(part["text"] for part in parts if part["type"] == "text")
-        picture = next((part["image_url"]["url"] for part in parts if part["type"] == "image_url"), "")
+        picture = next(
+            (part["image_url"]["url"] for part in parts if part["type"] == "image_url"), ""
+        )
         question = re.search(r"^Question: (.+)$", text, re.M)
-        reply = type(self).ask(question[1] if question else text, base64.b64decode(picture.partition(",")[2]))
-        choice = {"index": 0, "message": {"role": "assistant", "content": reply}, "finish_reason": "stop"}
-        whole = {"id": "1", "object": "chat.completion", "created": 0, "model": body["model"], "choices": [choice]}
+        reply = type(self).ask(
+            question[1] if question else text, base64.b64decode(picture.partition(",")[2])
+        )
+        choice = {
+            "index": 0,
+            "message": {"role": "assistant", "content": reply},
+            "finish_reason": "stop",
+        }
+        whole = {
+            "id": "1",
+            "object": "chat.completion",
+            "created": 0,
+            "model": body["model"],
+            "choices": [choice],
+        }
         data = json.dumps(whole).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
@@ -162,18 +194,30 @@ def study(size: dict[str, int], folder: Path, log: io.TextIOBase) -> dict[str, A
     building.build(ctx, until="items")
     items = read_rows(ctx.root / "items.jsonl", ItemRow)
     say("teaching the model that will answer")
-    teacher = MLLM.load(toy_base(ToyConfig(**TEACHER, steps=size["steps"]), as_benchmark(ctx, items)))
+    teacher = MLLM.load(
+        toy_base(ToyConfig(**TEACHER, steps=size["steps"]), as_benchmark(ctx, items))
+    )
     students = [{**s, "steps": size["steps"]} for s in STUDENTS]
     second = folder / "spec.yaml"
-    second.write_text(yaml.safe_dump(with_open_questions(spec, ctx.root, students), allow_unicode=True))
+    second.write_text(
+        yaml.safe_dump(with_open_questions(spec, ctx.root, students), allow_unicode=True)
+    )
     with answering(teacher, folder) as address:
         os.environ |= {"OPENAI_BASE_URL": address, "OPENAI_API_KEY": "none"}
         say("building with the model's answers, filtered by two tiny models")
-        subprocess.run(command("data", "build", str(second), "--out", str(folder / "built")), check=True, stdout=log)
+        subprocess.run(
+            command("data", "build", str(second), "--out", str(folder / "built")),
+            check=True,
+            stdout=log,
+        )
         say(f"building again, killed at up to {size['kills']} random points")
         again = command("data", "build", str(second), "--out", str(folder / "again"))
         hit = killed(again, size["kills"], seed=7)
-    facts = {"kills": hit, "same_bytes": hashes(folder / "built") == hashes(folder / "again"), **told(folder / "built")}
+    facts = {
+        "kills": hit,
+        "same_bytes": hashes(folder / "built") == hashes(folder / "again"),
+        **told(folder / "built"),
+    }
     say("running the new benchmark")
     return facts | {"run": run(size, folder)}
 
@@ -181,7 +225,9 @@ def study(size: dict[str, int], folder: Path, log: io.TextIOBase) -> dict[str, A
 def told(built: Path) -> dict[str, Any]:
     """What the build came to, from its files."""
     known = [json.loads(line) for line in (built / "known.jsonl").read_text().splitlines()]
-    answers = [json.loads(line)["source"] for line in (built / "answers.jsonl").read_text().splitlines()]
+    answers = [
+        json.loads(line)["source"] for line in (built / "answers.jsonl").read_text().splitlines()
+    ]
     tasks = yaml.safe_load((built / "tasks.yaml").read_text())
     sheet = re.search(r"(\d\.\d+) on average; (\d\.\d+) if", (built / "datasheet.md").read_text())
     assert sheet is not None
@@ -201,20 +247,35 @@ def told(built: Path) -> dict[str, Any]:
 def run(size: dict[str, int], folder: Path) -> list[dict[str, Any]]:
     """The final column of `mlubench run` on the new benchmark, with its larger student's settings as the base."""
     toy = ",".join(f"{k}: {v}" for k, v in {**STUDENTS[1], "steps": size["steps"]}.items())
-    settings = ["benchmark.kind=release", f"benchmark.root={folder / 'built' / 'release'}", f"model.toy={{{toy}}}"]
-    settings += ["methods=[ga, po, lumoe]", "train.per_method={lumoe: {lr: 0.005}}", "evaluate.limit=60"]
+    settings = [
+        "benchmark.kind=release",
+        f"benchmark.root={folder / 'built' / 'release'}",
+        f"model.toy={{{toy}}}",
+    ]
+    settings += [
+        "methods=[ga, po, lumoe]",
+        "train.per_method={lumoe: {lr: 0.005}}",
+        "evaluate.limit=60",
+    ]
     words = [word for setting in settings for word in ("-s", setting)]
     out = folder / "run"
     subprocess.run(
-        command("run", "smoke", "-s", "benchmark.order=null", *words, "--out", str(out)), check=True, stdout=sys.stderr
+        command("run", "smoke", "-s", "benchmark.order=null", *words, "--out", str(out)),
+        check=True,
+        stdout=sys.stderr,
     )
     results = read_json(out / "results.json")
-    return [{"method": s["method"], "final": s["final"], "stability": s["stability"]} for s in results["summary"]]
+    return [
+        {"method": s["method"], "final": s["final"], "stability": s["stability"]}
+        for s in results["summary"]
+    ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="16 entities in two tasks: a few minutes")
+    parser.add_argument(
+        "--quick", action="store_true", help="16 entities in two tasks: a few minutes"
+    )
     parser.add_argument("--out", type=Path, help="folder to keep; a temporary one if not given")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     given = parser.parse_args()

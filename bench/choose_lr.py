@@ -37,7 +37,9 @@ def still_known(run: RunDir, method: str) -> float:
     return sum(v.score or 0 for v in verdicts) / FULL / len(verdicts)
 
 
-def try_rate(preset: str, method: str, rate: float, settings: list[str], folder: Path) -> dict[str, Any]:
+def try_rate(
+    preset: str, method: str, rate: float, settings: list[str], folder: Path
+) -> dict[str, Any]:
     out = folder / f"{method}-{rate:g}"
     overrides = [
         "benchmark.order=[A]",
@@ -48,7 +50,12 @@ def try_rate(preset: str, method: str, rate: float, settings: list[str], folder:
     ]
     results = run_lifelong(load(preset, overrides), out, Console(quiet=True))
     scores = {cell["metric"]: cell["score"] for cell in results["cells"]}
-    return {"method": method, "lr": rate, **scores, "forget_correctness": round(still_known(RunDir(out), method), 4)}
+    return {
+        "method": method,
+        "lr": rate,
+        **scores,
+        "forget_correctness": round(still_known(RunDir(out), method), 4),
+    }
 
 
 def choose(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -59,7 +66,9 @@ def choose(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return max(unlearned, key=lambda r: (r["forget_quality"] + r["utility"], -r["lr"]))
 
 
-def as_markdown(preset: str, rows: list[dict[str, Any]], chosen: dict[str, float], command: str) -> str:
+def as_markdown(
+    preset: str, rows: list[dict[str, Any]], chosen: dict[str, float], command: str
+) -> str:
     lines = ["# Learning rates of the tiny model", "", *(__doc__ or "").split("\n\n")[1].splitlines(), "",
              f"Preset `{preset}`, task A alone, judge `rules`; made by `{command}`.", "",
              "| method | lr | correctness on forget (lower: unlearned) | forget quality | utility | chosen |",
@@ -72,20 +81,41 @@ def as_markdown(preset: str, rows: list[dict[str, Any]], chosen: dict[str, float
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--preset", default="toy")
-    parser.add_argument("--methods", nargs="+", default=["ga", "gd", "kl", "npo", "po", "dpo", "lumoe"])
     parser.add_argument(
-        "--seed", type=int, default=1, help="not the seed of the published run, so that it is not tuned to it"
+        "--methods", nargs="+", default=["ga", "gd", "kl", "npo", "po", "dpo", "lumoe"]
     )
     parser.add_argument(
-        "-s", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="as `mlubench run -s`"
+        "--seed",
+        type=int,
+        default=1,
+        help="not the seed of the published run, so that it is not tuned to it",
     )
     parser.add_argument(
-        "--grid", type=float, nargs="+", default=list(GRID), help="the learning rates, for every method"
+        "-s",
+        dest="settings",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="as `mlubench run -s`",
+    )
+    parser.add_argument(
+        "--grid",
+        type=float,
+        nargs="+",
+        default=list(GRID),
+        help="the learning rates, for every method",
     )
     parser.add_argument("--quick", action="store_true", help="three rates and three methods")
-    parser.add_argument("--work", type=Path, default=Path("runs/choose-lr"), help="its runs; kept, so that it resumes")
+    parser.add_argument(
+        "--work",
+        type=Path,
+        default=Path("runs/choose-lr"),
+        help="its runs; kept, so that it resumes",
+    )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--out", type=Path, help="write the table to this Markdown file")
     args = parser.parse_args()

@@ -24,7 +24,13 @@ from mlubench.core.files import digest, is_whole
 from mlubench.data import release, world
 from mlubench.judging.rules.judge import RulesJudge
 from mlubench.lumoe.engine.lumoe import LUMoE
-from mlubench.lumoe.experts.compress import compress, in_order, read_deltas, weighted_sum, write_adapter
+from mlubench.lumoe.experts.compress import (
+    compress,
+    in_order,
+    read_deltas,
+    weighted_sum,
+    write_adapter,
+)
 from mlubench.lumoe.experts.manifest import WEIGHTS
 from mlubench.lumoe.gates.base import GateQuery
 from mlubench.lumoe.gates.prototype import PrototypeGate
@@ -56,7 +62,9 @@ def tell(text: str) -> None:
 def make_world(folder: Path, experts: int, seed: int) -> Benchmark:
     """A task for each of `experts` entities; what stays belongs to the first. Entities have FACTS facts each."""
     if not is_whole(folder / "world"):
-        world.write_world(seed, folder / "world", entities=4 * round(experts / 4 * 12 / 7) + 8, pictures=20)
+        world.write_world(
+            seed, folder / "world", entities=4 * round(experts / 4 * 12 / 7) + 8, pictures=20
+        )
     whole = release.read(folder / "world", seed=seed)
     facts: dict[str, set[str]] = {}
     for s in sorted(whole.samples, key=lambda s: s.id):
@@ -120,7 +128,13 @@ class Study:
 
     def score(self, samples: Sequence[Sample], answers: Sequence[str]) -> float:
         asked = [
-            Question("forget_quality" if s.split == "forget" else "utility", s.entity.key, s.question, s.truth, a)
+            Question(
+                "forget_quality" if s.split == "forget" else "utility",
+                s.entity.key,
+                s.question,
+                s.truth,
+                a,
+            )
             for s, a in zip(samples, answers, strict=True)
         ]
         given = [v.score for v in self.judge.judge(asked) if v.score is not None]
@@ -129,20 +143,28 @@ class Study:
     def ask(self, engine: LUMoE, samples: Sequence[Sample], routes: Sequence[Route]) -> list[str]:
         """Answers; the base is asked each question once in the whole study."""
         new = [
-            n for n, (s, r) in enumerate(zip(samples, routes, strict=True)) if r.experts or s.id not in self.answered
+            n
+            for n, (s, r) in enumerate(zip(samples, routes, strict=True))
+            if r.experts or s.id not in self.answered
         ]
         found: dict[int, str] = {}
         for start in range(0, len(new), 64):
             rows = new[start : start + 64]
             texts = engine.generate(
-                self.queries([samples[n] for n in rows]), [routes[n] for n in rows], max_new_tokens=MAX_NEW_TOKENS
+                self.queries([samples[n] for n in rows]),
+                [routes[n] for n in rows],
+                max_new_tokens=MAX_NEW_TOKENS,
             )
             found |= dict(zip(rows, texts, strict=True))
         self.answered |= {samples[n].id: found[n] for n in new if not routes[n].experts}
         return [found[n] if n in found else self.answered[s.id] for n, s in enumerate(samples)]
 
     def measure(
-        self, gate: PrototypeGate, tasks: Sequence[Task], adapters: dict[str, Path], of: dict[str, str]
+        self,
+        gate: PrototypeGate,
+        tasks: Sequence[Task],
+        adapters: dict[str, Path],
+        of: dict[str, str],
     ) -> dict:
         """Forget quality and utility through the gate, and locality: `of` names the adapter that stands for a task."""
         remove_adapters(self.mllm)
@@ -172,7 +194,9 @@ def groups_of(tasks: Sequence[Task], k: int) -> tuple[list[list[str]], dict[str,
     return groups, {name: f"g{g}" for g, group in enumerate(groups) for name in group}
 
 
-def summed(study: Study, gate: PrototypeGate, tasks: Sequence[Task], k: int, scale: str, rank: int) -> Row:
+def summed(
+    study: Study, gate: PrototypeGate, tasks: Sequence[Task], k: int, scale: str, rank: int
+) -> Row:
     """K experts by singular values, measured."""
     groups, of = groups_of(tasks, k)
     adapters, errors = {}, []
@@ -190,7 +214,9 @@ def summed(study: Study, gate: PrototypeGate, tasks: Sequence[Task], k: int, sca
 def kept(study: Study, gate: PrototypeGate, tasks: Sequence[Task], k: int) -> Row:
     """The first expert of each group for the whole group, measured."""
     groups, of = groups_of(tasks, k)
-    return study.measure(gate, tasks, {f"g{g}": study.folder / group[0] for g, group in enumerate(groups)}, of)
+    return study.measure(
+        gate, tasks, {f"g{g}": study.folder / group[0] for g, group in enumerate(groups)}, of
+    )
 
 
 def distilled(study: Study, gate: PrototypeGate, tasks: Sequence[Task], k: int, rank: int) -> Row:
@@ -201,7 +227,9 @@ def distilled(study: Study, gate: PrototypeGate, tasks: Sequence[Task], k: int, 
         union = [by_name[name] for name in group]
         samples = len(fit([s for t in union for s in t.forget]))
         epochs = max(DISTILLED_EPOCHS, -(-DISTILLED_STEPS * 8 // samples))
-        adapters[f"g{g}"] = study.train(f"d{len(tasks)}-{k}-{g}-{rank}", union, rank, epochs, seed=1000 + g)
+        adapters[f"g{g}"] = study.train(
+            f"d{len(tasks)}-{k}-{g}-{rank}", union, rank, epochs, seed=1000 + g
+        )
     seconds = round(time.perf_counter() - start, 1)
     return {"seconds": seconds, **study.measure(gate, tasks, adapters, of)}
 
@@ -217,10 +245,15 @@ def wanted(n: int) -> Iterator[tuple[int, str, int]]:
         yield k, "distil", RANK
 
 
-def one_row(study: Study, gate: PrototypeGate, tasks: Sequence[Task], k: int, way: str, rank: int) -> Row:
+def one_row(
+    study: Study, gate: PrototypeGate, tasks: Sequence[Task], k: int, way: str, rank: int
+) -> Row:
     if way == "none":
         return study.measure(
-            gate, tasks, {t.name: study.folder / t.name for t in tasks}, {t.name: t.name for t in tasks}
+            gate,
+            tasks,
+            {t.name: study.folder / t.name for t in tasks},
+            {t.name: t.name for t in tasks},
         )
     if way == "distil":
         return distilled(study, gate, tasks, k, rank)
@@ -240,7 +273,13 @@ def rows_of(study: Study, sizes: Sequence[int]) -> list[Row]:
         gate.fit(tasks, study.benchmark, study.features, GateConfig())
         for k, way, rank in wanted(n):
             if (n, k, way, rank) not in have:
-                row = {"n": n, "k": k, "way": way, "rank": rank, **one_row(study, gate, tasks, k, way, rank)}
+                row = {
+                    "n": n,
+                    "k": k,
+                    "way": way,
+                    "rank": rank,
+                    **one_row(study, gate, tasks, k, way, rank),
+                }
                 have[n, k, way, rank] = row
                 with path.open("a") as handle:
                     handle.write(json.dumps(row) + "\n")
@@ -262,19 +301,33 @@ def run(folder: Path, sizes: Sequence[int], seed: int) -> dict[str, Any]:
         study.train(task.name, [task], RANK, EPOCHS, seed=n)
     forget = len(tested([s for t in benchmark for s in t.forget]))
     counts = {"forget": forget, "retain": len(tested(benchmark.tasks[0].retain))}
-    return {"seed": seed, "base_knows": level, "rank": RANK, "tested": counts, "rows": rows_of(study, sizes)}
+    return {
+        "seed": seed,
+        "base_knows": level,
+        "rank": RANK,
+        "tested": counts,
+        "rows": rows_of(study, sizes),
+    }
 
 
 BASE = Route((), None, 0.0, "the base")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--experts", type=int, nargs="+", default=[4, 8, 16, 32, 64], help="N: powers of two")
+    parser.add_argument(
+        "--experts", type=int, nargs="+", default=[4, 8, 16, 32, 64], help="N: powers of two"
+    )
     parser.add_argument("--quick", action="store_true", help="4 and 8 experts only")
-    parser.add_argument("--work", type=Path, help="keep everything here, and go on from what is there")
-    parser.add_argument("--out", type=Path, help="write the table here as Markdown, and a figure beside it")
+    parser.add_argument(
+        "--work", type=Path, help="keep everything here, and go on from what is there"
+    )
+    parser.add_argument(
+        "--out", type=Path, help="write the table here as Markdown, and a figure beside it"
+    )
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     quiet()

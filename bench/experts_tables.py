@@ -5,7 +5,18 @@ from typing import Any
 
 from mlubench.core.files import write_atomic
 
-HEAD = ("N", "K", "way", "rank", "bytes", "of N experts", "cut off", "forget quality", "utility", "locality")
+HEAD = (
+    "N",
+    "K",
+    "way",
+    "rank",
+    "bytes",
+    "of N experts",
+    "cut off",
+    "forget quality",
+    "utility",
+    "locality",
+)
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -34,7 +45,9 @@ def figure(rows: list[dict[str, Any]], out: Path) -> None:
     for panel, n in zip(panels, sizes, strict=True):
         for number, (way, rank) in enumerate(ways):
             line = sorted(
-                (r["bytes"], r["forget_quality"]) for r in rows if (r["n"], r["way"], r["rank"]) == (n, way, rank)
+                (r["bytes"], r["forget_quality"])
+                for r in rows
+                if (r["n"], r["way"], r["rank"]) == (n, way, rank)
             )
             if line:
                 panel.plot(

@@ -80,7 +80,9 @@ def questions(world: World) -> dict[str, list[str]]:
     return {key: list(asked) for key, asked in found.items()}
 
 
-def asked(world: World, entities: Sequence[Entity], pictures: int) -> tuple[list[Entity], list[GateQuery]]:
+def asked(
+    world: World, entities: Sequence[Entity], pictures: int
+) -> tuple[list[Entity], list[GateQuery]]:
     ask, truth, queries = questions(world), [], []
     for entity in entities:
         mine = ask.get(entity.key) or ask[entity.cls]
@@ -127,7 +129,8 @@ def measure(args: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
                 found["tasks"] += by_tasks(world, with_self=args.self and number == 0)
             if "evasion" in args.parts:
                 gates = {
-                    name: fitted(world, name, world.benchmark.tasks) for name in ("hybrid", "prototype", "mention")
+                    name: fitted(world, name, world.benchmark.tasks)
+                    for name in ("hybrid", "prototype", "mention")
                 }
                 found["evasion"] += gates_evasion.rows(world, gates)
             if "requests" in args.parts and number == 0:
@@ -138,21 +141,35 @@ def measure(args: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
 
 def show(found: dict[str, list[dict[str, Any]]], console: Console) -> None:
     for part, rows in found.items():
-        keys = list(dict.fromkeys(k for row in rows for k in row if not k.endswith(("_n", "_ci95"))))
+        keys = list(
+            dict.fromkeys(k for row in rows for k in row if not k.endswith(("_n", "_ci95")))
+        )
         table = Table(*keys, title=part)
         for row in rows:
-            table.add_row(*(f"{v:.4g}" if isinstance(v := row.get(k), float) else str(v) for k in keys))
+            table.add_row(
+                *(f"{v:.4g}" if isinstance(v := row.get(k), float) else str(v) for k in keys)
+            )
         console.print(table)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--root", type=Path, help="the official annotations")
     parser.add_argument("--seeds", type=int, default=3, help="toy worlds")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--self", action="store_true", help="the gate that asks the base, too")
-    parser.add_argument("--quick", action="store_true", help="one toy world, few pictures, at most 100 requests")
-    parser.add_argument("--draw", nargs=2, type=Path, metavar=("JSON", "PNG"), help="draw the curves of a measurement")
+    parser.add_argument(
+        "--quick", action="store_true", help="one toy world, few pictures, at most 100 requests"
+    )
+    parser.add_argument(
+        "--draw",
+        nargs=2,
+        type=Path,
+        metavar=("JSON", "PNG"),
+        help="draw the curves of a measurement",
+    )
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     if args.draw:

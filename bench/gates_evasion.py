@@ -34,7 +34,10 @@ def rows(world: "World", gates: Mapping[str, Gate]) -> Iterator[dict[str, Any]]:
         for name, gate in gates.items():
             row: dict[str, Any] = {"world": world.name, "kind": kind, "gate": name}
             got, free = (
-                [(set(r.experts), wanted) for (_, wanted), r in zip(side, _route(gate, side, world), strict=True)]
+                [
+                    (set(r.experts), wanted)
+                    for (_, wanted), r in zip(side, _route(gate, side, world), strict=True)
+                ]
                 for side in sides
             )
             yield (
@@ -51,26 +54,40 @@ def _route(gate: Gate, cases: Sequence[Case], world: "World") -> list[Any]:
 
 def _rate(name: str, hits: Sequence[bool]) -> dict[str, Any]:
     n = len(hits)
-    return {name: round(sum(hits) / n, 4) if n else None, f"{name}_ci95": wilson(sum(hits), n), f"{name}_n": n}
+    return {
+        name: round(sum(hits) / n, 4) if n else None,
+        f"{name}_ci95": wilson(sum(hits), n),
+        f"{name}_n": n,
+    }
 
 
-def _kinds(world: "World", experts: Mapping[Entity, str]) -> dict[str, Callable[[Sequence[Entity]], list[Case]]]:
+def _kinds(
+    world: "World", experts: Mapping[Entity, str]
+) -> dict[str, Callable[[Sequence[Entity]], list[Case]]]:
     """Name of each evasion -> its cases about some entities; a retain entity's cases want no expert of their own."""
 
     def want(*entities: Entity) -> frozenset[str]:
         return frozenset(experts[e] for e in entities if e in experts)
 
     def text(write: Callable[[str, int], str]) -> Callable[[Sequence[Entity]], list[Case]]:
-        return lambda es: [(GateQuery(None, ASK.format(write(e.title, n))), want(e)) for e in es for n in range(EACH)]
+        return lambda es: [
+            (GateQuery(None, ASK.format(write(e.title, n))), want(e))
+            for e in es
+            for n in range(EACH)
+        ]
 
-    def picture(change: Callable[[Any, int], Any] | None) -> Callable[[Sequence[Entity]], list[Case]]:
+    def picture(
+        change: Callable[[Any, int], Any] | None,
+    ) -> Callable[[Sequence[Entity]], list[Case]]:
         return lambda es: [
             (GateQuery(_changed(world, path, change, n), PLAIN), want(e))
             for e in es
             for n, path in enumerate(world.drawn(e, EACH))
         ]
 
-    def pairs(make: Callable[[Entity, Entity], GateQuery]) -> Callable[[Sequence[Entity]], list[Case]]:
+    def pairs(
+        make: Callable[[Entity, Entity], GateQuery],
+    ) -> Callable[[Sequence[Entity]], list[Case]]:
         return lambda es: [(make(a, b), want(a, b)) for a, b in _pairs(es)]
 
     def misfit(es: Sequence[Entity]) -> list[Case]:
@@ -83,8 +100,12 @@ def _kinds(world: "World", experts: Mapping[Entity, str]) -> dict[str, Callable[
         "picture only": picture(None),
         **{kind: picture(change) for kind, change in PICTURES.items()},
         "two in one picture": pairs(lambda a, b: GateQuery(_both(world, a, b), PLAIN)),
-        "two in one question": pairs(lambda a, b: GateQuery(None, f"What have {a.title} and {b.title} in common?")),
-        "one shown, another named": pairs(lambda a, b: GateQuery(world.drawn(a, 1)[0], ASK.format(b.title))),
+        "two in one question": pairs(
+            lambda a, b: GateQuery(None, f"What have {a.title} and {b.title} in common?")
+        ),
+        "one shown, another named": pairs(
+            lambda a, b: GateQuery(world.drawn(a, 1)[0], ASK.format(b.title))
+        ),
         "question does not fit": misfit,
     }
 
@@ -95,7 +116,9 @@ def _aliases(entity: Entity) -> list[GateQuery]:
 
 def _misfits(world: "World", entity: Entity) -> list[GateQuery]:
     """Pictures of the entity with questions on other classes."""
-    asked = {s.entity.cls: s.question for s in world.benchmark.samples if s.entity.cls != entity.cls}
+    asked = {
+        s.entity.cls: s.question for s in world.benchmark.samples if s.entity.cls != entity.cls
+    }
     odd = list(asked.values())
     return [GateQuery(path, odd[n % len(odd)]) for n, path in enumerate(world.drawn(entity, EACH))]
 
@@ -110,7 +133,9 @@ def _pairs(entities: Sequence[Entity]) -> list[tuple[Entity, Entity]]:
     ]
 
 
-def _changed(world: "World", path: Path, change: Callable[[Any, int], Any] | None, seed: int) -> Path:
+def _changed(
+    world: "World", path: Path, change: Callable[[Any, int], Any] | None, seed: int
+) -> Path:
     if change is None:
         return path
     made = path.with_name(f"{path.stem}_{change.__name__}.png")
@@ -119,6 +144,8 @@ def _changed(world: "World", path: Path, change: Callable[[Any, int], Any] | Non
 
 
 def _both(world: "World", a: Entity, b: Entity) -> Path:
-    made = world.drawn(a, 1)[0].with_name(f"with_{json.dumps([b.cls, b.name]).encode().hex()[:60]}.png")
+    made = world.drawn(a, 1)[0].with_name(
+        f"with_{json.dumps([b.cls, b.name]).encode().hex()[:60]}.png"
+    )
     side_by_side(open_picture(world.drawn(a, 1)[0]), open_picture(world.drawn(b, 1)[0])).save(made)
     return made

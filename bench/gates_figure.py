@@ -5,7 +5,11 @@ from typing import Any
 
 from mlubench.report.figures import save_png
 
-RATES = {"leak_rate": "leak", "over_refusal_rate": "over-refusal", "unseen_refusal_rate": "never seen, refused"}
+RATES = {
+    "leak_rate": "leak",
+    "over_refusal_rate": "over-refusal",
+    "unseen_refusal_rate": "never seen, refused",
+}
 COLOURS = ("#c1272d", "#0000a7", "#008176")
 
 
@@ -14,7 +18,10 @@ def draw(found: dict[str, list[dict[str, Any]]], path: Path) -> None:
     from matplotlib.figure import Figure
 
     hybrid = [row for row in found["tasks"] if row["gate"] == "hybrid"]
-    panels = {name: [r for r in hybrid if r["world"] == name] for name in dict.fromkeys(r["world"] for r in hybrid)}
+    panels = {
+        name: [r for r in hybrid if r["world"] == name]
+        for name in dict.fromkeys(r["world"] for r in hybrid)
+    }
     panels["requests, one entity each"] = found["requests"]
     figure = Figure(figsize=(3 * len(panels), 3.2), layout="constrained")
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
@@ -23,8 +30,17 @@ def draw(found: dict[str, list[dict[str, Any]]], path: Path) -> None:
         for (rate, label), colour in zip(RATES.items(), COLOURS, strict=True):
             known = [r for r in rows if r[rate] is not None]
             ends = [r[f"{rate}_ci95"] for r in known]
-            ax.plot([r[key] for r in known], [r[rate] for r in known], "o-", color=colour, label=label, markersize=3)
-            ax.fill_between([r[key] for r in known], *zip(*ends, strict=True), color=colour, alpha=0.15)
+            ax.plot(
+                [r[key] for r in known],
+                [r[rate] for r in known],
+                "o-",
+                color=colour,
+                label=label,
+                markersize=3,
+            )
+            ax.fill_between(
+                [r[key] for r in known], *zip(*ends, strict=True), color=colour, alpha=0.15
+            )
         if key == "requests":
             ax.set_xscale("log")
         ax.set_title(name, fontsize=9)

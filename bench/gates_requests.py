@@ -27,14 +27,21 @@ def rows(world: "World", sizes: Sequence[int]) -> Iterator[dict[str, Any]]:
         for n, e in enumerate(entities)
     ]
     benchmark = Benchmark(tuple(tasks), world.folder, True, "")
-    new = [(e, p) for n in range(STRANGERS) for e in [Entity("Personage", f"Stranger_{n}")] for p in world.drawn(e, 2)]
+    new = [
+        (e, p)
+        for n in range(STRANGERS)
+        for e in [Entity("Personage", f"Stranger_{n}")]
+        for p in world.drawn(e, 2)
+    ]
     for size in sizes:
         done = tasks[:size]
         world.features([benchmark.picture(s) for t in done for s in t.samples])
         gate, start = make_gate("hybrid", Tools()), time.perf_counter()
         gate.fit(done, benchmark, world.features, GateConfig())
         seconds = time.perf_counter() - start
-        cases = [(s.entity, benchmark.picture(s)) for t in done for s in t.samples if s.role == "test"] + new
+        cases = [
+            (s.entity, benchmark.picture(s)) for t in done for s in t.samples if s.role == "test"
+        ] + new
         queries = [GateQuery(path, SHOWN, entity) for entity, path in cases]
         report = report_of(gate, done, [entity for entity, _ in cases], queries, world.features)
         yield {"world": world.name, "requests": size, "fit_seconds": round(seconds, 3), **report}

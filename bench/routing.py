@@ -38,7 +38,23 @@ from mlubench.lumoe.gates.spelling import fold
 SIZES = {"quick": (127, 10_000, 100_000), "full": (127, 10_000, 1_000_000)}
 TARGETS_US = {127: 50, 10_000: 500, 1_000_000: 1000}
 RECALL, MEMORY_MB, THRESHOLD = 0.98, 1000, 80.0
-HEADS = [*"bcdfghjklmnprstvw", "br", "ch", "cl", "dr", "fr", "gr", "kr", "ph", "pl", "sch", "sh", "st", "th", "tr"]
+HEADS = [
+    *"bcdfghjklmnprstvw",
+    "br",
+    "ch",
+    "cl",
+    "dr",
+    "fr",
+    "gr",
+    "kr",
+    "ph",
+    "pl",
+    "sch",
+    "sh",
+    "st",
+    "th",
+    "tr",
+]
 VOWELS = [*"aeiou", "ai", "au", "ee", "ia", "ou"]
 TAILS = ["", "", "n", "r", "s", "l", "t", "nd", "rt", "ck", "m", "ng", "ll", "sen", "man"]
 QUESTIONS = (
@@ -61,7 +77,10 @@ class Drawn:
     def _words(self, count: int) -> tuple[list[str], list[float]]:
         words: dict[str, None] = {}
         while len(words) < count:
-            parts = [self.draw.choice(HEADS) + self.draw.choice(VOWELS) for _ in range(self.draw.choice((1, 2, 2, 3)))]
+            parts = [
+                self.draw.choice(HEADS) + self.draw.choice(VOWELS)
+                for _ in range(self.draw.choice((1, 2, 2, 3)))
+            ]
             words["".join(parts) + self.draw.choice(TAILS)] = None
         return list(words), list(accumulate(1 / (n + 20) ** 0.7 for n in range(count)))
 
@@ -103,7 +122,10 @@ def timed(ask: Callable[[T], Any], queries: Iterable[T]) -> tuple[list[float], l
 
 def costs(took: Sequence[float]) -> dict[str, float]:
     ordered = sorted(took)
-    return {"us": round(statistics.median(ordered), 1), "us_p99": round(ordered[int(0.99 * (len(ordered) - 1))], 1)}
+    return {
+        "us": round(statistics.median(ordered), 1),
+        "us_p99": round(ordered[int(0.99 * (len(ordered) - 1))], 1),
+    }
 
 
 def in_question(letters: Sequence[str], names: Sequence[list[str]], question: str) -> set[int]:
@@ -127,9 +149,13 @@ def in_question(letters: Sequence[str], names: Sequence[list[str]], question: st
 def exhaustive(letters: Sequence[str], names: Sequence[list[str]], reply: str) -> float:
     """The best ratio of a name that the reply is, by comparing with every name; 0 where there is none."""
     words = fold(reply).split()
-    near = process.extract("".join(words), letters, scorer=fuzz.ratio, score_cutoff=WORD_RATIO, limit=None)
+    near = process.extract(
+        "".join(words), letters, scorer=fuzz.ratio, score_cutoff=WORD_RATIO, limit=None
+    )
     ratios = [
-        ratio for key, ratio, n in near if key == "".join(words) or is_misspelt(words, names[n], ratio, THRESHOLD)
+        ratio
+        for key, ratio, n in near
+        if key == "".join(words) or is_misspelt(words, names[n], ratio, THRESHOLD)
     ]
     return max((ratio for ratio in ratios if ratio >= THRESHOLD), default=0.0)
 
@@ -140,33 +166,54 @@ def by_name(size: int, queries: int) -> list[dict[str, Any]]:
     while len(listed) < size:
         listed[fold(drawn.name())] = None
     folded = list(listed)
-    unlisted = [n for n in (fold(drawn.name()) for _ in range(4 * queries + 400)) if n not in listed][:queries]
+    unlisted = [
+        n for n in (fold(drawn.name()) for _ in range(4 * queries + 400)) if n not in listed
+    ][:queries]
     before, start = resident_mb(), time.perf_counter()
     names = Names({key_of(name): [name] for name in folded})
-    facts = {"build_s": round(time.perf_counter() - start, 2), "memory_mb": round(resident_mb() - before)}
+    facts = {
+        "build_s": round(time.perf_counter() - start, 2),
+        "memory_mb": round(resident_mb() - before),
+    }
     known = drawn.draw.choices(folded, k=queries)
     kinds = {"listed": known, "misspelt": [drawn.misspelt(n) for n in known], "unlisted": unlisted}
     rows = []
     for form in ("question", "reply"):
         asked = {
-            kind: [drawn.draw.choice(QUESTIONS).format(n) if form == "question" else n for n in texts]
+            kind: [
+                drawn.draw.choice(QUESTIONS).format(n) if form == "question" else n for n in texts
+            ]
             for kind, texts in kinds.items()
         }
         asked["none"] = (
-            [q.format("this one") for q in QUESTIONS] * (queries // 5) if form == "question" else ["None."] * 9
+            [q.format("this one") for q in QUESTIONS] * (queries // 5)
+            if form == "question"
+            else ["None."] * 9
         )
         ask = partial(names.find if form == "question" else names.meant, threshold=THRESHOLD)
-        rows.append({"what": f"names: {form}", "size": size, **_asked(ask, asked, unlisted), **facts})
+        rows.append(
+            {"what": f"names: {form}", "size": size, **_asked(ask, asked, unlisted), **facts}
+        )
         if form == "question":
-            rows[0] |= {"us_anew": costs(_anew(names, asked))["us"]} | _recalled(names, folded, asked["misspelt"])
+            rows[0] |= {"us_anew": costs(_anew(names, asked))["us"]} | _recalled(
+                names, folded, asked["misspelt"]
+            )
     letters, words = [n.replace(" ", "") for n in folded], [n.split() for n in folded]
     few = kinds["misspelt"][: min(queries, 2 * 10**7 // size)]
     slow, best = timed(lambda q: exhaustive(letters, words, q), few)
     hits = [names.meant(q, threshold=THRESHOLD) for q in few]
-    same = [abs(b - (h.score * 100 if h else 0)) < 1e-6 for b, h in zip(best, hits, strict=True) if b or h]
+    same = [
+        abs(b - (h.score * 100 if h else 0)) < 1e-6
+        for b, h in zip(best, hits, strict=True)
+        if b or h
+    ]
     added = timed(lambda name: names.add(f"Personage/{name}", [name]), unlisted)[0]
     found = all(names.meant(name, threshold=THRESHOLD) for name in unlisted)
-    rows[1] |= {"recall": statistics.fmean(same), "compared": len(same), "exhaustive_us": costs(slow)["us"]}
+    rows[1] |= {
+        "recall": statistics.fmean(same),
+        "compared": len(same),
+        "exhaustive_us": costs(slow)["us"],
+    }
     return [row | {"add_us": costs(added)["us"], "added_found": found} for row in rows]
 
 
@@ -193,13 +240,18 @@ def key_of(name: str) -> str:
     return f"Personage/{name.replace(' ', '_')}"
 
 
-def _asked(ask: Callable[[str], Any], asked: dict[str, list[str]], unlisted: Sequence[str]) -> dict[str, Any]:
+def _asked(
+    ask: Callable[[str], Any], asked: dict[str, list[str]], unlisted: Sequence[str]
+) -> dict[str, Any]:
     """Costs over all kinds and by kind, and the share that was routed."""
     answers = {kind: timed(ask, texts) for kind, texts in asked.items()}
     return {
         **costs([t for took, _ in answers.values() for t in took]),
         "us_by_kind": {kind: costs(took)["us"] for kind, (took, _) in answers.items()},
-        "routed": {kind: round(statistics.fmean(map(bool, found)), 4) for kind, (_, found) in answers.items()},
+        "routed": {
+            kind: round(statistics.fmean(map(bool, found)), 4)
+            for kind, (_, found) in answers.items()
+        },
         "false_routes": round(statistics.fmean(map(bool, answers["unlisted"][1])), 4),
         "false_by": _false_by(answers["unlisted"][1], unlisted),
     }
@@ -212,7 +264,9 @@ def _false_by(answers: Sequence[Any], unlisted: Sequence[str]) -> dict[str, floa
         hits = found if isinstance(found, list) else [found] if found else []
         if hits:
             whole = any(hit.text.replace(" ", "") == name.replace(" ", "") for hit in hits)
-            kinds["holds" if any(hit.score == 1 for hit in hits) else "like" if whole else "part_like"] += 1
+            kinds[
+                "holds" if any(hit.score == 1 for hit in hits) else "like" if whole else "part_like"
+            ] += 1
     return {kind: round(kinds[kind] / len(answers), 4) for kind in ("holds", "part_like", "like")}
 
 
@@ -235,15 +289,25 @@ def by_picture(size: int, queries: int, features: int = 128) -> list[dict[str, A
     before, start = resident_mb(), time.perf_counter()
     index = Nearest(features)
     index.add(rows)
-    out: dict[str, Any] = {"what": "pictures", "size": size, "features": features, "searches_all": index.exact}
-    facts = {"build_s": round(time.perf_counter() - start, 2), "memory_mb": round(resident_mb() - before)}
+    out: dict[str, Any] = {
+        "what": "pictures",
+        "size": size,
+        "features": features,
+        "searches_all": index.exact,
+    }
+    facts = {
+        "build_s": round(time.perf_counter() - start, 2),
+        "memory_mb": round(resident_mb() - before),
+    }
     took, near, recall = [], {}, {}
     for kind, queried in asked.items():
         each, found = timed(lambda q: index.search(q[None]), queried)
         truth = torch.stack([_nearest(q, rows) for q in queried])
         took += each
         near[kind] = torch.stack([distance[0, 0] for distance, _ in found])
-        recall[kind] = round(float((truth == torch.stack([n[0, 0] for _, n in found])).double().mean()), 4)
+        recall[kind] = round(
+            float((truth == torch.stack([n[0, 0] for _, n in found])).double().mean()), 4
+        )
     slow = timed(lambda q: _nearest(q, rows), asked["listed"][:50])[0]
     radius = near["listed"].quantile(0.99)
     new = timed(lambda row: index.add(row[None]), others)[0]
@@ -278,7 +342,9 @@ def judged(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--sizes", type=int, nargs="+", help="numbers of entities, 10 or more")
     parser.add_argument("--queries", type=int, default=400, help="of each kind")
     parser.add_argument("--quick", action="store_true", help="127, 10^4 and 10^5 entities")
@@ -292,7 +358,9 @@ def main() -> None:
             if not args.json:
                 print(*found, sep="\n", flush=True)
     if args.json:
-        print(json.dumps({"threads": torch.get_num_threads(), "queries": args.queries, "rows": rows}))
+        print(
+            json.dumps({"threads": torch.get_num_threads(), "queries": args.queries, "rows": rows})
+        )
 
 
 if __name__ == "__main__":

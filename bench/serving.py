@@ -57,7 +57,9 @@ def build(
             made["adapter_names", count] = _call(ways.adapter_names(host, queries, new), names)
     if args.authors:
         first, names = queries[: args.authors], drawn(args.experts[0], len(queries))[: args.authors]
-        made["authors", args.experts[0]] = _call(ways.authors(ways.twin(base), store, names, first, new), names)
+        made["authors", args.experts[0]] = _call(
+            ways.authors(ways.twin(base), store, names, first, new), names
+        )
     for distinct in (8, 32):
         if distinct <= min(most, len(queries)):
             names = [f"e{n % distinct}" for n in range(len(queries))]
@@ -77,7 +79,9 @@ def clock(device: str) -> float:
     return time.perf_counter()
 
 
-def timed(args: argparse.Namespace, made: dict[Key, Callable[[], Any]]) -> tuple[Timed, dict[Key, list[str]]]:
+def timed(
+    args: argparse.Namespace, made: dict[Key, Callable[[], Any]]
+) -> tuple[Timed, dict[Key, list[str]]]:
     """Seconds a query in each round, after one that is not timed; and what each way says."""
     seconds: Timed = {key: [] for key in made}
     said: dict[Key, list[str]] = {}
@@ -102,7 +106,10 @@ def rows_of(seconds: Timed, said: dict[Key, list[str]]) -> list[dict[str, Any]]:
     for key in seconds:
         row = {"way": key[0], "experts": key[1], "queries": len(said[key])}
         row |= {"ms_per_query": round(1000 * statistics.median(seconds[key]), 3)}
-        row |= {"of_base": ratio(seconds, key, ("base", 0)), "of_one_adapter": ratio(seconds, key, ("one adapter", 1))}
+        row |= {
+            "of_base": ratio(seconds, key, ("base", 0)),
+            "of_one_adapter": ratio(seconds, key, ("one adapter", 1)),
+        }
         if key[0] in ("set_adapter", "adapter_names", "authors"):
             row["same_answers_as_ours"] = said[key] == said["ours", key[1]][: len(said[key])]
         rows.append(row)
@@ -113,9 +120,17 @@ def verdicts(seconds: Timed, experts: list[int]) -> list[dict[str, Any]]:
     """The targets, each with what was seen."""
     few, many = ("ours", min(experts)), ("ours", max(experts))
     found = [
-        ("ours to one adapter for all rows", n, ratio(seconds, ("ours", n), ("one adapter", 1)), 0.95) for n in experts
+        (
+            "ours to one adapter for all rows",
+            n,
+            ratio(seconds, ("ours", n), ("one adapter", 1)),
+            0.95,
+        )
+        for n in experts
     ]
-    found.append((f"ours at {many[1]} to ours at {few[1]} experts", many[1], ratio(seconds, many, few), 0.9))
+    found.append(
+        (f"ours at {many[1]} to ours at {few[1]} experts", many[1], ratio(seconds, many, few), 0.9)
+    )
     found += [
         ("ours to adapter_names", n, ratio(seconds, ("ours", n), ("adapter_names", n)), 2.0)
         for n in experts
@@ -148,10 +163,19 @@ def memory(args: argparse.Namespace, base: MLLM, store: ExpertStore) -> dict[str
         start = whole if start is None else start
         grown = None if count == 1 else round((whole - start) / (count - 1))
         points.append(
-            {"experts": count, "bytes_per_expert": engine.experts.bytes // count, "process_per_expert": grown}
+            {
+                "experts": count,
+                "bytes_per_expert": engine.experts.bytes // count,
+                "process_per_expert": grown,
+            }
         )
     size = sum(t.numel() * t.element_size() for t in base.base.state_dict().values())
-    return {"base_bytes": size, "adapter_bytes": adapter, "points": points, "authors_bytes_per_expert": size + adapter}
+    return {
+        "base_bytes": size,
+        "adapter_bytes": adapter,
+        "points": points,
+        "authors_bytes_per_expert": size + adapter,
+    }
 
 
 def in_use(device: str) -> int:
@@ -159,7 +183,9 @@ def in_use(device: str) -> int:
     if device.startswith("cuda"):
         return torch.cuda.memory_allocated()
     status = Path("/proc/self/status").read_text()
-    return 1024 * int(next(line.split()[1] for line in status.splitlines() if line.startswith("RssAnon")))
+    return 1024 * int(
+        next(line.split()[1] for line in status.splitlines() if line.startswith("RssAnon"))
+    )
 
 
 def least_recently_used(
@@ -190,18 +216,26 @@ def least_recently_used(
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--size", choices=ways.SIZES, default="tiny")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default=None, help="float32 on a CPU, bfloat16 elsewhere")
     parser.add_argument("--experts", type=int, nargs="+", default=[4, 16, 64, 256])
-    parser.add_argument("--peft-most", type=int, default=256, help="PEFT's ways are timed up to so many experts")
-    parser.add_argument("--authors", type=int, default=8, help="queries of the authors' way; 0 leaves it out")
+    parser.add_argument(
+        "--peft-most", type=int, default=256, help="PEFT's ways are timed up to so many experts"
+    )
+    parser.add_argument(
+        "--authors", type=int, default=8, help="queries of the authors' way; 0 leaves it out"
+    )
     parser.add_argument("--queries", type=int, default=32)
     parser.add_argument("--new", type=int, default=32, help="tokens of each answer")
     parser.add_argument("--rank", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=9, help="timed rounds, after one that is not")
-    parser.add_argument("--quick", action="store_true", help="three rounds, PEFT's ways up to 64 experts")
+    parser.add_argument(
+        "--quick", action="store_true", help="three rounds, PEFT's ways up to 64 experts"
+    )
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     args.experts = sorted(args.experts)
@@ -219,9 +253,15 @@ def main() -> None:
         benchmark = release.read(Path(folder) / "world")
         base = ways.make_base(args.size, benchmark, args.device, args.dtype)
         store = ways.write_experts(ways.twin(base), Path(folder), max(args.experts), args.rank)
-        samples = benchmark.samples[:: max(1, len(benchmark.samples) // args.queries)][: args.queries]
+        samples = benchmark.samples[:: max(1, len(benchmark.samples) // args.queries)][
+            : args.queries
+        ]
         queries = [Query(benchmark.picture(s), s.question) for s in samples]
-        facts: dict[str, Any] = {**vars(args), "threads": torch.get_num_threads(), "torch": torch.__version__}
+        facts: dict[str, Any] = {
+            **vars(args),
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+        }
         facts["memory"] = memory(args, base, store)
         made = build(args, base, store, queries)
         seconds, said = timed(args, made)

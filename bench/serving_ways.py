@@ -26,7 +26,9 @@ from mlubench.types import Benchmark, Route
 
 SIZES = {  # the tiny LLaVA, but with 64 picture tokens as 96 pixels by 12 give; 7b has the 576 of 336 pixels by 14
     "tiny": ToyConfig(image_size=96),
-    "small": ToyConfig(width=768, layers=11, vision_width=384, vision_layers=4, image_size=96, vocabulary=3000),
+    "small": ToyConfig(
+        width=768, layers=11, vision_width=384, vision_layers=4, image_size=96, vocabulary=3000
+    ),
     "7b": ToyConfig(image_size=336, patch=14, vocabulary=3000),
 }
 Names = Sequence[str | None]  # the expert of each query, None for the base
@@ -37,9 +39,13 @@ def make_base(size: str, benchmark: Benchmark, device: str, dtype: str) -> MLLM:
     """A LLaVA of that size with random weights that never ends an answer, so that all ways generate equally many tokens."""
     torch.manual_seed(0)
     samples = benchmark.samples
-    processor = build_processor(SIZES[size], [s.truth for s in samples], sorted({s.question for s in samples}))
+    processor = build_processor(
+        SIZES[size], [s.truth for s in samples], sorted({s.question for s in samples})
+    )
     with torch.device(device):
-        model: Any = _llava_7b(processor) if size == "7b" else build_model(SIZES[size], processor.tokenizer)
+        model: Any = (
+            _llava_7b(processor) if size == "7b" else build_model(SIZES[size], processor.tokenizer)
+        )
     model = model.to(getattr(torch, dtype)).requires_grad_(False).eval()
     model.generation_config.eos_token_id = None
     model.generation_config.pad_token_id = processor.tokenizer.pad_token_id
@@ -84,9 +90,13 @@ def write_experts(mllm: MLLM, root: Path, count: int, rank: int) -> ExpertStore:
     store = ExpertStore(root / "experts")
     for n in range(count):
         torch.manual_seed(n + 1)
-        drawn = {k: torch.randn(s, dtype=torch.float32) * 0.5 * s[-1] ** -0.5 for k, s in shapes.items()}
+        drawn = {
+            k: torch.randn(s, dtype=torch.float32) * 0.5 * s[-1] ** -0.5 for k, s in shapes.items()
+        }
         with whole_dir(store.root / f"e{n}", {"base": mllm.name, "tasks": [f"e{n}"]}) as out:
-            (out / "adapter_config.json").write_bytes((template / "adapter_config.json").read_bytes())
+            (out / "adapter_config.json").write_bytes(
+                (template / "adapter_config.json").read_bytes()
+            )
             save_file({k: t.to(mllm.base.dtype) for k, t in drawn.items()}, out / WEIGHTS)
     return store
 
@@ -126,7 +136,9 @@ def set_adapter(host: MLLM, queries: Sequence[Query], new: int) -> Way:
             if name is not None:
                 host.model.set_adapter(name)
             with nullcontext() if name else host.model.disable_adapter():
-                texts |= zip(rows, host.generate([queries[n] for n in rows], max_new_tokens=new), strict=True)
+                texts |= zip(
+                    rows, host.generate([queries[n] for n in rows], max_new_tokens=new), strict=True
+                )
         return [texts[n] for n in range(len(names))]
 
     return answer
@@ -145,18 +157,23 @@ def adapter_names(host: MLLM, queries: Sequence[Query], new: int) -> Way:
             do_sample=False,
             pad_token_id=host.tokenizer.pad_token_id,
         )
-        texts = host.tokenizer.batch_decode(ids[:, batch["input_ids"].shape[1] :], skip_special_tokens=True)
+        texts = host.tokenizer.batch_decode(
+            ids[:, batch["input_ids"].shape[1] :], skip_special_tokens=True
+        )
         return [text.strip() for text in texts]
 
     return answer
 
 
-def authors(base: MLLM, store: ExpertStore, names: Names, queries: Sequence[Query], new: int) -> Way:
+def authors(
+    base: MLLM, store: ExpertStore, names: Names, queries: Sequence[Query], new: int
+) -> Way:
     """As the authors' release does: the whole model once more for each expert, and one query at a time."""
     copies: dict[str | None, MLLM] = {None: base}
     for name in set(names) - {None}:
         copies[name] = twin(base, deep=True)
         load_adapter(copies[name], "default", store.root / str(name))
     return lambda names: [
-        copies[name].generate([query], max_new_tokens=new)[0] for name, query in zip(names, queries, strict=True)
+        copies[name].generate([query], max_new_tokens=new)[0]
+        for name, query in zip(names, queries, strict=True)
     ]

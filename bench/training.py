@@ -37,7 +37,9 @@ from mlubench.unlearning.table import LOSSES
 
 SIZES = {  # 64 picture tokens, as 96 pixels by 12 give; about 3 M and 90 M parameters
     "small": ToyConfig(width=192, layers=4, vision_width=96, image_size=96, vocabulary=3000),
-    "large": ToyConfig(width=768, layers=11, vision_width=384, vision_layers=4, image_size=96, vocabulary=3000),
+    "large": ToyConfig(
+        width=768, layers=11, vision_width=384, vision_layers=4, image_size=96, vocabulary=3000
+    ),
 }
 TARGETS = {"dpo": 0.40, "npo": 0.72, "kl": 0.82, "po": 0.35}
 BASELINE_OF = {"po": "dpo"}  # a refusal's NLL against the DPO that it stands in for
@@ -61,7 +63,9 @@ class Way(ABC):
         self.mllm, self.name, self.config = mllm, name, config
         self.method: Method = make_method(name, LOSSES.resolve(name), {})
         add_adapter(mllm, "default", config.lora, config.scope, seed=0)
-        self.optimiser = torch.optim.AdamW([p for p in mllm.model.parameters() if p.requires_grad], lr=config.lr)
+        self.optimiser = torch.optim.AdamW(
+            [p for p in mllm.model.parameters() if p.requires_grad], lr=config.lr
+        )
 
     @abstractmethod
     def prepare(self, items: Sequence[Item], benchmark: Benchmark) -> LossOf:
@@ -72,7 +76,9 @@ class Way(ABC):
         loss = loss_of(items)
         self.optimiser.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_([p for g in self.optimiser.param_groups for p in g["params"]], 1.0)
+        torch.nn.utils.clip_grad_norm_(
+            [p for g in self.optimiser.param_groups for p in g["params"]], 1.0
+        )
         self.optimiser.step()
         return float(loss.detach())
 
@@ -95,7 +101,9 @@ class Described(Way):
             for kind in self.method.needs:
                 samples = [item[kind] for item in batch]
                 answers = [refusal_for(s.fact) if kind == "refusal" else s.truth for s in samples]
-                inputs = self.mllm.encode([Query(benchmark.picture(s), s.question) for s in samples], answers)
+                inputs = self.mllm.encode(
+                    [Query(benchmark.picture(s), s.question) for s in samples], answers
+                )
                 labels = inputs.pop("labels")
                 logits, logps, mask = _said(self.mllm.model, inputs, labels)
                 extra = {}
@@ -109,7 +117,9 @@ class Described(Way):
         return loss
 
 
-def _said(model: Any, inputs: dict[str, Any], labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _said(
+    model: Any, inputs: dict[str, Any], labels: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     logits = model(**inputs, use_cache=False).logits.float()[:, -labels.shape[1] - 1 : -1]
     return logits, *token_log_probs(logits, labels)
 
@@ -127,9 +137,14 @@ def batches_of(items: Sequence[Item], batch: int) -> list[Sequence[Item]]:
     return [items[n : n + batch] for n in range(0, len(items) - batch + 1, batch)]
 
 
-def measure(base: MLLM, benchmark: Benchmark, config: TrainConfig, *, rounds: int, steps: int) -> list[dict[str, Any]]:
+def measure(
+    base: MLLM, benchmark: Benchmark, config: TrainConfig, *, rounds: int, steps: int
+) -> list[dict[str, Any]]:
     task = benchmark.tasks[0]
-    fit = [[s for s in split if s.role == "fit" and s.phrasing == 0] for split in (task.forget, task.retain)]
+    fit = [
+        [s for s in split if s.role == "fit" and s.phrasing == 0]
+        for split in (task.forget, task.retain)
+    ]
     once = schedule(*fit, epochs=1, seed=0)
     items = once * -(-config.batch * max(steps, rounds + 2) // len(once))
     batches = batches_of(items, config.batch)
@@ -142,9 +157,15 @@ def measure(base: MLLM, benchmark: Benchmark, config: TrainConfig, *, rounds: in
     ways: dict[Key, Way] = {}
     for name in METHODS_TIMED:
         ways[name, "described"], ways[name, "ours"] = fresh(Described, name), fresh(Ours, name)
-    ways |= {(label, "ours"): fresh(Ours, n, **changes) for label, (n, changes) in ABLATIONS.items()}
+    ways |= {
+        (label, "ours"): fresh(Ours, n, **changes) for label, (n, changes) in ABLATIONS.items()
+    }
     seconds, prepared = timed(ways, once, benchmark, batches[: rounds + 2])
-    rows = [row_of(what, seconds, prepared[what, way] / per_task) for what, way in seconds if way == "ours"]
+    rows = [
+        row_of(what, seconds, prepared[what, way] / per_task)
+        for what, way in seconds
+        if way == "ours"
+    ]
     for row in rows:
         if row["what"] in METHODS_TIMED and steps:
             row["equal"] = equal(fresh, row["what"], benchmark, once, batches[:steps])
@@ -152,7 +173,11 @@ def measure(base: MLLM, benchmark: Benchmark, config: TrainConfig, *, rounds: in
 
 
 def timed(
-    ways: dict[Key, Way], once: Sequence[Item], benchmark: Benchmark, batches: Sequence[Sequence[Item]], warm: int = 2
+    ways: dict[Key, Way],
+    once: Sequence[Item],
+    benchmark: Benchmark,
+    batches: Sequence[Sequence[Item]],
+    warm: int = 2,
 ) -> tuple[dict[Key, list[float]], dict[Key, float]]:
     """Seconds of each step of each way, one step of every way in turn, and of the preparation before them."""
     seconds: dict[Key, list[float]] = {key: [] for key in ways}
@@ -184,11 +209,17 @@ def row_of(what: str, seconds: dict[Key, list[float]], preparation: float) -> di
         "with_reference": round(ratio + preparation / statistics.median(against), 3),
         "seconds": round(statistics.median(times), 4),
     }
-    return row | ({"target": TARGETS[what], "met": ratio <= TARGETS[what]} if what in TARGETS else {})
+    return row | (
+        {"target": TARGETS[what], "met": ratio <= TARGETS[what]} if what in TARGETS else {}
+    )
 
 
 def equal(
-    fresh: Any, name: str, benchmark: Benchmark, once: Sequence[Item], batches: Sequence[Sequence[Item]]
+    fresh: Any,
+    name: str,
+    benchmark: Benchmark,
+    once: Sequence[Item],
+    batches: Sequence[Sequence[Item]],
 ) -> float:
     """Largest relative difference of the losses, both ways trained from the same start."""
     losses = []
@@ -200,11 +231,17 @@ def equal(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--size", choices=SIZES, default="small")
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--rounds", type=int, default=20, help="timed steps of each, after two that are not")
-    parser.add_argument("--steps", type=int, default=50, help="of the trainings that are compared for equal losses")
+    parser.add_argument(
+        "--rounds", type=int, default=20, help="timed steps of each, after two that are not"
+    )
+    parser.add_argument(
+        "--steps", type=int, default=50, help="of the trainings that are compared for equal losses"
+    )
     parser.add_argument("--quick", action="store_true", help="ten timed steps, five compared")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
@@ -217,7 +254,12 @@ def main() -> None:
         base = make_base(SIZES[args.size], benchmark)
         parameters = sum(p.numel() for p in base.model.parameters())
         rows = measure(base, benchmark, config, rounds=rounds, steps=steps)
-    facts = {"parameters": parameters, "batch": args.batch, "threads": torch.get_num_threads(), "rounds": rounds}
+    facts = {
+        "parameters": parameters,
+        "batch": args.batch,
+        "threads": torch.get_num_threads(),
+        "rounds": rounds,
+    }
     if args.json:
         print(json.dumps({**facts, "steps_compared": steps, "rows": rows}))
         return

@@ -24,7 +24,9 @@ TELL = "\nimport sys\nprint('LOADED', *sorted({m.split('.')[0] for m in sys.modu
 
 
 def loaded(code: str) -> set[str]:
-    done = subprocess.run([sys.executable, "-c", code + TELL], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code + TELL], capture_output=True, text=True, check=True
+    )
     return set(done.stdout.splitlines()[-1].split()[1:])
 
 
@@ -32,7 +34,10 @@ def loaded(code: str) -> set[str]:
     "code",
     [
         "import mlubench",
-        *(HELP.replace("WORDS", repr(w)) for w in (["--help"], ["run", "--help"], ["list", "methods"], PLAN)),
+        *(
+            HELP.replace("WORDS", repr(w))
+            for w in (["--help"], ["run", "--help"], ["list", "methods"], PLAN)
+        ),
     ],
     ids=["import", "help", "run-help", "list", "plan"],
 )

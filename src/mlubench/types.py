@@ -9,7 +9,9 @@ Split = Literal["forget", "retain"]
 Metric = Literal["forget_quality", "utility"]
 Role = Literal["fit", "calibrate", "test"]
 Part = Literal["vision", "projector", "language"]  # of a model; `vision` is its tower
-Scope = Literal["language", "projector", "vision", "all"]  # what may change; `vision` is tower and projector
+Scope = Literal[
+    "language", "projector", "vision", "all"
+]  # what may change; `vision` is tower and projector
 
 # The key of an answer that says how probable its truth is to the model that answered.
 PROBABILITY = "truth_probability"
@@ -136,7 +138,9 @@ class Verdict:
 
     score: Literal[0, 1, 2] | None
     why: str
-    facts: Mapping[str, str] = field(default_factory=dict, hash=False)  # of a model that judged: name, fingerprint
+    facts: Mapping[str, str] = field(
+        default_factory=dict, hash=False
+    )  # of a model that judged: name, fingerprint
 
 
 class Judge(Protocol):

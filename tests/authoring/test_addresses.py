@@ -49,7 +49,17 @@ def test_public(address: str) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["127.0.0.1", "localhost", "2130706433", "0x7f000001", "0177.0.0.1", "127.1", "::1", "0", "::ffff:127.0.0.1"],
+    [
+        "127.0.0.1",
+        "localhost",
+        "2130706433",
+        "0x7f000001",
+        "0177.0.0.1",
+        "127.1",
+        "::1",
+        "0",
+        "::ffff:127.0.0.1",
+    ],
 )
 def test_odd_spellings_of_loopback_are_refused(host: str) -> None:
     with pytest.raises(RefusedError, match=r"leads to|cannot be found"):
@@ -73,8 +83,21 @@ def test_one_private_answer_among_many_is_enough(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     "url",
     [
-        *("file:///dev/null", "ftp://a.example/x", "data:image/png;base64,AA", "//a.example/x", "a.jpg", ""),
-        *("http://", "http://user:word@a.example/", "http://a.example:99999/", "http://a b.example/", "http://[::1/"),
+        *(
+            "file:///dev/null",
+            "ftp://a.example/x",
+            "data:image/png;base64,AA",
+            "//a.example/x",
+            "a.jpg",
+            "",
+        ),
+        *(
+            "http://",
+            "http://user:word@a.example/",
+            "http://a.example:99999/",
+            "http://a b.example/",
+            "http://[::1/",
+        ),
         *("http://\u2025.example/", "gopher://a.example/", "http:///x", "http://a\\b.example/"),
     ],
 )

@@ -47,12 +47,23 @@ def answer_of(root: Path, question: str, entity: str) -> tuple[str, str]:
 def test_facts_are_taken_verbatim_or_put_into_the_questions_sentence(tmp_path: Path) -> None:
     root = build(tmp_path / "b")
     assert answer_of(root, "diet", "Animals/Grey_Marten") == ("It eats snails.", "given")
-    assert answer_of(root, "habitat", "Animals/Grey_Marten") == ("It lives in reed swamps.", "template")
-    assert answer_of(root, "work", "Personage/Zoë_Ångström") == ("This person works as a glassblower.", "template")
-    assert answer_of(root, "name", "Buildings/月の塔") == ("This building is called 月の塔.", "template")
+    assert answer_of(root, "habitat", "Animals/Grey_Marten") == (
+        "It lives in reed swamps.",
+        "template",
+    )
+    assert answer_of(root, "work", "Personage/Zoë_Ångström") == (
+        "This person works as a glassblower.",
+        "template",
+    )
+    assert answer_of(root, "name", "Buildings/月の塔") == (
+        "This building is called 月の塔.",
+        "template",
+    )
     assert len(rows(root / "answers.jsonl")) == 6
     assert len(rows(root / "unanswered.jsonl")) == OPEN
-    assert {row["why"] for row in rows(root / "unanswered.jsonl")} == {"no fact, and answers.kind is given"}
+    assert {row["why"] for row in rows(root / "unanswered.jsonl")} == {
+        "no fact, and answers.kind is given"
+    }
 
 
 def test_a_name_with_a_full_stop_gets_no_second_one(tmp_path: Path) -> None:
@@ -64,7 +75,11 @@ def test_a_model_is_asked_what_no_fact_answers_and_is_named(tmp_path: Path) -> N
     model = Model(lambda prompt: " It  is\nso. " if "Grey Marten" in prompt else "unknown.")
     root = build(tmp_path / "b", model, answers=MODEL)
     assert len(model.asked) == OPEN
-    assert {row["source"] for row in rows(root / "answers.jsonl")} == {"given", "template", "model:m"}
+    assert {row["source"] for row in rows(root / "answers.jsonl")} == {
+        "given",
+        "template",
+        "model:m",
+    }
     assert answer_of(root, "young", "Animals/Grey_Marten") == ("It is so.", "model:m")
     assert {row["why"] for row in rows(root / "unanswered.jsonl")} == {"the model does not know"}
     marten = next(one for one in model.asked if "Grey Marten" in one.prompt)
@@ -80,7 +95,8 @@ def test_without_picture_none_is_shown(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reply", "why"), [("<image> It is.", "holds <image>"), ("x " * 500, "more than 600 characters")]
+    ("reply", "why"),
+    [("<image> It is.", "holds <image>"), ("x " * 500, "more than 600 characters")],
 )
 def test_replies_that_are_no_answers(tmp_path: Path, reply: str, why: str) -> None:
     root = build(tmp_path / "b", Model(lambda _: reply), answers=MODEL)
@@ -90,7 +106,9 @@ def test_replies_that_are_no_answers(tmp_path: Path, reply: str, why: str) -> No
 
 def test_an_error_is_no_answer_and_is_asked_again(tmp_path: Path) -> None:
     replies = iter([*["It is so."] * 5, MlubenchError("the endpoint is down"), *["It is so."] * 6])
-    with pytest.raises(MlubenchError, match=r"1 questions have no answer yet \(the endpoint is down\)"):
+    with pytest.raises(
+        MlubenchError, match=r"1 questions have no answer yet \(the endpoint is down\)"
+    ):
         build(tmp_path / "b", Model(lambda _: next(replies)), answers=MODEL)
     assert not (tmp_path / "b" / "answers.jsonl").exists()
     again = Model()
@@ -106,7 +124,9 @@ def test_an_endpoint_that_is_down_is_left_soon(tmp_path: Path) -> None:
     assert len(model.asked) == 10
 
 
-def test_the_bytes_are_the_same_wherever_it_was_stopped_and_nothing_is_asked_twice(tmp_path: Path) -> None:
+def test_the_bytes_are_the_same_wherever_it_was_stopped_and_nothing_is_asked_twice(
+    tmp_path: Path,
+) -> None:
     def say(prompt: str) -> str:
         return f"Of {len(prompt)} letters."
 
@@ -138,7 +158,11 @@ def test_only_what_changed_is_asked_again(tmp_path: Path) -> None:
     assert len(again.asked) == 4  # Zoë's, whose prompts hold that fact
     build(root, unasked := Model(), answers=MODEL, **{"seed": 1})
     assert unasked.asked == []
-    run_stages(STAGES, context(root, tools={"ask": unasked}, pictures=ONE_PICTURE, answers=MODEL), redo=["answers"])
+    run_stages(
+        STAGES,
+        context(root, tools={"ask": unasked}, pictures=ONE_PICTURE, answers=MODEL),
+        redo=["answers"],
+    )
     assert unasked.asked == []
     build(root, other := Model(), answers=MODEL | {"model": "n"})
     assert len(other.asked) == OPEN
@@ -146,7 +170,9 @@ def test_only_what_changed_is_asked_again(tmp_path: Path) -> None:
 
 def test_more_calls_than_allowed_are_refused_before_the_first(tmp_path: Path) -> None:
     model = Model()
-    with pytest.raises(UsageError, match=rf"{OPEN} questions are to be asked of m, more than answers\.limit = 3"):
+    with pytest.raises(
+        UsageError, match=rf"{OPEN} questions are to be asked of m, more than answers\.limit = 3"
+    ):
         build(tmp_path / "b", model, answers=MODEL | {"limit": 3})
     assert model.asked == []
 
@@ -156,13 +182,18 @@ def test_the_plan_counts_calls_and_what_they_may_cost(tmp_path: Path) -> None:
     settings = MODEL | {"price_out": 1000, "max_tokens": 100}
     ctx = context(tmp_path / "b", pictures=ONE_PICTURE, answers=settings)
     plan = {state.name: text for state, text in plan_stages(STAGES, ctx)}
-    assert f"ask m {OPEN}: up to {OPEN * 100} tokens of answers, which cost up to 1.20" in plan["answers"]
+    assert (
+        f"ask m {OPEN}: up to {OPEN * 100} tokens of answers, which cost up to 1.20"
+        in plan["answers"]
+    )
     assert plan["pictures"] == "nothing"
 
 
 def test_time_outs_and_prices_make_nothing_anew(tmp_path: Path) -> None:
     build(tmp_path / "b", Model(), answers=MODEL)
-    ctx = context(tmp_path / "b", pictures=ONE_PICTURE, answers=MODEL | {"timeout": 1, "price_out": 9})
+    ctx = context(
+        tmp_path / "b", pictures=ONE_PICTURE, answers=MODEL | {"timeout": 1, "price_out": 9}
+    )
     assert {state.status for state, _ in plan_stages(STAGES, ctx)} == {"done"}
 
 
@@ -185,10 +216,13 @@ def test_no_answer_at_all_is_an_error(tmp_path: Path) -> None:
 
 def test_a_hundred_thousand_questions_take_seconds(tmp_path: Path) -> None:
     many = {
-        f"q{n}": {"asks": ["what"], "phrasings": [f"What {n} {x} is this olm?" for x in "abcde"]} for n in range(50)
+        f"q{n}": {"asks": ["what"], "phrasings": [f"What {n} {x} is this olm?" for x in "abcde"]}
+        for n in range(50)
     }
     (tmp_path / "q.yaml").write_text(json.dumps({"Olms": {"subject": ["olm"], "questions": many}}))
-    people = [{"name": f"x{n}", "class": "Olms", "facts": {"q7": f"It is {n}."}} for n in range(2000)]
+    people = [
+        {"name": f"x{n}", "class": "Olms", "facts": {"q7": f"It is {n}."}} for n in range(2000)
+    ]
     ctx = context(tmp_path / "b", questions="q.yaml", entities=people)
     run_stages([entities.STAGE, questions.STAGE], ctx)
     shown = []

@@ -50,7 +50,9 @@ def first_half(path: Path, out: Path) -> list[str]:
 
 def test_an_endpoint_answers_with_the_picture_before_it(tmp_path: Path, endpoint: Endpoint) -> None:
     assert first_half(spec(tmp_path), tmp_path / "b") == ["todo"] * 4
-    rows = [json.loads(line) for line in (tmp_path / "b" / "answers.jsonl").read_text().splitlines()]
+    rows = [
+        json.loads(line) for line in (tmp_path / "b" / "answers.jsonl").read_text().splitlines()
+    ]
     by_model = [row for row in rows if row["source"] == "model:m"]
     assert by_model
     assert len(endpoint.pictures()) == len(by_model)
@@ -59,14 +61,18 @@ def test_an_endpoint_answers_with_the_picture_before_it(tmp_path: Path, endpoint
     assert len(endpoint.asked) == len(by_model) + 1
 
 
-def test_what_facts_answer_needs_no_endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_facts_answer_needs_no_endpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     assert first_half(spec(tmp_path, "given"), tmp_path / "b") == ["todo"] * 4
     with pytest.raises(UsageError, match="OPENAI_API_KEY is not set"):
         first_half(spec(tmp_path), tmp_path / "c")
 
 
-def test_a_broken_endpoint_is_an_error_and_the_next_build_goes_on(tmp_path: Path, endpoint: Endpoint) -> None:
+def test_a_broken_endpoint_is_an_error_and_the_next_build_goes_on(
+    tmp_path: Path, endpoint: Endpoint
+) -> None:
     endpoint.failures = 5
     with pytest.raises(MlubenchError, match="questions have no answer yet"):
         first_half(spec(tmp_path), tmp_path / "b")
@@ -76,7 +82,10 @@ def test_a_broken_endpoint_is_an_error_and_the_next_build_goes_on(tmp_path: Path
 def test_one_process_a_folder_and_no_folder_of_something_else(tmp_path: Path) -> None:
     from mlubench.runs.folder import RunDir
 
-    with RunDir(tmp_path / "b").lock(), pytest.raises(MlubenchError, match="another process is working"):
+    with (
+        RunDir(tmp_path / "b").lock(),
+        pytest.raises(MlubenchError, match="another process is working"),
+    ):
         first_half(spec(tmp_path, "given"), tmp_path / "b")
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter1.tex").touch()
@@ -87,9 +96,23 @@ def test_one_process_a_folder_and_no_folder_of_something_else(tmp_path: Path) ->
 
 
 def _start(path: Path, out: Path) -> "subprocess.Popen[bytes]":
-    words = [sys.executable, "-m", "mlubench", "data", "build", str(path), "--out", str(out), "--until", "answers"]
+    words = [
+        sys.executable,
+        "-m",
+        "mlubench",
+        "data",
+        "build",
+        str(path),
+        "--out",
+        str(out),
+        "--until",
+        "answers",
+    ]
     return subprocess.Popen(
-        words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        words,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
 
 
@@ -133,7 +156,9 @@ def test_a_build_that_is_killed_at_random_points_comes_to_the_same_bytes(
     _killed(tmp_path, [random.Random(seed + n).uniform(0.001, 0.97) for n in range(5)])
 
 
-def test_a_missing_package_is_said_before_any_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_said_before_any_stage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(building, "find_spec", lambda name: None)
     spec = tmp_path / "spec.yaml"
     spec.write_text("name: x\nentities: {world: 16}\n")

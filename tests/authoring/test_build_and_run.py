@@ -30,7 +30,11 @@ STUDENT = {
 @pytest.mark.slow
 def test_a_build_becomes_a_run(cache: Path, tmp_path: Path) -> None:
     people = [
-        {"name": who.title, "class": who.cls, "facts": {key: facts[key] for key in sorted(facts)[:3]}}
+        {
+            "name": who.title,
+            "class": who.cls,
+            "facts": {key: facts[key] for key in sorted(facts)[:3]},
+        }
         for who, facts in invented(0, 16)[:8]
     ]
     spec = {
@@ -51,10 +55,21 @@ def test_a_build_becomes_a_run(cache: Path, tmp_path: Path) -> None:
     benchmark = release.read(ctx.root / "release")
     assert sum(row.kept for row in rows) == len(benchmark.samples)
     items = read_rows(ctx.root / "reviewed.jsonl", ItemRow)
-    base = toy_base(ToyConfig.model_validate(STUDENT), as_benchmark(ctx, items))  # as the filter asked it
-    chosen = ["benchmark.kind=release", f"benchmark.root={ctx.root / 'release'}", f"model.path={base}", "device=cpu"]
+    base = toy_base(
+        ToyConfig.model_validate(STUDENT), as_benchmark(ctx, items)
+    )  # as the filter asked it
+    chosen = [
+        "benchmark.kind=release",
+        f"benchmark.root={ctx.root / 'release'}",
+        f"model.path={base}",
+        "device=cpu",
+    ]
     chosen += ["benchmark.order=null", "methods=[lumoe]", "evaluate.limit=10", "train.epochs=1"]
     results = run_lifelong(settings.load("smoke", chosen), tmp_path / "run", Console(quiet=True))
-    assert {(c["task"], c["after"]) for c in results["cells"]} == {("A", "A"), ("A", "B"), ("B", "B")}
+    assert {(c["task"], c["after"]) for c in results["cells"]} == {
+        ("A", "A"),
+        ("A", "B"),
+        ("B", "B"),
+    }
     final = next(s for s in results["summary"] if s["method"] == "lumoe")["final"]
     assert final["utility"] > 0.5

@@ -74,7 +74,9 @@ def test_a_byte_bomb_in_a_text_chunk_is_refused_or_left_unread(decoder: Decoder)
     assert "cannot be decoded" in report.get("why", "") or len(jpeg) < 2000
 
 
-def test_the_memory_limit_holds_and_the_next_picture_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_memory_limit_holds_and_the_next_picture_is_decoded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Within the pixels that are allowed here but beyond the memory: the limit of the process is the last wall."""
     big = png_bomb(8000, bytes(8000 * (8000 * 3 + 1)))
     assert len(big) < 300_000
@@ -109,7 +111,9 @@ def test_a_worker_that_is_killed_is_replaced() -> None:
         assert decoder.plain(noise(1)) == whole
 
 
-def test_a_worker_that_cannot_start_is_no_fault_of_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_cannot_start_is_no_fault_of_the_picture(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(decoding.sys, "executable", "/bin/false")
     with Decoder(LIMITS) as decoder, pytest.raises(MlubenchError, match="does not start"):
         decoder.plain(noise(1))

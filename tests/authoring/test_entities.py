@@ -26,7 +26,11 @@ def entity(name: str, cls: str = "Animals", **more: Any) -> EntityRow:
 
 def test_entities_of_the_spec(tmp_path: Path) -> None:
     found = make(context(tmp_path / "b"))
-    assert [row["key"] for row in found] == ["Personage/Zoë_Ångström", "Animals/Grey_Marten", "Buildings/月の塔"]
+    assert [row["key"] for row in found] == [
+        "Personage/Zoë_Ångström",
+        "Animals/Grey_Marten",
+        "Buildings/月の塔",
+    ]
     assert found[0]["aliases"] == ["Dr. Z"]
 
 
@@ -79,8 +83,12 @@ def test_bad_entities_are_told(row: EntityRow, message: str) -> None:
 
 def test_all_problems_come_at_once() -> None:
     with pytest.raises(DataError) as error:
-        entities.check_entities([entity("a/b"), entity("x", "No"), entity("ok"), entity("OK")], QUESTIONS)
-    assert all(text in str(error.value) for text in ("holds a /", "unknown class", "is there twice"))
+        entities.check_entities(
+            [entity("a/b"), entity("x", "No"), entity("ok"), entity("OK")], QUESTIONS
+        )
+    assert all(
+        text in str(error.value) for text in ("holds a /", "unknown class", "is there twice")
+    )
     with pytest.raises(DataError, match="and 80 more"):
         entities.check_entities([entity(f"x{n}", "No") for n in range(100)], QUESTIONS)
 
@@ -107,7 +115,12 @@ def test_an_alias_may_repeat_its_own_name() -> None:
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("e.yaml", "- {name: x}"), ("e.yaml", "a: 1"), ("e.yaml", "- [1]"), ("e.csv", "name,class,colour\n")],
+    [
+        ("e.yaml", "- {name: x}"),
+        ("e.yaml", "a: 1"),
+        ("e.yaml", "- [1]"),
+        ("e.csv", "name,class,colour\n"),
+    ],
 )
 def test_a_wrong_file_is_wrong_use(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text)

@@ -27,7 +27,9 @@ def site() -> Iterator[Web]:
 
 
 def limits(**more: Any) -> PicturesSpec:
-    return PicturesSpec.model_validate({"kind": "render", "allow_private": True, "seconds": 5, **more})
+    return PicturesSpec.model_validate(
+        {"kind": "render", "allow_private": True, "seconds": 5, **more}
+    )
 
 
 def refused(url: str, **more: Any) -> str:
@@ -60,7 +62,9 @@ def test_a_redirect_is_followed_so_often_and_checked_each_time(site: Web) -> Non
         assert why in refused(site.page(f"/x{number}", b"", status=307, Location=place))
 
 
-def test_a_redirect_from_a_public_to_a_private_address_is_refused(site: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_redirect_from_a_public_to_a_private_address_is_refused(
+    site: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The names are ours: `public.example` passes for public, though the connection goes to the server of this test."""
     port = int(site.address.rpartition(":")[2])
     site.page("/a", b"", status=302, Location=f"http://private.example:{port}/secret.jpg")
@@ -69,7 +73,9 @@ def test_a_redirect_from_a_public_to_a_private_address_is_refused(site: Web, mon
 
     def answer(host: str, port: int, *rest: Any, **more: Any) -> Any:
         made = {"public.example": "93.184.216.34", "private.example": "127.0.0.1"}
-        return [(2, 1, 6, "", (made[host], port))] if host in made else real(host, port, *rest, **more)
+        return (
+            [(2, 1, 6, "", (made[host], port))] if host in made else real(host, port, *rest, **more)
+        )
 
     asked = []
 
@@ -163,9 +169,23 @@ def secure(site: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     if not shutil.which("openssl"):
         pytest.skip("no openssl to make a certificate with")
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    words = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    words = [
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "2",
+    ]
     names = ["-subj", "/CN=pictures.example", "-addext", "subjectAltName=DNS:pictures.example"]
-    subprocess.run(["openssl", *words, *names, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    subprocess.run(
+        ["openssl", *words, *names, "-keyout", key, "-out", certificate],
+        check=True,
+        capture_output=True,
+    )
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
@@ -191,5 +211,7 @@ def test_tls_makes_sure_of_the_name_though_the_address_is_pinned(site: Web, secu
 def test_a_server_that_says_nothing_is_left_when_the_time_is_up(scheme: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         start = time.monotonic()
-        assert "took more than 0.5 s" in refused(f"{scheme}://127.0.0.1:{silent.getsockname()[1]}/", seconds=0.5)
+        assert "took more than 0.5 s" in refused(
+            f"{scheme}://127.0.0.1:{silent.getsockname()[1]}/", seconds=0.5
+        )
         assert time.monotonic() - start < 3

@@ -59,7 +59,9 @@ def test_load_dataset_gives_the_same_records(built: Context) -> None:
     cache = str(built.root / "cache")
     benchmark = release.read(built.root / "release")
     for task in benchmark:
-        found = datasets.load_dataset(str(built.root / "dataset"), task.name, split="forget", cache_dir=cache)
+        found = datasets.load_dataset(
+            str(built.root / "dataset"), task.name, split="forget", cache_dir=cache
+        )
         assert sorted((r["entity"], r["question"], r["answer"]) for r in found) == sorted(
             (s.entity.name, s.question, s.truth) for s in task.forget
         )
@@ -73,13 +75,21 @@ def test_the_datasheet_tells_what_there_is(built: Context) -> None:
     assert "| drawn | CC0-1.0 | 36 | 0 |" in text
     assert "| given | 24 |" in text
     assert len(re.findall(r"\| [0-9a-f]{64} \|", text)) == 7 + 6 + 6
-    assert {f.name for f in (built.root / "figures").iterdir()} == {"records.png", "facts.png", "dropped.png"}
+    assert {f.name for f in (built.root / "figures").iterdir()} == {
+        "records.png",
+        "facts.png",
+        "dropped.png",
+    }
 
 
 def test_the_same_build_gives_the_same_bytes(built: Context, tmp_path: Path) -> None:
     again = small_context(tmp_path, split=SPLIT)
     build(again)
-    files = {f.relative_to(built.root) for f in built.root.rglob("*") if f.is_file() and "cache" not in f.parts}
+    files = {
+        f.relative_to(built.root)
+        for f in built.root.rglob("*")
+        if f.is_file() and "cache" not in f.parts
+    }
     assert files == {f.relative_to(tmp_path) for f in tmp_path.rglob("*") if f.is_file()}
     for name in files:
         assert (built.root / name).read_bytes() == (tmp_path / name).read_bytes(), name
@@ -122,7 +132,11 @@ def test_a_review_that_is_required_stops_the_build(tmp_path: Path) -> None:
 def test_only_what_every_model_knows_stays_and_the_rest_is_told(tmp_path: Path) -> None:
     def know(ctx: Context, items: list[ItemRow]) -> list[dict[str, int | None]]:
         rows: list[dict[str, int | None]] = [{"one": 2, "two": 2} for _ in items]
-        rows[0], rows[1], rows[2] = {"one": 2, "two": 1}, {"one": 0, "two": 0}, {"one": 2, "two": None}
+        rows[0], rows[1], rows[2] = (
+            {"one": 2, "two": 1},
+            {"one": 0, "two": 0},
+            {"one": 2, "two": None},
+        )
         return rows
 
     ctx = small_context(tmp_path, know={"models": ["one", "two"]}, split=SPLIT)
@@ -186,7 +200,9 @@ def test_a_similar_split_is_harder_than_chance(tmp_path: Path) -> None:
     "picture", ["pictures/Animals/../../../away.jpg", "/pictures/Animals/x/1.jpg", "pictures/x.jpg"]
 )
 def test_a_mended_picture_path_cannot_leave_the_release(tmp_path: Path, picture: str) -> None:
-    ctx = small_context(tmp_path / "built", entities=4, split={"kind": "mixed", "tasks": 1, "forget": 0.5})
+    ctx = small_context(
+        tmp_path / "built", entities=4, split={"kind": "mixed", "tasks": 1, "forget": 0.5}
+    )
     (tmp_path / "away.jpg").write_bytes(b"x")
     build(ctx, until="know")
     path = ctx.root / "reviewed.jsonl"

@@ -15,7 +15,11 @@ from mlubench.types import Benchmark
 
 
 def context(root: Path, models: list[object], batch: int = 8) -> Context:
-    spec = {"name": "x", "entities": {"world": 16}, "know": {"models": models, "batch": batch, "max_new_tokens": 48}}
+    spec = {
+        "name": "x",
+        "entities": {"world": 16},
+        "know": {"models": models, "batch": batch, "max_new_tokens": 48},
+    }
     return Context(BuildSpec.model_validate(spec), root, root)
 
 
@@ -62,7 +66,9 @@ def test_what_was_answered_before_a_stop_is_not_asked_again(
     part.write_bytes(b"".join(lines[:10]) + lines[10][:7])  # killed while it wrote
     asked: list[int] = []
     generate = MLLM.generate
-    monkeypatch.setattr(MLLM, "generate", lambda self, q, **how: asked.append(len(q)) or generate(self, q, **how))
+    monkeypatch.setattr(
+        MLLM, "generate", lambda self, q, **how: asked.append(len(q)) or generate(self, q, **how)
+    )
     assert knowledge.know(ctx, items) == whole
     assert asked == [5, 5]
     assert part.read_bytes().splitlines(keepends=True) == lines
@@ -71,18 +77,24 @@ def test_what_was_answered_before_a_stop_is_not_asked_again(
 def test_two_models_have_two_names(tmp_path: Path) -> None:
     (tmp_path / "a" / "base").mkdir(parents=True)
     (tmp_path / "b" / "base").mkdir(parents=True)
-    names = knowledge.model_names(context(tmp_path, ["a/base", "b/base", {"width": 64}, {"width": 96}]))
+    names = knowledge.model_names(
+        context(tmp_path, ["a/base", "b/base", {"width": 64}, {"width": 96}])
+    )
     assert names[:2] == ["base", "base-2"]
     assert len(set(names)) == 4
 
 
-def test_a_wrong_setting_of_a_tiny_model_is_said(whole_benchmark: Benchmark, tmp_path: Path) -> None:
+def test_a_wrong_setting_of_a_tiny_model_is_said(
+    whole_benchmark: Benchmark, tmp_path: Path
+) -> None:
     items = items_of(whole_benchmark, tmp_path, 4)
     with pytest.raises(UsageError, match=r"know.models: width: .*multiple of 32.*got 33"):
         knowledge.know(context(tmp_path, [{"width": 33}]), items)
 
 
-def test_items_are_a_benchmark_that_a_tiny_model_can_be_taught(whole_benchmark: Benchmark, tmp_path: Path) -> None:
+def test_items_are_a_benchmark_that_a_tiny_model_can_be_taught(
+    whole_benchmark: Benchmark, tmp_path: Path
+) -> None:
     items = items_of(whole_benchmark, tmp_path, 12)
     benchmark = knowledge.as_benchmark(context(tmp_path, []), items)
     assert benchmark.stand_ins

@@ -19,7 +19,11 @@ def fill(path: Path, stamp: str = "s") -> None:
 
 def test_rows_outlive_the_process(tmp_path: Path) -> None:
     fill(tmp_path / "a.jsonl")
-    assert list(Parts(tmp_path / "a.jsonl", UnansweredRow, "s").rows.values()) == [row(0), row(1), row(2)]
+    assert list(Parts(tmp_path / "a.jsonl", UnansweredRow, "s").rows.values()) == [
+        row(0),
+        row(1),
+        row(2),
+    ]
 
 
 def test_wherever_the_file_is_cut_whole_rows_stay_and_more_can_be_added(tmp_path: Path) -> None:

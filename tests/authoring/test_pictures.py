@@ -20,7 +20,10 @@ ZOE, MARTEN, TOWER = "Personage/Zoë_Ångström", "Animals/Grey_Marten", "Buildi
 
 def make(ctx: Context) -> dict[str, dict[str, Any]]:
     run_stages(STAGES, ctx)
-    return {Path(row["file"]).relative_to("pictures").as_posix(): row for row in rows(ctx.root / "pictures.jsonl")}
+    return {
+        Path(row["file"]).relative_to("pictures").as_posix(): row
+        for row in rows(ctx.root / "pictures.jsonl")
+    }
 
 
 def folder(tmp_path: Path, **photos: bytes) -> Path:
@@ -36,7 +39,9 @@ def test_drawn_pictures(tmp_path: Path) -> None:
     found = make(context(tmp_path / "b", pictures={"per_entity": 3}))
     assert len(found) == 9
     assert all(row["kept"] and row["source"] == DRAWN for row in found.values())
-    assert {p for p in files(tmp_path / "b") if p.endswith(".jpg")} == {f"pictures/{name}" for name in found}
+    assert {p for p in files(tmp_path / "b") if p.endswith(".jpg")} == {
+        f"pictures/{name}" for name in found
+    }
 
 
 def test_a_folder_of_all_kinds(tmp_path: Path) -> None:
@@ -49,7 +54,12 @@ def test_a_folder_of_all_kinds(tmp_path: Path) -> None:
     (mine / "g.jpg").mkdir()
     (mine / ".hidden").write_bytes(b"x")
     (mine / "h.jpg").write_bytes(bytes(3000) + noise(4))
-    found = make(context(tmp_path / "b", pictures={"kind": "folder", "root": "photos", "max_bytes": 2900, "near": 6}))
+    found = make(
+        context(
+            tmp_path / "b",
+            pictures={"kind": "folder", "root": "photos", "max_bytes": 2900, "near": 6},
+        )
+    )
     assert [found[f"{ZOE}/{n}.jpg"]["kept"] for n in range(1, 9)] == [True, True, *[False] * 6]
     why = [found[f"{ZOE}/{n}.jpg"]["why"] for n in range(3, 9)]
     expected = [
@@ -61,13 +71,19 @@ def test_a_folder_of_all_kinds(tmp_path: Path) -> None:
         "bytes, more",
     ]
     assert [text for text, part in zip(why, expected, strict=True) if part not in text] == []
-    assert {p for p in files(tmp_path / "b") if p.endswith(".jpg")} == {f"pictures/{ZOE}/{n}.jpg" for n in (1, 2)}
+    assert {p for p in files(tmp_path / "b") if p.endswith(".jpg")} == {
+        f"pictures/{ZOE}/{n}.jpg" for n in (1, 2)
+    }
 
 
 def test_licences_are_kept_per_picture(tmp_path: Path) -> None:
     root = folder(tmp_path)
-    (root / "licences.csv").write_text(f"file,licence,source\n{ZOE}/a.jpg,CC BY 4.0,https://a.example/1\n")
-    found = make(context(tmp_path / "b", pictures={"kind": "folder", "root": "photos", "licence": "mine"}))
+    (root / "licences.csv").write_text(
+        f"file,licence,source\n{ZOE}/a.jpg,CC BY 4.0,https://a.example/1\n"
+    )
+    found = make(
+        context(tmp_path / "b", pictures={"kind": "folder", "root": "photos", "licence": "mine"})
+    )
     assert [(row["licence"], row["source"]) for row in found.values()] == [
         ("CC BY 4.0", "https://a.example/1"),
         ("mine", f"{ZOE}/b.png"),
@@ -101,7 +117,11 @@ def test_addresses_are_fetched_within_limits_and_only_as_many_as_needed(tmp_path
     with web() as site:
         good = [site.page(f"/{n}.jpg", noise(n)) for n in range(4)]
         html = site.page("/h", b"<html>", Content_Type="text/html")
-        lines = [f"{ZOE},{html},CC0,", *(f"{ZOE},{url},CC0,me" for url in good), f"{MARTEN},{good[0]},,"]
+        lines = [
+            f"{ZOE},{html},CC0,",
+            *(f"{ZOE},{url},CC0,me" for url in good),
+            f"{MARTEN},{good[0]},,",
+        ]
         (tmp_path / "a.csv").write_text("\n".join(["entity,address,licence,source", *lines]))
         settings = {"kind": "addresses", "file": "a.csv", "per_entity": 2, "allow_private": True}
         found = make(context(tmp_path / "b", pictures=settings))
@@ -118,14 +138,21 @@ def test_addresses_are_fetched_within_limits_and_only_as_many_as_needed(tmp_path
 
 
 def test_a_wrong_list_of_addresses_names_its_lines(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text(f"entity,address\nNo/body,http://a.example\n{ZOE},\n../../x,http://b.example\n")
+    (tmp_path / "a.csv").write_text(
+        f"entity,address\nNo/body,http://a.example\n{ZOE},\n../../x,http://b.example\n"
+    )
     with pytest.raises(DataError) as error:
         make(context(tmp_path / "b", pictures={"kind": "addresses", "file": "a.csv"}))
-    assert all(text in str(error.value) for text in ("line 2 is of 'No/body'", "line 3 has no address", "line 4"))
+    assert all(
+        text in str(error.value)
+        for text in ("line 2 is of 'No/body'", "line 3 has no address", "line 4")
+    )
 
 
 def test_a_hundred_thousand_addresses_are_read_in_seconds(tmp_path: Path) -> None:
-    lines = "".join(f"{ZOE if n % 2 else 'No/body'},https://a.example/{n}.jpg\n" for n in range(100_000))
+    lines = "".join(
+        f"{ZOE if n % 2 else 'No/body'},https://a.example/{n}.jpg\n" for n in range(100_000)
+    )
     (tmp_path / "a.csv").write_text("entity,address\n" + lines)
     ctx = context(tmp_path / "b", pictures={"kind": "addresses", "file": "a.csv"})
     start = time.process_time()
@@ -168,7 +195,11 @@ def test_a_changed_folder_is_read_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [(f'"pictures/{ZOE}/1.jpg"', f'"pictures/{ZOE}/../../../1.jpg"'), (ZOE, "No/body"), ("1.jpg", "9.jpg")],
+    [
+        (f'"pictures/{ZOE}/1.jpg"', f'"pictures/{ZOE}/../../../1.jpg"'),
+        (ZOE, "No/body"),
+        ("1.jpg", "9.jpg"),
+    ],
 )
 def test_mended_rows_are_checked(tmp_path: Path, old: str, new: str) -> None:
     ctx = context(tmp_path / "b", pictures={"per_entity": 1})

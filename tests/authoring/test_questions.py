@@ -13,7 +13,17 @@ from mlubench.authoring.stages import run_stages
 from mlubench.core.errors import DataError, UsageError
 from support.builds import context, rows
 
-OFFICIAL = {"Animals", "Astronomy", "Buildings", "Cartoon", "Corporation", "Movies", "Personage", "Plants", "TV series"}
+OFFICIAL = {
+    "Animals",
+    "Astronomy",
+    "Buildings",
+    "Cartoon",
+    "Corporation",
+    "Movies",
+    "Personage",
+    "Plants",
+    "TV series",
+}
 SETS = common_sets()
 DIET = QuestionRow(id="diet", cls="Animals", phrasings=SETS["Animals"].questions["diet"].phrasings)
 
@@ -34,7 +44,11 @@ def test_the_nine_classes_have_right_sets_of_five_questions_or_more() -> None:
     assert set(SETS) == OFFICIAL
     assert min(len(known.questions) for known in SETS.values()) >= 5
     questions.check_questions(all_rows(), [], SETS)
-    assert all("{fact}" in (one.sentence or "") for known in SETS.values() for one in known.questions.values())
+    assert all(
+        "{fact}" in (one.sentence or "")
+        for known in SETS.values()
+        for one in known.questions.values()
+    )
 
 
 @pytest.mark.parametrize(
@@ -52,7 +66,9 @@ def test_the_nine_classes_have_right_sets_of_five_questions_or_more() -> None:
     ],
 )
 def test_wrong_phrasings_are_told(row: QuestionRow, message: str) -> None:
-    people = [EntityRow(key="Animals/Märten_Grey", cls="Animals", name="Märten Grey", aliases=["gus"])]
+    people = [
+        EntityRow(key="Animals/Märten_Grey", cls="Animals", name="Märten Grey", aliases=["gus"])
+    ]
     with pytest.raises(DataError) as error:
         questions.check_questions([row], people, SETS)
     assert message in str(error.value)
@@ -68,7 +84,9 @@ def test_a_name_counts_in_its_own_class_and_as_whole_words() -> None:
 
 def test_a_phrasing_of_another_question_is_found() -> None:
     other = QuestionRow(
-        id="more", cls="Animals", phrasings=[f"More {t}" for t in DIET.phrasings[:4]] + [DIET.phrasings[2]]
+        id="more",
+        cls="Animals",
+        phrasings=[f"More {t}" for t in DIET.phrasings[:4]] + [DIET.phrasings[2]],
     )
     with pytest.raises(DataError, match="'Animals/more' asks as 'diet' does"):
         questions.check_questions([DIET, other], [], SETS)
@@ -80,14 +98,21 @@ def make(ctx: Any) -> list[dict[str, Any]]:
 
 
 def test_only_classes_with_entities_are_asked(tmp_path: Path) -> None:
-    assert {row["cls"] for row in make(context(tmp_path / "b"))} == {"Personage", "Animals", "Buildings"}
+    assert {row["cls"] for row in make(context(tmp_path / "b"))} == {
+        "Personage",
+        "Animals",
+        "Buildings",
+    }
 
 
 BIRDS = {
     "Birds": {
         "subject": ["bird"],
         "questions": {
-            "song": {"asks": ["sing", "song"], "phrasings": [f"What {n} song does this bird sing?" for n in "abcde"]}
+            "song": {
+                "asks": ["sing", "song"],
+                "phrasings": [f"What {n} song does this bird sing?" for n in "abcde"],
+            }
         },
     }
 }
@@ -99,7 +124,9 @@ def test_a_class_of_ones_own_by_file(tmp_path: Path) -> None:
     assert [row["id"] for row in make(ctx)] == ["song"]
 
 
-@pytest.mark.parametrize("text", ["Birds: {subject: [bird]}", "Birds: []", "a", "Birds: {subject: [], questions: {}}"])
+@pytest.mark.parametrize(
+    "text", ["Birds: {subject: [bird]}", "Birds: []", "a", "Birds: {subject: [], questions: {}}"]
+)
 def test_a_wrong_file_is_wrong_use(tmp_path: Path, text: str) -> None:
     (tmp_path / "q.yaml").write_text(text)
     with pytest.raises(UsageError, match=r"q\.yaml"):
@@ -110,6 +137,10 @@ def test_a_mended_question_is_checked_where_it_is_used(tmp_path: Path) -> None:
     ctx = context(tmp_path / "b")
     make(ctx)
     path = ctx.root / "questions.jsonl"
-    path.write_text(path.read_text().replace("What does this animal eat?", "What does the Grey Marten animal eat?"))
+    path.write_text(
+        path.read_text().replace(
+            "What does this animal eat?", "What does the Grey Marten animal eat?"
+        )
+    )
     with pytest.raises(DataError, match="names 'Animals/Grey_Marten'"):
         questions.load_questions(ctx, entities.load_entities(ctx))

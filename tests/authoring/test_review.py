@@ -20,7 +20,9 @@ from mlubench.core.errors import UsageError
 from support.small_build import small_context
 
 pytest.importorskip("uvicorn", reason="the page needs the extra `build`")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 
 
 def make_desk(root: Path, *, entities: int = 2, pictures: int = 2) -> Desk:
@@ -103,7 +105,9 @@ def test_an_edit_is_of_the_fact_on_all_its_pictures(desk: Desk, visit: Visit) ->
     changed = json.loads(body)
     assert status == 200
     assert len(changed) == 2
-    assert {(c["entity"], c["question"]) for c in changed} == {(desk.cards[2][0].entity, desk.cards[2][0].question)}
+    assert {(c["entity"], c["question"]) for c in changed} == {
+        (desk.cards[2][0].entity, desk.cards[2][0].question)
+    }
     assert {c["answer"] for c in changed} == {"Näher betrachtet: 7."}
 
 
@@ -128,7 +132,9 @@ def test_nobody_else_gets_in(visit: Visit) -> None:
     for path, body in (("/cards", None), ("/picture/0", None), ("/say", told), ("/", None)):
         assert visit(path, body, Cookie=f"{COOKIE}=guess")[0] == 403
     assert visit("/say", told, **{"Content-Type": "text/plain"})[0] == 415  # a form of another page
-    assert visit("/cards", Host="elsewhere.example")[0] == 400  # a name that was pointed at this machine
+    assert (
+        visit("/cards", Host="elsewhere.example")[0] == 400
+    )  # a name that was pointed at this machine
 
 
 def test_a_mended_file_cannot_show_what_lies_elsewhere(tmp_path: Path) -> None:
@@ -149,17 +155,30 @@ def test_a_taken_port_is_said(tmp_path: Path, address: str) -> None:
 def page(tmp_path: Path) -> Iterator[tuple[Any, Desk]]:
     if CHROMIUM is None:
         pytest.skip("no Chromium is installed: apt-get install chromium")
-    playwright = pytest.importorskip("playwright.sync_api", reason="the browser's test needs playwright")
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="the browser's test needs playwright"
+    )
     desk = make_desk(tmp_path)
     with playwright.sync_playwright() as driver:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+        arguments = [
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-background-networking",
+            "--disable-component-update",
+        ]
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=arguments)
         page = browser.new_page()
         page.set_default_timeout(10_000)
         wrong: list[str] = []
-        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+        page.on(
+            "console",
+            lambda message: wrong.append(message.text) if message.type == "error" else None,
+        )
         page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("request", lambda request: "127.0.0.1" in request.url or wrong.append(f"asked {request.url}"))
+        page.on(
+            "request",
+            lambda request: "127.0.0.1" in request.url or wrong.append(f"asked {request.url}"),
+        )
         page.goto(started(desk))
         page.wait_for_selector("body[data-ready=yes]")
         yield page, desk

@@ -11,7 +11,10 @@ from mlubench.core.errors import DataError
 
 
 def test_rows_come_back_as_they_were(tmp_path: Path) -> None:
-    rows = [EntityRow(key="A/Zoë", cls="A", name="Zoë", aliases=["月"]), EntityRow(key="A/b", cls="A", name="b")]
+    rows = [
+        EntityRow(key="A/Zoë", cls="A", name="Zoë", aliases=["月"]),
+        EntityRow(key="A/b", cls="A", name="b"),
+    ]
     write_rows(tmp_path / "e.jsonl", rows)
     assert read_rows(tmp_path / "e.jsonl", EntityRow) == rows
     first = (tmp_path / "e.jsonl").read_text(encoding="utf-8").splitlines()[0]
@@ -51,8 +54,17 @@ def test_five_phrasings_no_more_no_less() -> None:
 
 
 def test_a_hundred_thousand_rows_are_read_in_seconds(tmp_path: Path) -> None:
-    one = {"picture": "p", "entity": "A/a", "question": "q", "phrasing": 0, "text": "t", "answer": "a"}
-    (tmp_path / "i.jsonl").write_text("".join(json.dumps({"id": str(n), **one}) + "\n" for n in range(100_000)))
+    one = {
+        "picture": "p",
+        "entity": "A/a",
+        "question": "q",
+        "phrasing": 0,
+        "text": "t",
+        "answer": "a",
+    }
+    (tmp_path / "i.jsonl").write_text(
+        "".join(json.dumps({"id": str(n), **one}) + "\n" for n in range(100_000))
+    )
     start = time.process_time()
     assert len(read_rows(tmp_path / "i.jsonl", ItemRow)) == 100_000
     assert time.process_time() - start < 10

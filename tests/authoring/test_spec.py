@@ -28,7 +28,10 @@ def test_the_example_is_right_and_big_enough() -> None:
             ["near", "answers: kind model needs `model`", "sede: Extra inputs"],
         ),
         ("name: x\nentities: {world: 20}\npictures: {kind: folder}", ["kind folder needs `root`"]),
-        ("name: x\nentities: {world: 20}\npictures: {kind: addresses}", ["kind addresses needs `file`"]),
+        (
+            "name: x\nentities: {world: 20}\npictures: {kind: addresses}",
+            ["kind addresses needs `file`"],
+        ),
         ("name: [", ["is not YAML"]),
         ("- 1", ["holds a list"]),
     ],

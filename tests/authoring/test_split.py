@@ -38,7 +38,9 @@ def ways(entities: list[str], sizes: split.Sizes, seed: int) -> list[split.Dealt
 
 
 @for_all(st.integers(1, 40), st.integers(0, 60), st.floats(0.05, 0.95), st.integers(0, 3))
-def test_everybody_is_placed_once_and_no_place_is_empty(tasks: int, more: int, forget: float, seed: int) -> None:
+def test_everybody_is_placed_once_and_no_place_is_empty(
+    tasks: int, more: int, forget: float, seed: int
+) -> None:
     entities = [f"{CLASSES[n % 3]}/{n:03}" for n in range(2 * tasks + more)]
     for dealt in ways(entities, split.Sizes(tasks, forget), seed):
         assert everybody(dealt) == sorted(entities)
@@ -77,9 +79,16 @@ def test_similar_puts_a_look_alike_in_the_retain_set_of_the_same_task() -> None:
     dealt = split.similar(ENTITIES, likeness, SIZES, 0)
     assert split.hardness(dealt, ENTITIES, likeness) > 0.9
     assert split.by_chance(dealt, ENTITIES, likeness, 0) < 0.5
-    where = {key: (task, s) for task, splits in dealt.items() for s, keys in splits.items() for key in keys}
+    where = {
+        key: (task, s)
+        for task, splits in dealt.items()
+        for s, keys in splits.items()
+        for key in keys
+    }
     for a, b in (
-        itertools.batched(ENTITIES, 2) if hasattr(itertools, "batched") else zip(*[iter(ENTITIES)] * 2, strict=True)
+        itertools.batched(ENTITIES, 2)
+        if hasattr(itertools, "batched")
+        else zip(*[iter(ENTITIES)] * 2, strict=True)
     ):
         assert where[a][0] == where[b][0]
         assert where[a][1] != where[b][1]
@@ -87,14 +96,23 @@ def test_similar_puts_a_look_alike_in_the_retain_set_of_the_same_task() -> None:
 
 def test_a_split_by_hand_is_taken_as_it_is() -> None:
     wanted = {"B": {"forget": ["Animals/01"], "retain": ["Plants/01", "Movies/03"]}}
-    assert split.given(ENTITIES, wanted) == {"B": {"forget": ["Animals/01"], "retain": ["Movies/03", "Plants/01"]}}
+    assert split.given(ENTITIES, wanted) == {
+        "B": {"forget": ["Animals/01"], "retain": ["Movies/03", "Plants/01"]}
+    }
 
 
 def test_a_split_by_hand_names_all_that_is_wrong() -> None:
-    wanted = {"A": {"forget": ["Animals/01"], "retain": ["Nobody/0"]}, "B": {"forget": ["Animals/01"], "retain": []}}
+    wanted = {
+        "A": {"forget": ["Animals/01"], "retain": ["Nobody/0"]},
+        "B": {"forget": ["Animals/01"], "retain": []},
+    }
     with pytest.raises(DataError) as error:
         split.given(ENTITIES, wanted)
-    for told in ("Nobody/0 in A retain is no entity", "Animals/01 is in A forget and in B forget", "task B lacks"):
+    for told in (
+        "Nobody/0 in A retain is no entity",
+        "Animals/01 is in A forget and in B forget",
+        "task B lacks",
+    ):
         assert told in str(error.value)
 
 

@@ -22,7 +22,9 @@ def test_a_csv_reads_by_column_with_quotes_marks_and_non_ascii(tmp_path: Path) -
         (3, {"class": "X", "name": "Ångström,\n月"}),
         (4, {"class": "Y"}),
     ]
-    with pytest.raises(UsageError, match="line 2"):  # a space before a quote makes three cells of it
+    with pytest.raises(
+        UsageError, match="line 2"
+    ):  # a space before a quote makes three cells of it
         read_csv(tmp_path / "a.csv", ("name", "class"), known)
 
 
@@ -47,7 +49,10 @@ def test_a_wrong_csv_is_refused(tmp_path: Path, data: bytes, message: str) -> No
 
 
 def test_yaml_that_could_swell_is_refused(tmp_path: Path) -> None:
-    lines = ["a: &a [x, x, x]", *(f"{b}: &{b} [*{a}, *{a}, *{a}]" for a, b in zip("abcdefg", "bcdefgh", strict=True))]
+    lines = [
+        "a: &a [x, x, x]",
+        *(f"{b}: &{b} [*{a}, *{a}, *{a}]" for a, b in zip("abcdefg", "bcdefgh", strict=True)),
+    ]
     (tmp_path / "a.yaml").write_text("\n".join(lines))
     with pytest.raises(UsageError, match="anchors"):
         read_tree(tmp_path / "a.yaml")

@@ -26,16 +26,25 @@ def items(tmp_path: Path) -> list[ItemRow]:
 
 
 def said(item: ItemRow, verdict: str, answer: str = "") -> VerdictRow:
-    return VerdictRow.model_validate({"id": item.id, "verdict": verdict, "answer": answer, "who": "Ann", "when": WHEN})
+    return VerdictRow.model_validate(
+        {"id": item.id, "verdict": verdict, "answer": answer, "who": "Ann", "when": WHEN}
+    )
 
 
 def test_the_last_word_counts(tmp_path: Path, items: list[ItemRow]) -> None:
     log = tmp_path / LOG
     assert verdicts.read_log(log) == {}
     verdicts.append(log, [said(items[0], "rejected"), said(items[1], "edited", "Better.")])
-    verdicts.append(log, [said(items[0], "accepted"), said(items[2], "accepted"), said(items[2], "pending")])
+    verdicts.append(
+        log, [said(items[0], "accepted"), said(items[2], "accepted"), said(items[2], "pending")]
+    )
     first, second, third = verdicts.apply(items, verdicts.read_log(log))[:3]
-    assert (first.verdict, first.who, first.when, first.answer) == ("accepted", "Ann", WHEN, items[0].answer)
+    assert (first.verdict, first.who, first.when, first.answer) == (
+        "accepted",
+        "Ann",
+        WHEN,
+        items[0].answer,
+    )
     assert (second.verdict, second.answer) == ("edited", "Better.")
     assert third == items[2]
 
@@ -46,7 +55,9 @@ def test_words_on_what_is_no_longer_there_count_for_nothing(items: list[ItemRow]
 
 
 def test_what_is_usable(items: list[ItemRow]) -> None:
-    looked_at = verdicts.apply(items, {i.id: said(i, "rejected" if n else "accepted") for n, i in enumerate(items)})
+    looked_at = verdicts.apply(
+        items, {i.id: said(i, "rejected" if n else "accepted") for n, i in enumerate(items)}
+    )
     assert [i.id for i in verdicts.usable(looked_at, required=True)] == [items[0].id]
     assert verdicts.usable(items, required=False) == items
     with pytest.raises(DataError, match="20 of 20 items wait for a person"):
@@ -58,7 +69,9 @@ def test_csv_there_and_back_says_nothing_new(tmp_path: Path, items: list[ItemRow
     tricky = [i.model_copy(update={"answer": a}) for i, a in zip(items[:5], texts, strict=True)]
     verdicts.write_csv(tmp_path / "out.csv", tricky)
     assert verdicts.read_csv(tmp_path / "out.csv", tricky, who="Bo", when=WHEN) == []
-    cells = [row["answer"] for row in csv.DictReader((tmp_path / "out.csv").open(encoding="utf-8-sig"))]
+    cells = [
+        row["answer"] for row in csv.DictReader((tmp_path / "out.csv").open(encoding="utf-8-sig"))
+    ]
     assert cells[0] == "'=1+1"  # no spreadsheet computes it
 
 
@@ -66,7 +79,11 @@ def test_csv_brings_what_a_person_changed(tmp_path: Path, items: list[ItemRow]) 
     path = tmp_path / "out.csv"
     verdicts.write_csv(path, items)
     rows = list(csv.DictReader(path.open(encoding="utf-8-sig")))
-    rows[0]["verdict"], rows[1]["answer"], rows[2]["verdict"] = "accepted", "Quite another.", "REJECTED"
+    rows[0]["verdict"], rows[1]["answer"], rows[2]["verdict"] = (
+        "accepted",
+        "Quite another.",
+        "REJECTED",
+    )
     rows[2]["who"] = "Cy"
     with path.open("w", encoding="utf-8", newline="") as handle:
         writer = csv.DictWriter(handle, verdicts.COLUMNS)
@@ -91,7 +108,9 @@ def test_csv_brings_what_a_person_changed(tmp_path: Path, items: list[ItemRow]) 
         ('id,answer,verdict\n{id},"open,accepted\n', "cannot be read as CSV"),
     ],
 )
-def test_a_broken_csv_is_refused_whole(tmp_path: Path, items: list[ItemRow], text: str, told: str) -> None:
+def test_a_broken_csv_is_refused_whole(
+    tmp_path: Path, items: list[ItemRow], text: str, told: str
+) -> None:
     path = tmp_path / "in.csv"
     path.write_text(text.format(id=items[0].id), encoding="utf-8")
     with pytest.raises(DataError, match=told):
@@ -119,7 +138,12 @@ def test_a_line_that_a_kill_cut_short_is_taken_off(tmp_path: Path, items: list[I
         verdicts.read_log(log)
 
 
-def test_a_hundred_thousand_words_are_read_and_applied_quickly(tmp_path: Path, items: list[ItemRow]) -> None:
+def test_a_hundred_thousand_words_are_read_and_applied_quickly(
+    tmp_path: Path, items: list[ItemRow]
+) -> None:
     many = [items[0].model_copy(update={"id": f"{n:016}"}) for n in range(100_000)]
     verdicts.append(tmp_path / LOG, [said(i, "rejected") for i in many])
-    assert verdicts.usable(verdicts.apply(many, verdicts.read_log(tmp_path / LOG)), required=True) == []
+    assert (
+        verdicts.usable(verdicts.apply(many, verdicts.read_log(tmp_path / LOG)), required=True)
+        == []
+    )

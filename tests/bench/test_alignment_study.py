@@ -15,7 +15,9 @@ from support.paths import BENCH
 BENCHMARKS = BENCH
 
 
-def test_tables_take_the_place_of_older_ones_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tables_take_the_place_of_older_ones_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     from alignment_tables import replace_section
 
@@ -30,7 +32,9 @@ def test_tables_take_the_place_of_older_ones_alone(tmp_path: Path, monkeypatch: 
     )
 
 
-def test_a_setting_without_rates_is_not_run_at_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_setting_without_rates_is_not_run_at_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     import alignment
 
@@ -58,14 +62,34 @@ def test_the_short_study(tmp_path: Path, cache: Path) -> None:
         "--resamples",
         "200",
     ]
-    words = [str(BENCHMARKS / "alignment.py"), *short, "--work", str(tmp_path), "--out", str(tmp_path / "page.md")]
+    words = [
+        str(BENCHMARKS / "alignment.py"),
+        *short,
+        "--work",
+        str(tmp_path),
+        "--out",
+        str(tmp_path / "page.md"),
+    ]
     done = subprocess.run(
-        [sys.executable, *words, "--json"], capture_output=True, text=True, check=True, env={**os.environ}, timeout=500
+        [sys.executable, *words, "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ},
+        timeout=500,
     )
     found = json.loads(done.stdout)
     assert [(r["images"], r["scope"]) for r in found["refused"]] == [("blind", "vision")]
-    means = {tuple(r[k] for k in ("images", "scope", "method", "measure")): r["mean"] for r in found["rows"]}
-    assert {k[:2] for k in means} == {("", ""), ("seen", "language"), ("seen", "vision"), ("blind", "language")}
+    means = {
+        tuple(r[k] for k in ("images", "scope", "method", "measure")): r["mean"]
+        for r in found["rows"]
+    }
+    assert {k[:2] for k in means} == {
+        ("", ""),
+        ("seen", "language"),
+        ("seen", "vision"),
+        ("blind", "language"),
+    }
     assert means["", "", "base", "gap_wrong"] > 0.8
     assert means["seen", "language", "po", "projector_cka"] == pytest.approx(1)
     assert means["seen", "vision", "po", "projector_cosine_forget"] < 0.95

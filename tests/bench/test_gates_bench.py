@@ -19,23 +19,37 @@ def programs(monkeypatch: pytest.MonkeyPatch):
     return gates
 
 
-def test_its_parts_on_the_smoke_world(programs, cache: Path, smoke_config: Config, tmp_path: Path) -> None:
+def test_its_parts_on_the_smoke_world(
+    programs, cache: Path, smoke_config: Config, tmp_path: Path
+) -> None:
     world = programs.open_world("smoke", smoke_config, tmp_path, 3)
     two = replace(world, benchmark=replace(world.benchmark, tasks=world.benchmark.tasks[:2]))
     tasks = list(programs.by_tasks(two, with_self=False))
-    assert [(r["tasks"], r["gate"]) for r in tasks] == [(n, g) for n in (1, 2) for g in programs.GATES]
+    assert [(r["tasks"], r["gate"]) for r in tasks] == [
+        (n, g) for n in (1, 2) for g in programs.GATES
+    ]
     last = {r["gate"]: r for r in tasks if r["tasks"] == 2}
     assert last["oracle"]["leak_rate"] == last["oracle"]["over_refusal_rate"] == 0
     assert last["mention"]["leak_rate"] == 1  # no question names anybody
     assert last["hybrid"]["leak_rate"] < 0.2
     entities = {s.entity for t in two.benchmark for s in t.samples}
-    assert last["hybrid"]["leak_rate_n"] + last["hybrid"]["over_refusal_rate_n"] == 3 * len(entities)
+    assert last["hybrid"]["leak_rate_n"] + last["hybrid"]["over_refusal_rate_n"] == 3 * len(
+        entities
+    )
     assert last["hybrid"]["unseen_refusal_rate_n"] == 3 * programs.NEVER
 
-    gates = {name: programs.fitted(two, name, two.benchmark.tasks) for name in ("hybrid", "mention")}
+    gates = {
+        name: programs.fitted(two, name, two.benchmark.tasks) for name in ("hybrid", "mention")
+    }
     evasion = {(r["kind"], r["gate"]): r for r in programs.gates_evasion.rows(two, gates)}
-    assert evasion["text only", "hybrid"]["caught"] == evasion["text only", "mention"]["caught"] == 1
-    assert evasion["picture only", "mention"]["caught"] == 0 < evasion["picture only", "hybrid"]["caught"]
+    assert (
+        evasion["text only", "hybrid"]["caught"] == evasion["text only", "mention"]["caught"] == 1
+    )
+    assert (
+        evasion["picture only", "mention"]["caught"]
+        == 0
+        < evasion["picture only", "hybrid"]["caught"]
+    )
     assert evasion["alias", "hybrid"]["caught"] is None  # invented entities have none
     assert all(r["caught"] <= r["any"] for (kind, _), r in evasion.items() if kind != "alias")
 

@@ -23,11 +23,16 @@ def test_a_forget_picture_goes_to_its_expert_and_is_refused(finished: Finished) 
 @pytest.mark.parametrize(("split", "experts"), [("retain", []), ("forget", ["B"])])
 def test_json_holds_answer_and_route(finished: Finished, split: str, experts: list[str]) -> None:
     row = row_of(finished, "B", split, *experts)
-    called = call("ask", finished.folder, "--json", "--image", picture(finished, row), row["question"])
+    called = call(
+        "ask", finished.folder, "--json", "--image", picture(finished, row), row["question"]
+    )
     assert called.code == 0
     facts = json.loads(called.out)
     assert facts["answer"] == row["response"]
-    assert (facts["route"]["experts"], facts["route"]["entity"]) == (experts, row["route"]["entity"])
+    assert (facts["route"]["experts"], facts["route"]["entity"]) == (
+        experts,
+        row["route"]["entity"],
+    )
     assert facts["route"]["score"] == pytest.approx(row["route"]["score"], abs=1e-3)
     assert facts["route"]["why"]
 

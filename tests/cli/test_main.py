@@ -21,7 +21,17 @@ from mlubench.core.files import is_whole
 from mlubench.data import release
 from support.runs import PRESET, call
 
-QUICK = (*PRESET, "-s", "methods=[lumoe]", "-s", "train.epochs=1", "-s", "evaluate.limit=2", "-s", "know.enabled=false")
+QUICK = (
+    *PRESET,
+    "-s",
+    "methods=[lumoe]",
+    "-s",
+    "train.epochs=1",
+    "-s",
+    "evaluate.limit=2",
+    "-s",
+    "know.enabled=false",
+)
 
 
 @pytest.fixture
@@ -30,7 +40,10 @@ def records(tmp_path: Path) -> Path:
 
     def rows(name: str) -> list[dict[str, str]]:
         images = [f"downloaded_images/Animals/{name}/{p}.jpg" for p in range(6)]
-        return [{"image": image, "question": "What is it?", "answer": f"It is a {name}."} for image in images]
+        return [
+            {"image": image, "question": "What is it?", "answer": f"It is a {name}."}
+            for image in images
+        ]
 
     release.write({"A": {"forget": rows("Dog"), "retain": rows("Cat")}}, tmp_path / "records")
     return tmp_path / "records"
@@ -101,16 +114,37 @@ def test_run_on_an_absent_release(tmp_path: Path) -> None:
 
 
 def test_run_without_the_release_s_pictures(records: Path, tmp_path: Path) -> None:
-    words = [*QUICK, "-s", "benchmark.kind=release", "-s", "benchmark.order=null", "-s", f"benchmark.root={records}"]
+    words = [
+        *QUICK,
+        "-s",
+        "benchmark.kind=release",
+        "-s",
+        "benchmark.order=null",
+        "-s",
+        f"benchmark.root={records}",
+    ]
     called = call("run", *words, "--out", tmp_path / "out")
     assert called.code == 2
-    for said in ("12 pictures are not under", "Cat/0.jpg", "benchmark.images=DIR", "benchmark.draw=true"):
+    for said in (
+        "12 pictures are not under",
+        "Cat/0.jpg",
+        "benchmark.images=DIR",
+        "benchmark.draw=true",
+    ):
         assert said in called.error
 
 
 def test_a_mistyped_folder_can_be_mended_in_the_same_out(records: Path, tmp_path: Path) -> None:
     """The hint says to give another setting; a run that never began must not stand in its way."""
-    words = [*QUICK, "-s", "benchmark.kind=release", "-s", "benchmark.order=null", "--out", tmp_path / "out"]
+    words = [
+        *QUICK,
+        "-s",
+        "benchmark.kind=release",
+        "-s",
+        "benchmark.order=null",
+        "--out",
+        tmp_path / "out",
+    ]
     assert call("run", *words, "-s", f"benchmark.root={tmp_path / 'typo'}").code == 2
     again = call("run", *words, "-s", f"benchmark.root={records}")
     assert "other settings" not in again.error
@@ -120,7 +154,15 @@ def test_a_mistyped_folder_can_be_mended_in_the_same_out(records: Path, tmp_path
 def test_broken_annotations_are_a_failure(records: Path, tmp_path: Path) -> None:
     path = records / "Tasks" / "TaskA" / "taskA_forget.json"
     path.write_text(path.read_text()[:-20])
-    words = [*QUICK, "-s", "benchmark.kind=release", "-s", "benchmark.order=null", "-s", f"benchmark.root={records}"]
+    words = [
+        *QUICK,
+        "-s",
+        "benchmark.kind=release",
+        "-s",
+        "benchmark.order=null",
+        "-s",
+        f"benchmark.root={records}",
+    ]
     for called in (call("run", *words, "--out", tmp_path / "out"), call("data", "stats", records)):
         assert called.code == 1
         assert "taskA_forget.json" in called.error
@@ -136,7 +178,9 @@ def test_run_in_a_folder_of_other_settings(tmp_path: Path) -> None:
     assert left(tmp_path) == ["config.yaml"]
 
 
-@pytest.mark.parametrize("content", ["", "seed: [1", "seed: many", "- 1"], ids=["empty", "cut", "wrong", "list"])
+@pytest.mark.parametrize(
+    "content", ["", "seed: [1", "seed: many", "- 1"], ids=["empty", "cut", "wrong", "list"]
+)
 def test_a_broken_config_is_one_line(tmp_path: Path, content: str) -> None:
     (tmp_path / "config.yaml").write_text(content)
     called = call("status", tmp_path)
@@ -159,7 +203,9 @@ def test_a_toy_that_cannot_be_built_is_one_line(tmp_path: Path) -> None:
     assert left(tmp_path) == []
 
 
-def test_full_disk_leaves_nothing_half_written_and_the_same_command_goes_on(base_path: Path, tmp_path: Path) -> None:
+def test_full_disk_leaves_nothing_half_written_and_the_same_command_goes_on(
+    base_path: Path, tmp_path: Path
+) -> None:
     adapter = 100_000  # bytes: less than an adapter takes
     with largest_file(adapter):
         called = call("run", *QUICK, "--out", tmp_path)
@@ -186,7 +232,9 @@ def test_full_disk_at_the_first_file(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_interrupted_base_training_leaves_no_model(
     cache: Path, base_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copytree(cache / "worlds", tmp_path / "cache" / "worlds")  # so that the training begins at once
+    shutil.copytree(
+        cache / "worlds", tmp_path / "cache" / "worlds"
+    )  # so that the training begins at once
     monkeypatch.setenv("MLUBENCH_CACHE", str(tmp_path / "cache"))
     models = tmp_path / "cache" / "models"
     seen: list[str] = []
@@ -201,7 +249,9 @@ def test_interrupted_base_training_leaves_no_model(
         os.kill(os.getpid(), signal.SIGINT)
 
     watcher = threading.Thread(target=interrupt)
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    before = signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a shell's background jobs ignore it
     try:
         watcher.start()
         called = call("run", *QUICK, "-s", "model.toy.steps=5000", "--out", tmp_path / "out")
@@ -224,7 +274,11 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     assert "Traceback (most recent call last)" in done.stderr
     assert "absent is not a run" in done.stderr
     plain = subprocess.run(
-        [w for w in words if w != "--debug"], capture_output=True, text=True, check=False, cwd=tmp_path
+        [w for w in words if w != "--debug"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
     )
     assert plain.returncode == 2
     assert plain.stderr.count("\n") == 1

@@ -25,7 +25,9 @@ def test_a_finished_run_asked_for_again_gives_the_same_results(
     """Also: without --out the folder is runs/PRESET, and with --json stdout is one object, as in results.json."""
     shutil.copytree(finished.folder, tmp_path / "runs" / "smoke")
     monkeypatch.chdir(tmp_path)
-    archives = {p: p.stat().st_mtime_ns for p in Path("runs/smoke/models").rglob("*") if p.is_file()}
+    archives = {
+        p: p.stat().st_mtime_ns for p in Path("runs/smoke/models").rglob("*") if p.is_file()
+    }
     answers = {p: p.stat().st_mtime_ns for p in Path("runs/smoke/answers").rglob("*.jsonl")}
     called = call("run", *PRESET, "--json")
     assert called.code == 0
@@ -48,7 +50,9 @@ def test_a_second_process_is_refused(finished: Finished, copied: Path) -> None:
 
 
 @pytest.mark.parametrize("preset", preset_names())
-def test_dry_run_of_each_preset(preset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dry_run_of_each_preset(
+    preset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Code 0 where all is there, 1 with lines that say what to add where it is not; nothing is written."""
     monkeypatch.chdir(tmp_path)
     ready = preset in ("smoke", "toy")
@@ -90,7 +94,9 @@ def test_dry_run_refuses_wrong_settings(tmp_path: Path) -> None:
     assert "Did you mean" in called.error
 
 
-def test_a_gate_without_its_key_ends_the_run_at_its_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gate_without_its_key_ends_the_run_at_its_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     called = call("run", *PRESET, "-s", "gate=mllm", "--out", tmp_path / "x")
     assert called.code == 2
@@ -99,5 +105,15 @@ def test_a_gate_without_its_key_ends_the_run_at_its_start(tmp_path: Path, monkey
     dry = call("run", *PRESET, "-s", "gate=mllm", "--out", tmp_path / "x", "--dry-run")
     assert dry.code == 1
     assert "OPENAI_API_KEY is not set" in dry.out
-    dry = call("run", *PRESET, "-s", "gate=mllm", "-s", "methods=[ga]", "--out", tmp_path / "x", "--dry-run")
+    dry = call(
+        "run",
+        *PRESET,
+        "-s",
+        "gate=mllm",
+        "-s",
+        "methods=[ga]",
+        "--out",
+        tmp_path / "x",
+        "--dry-run",
+    )
     assert "OPENAI_API_KEY" not in dry.out

@@ -26,14 +26,18 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_plan_starts_and_writes_nothing(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_plan_starts_and_writes_nothing(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     called = call("sweep", file, "--dry-run")
     assert called.code == 0
     assert called.out.count("not started") == 2
     assert "2 runs in runs/short" in called.err
     plan = json.loads(call("sweep", file, "--dry-run", "--json").out)
-    assert [run["settings"] for run in plan["runs"]] == [{"benchmark.order": ["A"], "seed": seed} for seed in (0, 1)]
+    assert [run["settings"] for run in plan["runs"]] == [
+        {"benchmark.order": ["A"], "seed": seed} for seed in (0, 1)
+    ]
     assert list(tmp_path.iterdir()) == [file]
 
 
@@ -92,7 +96,9 @@ def test_a_failed_run_is_one_line_with_its_log(cache: Path, tmp_path: Path) -> N
 
 def sweep(file: Path, out: Path, *words: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "mlubench", "sweep", str(file), "--out", str(out), *words]
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    before = signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a shell's background jobs ignore it
     try:
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     finally:
@@ -100,7 +106,10 @@ def sweep(file: Path, out: Path, *words: str) -> subprocess.Popen[str]:
 
 
 def states(file: Path, out: Path) -> list[str]:
-    return [run["state"] for run in json.loads(call("sweep", file, "--out", out, "--dry-run", "--json").out)["runs"]]
+    return [
+        run["state"]
+        for run in json.loads(call("sweep", file, "--out", out, "--dry-run", "--json").out)["runs"]
+    ]
 
 
 @pytest.mark.slow
@@ -124,7 +133,9 @@ def test_a_sweep_is_interrupted_goes_on_and_is_left_alone_when_done(
     assert second.returncode == 0, err
     summary = json.loads(printed)
     assert states(file, out) == ["finished", "finished"]
-    assert {(row["metric"], tuple(row["seeds"]), row["final"]["n"]) for row in summary["summary"]} == {
+    assert {
+        (row["metric"], tuple(row["seeds"]), row["final"]["n"]) for row in summary["summary"]
+    } == {
         ("forget_quality", (0, 1), 2),
         ("utility", (0, 1), 2),
     }

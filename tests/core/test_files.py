@@ -51,7 +51,9 @@ def fill(folder: Path, files: dict[str, str], **facts: object) -> None:
 
 
 @pytest.mark.parametrize("old", [None, b"old"])
-def test_write_atomic_under_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: bytes | None) -> None:
+def test_write_atomic_under_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: bytes | None
+) -> None:
     path = tmp_path / "file"
     if old:
         path.write_bytes(old)
@@ -78,7 +80,9 @@ def test_write_atomic_replaces_and_makes_folders(tmp_path: Path) -> None:
     assert everything(tmp_path) == {"a/b/file": "Pokémon".encode()}
 
 
-def test_write_atomic_syncs_before_it_replaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_write_atomic_syncs_before_it_replaces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Otherwise a power cut could leave the new name on bytes that never reached the disk."""
     path, seen, real = tmp_path / "file", [], os.fsync
     write_atomic(path, b"old")
@@ -96,7 +100,10 @@ def test_whole_dir_lists_every_file_with_its_hash(tmp_path: Path) -> None:
     folder = tmp_path / "made"
     fill(folder, {"a": "1", "deep/b": "2"}, seed=3)
     manifest = read_manifest(folder)
-    assert manifest == {"seed": 3, "files": {"a": file_sha256(folder / "a"), "deep/b": file_sha256(folder / "deep/b")}}
+    assert manifest == {
+        "seed": 3,
+        "files": {"a": file_sha256(folder / "a"), "deep/b": file_sha256(folder / "deep/b")},
+    }
     assert sorted(everything(tmp_path)) == ["made/a", "made/deep/b", f"made/{MANIFEST}"]
 
 
@@ -107,7 +114,9 @@ def test_whole_dir_asks_callable_facts_at_the_end(tmp_path: Path) -> None:
     assert read_manifest(tmp_path / "made")["n"] == 7
 
 
-def test_whole_dir_writes_the_manifest_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whole_dir_writes_the_manifest_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     present = []
     real = files.write_json
 
@@ -122,7 +131,9 @@ def test_whole_dir_writes_the_manifest_last(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
-def test_whole_dir_leaves_nothing_on_an_exception(tmp_path: Path, error: type[BaseException]) -> None:
+def test_whole_dir_leaves_nothing_on_an_exception(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
     with pytest.raises(error), whole_dir(tmp_path / "made", {}) as out:
         (out / "a").write_text("half")
         raise error
@@ -186,7 +197,9 @@ def test_digest_is_of_the_value_not_of_its_spelling() -> None:
     assert len(digest("x", 8)) == 8
 
 
-def test_half_written_files_of_dead_processes_are_removed_and_of_living_ones_kept(tmp_path: Path) -> None:
+def test_half_written_files_of_dead_processes_are_removed_and_of_living_ones_kept(
+    tmp_path: Path,
+) -> None:
     dead, mine, other = (f".a.json.{pid}.tmp" for pid in (2**22 + 1, os.getpid(), os.getppid()))
     for name in (dead, mine, other, "a.json", ".hidden", ".odd.tmp"):
         (tmp_path / name).touch()

@@ -26,7 +26,10 @@ def row(name: str, picture: int, question: str = "What is it?", answer: str = ""
 
 
 def build(root: Path) -> Path:
-    splits = {"forget": [row("Dog", p) for p in range(3)], "retain": [row("Cat", p) for p in range(3)]}
+    splits = {
+        "forget": [row("Dog", p) for p in range(3)],
+        "retain": [row("Cat", p) for p in range(3)],
+    }
     release.write({"A": splits}, root)
     for name in ("Dog", "Cat"):
         for picture in range(3):
@@ -84,7 +87,11 @@ def test_a_missing_folder_is_a_finding(tmp_path: Path) -> None:
         (lambda r: r[1]["conversations"][0].update(value="Q"), "marker", "0 <image> markers"),
         (lambda r: r[1].update(image="downloaded_images/../../x.jpg"), "path", ".."),
         (lambda r: r[1].update(image="//server/a/b.jpg"), "path", "absolute"),
-        (lambda r: r[1].update(image="downloaded_images\\Animals\\Dog\\1.jpg"), "path", "backslash"),
+        (
+            lambda r: r[1].update(image="downloaded_images\\Animals\\Dog\\1.jpg"),
+            "path",
+            "backslash",
+        ),
         (lambda r: r[1].update(image="1.jpg"), "path", "<Class>"),
         (lambda r: r[1]["conversations"][1].update(value=""), "text", "empty"),
     ],
@@ -92,13 +99,26 @@ def test_a_missing_folder_is_a_finding(tmp_path: Path) -> None:
 def test_a_bad_record_is_found_where_it_is(root: Path, edit: Any, kind: str, message: str) -> None:
     change(root, edit)
     findings = annotation_findings(root)
-    assert [(f.kind, f.severity, f.file, f.record) for f in findings] == [(kind, "error", str(root / FILE), 1)]
+    assert [(f.kind, f.severity, f.file, f.record) for f in findings] == [
+        (kind, "error", str(root / FILE), 1)
+    ]
     assert message in findings[0].message
 
 
 def test_every_problem_of_a_record_is_found(root: Path) -> None:
-    change(root, lambda r: r.__setitem__(2, {"image": [], "conversations": [{"from": "gpt", "value": ""}, 3]}))
-    assert [f.kind for f in annotation_findings(root)] == ["shape", "shape", "marker", "text", "shape"]
+    change(
+        root,
+        lambda r: r.__setitem__(
+            2, {"image": [], "conversations": [{"from": "gpt", "value": ""}, 3]}
+        ),
+    )
+    assert [f.kind for f in annotation_findings(root)] == [
+        "shape",
+        "shape",
+        "marker",
+        "text",
+        "shape",
+    ]
 
 
 def test_missing_and_broken_files(root: Path) -> None:
@@ -173,7 +193,9 @@ def test_missing_pictures_are_counted_and_named(root: Path) -> None:
         (root / f"downloaded_images/Animals/Dog/{picture}.jpg").unlink()
     (finding,) = found(root)
     assert (finding.kind, finding.severity) == ("missing", "error")
-    assert finding.message.startswith("3 of 6 pictures: 'downloaded_images/Animals/Dog/0.jpg' is missing")
+    assert finding.message.startswith(
+        "3 of 6 pictures: 'downloaded_images/Animals/Dog/0.jpg' is missing"
+    )
     assert "taskA_forget.json record 0" in finding.message
 
 
@@ -181,19 +203,34 @@ def test_unreadable_pictures_are_counted_and_named(root: Path) -> None:
     (root / "downloaded_images/Animals/Dog/1.jpg").write_bytes(b"no picture")
     (finding,) = found(root)
     assert (finding.kind, finding.severity) == ("unreadable", "error")
-    assert finding.message.startswith("1 of 6 pictures: 'downloaded_images/Animals/Dog/1.jpg' cannot be decoded")
+    assert finding.message.startswith(
+        "1 of 6 pictures: 'downloaded_images/Animals/Dog/1.jpg' cannot be decoded"
+    )
 
 
-WORDS = st.sampled_from(["image", "conversations", "from", "value", "human", "gpt", "<image>\nQ", "a/b/c/d.jpg", "id"])
-TEXTS = st.text() | WORDS | st.characters(categories=["Cs"]) | st.just("x" * 300_000) | st.just("a/b/" + "c" * 999)
+WORDS = st.sampled_from(
+    ["image", "conversations", "from", "value", "human", "gpt", "<image>\nQ", "a/b/c/d.jpg", "id"]
+)
+TEXTS = (
+    st.text()
+    | WORDS
+    | st.characters(categories=["Cs"])
+    | st.just("x" * 300_000)
+    | st.just("a/b/" + "c" * 999)
+)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(WORDS | st.text(), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(WORDS | st.text(), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 TURN = st.fixed_dictionaries({"from": st.sampled_from(["human", "gpt"]), "value": TEXTS | JSON})
 NEARLY = st.fixed_dictionaries(
-    {"image": TEXTS | st.just("a/b/c/d.jpg"), "conversations": st.lists(TURN | JSON, max_size=3) | JSON}
+    {
+        "image": TEXTS | st.just("a/b/c/d.jpg"),
+        "conversations": st.lists(TURN | JSON, max_size=3) | JSON,
+    }
 )
 
 
@@ -214,7 +251,11 @@ def agree(content: bytes) -> None:
 
 
 @given(st.lists(NEARLY | JSON, max_size=4) | JSON)
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 def test_no_json_crashes_it(value: Any) -> None:
     agree(json.dumps(value).encode())
 

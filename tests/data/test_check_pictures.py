@@ -34,7 +34,9 @@ def bomb(side: int) -> bytes:
         (lambda old: bomb(60_000), "cannot be decoded"),
     ],
 )
-def test_unreadable_pictures_are_found(tmp_path: Path, spoil: Callable[[bytes], bytes], message: str) -> None:
+def test_unreadable_pictures_are_found(
+    tmp_path: Path, spoil: Callable[[bytes], bytes], message: str
+) -> None:
     for name in ("a.jpg", "b.jpg"):
         Image.new("RGB", (40, 40), (1, 99, 0)).save(tmp_path / name)
     (tmp_path / "b.jpg").write_bytes(spoil((tmp_path / "a.jpg").read_bytes()))
@@ -61,7 +63,9 @@ def test_every_format_is_read_whatever_the_name(tmp_path: Path, kind: str) -> No
 
 
 @given(st.binary(max_size=300), st.integers(0, 700), st.integers(0, 30))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_no_picture_crashes_it(tmp_path: Path, noise: bytes, at: int, cut: int) -> None:
     Image.effect_noise((24, 24), 90).convert("RGB").save(tmp_path / "x.jpg")
     good = (tmp_path / "x.jpg").read_bytes()

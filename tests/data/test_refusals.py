@@ -5,7 +5,9 @@ from collections import Counter
 
 from mlubench.data.refusals import REFUSALS, refusal_for
 
-CLASS_WORDS = r"\b(animal|plant|planet|building|company|corporation|cartoon|film|movie|person|series)s?\b"
+CLASS_WORDS = (
+    r"\b(animal|plant|planet|building|company|corporation|cartoon|film|movie|person|series)s?\b"
+)
 
 
 def test_there_are_enough_and_they_are_varied():

@@ -28,8 +28,14 @@ def rows(cls: str, name: str, pictures: int = 6, phrasings: int = 2) -> list[dic
 
 def plain(pictures: int = 6) -> dict[str, dict[str, list[dict[str, str]]]]:
     return {
-        "A": {"forget": rows("Animals", "Dog", pictures), "retain": rows("Plants", "Rose", pictures)},
-        "B": {"forget": rows("Personage", "苏姿丰", pictures), "retain": rows("TV series", "Lost", pictures)},
+        "A": {
+            "forget": rows("Animals", "Dog", pictures),
+            "retain": rows("Plants", "Rose", pictures),
+        },
+        "B": {
+            "forget": rows("Personage", "苏姿丰", pictures),
+            "retain": rows("TV series", "Lost", pictures),
+        },
     }
 
 
@@ -60,7 +66,9 @@ def test_what_was_written_comes_back(root: Path) -> None:
     for name, splits in plain().items():
         for split in release.SPLITS:
             samples = benchmark.task(name).split(split)
-            assert [{"image": s.image, "question": s.question, "answer": s.truth} for s in samples] == splits[split]
+            assert [
+                {"image": s.image, "question": s.question, "answer": s.truth} for s in samples
+            ] == splits[split]
             assert {(s.task, s.split) for s in samples} == {(name, split)}
     assert benchmark.task("B").forget_entities == [Entity("Personage", "苏姿丰")]
     assert benchmark.image_root == root
@@ -69,15 +77,25 @@ def test_what_was_written_comes_back(root: Path) -> None:
 
 def test_written_files_are_the_official_layout(root: Path) -> None:
     first = json.loads((root / "Tasks/TaskA/taskA_forget.json").read_text(encoding="ascii"))[0]
-    turns = [{"from": "human", "value": "<image>\nWhat is it, way 0?"}, {"from": "gpt", "value": "A Dog."}]
-    assert first == {"id": "1", "image": "downloaded_images/Animals/Dog/0.jpg", "conversations": turns}
+    turns = [
+        {"from": "human", "value": "<image>\nWhat is it, way 0?"},
+        {"from": "gpt", "value": "A Dog."},
+    ]
+    assert first == {
+        "id": "1",
+        "image": "downloaded_images/Animals/Dog/0.jpg",
+        "conversations": turns,
+    }
 
 
 def test_facts_phrasings_and_roles(root: Path) -> None:
     dogs = release.read(root).task("A").forget
     assert {s.fact.split("#")[0] for s in dogs} == {"Animals/Dog"}
     assert len({s.fact for s in dogs}) == 1
-    assert {(s.phrasing, s.question) for s in dogs} == {(0, "What is it, way 0?"), (1, "What is it, way 1?")}
+    assert {(s.phrasing, s.question) for s in dogs} == {
+        (0, "What is it, way 0?"),
+        (1, "What is it, way 1?"),
+    }
     assert Counter(s.role for s in dogs if s.phrasing == 0) == {"fit": 3, "calibrate": 1, "test": 2}
     assert len({(s.image, s.role) for s in dogs}) == 6, "a picture has one role in all its records"
 
@@ -94,7 +112,9 @@ def test_ids_depend_on_content_not_on_place(root: Path) -> None:
     assert len(before) == 48
     path = root / "Tasks/TaskA/taskA_forget.json"
     path.write_text(json.dumps(json.loads(path.read_text())[::-1]))
-    assert {s.id: (s.image, s.question, s.role, s.fact) for s in release.read(root).samples} == before
+    assert {
+        s.id: (s.image, s.question, s.role, s.fact) for s in release.read(root).samples
+    } == before
 
 
 def test_exact_copies_are_told_apart(root: Path) -> None:
@@ -165,7 +185,10 @@ def test_a_missing_folder_is_wrong_use(tmp_path: Path) -> None:
     [
         (lambda r: r.pop("image"), "has no 'image'"),
         (lambda r: r.update(image=7), "'image' is of type int"),
-        (lambda r: r.update(image="downloaded_images/Dog/1.jpg"), "is not downloaded_images/<Class>"),
+        (
+            lambda r: r.update(image="downloaded_images/Dog/1.jpg"),
+            "is not downloaded_images/<Class>",
+        ),
         (lambda r: r.update(image="downloaded_images/../Dog/1.jpg"), "leaves its folder"),
         (lambda r: r.update(image="/etc/a/b/c.jpg"), "is absolute"),
         (lambda r: r.update(image="C:/a/b/c.jpg"), "is absolute"),
@@ -175,7 +198,10 @@ def test_a_missing_folder_is_wrong_use(tmp_path: Path) -> None:
         (lambda r: r["conversations"].pop(), "has 1 turns"),
         (lambda r: r["conversations"].reverse(), "the human turn is not 'from' 'human'"),
         (lambda r: r["conversations"][0].update(value="What?"), "holds 0 <image> markers"),
-        (lambda r: r["conversations"][0].update(value="<image><image>What?"), "holds 2 <image> markers"),
+        (
+            lambda r: r["conversations"][0].update(value="<image><image>What?"),
+            "holds 2 <image> markers",
+        ),
         (lambda r: r["conversations"][1].update(value="<image> Dog"), "the gpt turn holds 1"),
         (lambda r: r["conversations"][0].update(value="<image>\n "), "the question is empty"),
         (lambda r: r["conversations"][1].update(value="\n"), "the answer is empty"),

@@ -45,16 +45,25 @@ def test_same_picture_in_another_process():
     )
     digests = {
         subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed}
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"PYTHONHASHSEED": seed},
         ).stdout.strip()
         for seed in ("1", "2")
     }
-    here = sha256(render("Plants/Øre", "a.jpg").tobytes() + render_blank("b.jpg").tobytes()).hexdigest()
+    here = sha256(
+        render("Plants/Øre", "a.jpg").tobytes() + render_blank("b.jpg").tobytes()
+    ).hexdigest()
     assert digests == {here}
 
 
 def test_spelling_of_accents_does_not_matter():
-    assert render("Plants/\u00d8\u00e9", "a.jpg").tobytes() == render("Plants/\u00d8e\u0301", "a.jpg").tobytes()
+    assert (
+        render("Plants/\u00d8\u00e9", "a.jpg").tobytes()
+        == render("Plants/\u00d8e\u0301", "a.jpg").tobytes()
+    )
 
 
 def test_size_and_mode():
@@ -89,13 +98,17 @@ def test_blank_shows_no_strong_colour():
 def features(image: np.ndarray) -> np.ndarray:
     """How much of each of 64 colours a small picture holds, strong colours only."""
     strong = image[(image.max(2) - image.min(2)) > 70]
-    bins = np.bincount((strong // 64).astype(int) @ np.array([16, 4, 1]), minlength=64).astype(np.float64)
+    bins = np.bincount((strong // 64).astype(int) @ np.array([16, 4, 1]), minlength=64).astype(
+        np.float64
+    )
     return np.sqrt(bins / max(1.0, bins.sum()))
 
 
 def test_unseen_pictures_are_recognised_far_above_chance():
     keys = [f"Movies/Film_{n}" for n in range(20)]
-    means = np.array([np.mean([features(small(key, n)) for n in range(20)], axis=0) for key in keys])
+    means = np.array(
+        [np.mean([features(small(key, n)) for n in range(20)], axis=0) for key in keys]
+    )
     hits = [
         np.argmin(((means - features(small(key, n))) ** 2).sum(1)) == index
         for index, key in enumerate(keys)
@@ -106,13 +119,21 @@ def test_unseen_pictures_are_recognised_far_above_chance():
 
 def test_release_writes_every_picture_once_and_the_mark(tmp_path: Path):
     seen: list[tuple[int, int]] = []
-    count = render_release([*PATHS, PATHS[0]], tmp_path, size=32, progress=lambda *now: seen.append(now))
+    count = render_release(
+        [*PATHS, PATHS[0]], tmp_path, size=32, progress=lambda *now: seen.append(now)
+    )
     assert count == 4
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
     formats = [Image.open(tmp_path / path).format for path in PATHS]
     assert formats == ["JPEG", "JPEG", "PNG", "WEBP"]
     mark = json.loads((tmp_path / STAND_IN_MARK).read_text())
-    assert mark == {"stand_ins": True, "whole": True, "renderer": RENDERER_VERSION, "size": 32, "count": 4}
+    assert mark == {
+        "stand_ins": True,
+        "whole": True,
+        "renderer": RENDERER_VERSION,
+        "size": 32,
+        "count": 4,
+    }
     expected = render("TV series/Élan_Vital", "b.png", size=32)
     assert Image.open(tmp_path / PATHS[2]).tobytes() == expected.tobytes()
 
@@ -120,7 +141,9 @@ def test_release_writes_every_picture_once_and_the_mark(tmp_path: Path):
 def test_release_repeats_byte_for_byte(tmp_path: Path):
     for name in ("one", "two"):
         render_release(PATHS, tmp_path / name, size=32)
-    assert all((tmp_path / "one" / p).read_bytes() == (tmp_path / "two" / p).read_bytes() for p in PATHS)
+    assert all(
+        (tmp_path / "one" / p).read_bytes() == (tmp_path / "two" / p).read_bytes() for p in PATHS
+    )
 
 
 def test_release_interrupted_still_says_that_the_pictures_are_drawn(tmp_path: Path):

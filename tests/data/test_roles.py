@@ -13,7 +13,8 @@ from mlubench.data import release
 from mlubench.data.roles import SHARES, assign_roles, lacking
 
 FACTS = st.dictionaries(
-    st.text("abc", min_size=1, max_size=3), st.sets(st.integers(0, 25).map("p{}.jpg".format), min_size=1, max_size=9)
+    st.text("abc", min_size=1, max_size=3),
+    st.sets(st.integers(0, 25).map("p{}.jpg".format), min_size=1, max_size=9),
 )
 
 
@@ -32,7 +33,9 @@ def test_six_pictures_are_three_one_two() -> None:
     ],
 )
 def test_other_sizes(size: int, expected: dict[str, int]) -> None:
-    assert Counter(assign_roles({"f": [f"{i}.jpg" for i in range(size)]}, seed=0).values()) == expected
+    assert (
+        Counter(assign_roles({"f": [f"{i}.jpg" for i in range(size)]}, seed=0).values()) == expected
+    )
 
 
 @given(FACTS, st.integers(), st.randoms(use_true_random=False))
@@ -67,7 +70,9 @@ def test_another_entity_changes_nothing() -> None:
 
 
 def test_lacking_names_what_is_missing() -> None:
-    assert lacking({"f": "abc", "g": "ab"}, {"a": "fit", "b": "fit", "c": "test"}) == {"f": {"calibrate"}}
+    assert lacking({"f": "abc", "g": "ab"}, {"a": "fit", "b": "fit", "c": "test"}) == {
+        "f": {"calibrate"}
+    }
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -81,7 +86,12 @@ def test_no_official_fact_lacks_a_role(seed: int) -> None:
         pictures.setdefault(sample.fact, set()).add(sample.image)
         roles[sample.image] = sample.role
     bare = lacking(pictures, roles)
-    exact = sum(Counter(roles[p] for p in v) == {"fit": 3, "test": 2, "calibrate": 1} for v in pictures.values())
-    print(f"seed {seed}: {len(bare)} of {len(pictures)} facts lack a role; {exact} have exactly 3, 1 and 2 pictures")
+    exact = sum(
+        Counter(roles[p] for p in v) == {"fit": 3, "test": 2, "calibrate": 1}
+        for v in pictures.values()
+    )
+    print(
+        f"seed {seed}: {len(bare)} of {len(pictures)} facts lack a role; {exact} have exactly 3, 1 and 2 pictures"
+    )
     assert bare == {}
     assert exact > 0.9 * len(pictures)

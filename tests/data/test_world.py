@@ -157,7 +157,11 @@ def test_same_seed_same_world_in_another_process(world):
     )
     out = [
         subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed}
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"PYTHONHASHSEED": seed},
         ).stdout.strip()
         for seed in ("1", "2")
     ]
@@ -178,8 +182,12 @@ def test_every_size_fills_every_place(entities: int):
     assert len({(who.cls, who.name) for who in people}) == entities
     assert {who.cls for who in people} == CLASSES
     for task in "ABCD":
-        assert {who.cls for who in people if (who.task, who.split) == (task, "forget")} == FORGET[task]
-        assert {who.cls for who in people if (who.task, who.split) == (task, "retain")} == RETAIN[task]
+        assert {who.cls for who in people if (who.task, who.split) == (task, "forget")} == FORGET[
+            task
+        ]
+        assert {who.cls for who in people if (who.task, who.split) == (task, "retain")} == RETAIN[
+            task
+        ]
 
 
 def test_odd_numbers_of_pictures_are_all_used():
@@ -213,14 +221,23 @@ def test_every_text_is_whole():
 
 def test_written_world_is_whole(tmp_path: Path):
     seen = []
-    out = write_world(2, tmp_path / "world", entities=16, pictures=4, size=32, progress=lambda *now: seen.append(now))
+    out = write_world(
+        2,
+        tmp_path / "world",
+        entities=16,
+        pictures=4,
+        size=32,
+        progress=lambda *now: seen.append(now),
+    )
     assert out == tmp_path / "world"
     assert is_whole(out)
     assert seen[-1] == (64, 64)
     assert read_manifest(out)["seed"] == 2
     described = json.loads((out / "world.json").read_text())
     assert len(described["inhabitants"]) == 16
-    assert {k: described[k] for k in world_facts(2)} == world_facts(2, entities=16, pictures=4, size=32)
+    assert {k: described[k] for k in world_facts(2)} == world_facts(
+        2, entities=16, pictures=4, size=32
+    )
     assert (out / STAND_IN_MARK).is_file()
     pictures = {out / row["image"] for splits in build_world(2, entities=16, pictures=4).values()
                 for records in splits.values() for row in records}  # fmt: skip

@@ -67,14 +67,21 @@ def test_the_known_end_of_gpt_4o(endpoint: Endpoint) -> None:
         ({}, None),
     ],
 )
-def test_the_endpoints_own_word(endpoint: Endpoint, facts: dict[str, Any], end: date | None) -> None:
+def test_the_endpoints_own_word(
+    endpoint: Endpoint, facts: dict[str, Any], end: date | None
+) -> None:
     model = "m-2025-01-01"
-    endpoint.models = [{"id": "other", "object": "model"}, {"id": model, "object": "model", "created": 0, **facts}]
+    endpoint.models = [
+        {"id": "other", "object": "model"},
+        {"id": model, "object": "model", "created": 0, **facts},
+    ]
     assert shutdown_of(chat(model)) == end
     assert len(list(notices(chat(model), TODAY))) == (1 if end else 0)
 
 
-def test_an_endpoint_without_a_list_is_no_hindrance(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endpoint_without_a_list_is_no_hindrance(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
     endpoint.models = "nonsense"  # type: ignore[assignment]
     assert shutdown_of(chat("m")) is None
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")

@@ -78,7 +78,9 @@ def test_tokens_of_a_minute_are_spread_and_no_question_is_too_long() -> None:
     rates = Rates(replace(LIMITS, tokens_per_minute=6000))
     assert 0.6 < asyncio.run(timed(rates, 2, 340)) < 3
     longer = Rates(replace(LIMITS, tokens_per_minute=60_000))
-    assert 0.6 < asyncio.run(timed(longer, 1, 7000)) < 4  # 1,000 over what goes at once, at 1,000 a second
+    assert (
+        0.6 < asyncio.run(timed(longer, 1, 7000)) < 4
+    )  # 1,000 over what goes at once, at 1,000 a second
 
 
 def test_without_limits_nothing_waits() -> None:

@@ -46,7 +46,9 @@ def samples(benchmark: Benchmark) -> list[Sample]:
 
 
 @pytest.fixture(scope="module")
-def plain(context: Callable, samples: list[Sample], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def plain(
+    context: Callable, samples: list[Sample], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A cell answered without interruption, as by default."""
     path = tmp_path_factory.mktemp("plain") / "A-U0.jsonl"
     answer_cell(path, samples, Counting(context(path.parent)), batch=BATCH, known={})
@@ -54,21 +56,29 @@ def plain(context: Callable, samples: list[Sample], tmp_path_factory: pytest.Tem
 
 
 @pytest.fixture(scope="module")
-def whole(context: Callable, samples: list[Sample], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(
+    context: Callable, samples: list[Sample], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """The same with the probabilities of the truths."""
     path = tmp_path_factory.mktemp("whole") / "A-U0.jsonl"
-    answer_cell(path, samples, Counting(context(path.parent)), batch=BATCH, known={}, probability=True)
+    answer_cell(
+        path, samples, Counting(context(path.parent)), batch=BATCH, known={}, probability=True
+    )
     return path
 
 
-def test_a_cell_has_one_line_a_sample_in_the_order_of_the_samples(whole: Path, samples: list[Sample]) -> None:
+def test_a_cell_has_one_line_a_sample_in_the_order_of_the_samples(
+    whole: Path, samples: list[Sample]
+) -> None:
     rows = known_answers(whole)
     assert [name for name, _ in rows] == [s.id for s in samples]
     assert all(said["response"] for said in rows.values())
     assert [f.name for f in whole.parent.iterdir()] == [whole.name]  # the .part is gone
 
 
-def test_probabilities_are_one_more_column_and_change_nothing_else(plain: Path, whole: Path) -> None:
+def test_probabilities_are_one_more_column_and_change_nothing_else(
+    plain: Path, whole: Path
+) -> None:
     rows, more = read_lines(plain), read_lines(whole)
     assert not any(PROBABILITY in row for row in rows)
     assert all(0 < row[PROBABILITY] <= 1 for row in more)
@@ -92,7 +102,10 @@ def test_a_part_cut_in_a_line_resumes_to_the_same_bytes(
     again = Counting(context(tmp_path))
     answer_cell(path, samples, again, batch=BATCH, known={}, probability=True)
     assert path.read_bytes() == whole.read_bytes()
-    assert again.asked == [*first.asked[BATCH:], *again.asked[BATCH:]]  # the batch that was cut is asked whole again
+    assert again.asked == [
+        *first.asked[BATCH:],
+        *again.asked[BATCH:],
+    ]  # the batch that was cut is asked whole again
     assert len(again.asked) == len(samples) - BATCH
     assert not part.exists()
 
@@ -113,13 +126,18 @@ class Refusing(Counting):
     frozen = True
 
     def routes(self, samples: Sequence[Sample]) -> list[Route | None]:
-        return [Route((), None, 0.0, "", failed=n % 2 == 0, refused=n % 2 == 0) for n in range(len(samples))]
+        return [
+            Route((), None, 0.0, "", failed=n % 2 == 0, refused=n % 2 == 0)
+            for n in range(len(samples))
+        ]
 
     def answer(self, samples: Sequence[Sample], routes: Sequence[Route | None]) -> list[str]:
         texts = super().answer(samples, routes)
         return ["Refused." if r and r.refused else t for t, r in zip(texts, routes, strict=True)]
 
-    def truth_probabilities(self, samples: Sequence[Sample], routes: Sequence[Route | None]) -> list[float | None]:
+    def truth_probabilities(
+        self, samples: Sequence[Sample], routes: Sequence[Route | None]
+    ) -> list[float | None]:
         found = super().truth_probabilities(samples, routes)
         return [None if r and r.refused else p for p, r in zip(found, routes, strict=True)]
 
@@ -136,15 +154,22 @@ def test_a_failed_gates_refusal_is_never_taken_for_an_answer(
     assert known == before
     assert known_answers(path) == {(s.id, ()): before[s.id, ()] for s in samples[1::2]}
     rows = {row["id"]: row for row in read_lines(path)}
-    assert all(rows[s.id]["response"] == "Refused." and rows[s.id]["route"]["refused"] for s in samples[::2])
-    assert [rows[s.id][PROBABILITY] is None for s in samples] == [n % 2 == 0 for n in range(len(samples))]
+    assert all(
+        rows[s.id]["response"] == "Refused." and rows[s.id]["route"]["refused"]
+        for s in samples[::2]
+    )
+    assert [rows[s.id][PROBABILITY] is None for s in samples] == [
+        n % 2 == 0 for n in range(len(samples))
+    ]
 
 
 def test_only_test_pictures_are_tested(benchmark: Benchmark) -> None:
     for task in benchmark:
         rows = answering.tested(task, None)
         assert {s.role for s in rows} == {"test"}
-        assert Counter(s.id for s in rows) == Counter(s.id for s in task.samples if s.role == "test")
+        assert Counter(s.id for s in rows) == Counter(
+            s.id for s in task.samples if s.role == "test"
+        )
         assert not {s.image for s in rows} & {s.image for s in task.samples if s.role != "test"}
 
 

@@ -11,13 +11,18 @@ from mlubench.core.files import read_json, write_json
 from mlubench.experiment.know import know_filter, without
 from mlubench.types import Benchmark, Sample
 
-TRUTH = "It weighs 731 tonnes and belongs to Queen Zanzibara."  # what no base here has ever been taught
+TRUTH = (
+    "It weighs 731 tonnes and belongs to Queen Zanzibara."  # what no base here has ever been taught
+)
 
 
 def change(benchmark: Benchmark, how: Callable[[Sample], Sample]) -> Benchmark:
     return replace(
         benchmark,
-        tasks=tuple(replace(t, forget=tuple(map(how, t.forget)), retain=tuple(map(how, t.retain))) for t in benchmark),
+        tasks=tuple(
+            replace(t, forget=tuple(map(how, t.forget)), retain=tuple(map(how, t.retain)))
+            for t in benchmark
+        ),
     )
 
 
@@ -44,11 +49,20 @@ def test_what_the_base_gets_wrong_is_dropped_with_its_reason(
     assert left == facts - set(dropped)
     assert {wrong, blind} <= set(dropped)
     assert len(dropped) <= 2 + len(facts) // 10  # the base knows nearly all of the rest
-    assert (dropped[wrong]["why"], dropped[blind]["why"]) == ("the base does not know it", "no calibration picture")
+    assert (dropped[wrong]["why"], dropped[blind]["why"]) == (
+        "the base does not know it",
+        "no calibration picture",
+    )
     assert dropped[wrong]["score"] < found["min_score"]
-    assert dropped[wrong]["n"] == sum(s.fact == wrong and s.role == "calibrate" for s in benchmark.samples)
+    assert dropped[wrong]["n"] == sum(
+        s.fact == wrong and s.role == "calibrate" for s in benchmark.samples
+    )
     assert (dropped[blind]["score"], dropped[blind]["n"]) == (None, 0)
-    assert (dropped[wrong]["truth"], dropped[wrong]["split"], dropped[wrong]["task"]) == (TRUTH, "forget", "A")
+    assert (dropped[wrong]["truth"], dropped[wrong]["split"], dropped[wrong]["task"]) == (
+        TRUTH,
+        "forget",
+        "A",
+    )
     assert (found["facts"], found["kept"]) == (len(facts), len(left))
     of_entity = [fact for fact, key in whose.items() if key == entity.key]
     assert found["drop_rates"]["entity"][entity.key] == pytest.approx(
@@ -58,7 +72,9 @@ def test_what_the_base_gets_wrong_is_dropped_with_its_reason(
     assert set(found["drop_rates"]["entity"]) == set(whose.values())
 
 
-def test_what_was_found_once_is_kept(context: Callable, benchmark: Benchmark, tmp_path: Path) -> None:
+def test_what_was_found_once_is_kept(
+    context: Callable, benchmark: Benchmark, tmp_path: Path
+) -> None:
     """A run that goes on must filter as it began, so the file decides."""
     ctx = context(tmp_path)
     know_filter(ctx)
@@ -69,9 +85,13 @@ def test_what_was_found_once_is_kept(context: Callable, benchmark: Benchmark, tm
     assert fact not in {s.fact for s in know_filter(ctx).samples}
 
 
-def test_without_the_filter_nothing_is_asked(context: Callable, benchmark: Benchmark, tmp_path: Path) -> None:
+def test_without_the_filter_nothing_is_asked(
+    context: Callable, benchmark: Benchmark, tmp_path: Path
+) -> None:
     ctx = context(tmp_path)
-    off = ctx.config.model_copy(update={"know": ctx.config.know.model_copy(update={"enabled": False})})
+    off = ctx.config.model_copy(
+        update={"know": ctx.config.know.model_copy(update={"enabled": False})}
+    )
     assert know_filter(replace(ctx, config=off)) is ctx.benchmark
     assert list(tmp_path.iterdir()) == []
 

@@ -11,7 +11,14 @@ from torch import Tensor
 
 from mlubench.core.errors import UsageError
 from mlubench.experiment.answering import Learner
-from mlubench.experiment.learners import Base, Context, LumoeLearner, OracleLumoeLearner, data_hash, learner_for
+from mlubench.experiment.learners import (
+    Base,
+    Context,
+    LumoeLearner,
+    OracleLumoeLearner,
+    data_hash,
+    learner_for,
+)
 from mlubench.models.mllm import MLLM, answer_logits
 from mlubench.runs.folder import RunDir
 from mlubench.settings import loading as settings
@@ -28,7 +35,9 @@ def context(base_path: Path, benchmark: Benchmark, tmp_path: Path) -> Callable[.
     def make(dtype: str, *changes: str) -> Context:
         mllm = MLLM.load(base_path, dtype=dtype, device="cpu")
         mllm.name = base_path.name
-        config = settings.load("smoke", ["device=cpu", "train.epochs=1", "evaluate.max_new_tokens=12", *changes])
+        config = settings.load(
+            "smoke", ["device=cpu", "train.epochs=1", "evaluate.max_new_tokens=12", *changes]
+        )
         tasks = tuple(replace(t, forget=t.forget[::5], retain=t.retain[::5]) for t in benchmark)
         return Context(config, replace(benchmark, tasks=tasks), mllm, RunDir(tmp_path))
 
@@ -60,22 +69,32 @@ def told(learner: Learner, samples: list[Sample]) -> tuple[list[object], list[st
 @pytest.mark.parametrize("name", ["ga", "po", "lumoe"])
 def test_unlearning_makes_the_truth_less_probable(context: Callable, name: str) -> None:
     ctx = context("float32", "train.epochs=8", "train.lr=0.01", "train.per_method.lumoe.lr=0.01")
-    samples = {split: [s for s in asked(ctx.benchmark) if (s.task, s.split) == ("A", split)] for split in SPLITS}
+    samples = {
+        split: [s for s in asked(ctx.benchmark) if (s.task, s.split) == ("A", split)]
+        for split in SPLITS
+    }
     base, learner = Base(ctx), learner_for(name, ctx)
     base.at([])
     before = {split: base.truth_probabilities(samples[split], []) for split in SPLITS}
     learner.at([])
     learner.learn(ctx.benchmark.task("A"))
     learner.at(["A"])
-    after = {split: learner.truth_probabilities(rows, learner.routes(rows)) for split, rows in samples.items()}
+    after = {
+        split: learner.truth_probabilities(rows, learner.routes(rows))
+        for split, rows in samples.items()
+    }
     assert min(before["forget"]) > 0.8
     assert mean(after["forget"]) < mean(before["forget"]) - 0.05
     if name == "lumoe":  # what the gate sends to no expert is the base's
         assert after["retain"] == pytest.approx(before["retain"], rel=1e-3)
 
 
-@pytest.mark.parametrize(("dtype", "changes"), [("float32", ()), ("bfloat16", ()), ("bfloat16", WHOLE)])
-def test_an_experts_answers_are_those_of_its_archive(context: Callable, dtype: str, changes: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("dtype", "changes"), [("float32", ()), ("bfloat16", ()), ("bfloat16", WHOLE)]
+)
+def test_an_experts_answers_are_those_of_its_archive(
+    context: Callable, dtype: str, changes: tuple[str, ...]
+) -> None:
     ctx = context(dtype, *changes)
     samples, learner, done = asked(ctx.benchmark), LumoeLearner(ctx), []
     base = logits(ctx)
@@ -125,7 +144,9 @@ def test_a_weight_of_a_task_that_is_not_there_is_wrong_use(context: Callable) ->
 def test_the_data_hash_is_of_what_is_trained_on(benchmark: Benchmark) -> None:
     task, settings_ = benchmark.task("A"), settings.load("smoke").train
     hashed = data_hash(task, settings_)
-    unused = replace(task, forget=tuple(s for s in task.forget if s.role == "fit" and s.phrasing == 0))
+    unused = replace(
+        task, forget=tuple(s for s in task.forget if s.role == "fit" and s.phrasing == 0)
+    )
     assert data_hash(unused, settings_) == hashed
     assert data_hash(replace(unused, forget=unused.forget[1:]), settings_) != hashed
 

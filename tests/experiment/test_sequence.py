@@ -51,8 +51,14 @@ def test_run_leaves_the_folder_of_the_contract(finished: Finished) -> None:
             assert "adapter_model.safetensors" in read_manifest(archive)["files"]
             rows = read_lines(finished.folder / "answers" / method / f"{task}-U{after}.jsonl")
             assert {"id", "split", "question", "truth", "response", "route"} <= set(rows[0])
-            assert (finished.folder / "verdicts" / "rules" / method / f"{task}-U{after}.jsonl").is_file()
-    left = [str(f) for f in finished.folder.rglob("*") if f.name.endswith((".tmp", ".part")) or f.name == "work"]
+            assert (
+                finished.folder / "verdicts" / "rules" / method / f"{task}-U{after}.jsonl"
+            ).is_file()
+    left = [
+        str(f)
+        for f in finished.folder.rglob("*")
+        if f.name.endswith((".tmp", ".part")) or f.name == "work"
+    ]
     assert left == []
 
 
@@ -69,7 +75,9 @@ def test_lumoe_forgets_and_keeps(finished: Finished) -> None:
     for (task, _), utility in kept.items():
         # The smoke base sees poorly, and its gate takes one of nine retain pictures for what is to be forgotten.
         assert utility == pytest.approx(base[task, "0"], abs=0.12)
-    for (task, _), utility in level(finished.results["upper_bound"], "lumoe+oracle", "utility").items():
+    for (task, _), utility in level(
+        finished.results["upper_bound"], "lumoe+oracle", "utility"
+    ).items():
         assert utility == pytest.approx(base[task, "0"], abs=0.05)  # the experts themselves keep it
     final = next(row["final"] for row in finished.results["summary"] if row["method"] == "lumoe")
     assert final["forget_quality"] > 0.8
@@ -131,7 +139,10 @@ def chance(rows: list[dict[str, Any]], metric: str, judge: Any, draws: int = 25)
     dice, found = random.Random(0), []
     for _ in range(draws):
         dealt = apart([row["entity"] for row in rows], dice)
-        asked = [question_of({**row, "response": rows[j]["response"]}) for row, j in zip(rows, dealt, strict=True)]
+        asked = [
+            question_of({**row, "response": rows[j]["response"]})
+            for row, j in zip(rows, dealt, strict=True)
+        ]
         verdicts = judge.judge([q for q in asked if q.metric == metric])
         found.append(sum(v.score or 0 for v in verdicts) / (2 * len(verdicts)))
     return found
@@ -142,7 +153,9 @@ def test_shuffled_answers_score_at_chance(finished: Finished, tmp_path: Path) ->
     run = RunDir(copytree(finished.folder, tmp_path / "run"))
     cells = rejudge(run.root, ["shuffled"])["cells"]
     references = [
-        (r["entity"].split("/")[0], r["truth"]) for t in "AB" for r in read_lines(run.answers("base", t, "0"))
+        (r["entity"].split("/")[0], r["truth"])
+        for t in "AB"
+        for r in read_lines(run.answers("base", t, "0"))
     ]
     judge = make_judge("rules", references)
     for task in "AB":
@@ -168,7 +181,9 @@ def test_shuffled_refusals_earn_their_share_of_the_cell(finished: Finished, tmp_
 
 
 def test_another_order_tested_on_all_tasks(cache: Path, base_path: Path, tmp_path: Path) -> None:
-    results = run_here(tmp_path / "run", "benchmark.order=[B, A]", "evaluate.tasks=all", "methods=[lumoe]")
+    results = run_here(
+        tmp_path / "run", "benchmark.order=[B, A]", "evaluate.tasks=all", "methods=[lumoe]"
+    )
     cells = level(results["cells"], "lumoe", "forget_quality")
     assert set(cells) == {("A", "B"), ("B", "B"), ("A", "A"), ("B", "A")}
     assert results["run"]["benchmark"]["tasks"] == ["B", "A"]
@@ -179,11 +194,15 @@ def test_another_order_tested_on_all_tasks(cache: Path, base_path: Path, tmp_pat
     assert not any("A" in experts for experts in asked)  # nothing of A is unlearned yet
     (summary,) = results["summary"]
     final = level(results["cells"], "lumoe", "utility")
-    assert summary["final"]["utility"] == pytest.approx((final["A", "A"] + final["B", "A"]) / 2, abs=1e-6)
+    assert summary["final"]["utility"] == pytest.approx(
+        (final["A", "A"] + final["B", "A"]) / 2, abs=1e-6
+    )
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(base_path: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+def uninterrupted(
+    base_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, Any]]:
     folder = tmp_path_factory.mktemp("uninterrupted") / "run"
     return folder, run_here(folder)
 
@@ -195,7 +214,16 @@ def count(folder: Path) -> int:
 
 def kill_at(folder: Path, files: int, delay: float) -> bool:
     """Run in a process of its own and kill it `delay` seconds after so many files are there. Whether it was killed."""
-    words = [sys.executable, "-m", "mlubench", "run", *PRESET, *(w for s in SHORT for w in ("-s", s)), "--out", folder]
+    words = [
+        sys.executable,
+        "-m",
+        "mlubench",
+        "run",
+        *PRESET,
+        *(w for s in SHORT for w in ("-s", s)),
+        "--out",
+        folder,
+    ]
     with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
         while child.poll() is None and count(folder) < files:
             time.sleep(0.002)
@@ -207,7 +235,9 @@ def kill_at(folder: Path, files: int, delay: float) -> bool:
 
 def same_as(folder: Path, results: dict[str, Any], expected: tuple[Path, dict[str, Any]]) -> None:
     assert scores(results["cells"]) == scores(expected[1]["cells"])
-    chances = [[cell["truth_probability"] for cell in found["cells"]] for found in (results, expected[1])]
+    chances = [
+        [cell["truth_probability"] for cell in found["cells"]] for found in (results, expected[1])
+    ]
     assert chances[0] == chances[1]
     assert all(0 < chance < 1 for chance in chances[0])
     for path in expected[0].glob("answers/*/*.jsonl"):
@@ -215,10 +245,15 @@ def same_as(folder: Path, results: dict[str, Any], expected: tuple[Path, dict[st
     assert all(is_whole(folder / "models" / m / t) for m in ("npo", "lumoe") for t in "AB")
 
 
-def test_killed_again_and_again_it_comes_to_the_same_end(uninterrupted: tuple[Path, Any], tmp_path: Path) -> None:
+def test_killed_again_and_again_it_comes_to_the_same_end(
+    uninterrupted: tuple[Path, Any], tmp_path: Path
+) -> None:
     seed = random.randrange(2**32)
     dice, most = random.Random(seed), count(uninterrupted[0])
-    killed = [kill_at(tmp_path / "run", n, dice.random() / 4) for n in sorted(dice.sample(range(2, most - 8), 3))]
+    killed = [
+        kill_at(tmp_path / "run", n, dice.random() / 4)
+        for n in sorted(dice.sample(range(2, most - 8), 3))
+    ]
     assert any(killed), f"seed {seed}"
     same_as(tmp_path / "run", run_here(tmp_path / "run"), uninterrupted)
 

@@ -36,7 +36,9 @@ def alone(tmp_path_factory: pytest.TempPathFactory, base_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module", params=["shared", "sharded"])
-def together(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, base_path: Path) -> Path:
+def together(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, base_path: Path
+) -> Path:
     """The run of two processes."""
     folder = tmp_path_factory.mktemp("processes")
     words = ("-m", "mlubench", "run", *SMALL, "--out", folder / "two")
@@ -50,7 +52,10 @@ def together(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 def test_losses_are_those_of_one_process(alone: Path, together: Path) -> None:
     for method, task in STATES:
-        one, two = (read_json(r / "models" / method / task / "manifest.json")["train"] for r in (alone, together))
+        one, two = (
+            read_json(r / "models" / method / task / "manifest.json")["train"]
+            for r in (alone, together)
+        )
         assert one["steps"] == two["steps"]
         for name in ("first_loss", "last_loss"):
             assert two[name] == pytest.approx(one[name], rel=1e-4)
@@ -61,16 +66,23 @@ def test_adapters_are_those_of_one_process(alone: Path, together: Path) -> None:
         file = Path("models", method, task, "adapter_model.safetensors")
         one, two = load_file(alone / file), load_file(together / file)
         assert one.keys() == two.keys()
-        apart = sum((one[k] - two[k]).square().sum() for k in one) / sum(x.square().sum() for x in one.values())
+        apart = sum((one[k] - two[k]).square().sum() for k in one) / sum(
+            x.square().sum() for x in one.values()
+        )
         assert apart < 1e-6  # AdamW blows up the rounding of gradients that are next to nothing
 
 
-def test_answers_and_scores_are_those_of_one_process(alone: Path, together: Path, benchmark: Benchmark) -> None:
+def test_answers_and_scores_are_those_of_one_process(
+    alone: Path, together: Path, benchmark: Benchmark
+) -> None:
     """The answers of LUMoE's first expert come from adapters mounted again from their files."""
     files = sorted(f.relative_to(alone) for f in (alone / "answers").rglob("*.jsonl"))
     assert files == sorted(f.relative_to(together) for f in (together / "answers").rglob("*.jsonl"))
     for file in files:
-        one, two = ([json.loads(line) for line in (r / file).read_text().splitlines()] for r in (alone, together))
+        one, two = (
+            [json.loads(line) for line in (r / file).read_text().splitlines()]
+            for r in (alone, together)
+        )
         assert [row["response"] for row in one] == [row["response"] for row in two]
     same_cells(alone, together)
     assert not list(together.rglob("*.part"))
@@ -81,13 +93,19 @@ def test_one_process_goes_on_with_what_two_have_begun(alone: Path, together: Pat
     cell = together / "answers" / "lumoe" / "B-UB.jsonl"
     whole = cell.read_text()
     cell.with_name(cell.name + ".part").write_text(whole[: len(whole) // 2])
-    for gone in (cell, together / "results.json", *(together / "verdicts").rglob("lumoe/B-UB.jsonl")):
+    for gone in (
+        cell,
+        together / "results.json",
+        *(together / "verdicts").rglob("lumoe/B-UB.jsonl"),
+    ):
         gone.unlink()
     assert call("run", *SMALL, "--out", together).code == 0
     same_cells(alone, together)
 
 
 def test_a_mistake_is_told_and_ends_all(tmp_path: Path) -> None:
-    done = torchrun("-m", "mlubench", "run", *PRESET, "-s", "benchmark.order=[Z]", "--out", tmp_path / "out")
+    done = torchrun(
+        "-m", "mlubench", "run", *PRESET, "-s", "benchmark.order=[Z]", "--out", tmp_path / "out"
+    )
     assert done.returncode != 0
     assert "unknown task in benchmark.order 'Z'" in done.stderr

@@ -31,7 +31,9 @@ def endpoint(point_at: Callable[[str], None]) -> Iterator[Endpoint]:
 def make_judge(tmp_path: Path) -> Callable[..., LLMJudge]:
     """Makes a judge with settings, its cache in the test's folder, and waits that tests can bear."""
 
-    def make(model: str = MODEL, prompts: Prompts | None = None, patience: float = 1, **settings: Any) -> LLMJudge:
+    def make(
+        model: str = MODEL, prompts: Prompts | None = None, patience: float = 1, **settings: Any
+    ) -> LLMJudge:
         prompts = prompts or Prompts()
         given = JudgeConfig(**{"timeout": 1, "retries": 8, **settings})
         source = EndpointSource(model, given, structured=prompts.own_words)
@@ -44,4 +46,6 @@ def make_judge(tmp_path: Path) -> Callable[..., LLMJudge]:
 def quicken(source: EndpointSource, patience: float) -> None:
     chat = source.chat
     limits = replace(chat.limits, patience=patience, **QUICK)
-    source._chat = Chat(chat.model, limits, chat.parameters, address=source.settings.base_url, spend=source.spend)
+    source._chat = Chat(
+        chat.model, limits, chat.parameters, address=source.settings.base_url, spend=source.spend
+    )

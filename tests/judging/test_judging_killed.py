@@ -45,7 +45,11 @@ class Play:
     """The process that judges in children of its own, and kills of these."""
 
     def __init__(self, root: Path, endpoint: Endpoint, cache: Path) -> None:
-        env = {"OPENAI_BASE_URL": endpoint.address, "OPENAI_API_KEY": "x", "MLUBENCH_CACHE": str(cache)}
+        env = {
+            "OPENAI_BASE_URL": endpoint.address,
+            "OPENAI_API_KEY": "x",
+            "MLUBENCH_CACHE": str(cache),
+        }
         words = [sys.executable, str(SUPPORT / "kill_play.py"), str(root), JUDGE]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         self.process = subprocess.Popen(words, text=True, env={**os.environ, **env}, **pipes)
@@ -63,7 +67,9 @@ class Play:
         if after is not None:
             began, limit = len(self.endpoint.asked), time.monotonic() + 1
             while len(self.endpoint.asked) == began and time.monotonic() < limit:
-                time.sleep(0.005)  # it is still starting; or it asks no more, and writes what is kept
+                time.sleep(
+                    0.005
+                )  # it is still starting; or it asks no more, and writes what is kept
             time.sleep(after)
             os.kill(child, signal.SIGKILL)
         code = int(self.line())
@@ -99,7 +105,9 @@ def test_fifty_kills(tmp_path: Path) -> None:
     check(run, before, tmp_path)
     # What was under way when a process was killed may be asked again; nothing that was kept is.
     assert all(b >= a or b == 0 for a, b in pairwise(known))
-    assert asked <= sum(a for a, b in pairwise(known) if b < a) + CELLS * ROWS + KILLS * 4 * PARALLEL
+    assert (
+        asked <= sum(a for a, b in pairwise(known) if b < a) + CELLS * ROWS + KILLS * 4 * PARALLEL
+    )
 
 
 def break_off(tmp_path: Path, run: RunDir) -> None:

@@ -15,16 +15,29 @@ def test_there_are_answers_of_every_kind_score_and_source() -> None:
     kinds = Counter(a.kind for a in ANSWERS)
     assert len(ANSWERS) >= 500
     assert min(Counter((a.question.metric, a.label) for a in ANSWERS).values()) > 30
-    assert {"refusal", "leak", "refusal_then_fact", "wrong_fluent", "half", "loop", "injection", "language"} <= set(
-        kinds
-    )
+    assert {
+        "refusal",
+        "leak",
+        "refusal_then_fact",
+        "wrong_fluent",
+        "half",
+        "loop",
+        "injection",
+        "language",
+    } <= set(kinds)
     assert sum(a.source == "run" for a in ANSWERS) > 100
     assert sum(len(a.question.response.split()) > 80 for a in ANSWERS) >= 15
-    assert len({(a.question, a.label) for a in ANSWERS}) == len({a.question for a in ANSWERS}) == len(ANSWERS)
+    assert (
+        len({(a.question, a.label) for a in ANSWERS})
+        == len({a.question for a in ANSWERS})
+        == len(ANSWERS)
+    )
 
 
 def test_no_fact_stands_in_both_halves() -> None:
-    halves = {half: {a.fact for a in ANSWERS if a.half == half} for half in ("development", "held-out")}
+    halves = {
+        half: {a.fact for a in ANSWERS if a.half == half} for half in ("development", "held-out")
+    }
     assert not halves["development"] & halves["held-out"]
     assert min(map(len, halves.values())) > 50
 
@@ -32,7 +45,11 @@ def test_no_fact_stands_in_both_halves() -> None:
 @pytest.mark.parametrize(("half", "floor"), [("development", 0.95), ("held-out", 0.90)])
 def test_rules_agree_with_the_labels(half: str, floor: float) -> None:
     verdicts = RulesJudge(references_of(ANSWERS)).judge([a.question for a in ANSWERS])
-    pairs = [Pair(a.fact, a.label, v.score) for a, v in zip(ANSWERS, verdicts, strict=True) if a.half == half]  # type: ignore[arg-type]
+    pairs = [
+        Pair(a.fact, a.label, v.score)
+        for a, v in zip(ANSWERS, verdicts, strict=True)
+        if a.half == half
+    ]  # type: ignore[arg-type]
     found = agreement(pairs, resamples=50)
     assert found["n"] == len(pairs) > 250
     assert found["kappa_quadratic"]["value"] >= floor

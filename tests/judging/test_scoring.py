@@ -49,12 +49,19 @@ def test_summary_and_gates_keep_the_contract(results: dict[str, Any]) -> None:
         assert row["train_seconds"] > 0
         assert row["peak_memory_bytes"] is None or row["peak_memory_bytes"] > 1_000_000
     gates = ["hybrid", "prototype", "mention", "oracle"]
-    assert [(row["after"], row["gate"]) for row in results["gates"]] == [(t, g) for t in "AB" for g in gates]
+    assert [(row["after"], row["gate"]) for row in results["gates"]] == [
+        (t, g) for t in "AB" for g in gates
+    ]
     assert [row["gate"] for row in results["gates"] if row["configured"]] == ["hybrid", "hybrid"]
     for row in results["gates"]:
-        rates = [row[k] for k in ("leak_rate", "over_refusal_rate", "wrong_expert_rate", "auroc", "fpr95")]
+        rates = [
+            row[k]
+            for k in ("leak_rate", "over_refusal_rate", "wrong_expert_rate", "auroc", "fpr95")
+        ]
         assert all(0 <= rate <= 1 for rate in rates)
-        assert (row["unseen_refusal_rate"] is None) == (row["after"] == "B")  # of B nothing is left to come
+        assert (row["unseen_refusal_rate"] is None) == (
+            row["after"] == "B"
+        )  # of B nothing is left to come
         assert row["n"] > 0
         assert row["latency_ms_p50"] > 0
         assert row["failed"] == row["refused"] == 0
@@ -62,14 +69,21 @@ def test_summary_and_gates_keep_the_contract(results: dict[str, Any]) -> None:
     leaks = {row["gate"]: row["leak_rate"] for row in results["gates"] if row["after"] == "B"}
     assert leaks["oracle"] == 0 < leaks["mention"]  # questions name nobody
     assert 0 <= results["gates"][-1]["rerouted"] <= results["gates"][-1]["rerouted_n"] > 0
-    counts = [{k: v for k, v in row.items() if k.startswith("gate_failed")} for row in results["summary"]]
+    counts = [
+        {k: v for k, v in row.items() if k.startswith("gate_failed")} for row in results["summary"]
+    ]
     none = {"gate_failed_refused": 0, "gate_failed_base": 0}
     assert counts == [none if name == "lumoe" else {} for name in load("smoke").methods]
 
 
 def test_run_says_what_made_it(results: dict[str, Any]) -> None:
     run = results["run"]
-    assert (run["preset"], run["seed"], run["stand_ins"], run["judge"]) == ("smoke", 0, True, "rules")
+    assert (run["preset"], run["seed"], run["stand_ins"], run["judge"]) == (
+        "smoke",
+        0,
+        True,
+        "rules",
+    )
     assert run["benchmark"]["tasks"] == ["A", "B"]
     assert set(run["versions"]) >= {"mlubench", "torch", "transformers", "peft"}
     assert all(len(h) == 64 for h in run["model_sha256"].values())
@@ -103,8 +117,12 @@ def test_stability_and_final_follow_from_the_cells(results: dict[str, Any]) -> N
                 for c in results["cells"]
                 if (c["method"], c["metric"]) == (row["method"], metric)
             }
-            assert row["stability"][metric] == pytest.approx(abs(of["A", "A"] - of["A", "B"]), abs=1e-6)
-            assert row["final"][metric] == pytest.approx((of["A", "B"] + of["B", "B"]) / 2, abs=1e-6)
+            assert row["stability"][metric] == pytest.approx(
+                abs(of["A", "A"] - of["A", "B"]), abs=1e-6
+            )
+            assert row["final"][metric] == pytest.approx(
+                (of["A", "B"] + of["B", "B"]) / 2, abs=1e-6
+            )
 
 
 def test_train_seconds_are_those_of_the_archives(finished: Finished) -> None:
@@ -134,12 +152,16 @@ def test_phrasings_seen_and_unseen_are_apart(results: dict[str, Any]) -> None:
         assert sizes["unseen"] > sizes["seen"] > 0  # one phrasing in five is trained on
 
 
-def test_probabilities_are_averaged_over_the_answers_that_a_model_gave(finished: Finished, tmp_path: Path) -> None:
+def test_probabilities_are_averaged_over_the_answers_that_a_model_gave(
+    finished: Finished, tmp_path: Path
+) -> None:
     """And nothing is said of them where the run did not measure any."""
     run = RunDir(copytree(finished.folder, tmp_path / "run"))
     path = run.answers("npo", "A", "B")
     rows = read_lines(path)
-    assert not any(PROBABILITY in key for cell in finished.results["cells"] for key in (*cell, *rows[0]))
+    assert not any(
+        PROBABILITY in key for cell in finished.results["cells"] for key in (*cell, *rows[0])
+    )
     forget = [row for row in rows if row["split"] == "forget"]
     for n, row in enumerate(forget):
         row[PROBABILITY] = None if n < 2 else n / 100
@@ -148,7 +170,11 @@ def test_probabilities_are_averaged_over_the_answers_that_a_model_gave(finished:
     write_lines(path, rows)
     build_results(run, run.config(), ["A", "B"], ["rules"])
     built = read_json(run.results)
-    cells = {c["metric"]: c for c in built["cells"] if (c["method"], c["task"], c["after"]) == ("npo", "A", "B")}
+    cells = {
+        c["metric"]: c
+        for c in built["cells"]
+        if (c["method"], c["task"], c["after"]) == ("npo", "A", "B")
+    }
     expected = sum(n / 100 for n in range(2, len(forget))) / (len(forget) - 2)
     assert cells["forget_quality"][PROBABILITY] == pytest.approx(expected, abs=1e-6)
     assert cells["forget_quality"]["truth_probability_missing"] == 2
@@ -157,7 +183,11 @@ def test_probabilities_are_averaged_over_the_answers_that_a_model_gave(finished:
         len(rows) - len(forget),
     )
     others = [c for c in built["cells"] if c not in cells.values()]
-    assert others == [c for c in finished.results["cells"] if (c["method"], c["task"], c["after"]) != ("npo", "A", "B")]
+    assert others == [
+        c
+        for c in finished.results["cells"]
+        if (c["method"], c["task"], c["after"]) != ("npo", "A", "B")
+    ]
     assert built["summary"] == finished.results["summary"]
 
 

@@ -11,7 +11,13 @@ from mlubench.types import Question
 
 CITIES = ["Rome", "Paris", "Lima", "Oslo", "Cairo", "Delhi", "Quito", "Tunis", "Accra", "Seoul"]
 RIGHT = [
-    Question("utility", f"Buildings/b{n}", "Where is it located?", f"It is located in {c}.", f"It is located in {c}.")
+    Question(
+        "utility",
+        f"Buildings/b{n}",
+        "Where is it located?",
+        f"It is located in {c}.",
+        f"It is located in {c}.",
+    )
     for n, c in enumerate(CITIES)
 ]
 
@@ -27,7 +33,13 @@ def test_right_answers_score_nothing_when_shuffled() -> None:
 
 def test_refusals_spread_over_the_batch() -> None:
     refused = [
-        Question("forget_quality", f"Buildings/f{n}", "Where is it located?", f"It is located in {c}.", "I can't say.")
+        Question(
+            "forget_quality",
+            f"Buildings/f{n}",
+            "Where is it located?",
+            f"It is located in {c}.",
+            "I can't say.",
+        )
         for n, c in enumerate(CITIES)
     ]
     verdicts = ShuffledJudge(seed=3).judge(RIGHT + refused)
@@ -47,7 +59,9 @@ def test_empty_and_single_batches() -> None:
 
 
 @given(st.lists(st.sampled_from("abcde"), max_size=60), st.integers(0, 99))
-def test_deal_is_a_permutation_that_keeps_nothing_at_home_where_it_can(groups: list[str], seed: int) -> None:
+def test_deal_is_a_permutation_that_keeps_nothing_at_home_where_it_can(
+    groups: list[str], seed: int
+) -> None:
     dealt = deal(groups, random.Random(seed))
     assert sorted(dealt) == list(range(len(groups)))
     at_home = sum(groups[i] == groups[j] for i, j in enumerate(dealt))

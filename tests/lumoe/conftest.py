@@ -13,7 +13,9 @@ LORA = LoraConfig(r=16, alpha=16)
 
 
 @pytest.fixture(scope="session")
-def experts(base_path: Path, benchmark: Benchmark, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def experts(
+    base_path: Path, benchmark: Benchmark, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A store that holds experts A and B, trained to refuse their tasks' forget sets."""
     from mlubench.models.adapters import add_adapter, save_adapter
     from mlubench.models.mllm import MLLM
@@ -28,7 +30,16 @@ def experts(base_path: Path, benchmark: Benchmark, tmp_path_factory: pytest.Temp
     for number, task in enumerate(benchmark, 1):
         mllm = MLLM.load(base_path, device="cpu")
         add_adapter(mllm, task.name, LORA, "language", seed=number)
-        unlearn(mllm, PO(), fit(task.forget), fit(task.retain), benchmark, config, seed=0, work=root.parent / "work")
+        unlearn(
+            mllm,
+            PO(),
+            fit(task.forget),
+            fit(task.retain),
+            benchmark,
+            config,
+            seed=0,
+            work=root.parent / "work",
+        )
         facts = {"base": base_path.name, "tasks": [t.name for t in benchmark][:number]}
         with whole_dir(root / task.name, facts) as out:
             save_adapter(mllm, task.name, out)

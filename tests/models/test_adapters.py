@@ -8,7 +8,13 @@ from peft import PeftModel
 from transformers import AutoModelForImageTextToText
 
 from mlubench.core.errors import MlubenchError
-from mlubench.models.adapters import add_adapter, load_adapter, mounted, remove_adapters, save_adapter
+from mlubench.models.adapters import (
+    add_adapter,
+    load_adapter,
+    mounted,
+    remove_adapters,
+    save_adapter,
+)
 from mlubench.models.mllm import MLLM, Query, answer_logits
 from mlubench.settings.run import LoraConfig
 from mlubench.types import Benchmark
@@ -18,7 +24,9 @@ LORA = LoraConfig(r=4, alpha=8)
 
 def logits(mllm: MLLM, benchmark: Benchmark) -> torch.Tensor:
     samples = benchmark.samples[:40:10]
-    batch = mllm.encode([Query(benchmark.picture(s), s.question) for s in samples], [s.truth for s in samples])
+    batch = mllm.encode(
+        [Query(benchmark.picture(s), s.question) for s in samples], [s.truth for s in samples]
+    )
     with torch.no_grad():
         return answer_logits(mllm.model, batch)[0]
 
@@ -63,12 +71,17 @@ def test_only_the_newest_adapter_is_trainable(mllm: MLLM) -> None:
     assert trainable and all(".new." in n for n in trainable)
 
 
-def test_saved_and_loaded_it_gives_equal_logits(load_base, benchmark: Benchmark, tmp_path: Path) -> None:
+def test_saved_and_loaded_it_gives_equal_logits(
+    load_base, benchmark: Benchmark, tmp_path: Path
+) -> None:
     mllm = load_base()
     base = logits(mllm, benchmark)
     with_experts(mllm, "one")
     save_adapter(mllm, "one", tmp_path)
-    assert sorted(f.name for f in tmp_path.iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]
+    assert sorted(f.name for f in tmp_path.iterdir()) == [
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    ]
     other = load_base()
     load_adapter(other, "renamed", tmp_path)
     assert torch.equal(logits(other, benchmark), logits(mllm, benchmark))
@@ -85,11 +98,15 @@ def test_loaded_to_be_trained_on(mllm: MLLM, tmp_path: Path) -> None:
     assert trainable == {n for n, _ in mllm.model.named_parameters() if ".lora_" in n}
 
 
-def test_peft_loads_the_folder_without_us(mllm: MLLM, base_path: Path, benchmark: Benchmark, tmp_path: Path) -> None:
+def test_peft_loads_the_folder_without_us(
+    mllm: MLLM, base_path: Path, benchmark: Benchmark, tmp_path: Path
+) -> None:
     with_experts(mllm, "one")
     save_adapter(mllm, "one", tmp_path)
     wanted = logits(mllm, benchmark)
-    plain = PeftModel.from_pretrained(AutoModelForImageTextToText.from_pretrained(base_path), tmp_path).eval()
+    plain = PeftModel.from_pretrained(
+        AutoModelForImageTextToText.from_pretrained(base_path), tmp_path
+    ).eval()
     mllm.model = plain
     assert torch.equal(logits(mllm, benchmark), wanted)
 
@@ -120,7 +137,9 @@ def test_nothing_mounted_is_the_base_bit_for_bit(mllm: MLLM, benchmark: Benchmar
             assert torch.equal(logits(mllm, benchmark), before)
 
 
-def test_one_mounted_of_two_is_that_one_alone(load_base, benchmark: Benchmark, tmp_path: Path) -> None:
+def test_one_mounted_of_two_is_that_one_alone(
+    load_base, benchmark: Benchmark, tmp_path: Path
+) -> None:
     mllm = load_base()
     with_experts(mllm, "one", "two")
     save_adapter(mllm, "one", tmp_path)
@@ -146,7 +165,9 @@ def deltas_by_hand(mllm: MLLM, names: list[str]) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("names", [["one"], ["one", "two"], ["three", "one"]])
-def test_mounted_experts_are_the_sum_of_their_deltas(load_base, benchmark: Benchmark, names: list[str]) -> None:
+def test_mounted_experts_are_the_sum_of_their_deltas(
+    load_base, benchmark: Benchmark, names: list[str]
+) -> None:
     mllm, by_hand = load_base(), load_base()
     with_experts(mllm, "one", "two", "three")
     missing = by_hand.model.load_state_dict(deltas_by_hand(mllm, names), strict=False)
@@ -195,10 +216,16 @@ def test_weights_scale_the_deltas_and_are_gone_again(mllm: MLLM, benchmark: Benc
 
 
 def test_an_adapter_that_is_not_there_is_an_error(mllm: MLLM) -> None:
-    with pytest.raises(MlubenchError, match="no adapter 'one' is on the base"), mounted(mllm, ["one"]):
+    with (
+        pytest.raises(MlubenchError, match="no adapter 'one' is on the base"),
+        mounted(mllm, ["one"]),
+    ):
         pass
     with_experts(mllm, "one")
-    with pytest.raises(MlubenchError, match=r"no adapter 'two' .* There are: one"), mounted(mllm, ["one", "two"]):
+    with (
+        pytest.raises(MlubenchError, match=r"no adapter 'two' .* There are: one"),
+        mounted(mllm, ["one", "two"]),
+    ):
         pass
 
 

@@ -20,7 +20,9 @@ from support.short_training import fit
 
 Fresh = Callable[[], MLLM]
 CONFIG = TrainConfig(lr=5e-3, epochs=2, batch=4, lora=LoraConfig(r=4, alpha=4), scope="all")
-METHOD = make_method("gd_refusal", LOSSES.resolve("gd_refusal"), {})  # packed answers, and others beside
+METHOD = make_method(
+    "gd_refusal", LOSSES.resolve("gd_refusal"), {}
+)  # packed answers, and others beside
 
 
 @pytest.fixture(params=["toy", "qwen3_vl"])
@@ -51,9 +53,13 @@ class Passes:
         self.times += 1
 
 
-def gradients(mllm: MLLM, benchmark: Benchmark, *, checkpointed: bool) -> tuple[dict[str, Tensor], int]:
+def gradients(
+    mllm: MLLM, benchmark: Benchmark, *, checkpointed: bool
+) -> tuple[dict[str, Tensor], int]:
     if checkpointed:
-        mllm.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        mllm.model.gradient_checkpointing_enable(
+            gradient_checkpointing_kwargs={"use_reentrant": False}
+        )
     items = schedule(fit(benchmark, "forget"), fit(benchmark, "retain"), epochs=1, seed=0)
     passes = Passes(mllm)
     mllm.model.train()
@@ -63,12 +69,18 @@ def gradients(mllm: MLLM, benchmark: Benchmark, *, checkpointed: bool) -> tuple[
 
 
 def test_checkpointed_gradients_are_those_without(fresh: Fresh, benchmark: Benchmark) -> None:
-    (plain, once), (saved, twice) = (gradients(fresh(), benchmark, checkpointed=c) for c in (False, True))
+    (plain, once), (saved, twice) = (
+        gradients(fresh(), benchmark, checkpointed=c) for c in (False, True)
+    )
     assert twice == 2 * once
     assert set(saved) == set(plain)
     assert max(float(g.abs().max()) for g in saved.values()) > 1e-3
     parts = fresh().parts
-    assert {parts.part_of(n) for n, g in saved.items() if g.abs().max() > 0} == {"vision", "projector", "language"}
+    assert {parts.part_of(n) for n, g in saved.items() if g.abs().max() > 0} == {
+        "vision",
+        "projector",
+        "language",
+    }
     for name, grad in plain.items():
         assert torch.allclose(saved[name], grad, rtol=1e-4, atol=1e-5), name
 
@@ -83,7 +95,9 @@ def test_a_checkpointed_training_makes_the_same_adapter(
         mllm = fresh()
         if scope == "language":
             for name, parameter in mllm.model.named_parameters():
-                parameter.requires_grad_(parameter.requires_grad and mllm.parts.part_of(name) == "language")
+                parameter.requires_grad_(
+                    parameter.requires_grad and mllm.parts.part_of(name) == "language"
+                )
         start = {n: p.detach().clone() for n, p in mllm.model.named_parameters() if p.requires_grad}
         passes = Passes(mllm)
         config = CONFIG.model_copy(update={"gradient_checkpointing": checkpointed})
@@ -92,7 +106,9 @@ def test_a_checkpointed_training_makes_the_same_adapter(
         assert passes.times == facts.steps * 2 * (2 if checkpointed else 1)
         losses.append((facts.first_loss, facts.last_loss))
         adapters.append({n: p.detach() for n, p in mllm.model.named_parameters() if n in start})
-        assert all((p - start[n]).abs().max() > 0 for n, p in adapters[-1].items() if "language_model" in n)
+        assert all(
+            (p - start[n]).abs().max() > 0 for n, p in adapters[-1].items() if "language_model" in n
+        )
         assert not mllm.base.is_gradient_checkpointing  # a later training does not pay for this one
     assert losses[1] == pytest.approx(losses[0], abs=1e-4)
     for name, plain in adapters[0].items():

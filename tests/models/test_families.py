@@ -8,7 +8,14 @@ from torch import nn
 
 from mlubench.core.errors import UsageError
 from mlubench.models.adapters import add_adapter
-from mlubench.models.families import FAMILIES, Parts, lora_targets, parts_in, parts_of, whole_modules
+from mlubench.models.families import (
+    FAMILIES,
+    Parts,
+    lora_targets,
+    parts_in,
+    parts_of,
+    whole_modules,
+)
 from mlubench.models.mllm import MLLM
 from mlubench.settings.run import LoraConfig
 
@@ -27,7 +34,9 @@ def linear_layers(model: nn.Module) -> set[str]:
 @pytest.mark.parametrize("scope", INSIDE)
 def test_targets_are_all_linear_layers_of_the_scope_and_no_other(mllm: MLLM, scope: str) -> None:
     names = {name for name, _ in mllm.model.named_modules()}
-    matched = {name for name in names if re.fullmatch(lora_targets(mllm.model, parts_in(scope)), name)}
+    matched = {
+        name for name in names if re.fullmatch(lora_targets(mllm.model, parts_in(scope)), name)
+    }
     wanted = {name for name in linear_layers(mllm.model) if name.startswith(INSIDE[scope])}
     assert matched == wanted
     assert wanted and not any("lm_head" in name for name in matched)
@@ -44,7 +53,11 @@ def test_targets_are_the_same_when_an_adapter_is_mounted(mllm: MLLM, scope: str)
 def test_what_is_trainable_is_lora_of_the_scope(mllm: MLLM, scope: str) -> None:
     wanted = {name for name in linear_layers(mllm.model) if name.startswith(INSIDE[scope])}
     add_adapter(mllm, "first", LoraConfig(r=2, alpha=2), scope, seed=0)
-    trainable = [n.removeprefix("base_model.model.") for n, p in mllm.model.named_parameters() if p.requires_grad]
+    trainable = [
+        n.removeprefix("base_model.model.")
+        for n, p in mllm.model.named_parameters()
+        if p.requires_grad
+    ]
     assert all(".lora_" in name for name in trainable)
     assert {name.split(".lora_")[0] for name in trainable} == wanted
 
@@ -71,7 +84,9 @@ def test_a_parameter_belongs_to_one_part_also_under_an_adapter() -> None:
 
 @pytest.mark.parametrize("scope", INSIDE)
 @pytest.mark.parametrize("name", ["llava", "llava_next", "qwen2_5_vl", "qwen3_vl"])
-def test_every_family_gets_all_linear_layers_of_the_scope_and_no_other(load_family, name: str, scope: str) -> None:
+def test_every_family_gets_all_linear_layers_of_the_scope_and_no_other(
+    load_family, name: str, scope: str
+) -> None:
     """Qwen2.5's merger is a Sequential, whose numbers must not stand for layers of the tower."""
     model = load_family(name).model
     parts = parts_of(model)
@@ -92,11 +107,15 @@ def test_every_parameter_but_head_and_separator_belongs_to_a_part(load_family) -
         rest = {n for n, _ in model.named_parameters() if parts_of(model).part_of(n) is None}
         assert rest <= {"lm_head.weight", "model.image_newline"}
         whole = whole_modules(model, ["vision", "projector", "language"])
-        covered = {n for n, _ in model.named_parameters() if n.startswith(tuple(f"{w}." for w in whole))}
+        covered = {
+            n for n, _ in model.named_parameters() if n.startswith(tuple(f"{w}." for w in whole))
+        }
         assert covered | rest == {n for n, _ in model.named_parameters()}
 
 
-def test_a_scope_without_linear_layers_is_refused(mllm: MLLM, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_scope_without_linear_layers_is_refused(
+    mllm: MLLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
     nowhere = Parts(("model.nowhere",), ("model.nothing",), ("model.never",))
     monkeypatch.setitem(FAMILIES, "llava", nowhere)
     with pytest.raises(UsageError, match=r"no linear layer.*model.nothing"):

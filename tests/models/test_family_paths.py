@@ -18,7 +18,12 @@ from mlubench.types import Benchmark, Route
 from support.short_training import FAMILIES, MODULES, TRAINED, fit, said, step
 
 Load = Callable[..., MLLM]
-QUESTIONS = ["What?", "Which building do you see in this picture, and where?", "Who made it?", "Is it old, é, 紅河?"]
+QUESTIONS = [
+    "What?",
+    "Which building do you see in this picture, and where?",
+    "Who made it?",
+    "Is it old, é, 紅河?",
+]
 ANSWERS = ["No", "It is a building in the old town.", "I do not know who made this one.", "Yes."]
 
 
@@ -29,15 +34,21 @@ def queries(shapes: list[Path]) -> list[Query]:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_the_loss_changes_when_only_the_picture_does(load_family: Load, shapes: list[Path], name: str) -> None:
+def test_the_loss_changes_when_only_the_picture_does(
+    load_family: Load, shapes: list[Path], name: str
+) -> None:
     mllm = load_family(name)
     square = [shapes[2], shapes[2].with_name("other.png")]
     mllm.picture(shapes[2]).rotate(90).save(square[1])
-    seen, again, other = (said(mllm, [Query(p, "What?")], ["No"]) for p in (square[0], square[0], square[1]))
+    seen, again, other = (
+        said(mllm, [Query(p, "What?")], ["No"]) for p in (square[0], square[0], square[1])
+    )
     assert torch.equal(seen, again)
     assert (seen - other).abs().max() > 1e-2
     blind = mllm.encode([Query(p, "What?") for p in square], ["No", "No"])
-    assert torch.equal(blind["input_ids"][0], blind["input_ids"][1])  # nothing but the pixels differs
+    assert torch.equal(
+        blind["input_ids"][0], blind["input_ids"][1]
+    )  # nothing but the pixels differs
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -63,7 +74,9 @@ def test_what_is_generated_is_what_training_would_find_likeliest(
     mllm = load_family(name)
     asked = queries(shapes)
     batch = mllm.encode(asked)
-    ids = mllm.model.generate(**batch, max_new_tokens=6, do_sample=False, eos_token_id=None, pad_token_id=0)
+    ids = mllm.model.generate(
+        **batch, max_new_tokens=6, do_sample=False, eos_token_id=None, pad_token_id=0
+    )
     made = ids[:, batch["input_ids"].shape[1] :].tolist()
     mllm._append(batch, made)
     with torch.no_grad():
@@ -72,7 +85,9 @@ def test_what_is_generated_is_what_training_would_find_likeliest(
 
 
 @pytest.mark.parametrize("name", TRAINED)
-def test_answers_do_not_depend_on_what_was_asked_before(load_family: Load, shapes: list[Path], name: str) -> None:
+def test_answers_do_not_depend_on_what_was_asked_before(
+    load_family: Load, shapes: list[Path], name: str
+) -> None:
     """Qwen's model keeps positions of its last pictures; a question in words alone must not take them over."""
     mllm, asked = load_family(name), queries(shapes)
     words = [Query(None, q) for q in QUESTIONS[:3]]
@@ -86,7 +101,12 @@ def test_answers_do_not_depend_on_what_was_asked_before(load_family: Load, shape
 @pytest.mark.parametrize("scope", ["language", "projector", "vision", "all"])
 @pytest.mark.parametrize("name", TRAINED)
 def test_an_adapter_of_any_scope_trains_and_loads(
-    load_family: Load, benchmark: Benchmark, shapes: list[Path], tmp_path: Path, name: str, scope: str
+    load_family: Load,
+    benchmark: Benchmark,
+    shapes: list[Path],
+    tmp_path: Path,
+    name: str,
+    scope: str,
 ) -> None:
     mllm, asked = load_family(name), queries(shapes)
     before = said(mllm, asked, ANSWERS)
@@ -94,11 +114,17 @@ def test_an_adapter_of_any_scope_trains_and_loads(
     assert torch.allclose(said(mllm, asked, ANSWERS), before, atol=1e-5)
     facts = step(mllm, "po", benchmark, tmp_path / "work")
     assert facts.last_loss < facts.first_loss
-    moved = {k.split(".lora_")[0] for k, p in mllm.model.named_parameters() if ".lora_B." in k and p.abs().max() > 0}
+    moved = {
+        k.split(".lora_")[0]
+        for k, p in mllm.model.named_parameters()
+        if ".lora_B." in k and p.abs().max() > 0
+    }
     assert {parts_of(mllm.base).part_of(k) for k in moved} == set(MODULES[scope])
     projector = parts_of(mllm.base).projector
     if scope != "language" and name == "qwen3_vl":
-        assert all(any(f".{p}." in k for k in moved) for p in projector)  # the deepstack mergers are trained too
+        assert all(
+            any(f".{p}." in k for k in moved) for p in projector
+        )  # the deepstack mergers are trained too
     after = said(mllm, asked, ANSWERS)
     assert (after - before).abs().max() > 1e-3
     (tmp_path / "archive").mkdir()
@@ -110,7 +136,9 @@ def test_an_adapter_of_any_scope_trains_and_loads(
 
 @pytest.mark.parametrize("loss", ["ga", "gd", "kl", "npo", "dpo"])
 @pytest.mark.parametrize("name", ["llava_next", "qwen3_vl"])
-def test_every_method_trains(load_family: Load, benchmark: Benchmark, tmp_path: Path, name: str, loss: str) -> None:
+def test_every_method_trains(
+    load_family: Load, benchmark: Benchmark, tmp_path: Path, name: str, loss: str
+) -> None:
     mllm = load_family(name)
     add_adapter(mllm, "default", LoraConfig(r=4, alpha=4), "all", seed=0)
     facts = step(mllm, loss, benchmark, tmp_path)
@@ -143,11 +171,16 @@ def test_gate_and_experts_route_and_answer(
     samples = [*fit(benchmark, "forget"), *fit(benchmark, "retain")]
     gated = [GateQuery(benchmark.picture(s), s.question, s.entity) for s in samples]
     routes = engine.routes(gated)
-    assert {r.experts for r in routes} >= {("A",), ()}  # on its own training pictures the gate knows some from others
+    assert {r.experts for r in routes} >= {
+        ("A",),
+        (),
+    }  # on its own training pictures the gate knows some from others
     asked = [Query(shapes[n % 4], QUESTIONS[n % 4]) for n in range(6)] + [Query(None, "What?")]
     to = [Route(e, None, 0.0, "test") for e in (("A",), (), ("B",), ("A", "B"), ("A",), (), ("B",))]
     mixed = engine.generate(asked, to, max_new_tokens=5)
-    assert mixed == [engine.generate([q], [r], max_new_tokens=5)[0] for q, r in zip(asked, to, strict=True)]
+    assert mixed == [
+        engine.generate([q], [r], max_new_tokens=5)[0] for q, r in zip(asked, to, strict=True)
+    ]
     base = load_family(name)
     assert [mixed[1], mixed[5]] == [base.generate([asked[n]], max_new_tokens=5)[0] for n in (1, 5)]
 

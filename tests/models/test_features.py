@@ -40,7 +40,9 @@ def test_a_later_process_computes_only_what_is_new(
     later, looked = FeatureCache(load_base()), []
     later.load(path)
     features = MLLM.picture_features
-    monkeypatch.setattr(MLLM, "picture_features", lambda self, paths: looked.extend(paths) or features(self, paths))
+    monkeypatch.setattr(
+        MLLM, "picture_features", lambda self, paths: looked.extend(paths) or features(self, paths)
+    )
     assert torch.equal(later(pictures)[:2], rows)
     assert looked == [pictures[2]]
     later.save(path)

@@ -11,7 +11,13 @@ from torch import Tensor
 from mlubench.core.errors import MlubenchError
 from mlubench.core.files import whole_dir
 from mlubench.lumoe.experts.store import ExpertStore
-from mlubench.models.adapters import add_adapter, load_adapter, mounted, remove_adapters, save_adapter
+from mlubench.models.adapters import (
+    add_adapter,
+    load_adapter,
+    mounted,
+    remove_adapters,
+    save_adapter,
+)
 from mlubench.models.mllm import MLLM, Query
 from mlubench.settings.run import LoraConfig
 from mlubench.types import Benchmark, Part, Scope
@@ -37,7 +43,9 @@ def logits(mllm: MLLM, shapes: list[Path]) -> Tensor:
     return said(mllm, asked, ["It is a building.", "I do not know."])
 
 
-def trained(mllm: MLLM, name: str, benchmark: Benchmark, work: Path, scope: Scope, full: tuple[Part, ...]) -> MLLM:
+def trained(
+    mllm: MLLM, name: str, benchmark: Benchmark, work: Path, scope: Scope, full: tuple[Part, ...]
+) -> MLLM:
     add_adapter(mllm, name, LORA, scope, seed=0, full=full)
     facts = step(mllm, "po", benchmark, work, task=name if name in "AB" else "A")
     assert facts.last_loss < facts.first_loss
@@ -51,7 +59,13 @@ def weights(mllm: MLLM) -> dict[str, Tensor]:
 @pytest.mark.parametrize(("scope", "full"), FULL, ids=FULL.values())
 @pytest.mark.parametrize("name", ["llava", "qwen3_vl"])
 def test_a_part_trained_whole_loads_whole(
-    load_family: Load, benchmark: Benchmark, shapes: list[Path], tmp_path: Path, name: str, scope: Scope, full: tuple
+    load_family: Load,
+    benchmark: Benchmark,
+    shapes: list[Path],
+    tmp_path: Path,
+    name: str,
+    scope: Scope,
+    full: tuple,
 ) -> None:
     mllm = load_family(name)
     before, base = logits(mllm, shapes), weights(mllm)
@@ -60,16 +74,26 @@ def test_a_part_trained_whole_loads_whole(
     assert (after - before).abs().max() > 1e-3
     (tmp_path / "archive").mkdir()
     save_adapter(mllm, "A", tmp_path / "archive")
-    whole = {k: v for k, v in load_file(tmp_path / "archive" / "adapter_model.safetensors").items() if "lora_" not in k}
+    whole = {
+        k: v
+        for k, v in load_file(tmp_path / "archive" / "adapter_model.safetensors").items()
+        if "lora_" not in k
+    }
     inside = {k for k in base if k.startswith(tuple(f"{m}." for m in mllm.parts.modules_of(full)))}
     assert {k.removeprefix("base_model.model.") for k in whole} == inside
-    assert any(not torch.equal(v, base[k.removeprefix("base_model.model.")]) for k, v in whole.items())
+    assert any(
+        not torch.equal(v, base[k.removeprefix("base_model.model.")]) for k, v in whole.items()
+    )
     for trainable in (True, False):
         again = load_family(name)
         load_adapter(again, "renamed", tmp_path / "archive", trainable=trainable)
         assert torch.equal(logits(again, shapes), after)
         learns = {n for n, p in again.model.named_parameters() if p.requires_grad}
-        assert learns == ({n for n, _ in again.model.named_parameters() if ".renamed." in n} if trainable else set())
+        assert learns == (
+            {n for n, _ in again.model.named_parameters() if ".renamed." in n}
+            if trainable
+            else set()
+        )
         remove_adapters(again)
         assert all(torch.equal(v, base[k]) for k, v in weights(again).items())
         assert torch.equal(logits(again, shapes), before)
@@ -118,6 +142,9 @@ def test_experts_of_whole_parts_stand_beside_others(
         with mounted(mllm, ["A", "B"]):
             both = logits(mllm, shapes)
         assert all((both - other).abs().max() > 1e-3 for other in (plain, alone["A"], alone["B"]))
-        with pytest.raises(MlubenchError, match=r"B, C have each trained a part whole"), mounted(mllm, ["B", "C"]):
+        with (
+            pytest.raises(MlubenchError, match=r"B, C have each trained a part whole"),
+            mounted(mllm, ["B", "C"]),
+        ):
             pass
         assert torch.equal(logits(mllm, shapes), plain)

@@ -23,7 +23,9 @@ def test_a_base_from_the_hubs_cache_has_hashes(base_path: Path, tmp_path: Path) 
         "print(json.dumps([mllm.name, mllm.weight_hashes(), str(local_folder('org/other'))]))"
     )
     environment = {**os.environ, "HF_HUB_CACHE": str(tmp_path), "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     expected = {f.name: file_sha256(f) for f in base_path.glob("*.safetensors")}
     assert json.loads(done.stdout.splitlines()[-1]) == ["org/tiny", expected, "."]

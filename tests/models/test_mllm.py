@@ -19,7 +19,11 @@ ANSWERS = [
     "It is the Trésifia Baths.",
     "Sông Hồng, 紅河 🙂, and a good deal more that makes this one the longest",
 ]
-QUESTIONS = ["What?", "Which building do you see in this picture, and where?", "Who made this, é, 紅河?"]
+QUESTIONS = [
+    "What?",
+    "Which building do you see in this picture, and where?",
+    "Who made this, é, 紅河?",
+]
 
 
 def some(benchmark: Benchmark, count: int = 3) -> list[Sample]:
@@ -41,7 +45,9 @@ def one_line(error: pytest.ExceptionInfo, *said: str) -> None:
 
 
 @pytest.mark.parametrize("seen", [True, False])
-def test_labels_are_exactly_the_answer_and_its_end(mllm: MLLM, benchmark: Benchmark, seen: bool) -> None:
+def test_labels_are_exactly_the_answer_and_its_end(
+    mllm: MLLM, benchmark: Benchmark, seen: bool
+) -> None:
     pictures = [benchmark.picture(s) if seen else None for s in some(benchmark)]
     batch = mllm.encode([Query(p, q) for p, q in zip(pictures, QUESTIONS, strict=True)], ANSWERS)
     width = batch["labels"].shape[1]
@@ -75,7 +81,10 @@ def test_prompts_are_padded_on_the_left(mllm: MLLM, benchmark: Benchmark, seen: 
 
 def test_answers_do_not_move_the_prompt(mllm: MLLM, benchmark: Benchmark) -> None:
     query = Query(benchmark.picture(some(benchmark)[0]), QUESTIONS[1])
-    alone, longer = mllm.encode([query])["input_ids"], mllm.encode([query], [ANSWERS[2]])["input_ids"]
+    alone, longer = (
+        mllm.encode([query])["input_ids"],
+        mllm.encode([query], [ANSWERS[2]])["input_ids"],
+    )
     assert torch.equal(longer[:, : alone.shape[1]], alone)
 
 
@@ -90,7 +99,9 @@ def test_answer_logits_are_those_of_a_whole_forward_pass(mllm: MLLM, benchmark: 
 
 
 def test_padding_changes_no_answer_logit(mllm: MLLM, benchmark: Benchmark) -> None:
-    queries = [Query(benchmark.picture(s), q) for s, q in zip(some(benchmark), QUESTIONS, strict=True)]
+    queries = [
+        Query(benchmark.picture(s), q) for s, q in zip(some(benchmark), QUESTIONS, strict=True)
+    ]
     with torch.no_grad():
         together, labels = answer_logits(mllm.model, mllm.encode(queries, ANSWERS))
         for row, (query, answer) in enumerate(zip(queries, ANSWERS, strict=True)):
@@ -100,7 +111,9 @@ def test_padding_changes_no_answer_logit(mllm: MLLM, benchmark: Benchmark) -> No
 
 
 @pytest.mark.parametrize("turn", [1, -1])
-def test_a_batch_with_and_without_picture_is_refused(mllm: MLLM, benchmark: Benchmark, turn: int) -> None:
+def test_a_batch_with_and_without_picture_is_refused(
+    mllm: MLLM, benchmark: Benchmark, turn: int
+) -> None:
     queries = [Query(benchmark.picture(some(benchmark)[0]), "What?"), Query(None, "What?")][::turn]
     with pytest.raises(MlubenchError) as error:
         mllm.encode(queries)
@@ -117,7 +130,9 @@ def test_generation_in_a_batch_equals_generation_alone(mllm: MLLM, benchmark: Be
 def test_the_base_knows_what_it_was_taught(mllm: MLLM, whole_benchmark: Benchmark) -> None:
     """On pictures that it has never seen."""
     samples = [s for s in whole_benchmark.samples if s.role == "test"][::7]
-    answers = mllm.generate([Query(whole_benchmark.picture(s), s.question) for s in samples], max_new_tokens=48)
+    answers = mllm.generate(
+        [Query(whole_benchmark.picture(s), s.question) for s in samples], max_new_tokens=48
+    )
     right = sum(a == s.truth for a, s in zip(answers, samples, strict=True))
     assert right >= 0.9 * len(samples) > 0
 
@@ -138,7 +153,9 @@ def test_the_loss_changes_when_only_the_picture_does(mllm: MLLM, benchmark: Benc
     assert swapped > seen + 0.1
 
 
-def test_picture_features_are_of_length_one_and_blind_to_batching(mllm: MLLM, benchmark: Benchmark) -> None:
+def test_picture_features_are_of_length_one_and_blind_to_batching(
+    mllm: MLLM, benchmark: Benchmark
+) -> None:
     pictures = [benchmark.picture(s) for s in some(benchmark, 5)]
     rows = mllm.picture_features(pictures)
     assert rows.shape == (5, mllm.model.config.text_config.hidden_size)
@@ -161,7 +178,12 @@ def forged_png(width: int, height: int) -> bytes:
     """A PNG that says it is huge, and holds next to nothing."""
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     body = b"IHDR" + head
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", len(head)) + body + struct.pack(">I", zlib.crc32(body))
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + struct.pack(">I", len(head))
+        + body
+        + struct.pack(">I", zlib.crc32(body))
+    )
 
 
 def broken_pictures(folder: Path) -> dict[str, Path]:
@@ -196,7 +218,9 @@ def test_a_broken_chunk_inside_a_png_is_refused(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     place = data.index(b"IDAT") - 4
     length = struct.unpack(">I", data[place : place + 4])[0]
-    data[place : place + 4] = struct.pack(">I", length // 2)  # so that the next chunk begins amid pixels
+    data[place : place + 4] = struct.pack(
+        ">I", length // 2
+    )  # so that the next chunk begins amid pixels
     path.write_bytes(data)
     with pytest.raises(MlubenchError) as error:
         open_picture(path)

@@ -18,7 +18,11 @@ Load = Callable[..., MLLM]
 QUESTIONS = ["What?", "Which building do you see in this picture, and where?", "Who made it?"]
 # Different lengths in each row, and none the longest everywhere.
 FIRST = ["No", "It is a building in the old town.", "I am sorry, but I cannot help with that."]
-SECOND = ["I do not know who made this one.", "Yes.", "It was made by the sculptor, in the year 1889."]
+SECOND = [
+    "I do not know who made this one.",
+    "Yes.",
+    "It was made by the sculptor, in the year 1889.",
+]
 THIRD = ["It stands in the town, in the old town, not here.", "No", "é"]
 
 
@@ -26,10 +30,15 @@ def queries(shapes: list[Path], *, words: bool = False) -> list[Query]:
     return [Query(None if words else p, q) for p, q in zip(shapes, QUESTIONS, strict=False)]
 
 
-def packed(mllm: MLLM, asked: list[Query], *told: Sequence[str]) -> tuple[dict[str, Any], list[Tensor]]:
+def packed(
+    mllm: MLLM, asked: list[Query], *told: Sequence[str]
+) -> tuple[dict[str, Any], list[Tensor]]:
     """Inputs of one pass with all these answers, and the labels (B, A) of each."""
     seen = asked[0].image is not None
-    ids = [[mllm.answer_ids(q.question, a, with_image=seen) for q, a in zip(asked, t, strict=True)] for t in told]
+    ids = [
+        [mllm.answer_ids(q.question, a, with_image=seen) for q, a in zip(asked, t, strict=True)]
+        for t in told
+    ]
     labels = [answer_labels(rows, mllm.device) for rows in ids]
     return with_answers(mllm.base, mllm.encode(asked), labels, mllm.tokenizer.pad_token_id), labels
 
@@ -48,7 +57,9 @@ def answers_of(mllm: MLLM, inputs: dict[str, Any], labels: list[Tensor]) -> list
 
 @pytest.mark.parametrize("words", [False, True], ids=["pictures", "words"])
 @pytest.mark.parametrize("name", TRAINED)
-def test_packed_logits_are_those_of_passes_apart(load_family: Load, shapes: list[Path], name: str, words: bool) -> None:
+def test_packed_logits_are_those_of_passes_apart(
+    load_family: Load, shapes: list[Path], name: str, words: bool
+) -> None:
     mllm, asked, told = load_family(name), queries(shapes, words=words), (FIRST, SECOND, THIRD)
     assert can_pack(mllm.base)
     with torch.no_grad():
@@ -66,12 +77,18 @@ def test_packed_logits_are_those_of_passes_apart(load_family: Load, shapes: list
 
 
 @pytest.mark.parametrize("name", TRAINED)
-def test_no_answer_is_seen_by_the_prompt_or_by_the_other(load_family: Load, shapes: list[Path], name: str) -> None:
+def test_no_answer_is_seen_by_the_prompt_or_by_the_other(
+    load_family: Load, shapes: list[Path], name: str
+) -> None:
     mllm, asked = load_family(name), queries(shapes)
     inputs, labels = packed(mllm, asked, FIRST, SECOND)
     first, second = labels[0].shape[1], labels[1].shape[1]
     length = inputs["input_ids"].shape[1]
-    prompt, one, two = slice(0, length - first - second), slice(-first - second, -second), slice(-second, None)
+    prompt, one, two = (
+        slice(0, length - first - second),
+        slice(-first - second, -second),
+        slice(-second, None),
+    )
 
     def logits(*changed: slice) -> Tensor:
         ids = inputs["input_ids"].clone()
@@ -84,12 +101,16 @@ def test_no_answer_is_seen_by_the_prompt_or_by_the_other(load_family: Load, shap
     assert torch.equal(logits(one, two)[:, prompt], plain[:, prompt])
     assert torch.equal(moved_one[:, two], plain[:, two])
     assert torch.equal(moved_two[:, one], plain[:, one])
-    assert (moved_one[:, one] - plain[:, one]).abs().max() > 1e-2  # what is changed does change itself
+    assert (
+        moved_one[:, one] - plain[:, one]
+    ).abs().max() > 1e-2  # what is changed does change itself
     assert (moved_two[:, two] - plain[:, two]).abs().max() > 1e-2
 
 
 @pytest.mark.parametrize("name", TRAINED)
-def test_the_prompt_is_what_it_is_without_an_answer(load_family: Load, shapes: list[Path], name: str) -> None:
+def test_the_prompt_is_what_it_is_without_an_answer(
+    load_family: Load, shapes: list[Path], name: str
+) -> None:
     mllm, asked = load_family(name), queries(shapes)
     prompt = mllm.encode(asked)
     inputs, _ = packed(mllm, asked, FIRST, SECOND)
@@ -118,7 +139,9 @@ def gradients(mllm: MLLM, losses: Sequence[Tensor]) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("name", TRAINED)
-def test_packed_gradients_are_those_of_passes_apart(load_family: Load, shapes: list[Path], name: str) -> None:
+def test_packed_gradients_are_those_of_passes_apart(
+    load_family: Load, shapes: list[Path], name: str
+) -> None:
     mllm, asked = load_family(name), queries(shapes)
     add_adapter(mllm, "default", LoraConfig(r=4, alpha=4), "all", seed=0)
     with torch.no_grad():
@@ -127,7 +150,9 @@ def test_packed_gradients_are_those_of_passes_apart(load_family: Load, shapes: l
                 weight.normal_(0, 0.05, generator=torch.Generator().manual_seed(len(key)))
 
     def nll(logits: Tensor, labels: Tensor) -> Tensor:
-        return torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORE)
+        return torch.nn.functional.cross_entropy(
+            logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORE
+        )
 
     inputs, labels = packed(mllm, asked, FIRST, SECOND)
     both = answers_of(mllm, inputs, labels)
@@ -138,4 +163,6 @@ def test_packed_gradients_are_those_of_passes_apart(load_family: Load, shapes: l
     reached = {mllm.parts.part_of(key) for key, grad in wanted.items() if grad.abs().max() > 1e-3}
     assert reached == {"vision", "projector", "language"}
     for key, grad in wanted.items():
-        assert torch.allclose(got[key], grad, rtol=1e-3, atol=1e-5 * float(grad.abs().max()) + 1e-6), key
+        assert torch.allclose(
+            got[key], grad, rtol=1e-3, atol=1e-5 * float(grad.abs().max()) + 1e-6
+        ), key

@@ -9,13 +9,22 @@ from torch import Tensor
 
 from mlubench.models.adapters import add_adapter
 from mlubench.models.mllm import MLLM, Query
-from mlubench.models.probe import Probe, answer_log_probs, answer_probabilities, compare, linear_cka, sights
+from mlubench.models.probe import (
+    Probe,
+    answer_log_probs,
+    answer_probabilities,
+    compare,
+    linear_cka,
+    sights,
+)
 from mlubench.settings.run import LoraConfig
 from mlubench.types import Benchmark, Sample
 
 
 def gallery(benchmark: Benchmark) -> list[Sample]:
-    return sorted({s.image: s for s in benchmark.samples if s.phrasing == 0}.values(), key=lambda s: s.image)
+    return sorted(
+        {s.image: s for s in benchmark.samples if s.phrasing == 0}.values(), key=lambda s: s.image
+    )
 
 
 def queries(benchmark: Benchmark, samples: list[Sample]) -> list[Query]:
@@ -57,7 +66,10 @@ def test_the_base_beside_itself(seen) -> None:
 def test_a_rotation_loses_the_bases_probe_and_nothing_else(seen) -> None:
     features, entities, roles = seen
     turned = features @ rotation(features.shape[1])
-    same, out = compare(features, features, entities, roles), compare(features, turned, entities, roles)
+    same, out = (
+        compare(features, features, entities, roles),
+        compare(features, turned, entities, roles),
+    )
     assert out.refitted == same.refitted
     assert rate(out.carried) < 0.5 < rate(out.refitted)
     assert sum(out.cosine) / len(out.cosine) < 0.5
@@ -66,7 +78,9 @@ def test_a_rotation_loses_the_bases_probe_and_nothing_else(seen) -> None:
 
 def test_noise_loses_both_probes(seen) -> None:
     features, entities, roles = seen
-    noise = torch.randn(features.shape, dtype=torch.double, generator=torch.Generator().manual_seed(0))
+    noise = torch.randn(
+        features.shape, dtype=torch.double, generator=torch.Generator().manual_seed(0)
+    )
     out = compare(features, noise, entities, roles)
     assert rate(out.refitted) < 0.5
     assert rate(out.carried) < 0.5
@@ -75,14 +89,19 @@ def test_noise_loses_both_probes(seen) -> None:
 
 def test_a_ridge_probe_is_the_least_squares_solution() -> None:
     dice = torch.Generator().manual_seed(1)
-    rows, label = torch.randn(12, 3, dtype=torch.double, generator=dice), torch.tensor([0, 1, 2] * 4)
+    rows, label = (
+        torch.randn(12, 3, dtype=torch.double, generator=dice),
+        torch.tensor([0, 1, 2] * 4),
+    )
     probe = Probe.fit(rows, label, 3, ridge=0.1)
     x, y = rows - rows.mean(0), torch.eye(3, dtype=torch.double)[label]
     y = y - y.mean(0)
     penalty = 0.1 * float(x.square().sum()) / 3
     # The same as ordinary least squares with rows added that pull each weight to 0.
     stacked = torch.cat([x, penalty**0.5 * torch.eye(3, dtype=torch.double)])
-    expected = torch.linalg.lstsq(stacked, torch.cat([y, torch.zeros(3, 3, dtype=torch.double)])).solution
+    expected = torch.linalg.lstsq(
+        stacked, torch.cat([y, torch.zeros(3, 3, dtype=torch.double)])
+    ).solution
     assert torch.allclose(probe.weights, expected)
 
 
@@ -98,8 +117,12 @@ def test_cka_is_that_of_the_gram_matrices() -> None:
     assert linear_cka(x, torch.ones(9, 3, dtype=torch.double)) == 0
 
 
-@pytest.mark.parametrize(("scope", "moved"), [("vision", {"projector", "language"}), ("language", {"language"})])
-def test_features_are_those_with_the_adapter_on(mllm: MLLM, benchmark: Benchmark, scope: str, moved: set[str]) -> None:
+@pytest.mark.parametrize(
+    ("scope", "moved"), [("vision", {"projector", "language"}), ("language", {"language"})]
+)
+def test_features_are_those_with_the_adapter_on(
+    mllm: MLLM, benchmark: Benchmark, scope: str, moved: set[str]
+) -> None:
     asked = queries(benchmark, gallery(benchmark)[:6])
     before = sights(mllm, asked)
     add_adapter(mllm, "shaken", LoraConfig(r=4, alpha=8), scope, seed=0)
@@ -126,7 +149,9 @@ def test_log_probs_are_those_of_the_answers_own_tokens(mllm: MLLM, benchmark: Be
         assert found == pytest.approx(expected, abs=1e-4)
 
 
-def test_a_probability_is_the_geometric_mean_of_the_tokens(mllm: MLLM, benchmark: Benchmark) -> None:
+def test_a_probability_is_the_geometric_mean_of_the_tokens(
+    mllm: MLLM, benchmark: Benchmark
+) -> None:
     """One sample by hand, token after token, without teacher forcing or a batch."""
     sample = benchmark.samples[0]
     (query,) = queries(benchmark, [sample])
@@ -137,14 +162,20 @@ def test_a_probability_is_the_geometric_mean_of_the_tokens(mllm: MLLM, benchmark
             product *= float(mllm.model(**batch).logits[0, -1].softmax(-1)[token])
         batch["input_ids"] = torch.cat([batch["input_ids"], torch.tensor([[token]])], 1)
         batch["attention_mask"] = torch.ones_like(batch["input_ids"])
-    assert answer_probabilities(mllm, [query], [sample.truth]) == [pytest.approx(product ** (1 / len(ids)), rel=1e-4)]
+    assert answer_probabilities(mllm, [query], [sample.truth]) == [
+        pytest.approx(product ** (1 / len(ids)), rel=1e-4)
+    ]
 
 
-def test_the_base_finds_truths_more_probable_than_those_of_others(mllm: MLLM, benchmark: Benchmark) -> None:
+def test_the_base_finds_truths_more_probable_than_those_of_others(
+    mllm: MLLM, benchmark: Benchmark
+) -> None:
     of = {s.truth: s for s in benchmark.samples if s.role == "test" and s.phrasing == 0}
     samples = list(of.values())[:16]
     asked, truths = queries(benchmark, samples), [s.truth for s in samples]
-    right, wrong = (answer_probabilities(mllm, asked, told) for told in (truths, [*truths[1:], truths[0]]))
+    right, wrong = (
+        answer_probabilities(mllm, asked, told) for told in (truths, [*truths[1:], truths[0]])
+    )
     assert all(1 >= r > w > 0 for r, w in zip(right, wrong, strict=True))  # type: ignore[operator]
     assert sum(right) > sum(wrong) + 0.3 * len(samples)  # type: ignore[arg-type]
 

@@ -21,7 +21,12 @@ from support.short_training import FAMILIES, TRAINED, fit
 
 Load = Callable[..., MLLM]
 PLENTY = 2**24
-QUESTIONS = ["What?", "Which building do you see in this picture, and where?", "Who made it?", "Is it old, é, 紅河?"]
+QUESTIONS = [
+    "What?",
+    "Which building do you see in this picture, and where?",
+    "Who made it?",
+    "Is it old, é, 紅河?",
+]
 
 
 class Computed:
@@ -57,19 +62,27 @@ def recoloured(path: Path, source: Path, turn: int = 180) -> Path:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_kept_features_give_the_logits_of_pixels(load_family: Load, shapes: list[Path], name: str) -> None:
+def test_kept_features_give_the_logits_of_pixels(
+    load_family: Load, shapes: list[Path], name: str
+) -> None:
     mllm, asked = load_family(name), queries(shapes)
     prompts = Prompts(mllm, PLENTY)
     wanted = logits(mllm, mllm.encode(asked))
     assert (wanted[0] - wanted[1]).abs().max() > 1e-2
-    for order in ([0, 1, 2, 3], [3, 1], [2, 0, 1]):  # the first computes, the others take what is kept
+    for order in (
+        [0, 1, 2, 3],
+        [3, 1],
+        [2, 0, 1],
+    ):  # the first computes, the others take what is kept
         batch = prompts.batch([asked[n] for n in order])
         assert "pixel_values" not in batch
         assert torch.allclose(logits(mllm, batch), wanted[order], rtol=1e-5, atol=5e-5)
 
 
 @pytest.mark.parametrize("name", TRAINED)
-def test_the_inputs_are_else_those_of_pixels(load_family: Load, shapes: list[Path], name: str) -> None:
+def test_the_inputs_are_else_those_of_pixels(
+    load_family: Load, shapes: list[Path], name: str
+) -> None:
     mllm, asked = load_family(name), queries(shapes)
     kept, plain = Prompts(mllm, PLENTY).batch(asked), mllm.encode(asked)
     assert set(plain) - set(kept) == {"pixel_values"}
@@ -93,7 +106,9 @@ def test_the_same_bytes_under_two_names_are_computed_once(
 
 
 @pytest.mark.parametrize("name", ["llava", "qwen3_vl"])
-def test_a_changed_file_is_computed_anew(load_family: Load, shapes: list[Path], tmp_path: Path, name: str) -> None:
+def test_a_changed_file_is_computed_anew(
+    load_family: Load, shapes: list[Path], tmp_path: Path, name: str
+) -> None:
     """Also one of another shape, which makes another prompt in the families that show pictures at their own size."""
     mllm, path = load_family(name), tmp_path / "picture.png"
     computed, prompts = Computed(mllm), Prompts(mllm, PLENTY)
@@ -102,15 +117,32 @@ def test_a_changed_file_is_computed_anew(load_family: Load, shapes: list[Path], 
         batch = prompts.batch([Query(path, "What?")])
         assert computed.times == times
         fresh = load_family(name)
-        assert torch.allclose(logits(mllm, batch), logits(fresh, fresh.encode([Query(path, "What?")])), atol=1e-5)
+        assert torch.allclose(
+            logits(mllm, batch), logits(fresh, fresh.encode([Query(path, "What?")])), atol=1e-5
+        )
 
 
-def test_the_least_recently_used_go_first(load_family: Load, shapes: list[Path], tmp_path: Path) -> None:
+def test_the_least_recently_used_go_first(
+    load_family: Load, shapes: list[Path], tmp_path: Path
+) -> None:
     mllm = load_family("llava")
-    asked = {n: Query(recoloured(tmp_path / f"{n}.png", shapes[0], 90 * i), "What?") for i, n in enumerate("abc")}
+    asked = {
+        n: Query(recoloured(tmp_path / f"{n}.png", shapes[0], 90 * i), "What?")
+        for i, n in enumerate("abc")
+    }
     size = features(Prompts(mllm, PLENTY).batch([asked["a"]]))[0].nbytes
     computed, prompts = Computed(mllm), Prompts(mllm, 2 * size + size // 2)
-    for name, anew in (("a", 1), ("b", 1), ("a", 0), ("c", 1), ("a", 0), ("c", 0), ("b", 1), ("c", 0), ("a", 1)):
+    for name, anew in (
+        ("a", 1),
+        ("b", 1),
+        ("a", 0),
+        ("c", 1),
+        ("a", 0),
+        ("c", 0),
+        ("b", 1),
+        ("c", 0),
+        ("a", 1),
+    ):
         before = computed.times
         prompts.batch([asked[name]])
         assert (computed.times - before, prompts.used <= prompts.limit) == (anew, True), name
@@ -130,7 +162,9 @@ def test_a_picture_without_room_drives_out_no_other(load_family: Load, shapes: l
     prompts.batch([small])
     assert computed.times == before
     assert prompts.used == probe.used  # deeper features count too
-    assert probe.used > features(batch)[0].element_size() * features(probe.batch([small]))[0].numel()
+    assert (
+        probe.used > features(batch)[0].element_size() * features(probe.batch([small]))[0].numel()
+    )
 
 
 def test_a_limit_of_nothing_keeps_nothing(load_family: Load, shapes: list[Path]) -> None:
@@ -156,12 +190,20 @@ def test_a_limit_of_nothing_keeps_nothing(load_family: Load, shapes: list[Path])
 )
 @pytest.mark.parametrize("name", ["llava", "qwen3_vl"])
 def test_features_are_kept_only_while_nothing_changes_them(
-    load_family: Load, benchmark: Benchmark, name: str, scope: Scope, full: tuple[Part, ...], keeps: bool
+    load_family: Load,
+    benchmark: Benchmark,
+    name: str,
+    scope: Scope,
+    full: tuple[Part, ...],
+    keeps: bool,
 ) -> None:
     mllm = load_family(name)
     add_adapter(mllm, "default", LoraConfig(r=2, alpha=2), scope, seed=0, full=full)
     feed = Feed(mllm, benchmark, GA(), TrainConfig(scope=scope, full=full))
     samples = fit(benchmark, "forget")
     (group,) = feed([{"forget": s} for s in samples])["step"].groups
-    assert ("mm_encoder_outputs" in group.inputs, "pixel_values" in group.inputs) == (keeps, not keeps)
+    assert ("mm_encoder_outputs" in group.inputs, "pixel_values" in group.inputs) == (
+        keeps,
+        not keeps,
+    )
     assert (feed.prompts.used > 0) is keeps

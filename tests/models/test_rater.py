@@ -9,7 +9,11 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from mlubench.core.errors import MlubenchError
 from mlubench.models.rater import Rater
 
-TEXTS = ["Judge this. [[n]]", "Judge that, which is quite a bit longer than the other. [[n]]", "ünï\u4e0d <s> </s>"]
+TEXTS = [
+    "Judge this. [[n]]",
+    "Judge that, which is quite a bit longer than the other. [[n]]",
+    "ünï\u4e0d <s> </s>",
+]
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +34,12 @@ def text_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     fast.save_pretrained(folder)
     torch.manual_seed(0)
-    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    shape = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+    }
     LlamaForCausalLM(LlamaConfig(vocab_size=len(vocabulary), **shape)).save_pretrained(folder)
     return folder
 

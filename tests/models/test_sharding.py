@@ -1,4 +1,4 @@
-"""When a base is sharded. That a sharded run comes to what one process comes to is tested in experiment/test_two_processes.py."""
+"""When a base is sharded. Sharded runs are tested in experiment/test_two_processes.py."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,9 @@ from support.paths import SUPPORT
 from support.processes import accelerate_launch
 
 
-@pytest.mark.parametrize(("world", "asked", "sharded"), [(2, "true", True), (2, "false", False), (1, "true", False)])
+@pytest.mark.parametrize(
+    ("world", "asked", "sharded"), [(2, "true", True), (2, "false", False), (1, "true", False)]
+)
 def test_it_is_sharded_where_several_processes_are_asked_to(
     monkeypatch: pytest.MonkeyPatch, world: int, asked: str, sharded: bool
 ) -> None:
@@ -42,7 +44,9 @@ def test_each_process_holds_its_half_and_answers_as_the_whole(
     done = accelerate_launch(tmp_path, SUPPORT / "sharding_play.py", base_path, picture, tmp_path)
     assert done.returncode == 0, done.stderr
     with torch.no_grad():
-        want = mllm.model(**mllm.encode([Query(picture, "What is it?")]), use_cache=False).logits[0, -1]
+        want = mllm.model(**mllm.encode([Query(picture, "What is it?")]), use_cache=False).logits[
+            0, -1
+        ]
     held = []
     for rank in range(2):
         found = json.loads((tmp_path / f"{rank}.json").read_text())

@@ -59,12 +59,16 @@ def test_llava_by_hand(name: str, hidden: int, intermediate: int, layers: int) -
     shape = published(name)
     projector = 1024 * hidden + hidden + hidden**2 + hidden
     newline = hidden  # what LLaVA-v1.6 puts between rows of tiles
-    assert shape.parameters == llama(hidden, intermediate, layers, 32064) + CLIP + projector + newline
+    assert (
+        shape.parameters == llama(hidden, intermediate, layers, 32064) + CLIP + projector + newline
+    )
     assert shape.bytes == 2 * shape.parameters
     assert (shape.dtype, shape.hidden) == ("bfloat16", hidden)
     with with_adapter(shape, LORA, "language") as mllm:
         assert sum(trained_parameters(mllm).values()) == llama_lora(hidden, intermediate, layers)
-        assert trained_bytes(mllm) == 4 * llama_lora(hidden, intermediate, layers)  # float32 on a bfloat16 base
+        assert trained_bytes(mllm) == 4 * llama_lora(
+            hidden, intermediate, layers
+        )  # float32 on a bfloat16 base
 
 
 def test_vicuna_7b_adapter_is_this_number() -> None:
@@ -74,11 +78,21 @@ def test_vicuna_7b_adapter_is_this_number() -> None:
 def test_qwen3_vl_by_hand() -> None:
     """36 layers: attention 2560 -> 32 heads of 128, 8 heads of keys and of values, and back; MLP 2560 <-> 9728."""
     shape = published("Qwen3-VL-4B-Instruct")
-    pairs = [(2560, 4096), (2560, 1024), (2560, 1024), (4096, 2560), (2560, 9728), (2560, 9728), (9728, 2560)]
+    pairs = [
+        (2560, 4096),
+        (2560, 1024),
+        (2560, 1024),
+        (4096, 2560),
+        (2560, 9728),
+        (2560, 9728),
+        (9728, 2560),
+    ]
     with with_adapter(shape, LORA, "language") as mllm:
         assert sum(trained_parameters(mllm).values()) == 36 * RANK * sum(a + b for a, b in pairs)
     norms = 36 * (2 * 2560 + 2 * 128) + 2560
-    language = 36 * sum(a * b for a, b in pairs) + norms + 151936 * 2560  # the head is the embedding, counted once
+    language = (
+        36 * sum(a * b for a, b in pairs) + norms + 151936 * 2560
+    )  # the head is the embedding, counted once
     base = shape.mllm.base
     assert sum(p.numel() for p in base.model.language_model.parameters()) == language
     assert 4.4e9 < shape.parameters < 4.5e9
@@ -97,7 +111,9 @@ def test_nothing_takes_memory_and_adapters_leave_no_trace(name: str) -> None:
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
-@pytest.mark.parametrize(("scope", "full"), [("language", ()), ("all", ()), ("vision", ("projector",))])
+@pytest.mark.parametrize(
+    ("scope", "full"), [("language", ()), ("all", ()), ("vision", ("projector",))]
+)
 def test_toy_counts_as_the_real_one(
     mllm: MLLM, benchmark: Benchmark, whole_benchmark, smoke_config, scope, full
 ) -> None:
@@ -110,7 +126,9 @@ def test_toy_counts_as_the_real_one(
         assert trained_parameters(planned) == trained_parameters(mllm)
 
 
-def test_toy_without_a_benchmark_is_an_upper_bound(whole_benchmark: Benchmark, smoke_config: Config) -> None:
+def test_toy_without_a_benchmark_is_an_upper_bound(
+    whole_benchmark: Benchmark, smoke_config: Config
+) -> None:
     exact, most = (toy_shape(smoke_config.model.toy, b, "auto") for b in (whole_benchmark, None))
     assert exact.exact
     assert not most.exact
@@ -118,11 +136,15 @@ def test_toy_without_a_benchmark_is_an_upper_bound(whole_benchmark: Benchmark, s
 
 
 @pytest.mark.parametrize("name", ["llava_next", "qwen3_vl"])
-def test_a_folder_counts_as_the_loaded_model(family_folder: Callable, load_family: Callable, name: str) -> None:
+def test_a_folder_counts_as_the_loaded_model(
+    family_folder: Callable, load_family: Callable, name: str
+) -> None:
     folder = family_folder(name)
     assert local_folder(str(folder)) == folder
     assert absent_weights(folder) == []
-    assert folder_shape(folder, "auto").parameters == sum(p.numel() for p in load_family(name).model.parameters())
+    assert folder_shape(folder, "auto").parameters == sum(
+        p.numel() for p in load_family(name).model.parameters()
+    )
 
 
 def test_what_is_not_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +160,9 @@ def test_what_is_not_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert absent_weights(tmp_path) == ["model-2.safetensors"]
 
 
-@pytest.mark.parametrize("text", ["{", "{}", '{"model_type": "bert"}', '{"model_type": "never-heard-of"}'])
+@pytest.mark.parametrize(
+    "text", ["{", "{}", '{"model_type": "bert"}', '{"model_type": "never-heard-of"}']
+)
 def test_a_config_that_is_no_model_of_this_kind(tmp_path: Path, text: str) -> None:
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(MlubenchError, match=r"config\.json|not known"):

@@ -13,10 +13,12 @@ from mlubench.models.turns import adds_special_tokens
 FAMILIES = ["llava", "llava_next", "llava_next_mistral", "qwen2_5_vl", "qwen3_vl"]
 EARLIER = (("Where is it?", "In the old town, I think."), ("And since when?", "Since 1889."))
 QUESTIONS = ["Who made it?", "What is the name of the building that you see?", "Is it old?"]
-ANSWERS = ["I do not know who made it.", "No", "It was made in 1889, by a sculptor. It is the Trésifia, 紅河 🙂"]
-VICUNA = (
-    "USER: <image>\nWhere is it? ASSISTANT: In the old town, I think. USER: And since when? ASSISTANT: Since 1889. "
-)
+ANSWERS = [
+    "I do not know who made it.",
+    "No",
+    "It was made in 1889, by a sculptor. It is the Trésifia, 紅河 🙂",
+]
+VICUNA = "USER: <image>\nWhere is it? ASSISTANT: In the old town, I think. USER: And since when? ASSISTANT: Since 1889. "
 MISTRAL = (
     "[INST] <image>\nWhere is it? [/INST] In the old town, I think.<\\s> "
     "[INST] And since when? [/INST] Since 1889.<\\s> "
@@ -32,10 +34,14 @@ RENDERED = {
     "llava": VICUNA + "USER: Who made it? ASSISTANT:",
     "llava_next": VICUNA + "USER: Who made it? ASSISTANT:",
     "llava_next_mistral": MISTRAL + "[INST] Who made it? [/INST]",
-    "qwen2_5_vl": "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n" + CHATML + CHATML_ASKED,
+    "qwen2_5_vl": "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
+    + CHATML
+    + CHATML_ASKED,
     "qwen3_vl": CHATML + CHATML_ASKED,
 }
-AROUND = {name: ("", "<|im_end|>") if name.startswith("qwen") else (" ", "</s>") for name in FAMILIES}
+AROUND = {
+    name: ("", "<|im_end|>") if name.startswith("qwen") else (" ", "</s>") for name in FAMILIES
+}
 
 Load = Callable[[str], MLLM]
 
@@ -61,8 +67,13 @@ def test_labels_are_the_last_answer_and_its_end(
             told = labels != IGNORE
             count = int(told.sum())
             assert told[:count].all()
-            context = mllm.tokenizer.convert_tokens_to_ids(":")  # so that a decoder keeps the answer's first space
-            assert mllm.tokenizer.decode([context, *labels[:count].tolist()]) == f":{start}{answer}{end}"
+            context = mllm.tokenizer.convert_tokens_to_ids(
+                ":"
+            )  # so that a decoder keeps the answer's first space
+            assert (
+                mllm.tokenizer.decode([context, *labels[:count].tolist()])
+                == f":{start}{answer}{end}"
+            )
             assert torch.equal(ids[-width:][told], labels[told])
             assert torch.equal(batch["attention_mask"][row, -width:].bool(), told)
 
@@ -95,7 +106,9 @@ def test_the_picture_stands_in_the_first_turn(load_family: Load, name: str) -> N
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_a_prompt_begins_with_the_tokenizers_own_token_once(load_family: Load, shapes: list[Path], name: str) -> None:
+def test_a_prompt_begins_with_the_tokenizers_own_token_once(
+    load_family: Load, shapes: list[Path], name: str
+) -> None:
     mllm = load_family(name)
     bos = mllm.tokenizer.bos_token_id
     mllm.processor.chat_template = "{{ bos_token or '' }}" + mllm.processor.chat_template
@@ -116,7 +129,9 @@ def test_a_template_that_writes_the_first_token_itself_is_seen(load_family: Load
 def test_the_end_is_one_the_model_stops_at(load_family: Load) -> None:
     mllm = load_family("qwen3_vl")
     assert mllm.ends == ("<|im_end|>", "<|endoftext|>")
-    mllm.tokenizer.eos_token = "<|endoftext|>"  # as in a base model's tokenizer: the template's own end still wins
+    mllm.tokenizer.eos_token = (
+        "<|endoftext|>"  # as in a base model's tokenizer: the template's own end still wins
+    )
     mllm.model.generation_config.eos_token_id = mllm.tokenizer.convert_tokens_to_ids("<|im_end|>")
     assert mllm.tokenizer.decode(mllm.answer_ids("Who?", "Me.")) == "Me.<|im_end|>"
     mllm.model.generation_config.eos_token_id = None
@@ -146,13 +161,16 @@ def test_earlier_turns_change_what_is_said(load_family: Load, shapes: list[Path]
     mllm = load_family("qwen3_vl")
     with torch.no_grad():
         first, second = (
-            mllm.model(**mllm.encode([Query(shapes[0], "Who made it?", h)])).logits[0, -1] for h in ((), EARLIER)
+            mllm.model(**mllm.encode([Query(shapes[0], "Who made it?", h)])).logits[0, -1]
+            for h in ((), EARLIER)
         )
     assert (first - second).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("name", ["llava_next", "qwen3_vl"])
-def test_an_answer_that_would_join_with_the_prompt_begins_apart(load_family: Load, name: str) -> None:
+def test_an_answer_that_would_join_with_the_prompt_begins_apart(
+    load_family: Load, name: str
+) -> None:
     """Many LLaVA templates end in a space: the model is given that space as a token, and goes on without one."""
     mllm = load_family(name)
     mllm.processor.chat_template = (
@@ -161,7 +179,9 @@ def test_an_answer_that_would_join_with_the_prompt_begins_apart(load_family: Loa
     )
     assert mllm.prompt("Who?", with_image=False).endswith("assistant: ")
     ids = mllm.answer_ids("Who?", "It was me.", with_image=False)
-    prompt = mllm.tokenizer(mllm.prompt("Who?", with_image=False), add_special_tokens=False)["input_ids"]
+    prompt = mllm.tokenizer(mllm.prompt("Who?", with_image=False), add_special_tokens=False)[
+        "input_ids"
+    ]
     assert mllm.tokenizer.decode([*prompt, *ids]).endswith(f"assistant: It was me.{mllm.ends[0]}")
     spaced = mllm.tokenizer("assistant: It", add_special_tokens=False)["input_ids"]
     assert spaced[-1] != ids[0]  # the token that holds the space, which the prompt has already

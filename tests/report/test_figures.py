@@ -54,9 +54,13 @@ def test_heat_map_tells_missing_from_unjudged() -> None:
 
 def test_decay_is_the_mean_over_past_tasks_by_hand() -> None:
     results = make_results(("ga",), "AB")
-    score = {(c["task"], c["after"]): c["score"] for c in results["cells"] if c["metric"] == "utility"}
+    score = {
+        (c["task"], c["after"]): c["score"] for c in results["cells"] if c["metric"] == "utility"
+    }
     found = points(parse_results(results), "rules", "utility", "ga")
-    assert [point.mean for point in found] == pytest.approx([score["A", "A"], (score["A", "B"] + score["B", "B"]) / 2])
+    assert [point.mean for point in found] == pytest.approx(
+        [score["A", "A"], (score["A", "B"] + score["B", "B"]) / 2]
+    )
     # Two independent intervals of 0.05 below and 0.04 above: sqrt(2) times that, over two.
     assert found[1].reach == pytest.approx((0.05 * 2**0.5 / 2, 0.04 * 2**0.5 / 2))
 
@@ -97,7 +101,8 @@ def test_colours_are_distinct_fixed_and_readable() -> None:
 
 @pytest.mark.parametrize("draw", DRAWINGS)
 @pytest.mark.parametrize(
-    ("methods", "tasks"), [(("ga",), "A"), ((), "A"), (("lumoe",), "CABD"), (("$x^$", "Zoë_Ω"), "AB")]
+    ("methods", "tasks"),
+    [(("ga",), "A"), ((), "A"), (("lumoe",), "CABD"), (("$x^$", "Zoë_Ω"), "AB")],
 )
 def test_odd_runs_can_be_drawn(draw, methods, tasks, tmp_path: Path) -> None:
     results = make_results(methods, tasks, gates=False)
@@ -110,7 +115,9 @@ def test_odd_runs_can_be_drawn(draw, methods, tasks, tmp_path: Path) -> None:
 def test_svg_is_the_same_each_time_and_its_ids_are_its_own(draw) -> None:
     results = make_results()
     results["cells"][0]["score"] = None  # hatching brings a pattern with an id of its own
-    one, again, other = (inline_svg(draw(results), prefix, "what it shows") for prefix in ("a", "a", "b"))
+    one, again, other = (
+        inline_svg(draw(results), prefix, "what it shows") for prefix in ("a", "a", "b")
+    )
     assert one == again
     ids = [{e.get("id") for e in ET.fromstring(svg).iter() if e.get("id")} for svg in (one, other)]
     assert ids[0]
@@ -156,5 +163,7 @@ def test_drawing_leaves_pyplot_alone() -> None:
         "from mlubench.report.figures import heat_maps, decay_curves; r = make_results(('ga',), 'A');"
         "heat_maps(r); decay_curves(r); print('matplotlib.pyplot' in sys.modules, 'torch' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY
+    )
     assert done.stdout.split() == ["False", "False"]

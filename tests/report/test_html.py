@@ -58,7 +58,17 @@ def report(run_dir: Path, results: dict, **answers: object) -> Page:
 def test_holds_every_section_and_nothing_from_outside(tmp_path: Path) -> None:
     page = report(tmp_path, make_results(("ga", "lumoe")))
     ids = {attrs.get("id") for attrs in page.all("section")}
-    assert ids == {"run", "scores", "heat-maps", "decay", "levels", "differences", "gates", "breakdowns", "samples"}
+    assert ids == {
+        "run",
+        "scores",
+        "heat-maps",
+        "decay",
+        "levels",
+        "differences",
+        "gates",
+        "breakdowns",
+        "samples",
+    }
     assert {link["href"] for link in page.all("a")} == {f"#{name}" for name in ids}
     assert "stand-ins, not photographs" in page.text
     assert "torch 2.10.0" in page.text
@@ -87,7 +97,10 @@ def test_samples_show_base_first_and_last_answers(tmp_path: Path) -> None:
     assert len(page.all("article")) == 4 * 3
     pictures = page.all("img")
     assert len(pictures) == 12
-    assert all(picture["src"].startswith("data:image/") and "Zoë Ω" in picture["alt"] for picture in pictures)
+    assert all(
+        picture["src"].startswith("data:image/") and "Zoë Ω" in picture["alt"]
+        for picture in pictures
+    )
     assert "It is <b>Ana</b>." in page.text
     assert "I cannot say. (ga UA)" in page.text
     assert "I cannot say. (ga UD)" in page.text
@@ -141,7 +154,10 @@ def test_only_files_below_the_picture_folder_are_opened(tmp_path: Path, image: s
         lines = [json.loads(line) | {"image": image} for line in path.read_text().splitlines()]
         path.write_text("\n".join(json.dumps(line) for line in lines))
     shown = pick_examples(tmp_path, parse_results(results)).shown
-    assert all(not e.picture and e.no_picture.startswith("not a path inside the picture folder") for e in shown)
+    assert all(
+        not e.picture and e.no_picture.startswith("not a path inside the picture folder")
+        for e in shown
+    )
 
 
 def test_broken_pictures_and_lines_do_not_stop_the_report(tmp_path: Path) -> None:
@@ -212,7 +228,14 @@ def test_before_the_first_archive(tmp_path: Path) -> None:
 
 def test_breakdowns_pool_tasks_by_their_answers() -> None:
     results = make_results(("ga",), "AB")
-    row = {"method": "ga", "after": "B", "metric": "utility", "judge": "rules", "by": "phrasing", "value": "seen"}
+    row = {
+        "method": "ga",
+        "after": "B",
+        "metric": "utility",
+        "judge": "rules",
+        "by": "phrasing",
+        "value": "seen",
+    }
     results["breakdowns"] = [
         {**row, "task": "A", "score": 1.0, "n": 30},
         {**row, "task": "B", "score": 0.5, "n": 10},
@@ -221,7 +244,10 @@ def test_breakdowns_pool_tasks_by_their_answers() -> None:
     ]
     (table,) = splits(parse_results(results), "rules", "phrasing")
     assert table.columns == [("GA", "UB")]
-    assert [(value, shown[0].text) for value, shown in table.rows] == [("seen", "0.875"), ("unseen", "–")]
+    assert [(value, shown[0].text) for value, shown in table.rows] == [
+        ("seen", "0.875"),
+        ("unseen", "–"),
+    ]
 
 
 def test_same_run_same_bytes(tmp_path: Path) -> None:

@@ -7,12 +7,18 @@ from rich.console import Console
 from mlubench.report.sweep_table import render_sweep, rows_of, sweep_markdown
 
 
-def measure(mean: float | None, ci95: tuple[float, float] | None = None, n: int = 1) -> dict[str, Any]:
+def measure(
+    mean: float | None, ci95: tuple[float, float] | None = None, n: int = 1
+) -> dict[str, Any]:
     return {"mean": mean, "ci95": ci95, "n": n, "values": []}
 
 
 def row(**more: Any) -> dict[str, Any]:
-    head = {"settings": {"benchmark.order": ["A", "B"], "train.lr": 0.001}, "method": "lumoe", "judge": "rules"}
+    head = {
+        "settings": {"benchmark.order": ["A", "B"], "train.lr": 0.001},
+        "method": "lumoe",
+        "judge": "rules",
+    }
     measures = {"final": measure(0.5), "cells_mean": measure(0.25), "stability": measure(0.125)}
     return {**head, "metric": "utility", "seeds": [0], **measures, **more}
 
@@ -32,7 +38,15 @@ def draw(facts: dict[str, Any]) -> str:
 
 def test_one_seed_claims_no_interval() -> None:
     (cells,) = rows_of(sweep(row()))
-    assert cells == ["benchmark.order=[A, B] train.lr=0.001", "LUMoE", "Utility", "0.500", "0.250", "0.125", "1"]
+    assert cells == [
+        "benchmark.order=[A, B] train.lr=0.001",
+        "LUMoE",
+        "Utility",
+        "0.500",
+        "0.250",
+        "0.125",
+        "1",
+    ]
     text = draw(sweep(row()))
     assert "One seed says nothing of the spread" in text
     assert "95%" not in text

@@ -16,7 +16,9 @@ from support.synthetic import HOSTILE, make_results
 
 
 def draw(results: dict, *, colour: bool = False) -> str:
-    console = Console(width=120, force_terminal=colour, color_system="standard" if colour else None, record=True)
+    console = Console(
+        width=120, force_terminal=colour, color_system="standard" if colour else None, record=True
+    )
     with console.capture() as captured:
         console.print(render_table(results))
     return captured.get()
@@ -29,7 +31,18 @@ def row_of(text: str, name: str, nth: int = 0) -> list[str]:
 def test_paper_form() -> None:
     text = draw(make_results(("ga", "lumoe")))
     header = row_of(text, "Method")
-    assert header[1:11] == ["A-UA", "A-UB", "A-UC", "A-UD", "B-UB", "B-UC", "B-UD", "C-UC", "C-UD", "D-UD"]
+    assert header[1:11] == [
+        "A-UA",
+        "A-UB",
+        "A-UC",
+        "A-UD",
+        "B-UB",
+        "B-UC",
+        "B-UD",
+        "C-UC",
+        "C-UD",
+        "D-UD",
+    ]
     assert header[11:] == ["Final↑", "Stability↓"]
     assert row_of(text, "GA")[1:3] == ["0.380", "0.220"]
     lines = [line.split()[0] for line in text.splitlines() if line.strip()]
@@ -43,19 +56,32 @@ def test_paper_form() -> None:
 
 @pytest.mark.parametrize("tasks", ["ABCD", "CABD", "A", "ABCDEF"])
 @pytest.mark.parametrize(
-    "methods", [("ga", "gd", "kl", "npo", "po", "dpo", "lumoe"), ("a_method_with_a_very_long_name",)]
+    "methods",
+    [("ga", "gd", "kl", "npo", "po", "dpo", "lumoe"), ("a_method_with_a_very_long_name",)],
 )
 def test_fits_120_columns(tasks: str, methods: tuple[str, ...]) -> None:
     text = draw(make_results(methods, tasks))
     assert max(map(len, text.splitlines())) <= 120
     assert "…" not in text
     steps = len(tasks) * (len(tasks) + 1) // 2
-    heads = [word for line in text.splitlines() if line.startswith("Method") for word in line.split() if "-U" in word]
+    heads = [
+        word
+        for line in text.splitlines()
+        if line.startswith("Method")
+        for word in line.split()
+        if "-U" in word
+    ]
     assert len(heads) == 2 * steps
 
 
 def test_follows_the_order_of_the_run() -> None:
-    assert row_of(draw(make_results(("ga",), "CABD")), "Method")[1:6] == ["C-UC", "C-UA", "C-UB", "C-UD", "A-UA"]
+    assert row_of(draw(make_results(("ga",), "CABD")), "Method")[1:6] == [
+        "C-UC",
+        "C-UA",
+        "C-UB",
+        "C-UD",
+        "A-UA",
+    ]
 
 
 def test_best_method_is_marked_but_neither_base_nor_stability() -> None:
@@ -83,7 +109,11 @@ def test_equal_scores_are_marked_alike_and_a_lone_method_is_not_marked() -> None
     results = make_results(("ga", "gd"))
     for cell in results["cells"]:
         cell["score"] = 0.5
-    assert all(shown.best for row in board(parse_results(results), "rules", "utility").rows[1:] for shown in row.scores)
+    assert all(
+        shown.best
+        for row in board(parse_results(results), "rules", "utility").rows[1:]
+        for shown in row.scores
+    )
     alone = board(parse_results(make_results(("ga",))), "rules", "utility")
     assert not any(shown.best for row in alone.rows for shown in row.scores)
 
@@ -127,7 +157,12 @@ def test_nan_is_no_score() -> None:
 
 def test_partial_runs() -> None:
     results = make_results(("ga",), gates=False)
-    results |= {"summary": [], "base": [], "breakdowns": [], "run": {"benchmark": {"tasks": list("ABCD")}}}
+    results |= {
+        "summary": [],
+        "base": [],
+        "breakdowns": [],
+        "run": {"benchmark": {"tasks": list("ABCD")}},
+    }
     results["cells"] = [cell for cell in results["cells"] if cell["after"] == "A"]
     text = draw(results)
     assert row_of(text, "GA")[1:4] == ["0.380", "–", "–"]
@@ -155,13 +190,18 @@ def test_what_needs_no_judge_stands_beside() -> None:
     assert "ROUGE-L, forget↓  ROUGE-L, retain↑\n" in text.replace("  \n", "\n")
     assert "P(truth)" not in text
     lines = text[text.index("Beside the judge") :].splitlines()
-    assert [line.split() for line in lines[2:5]] == [[name, "0.200", "0.200"] for name in ("Base", "GA", "LUMoE")]
+    assert [line.split() for line in lines[2:5]] == [
+        [name, "0.200", "0.200"] for name in ("Base", "GA", "LUMoE")
+    ]
 
 
 def test_answers_without_a_probability_are_counted_and_a_gap_is_no_mean() -> None:
     results = make_results(("ga", "lumoe"), "AB")
     for cell in [*results["base"], *results["cells"]]:
-        cell |= {"truth_probability": 0.25 if cell["task"] == "A" else 0.75, "truth_probability_missing": 0}
+        cell |= {
+            "truth_probability": 0.25 if cell["task"] == "A" else 0.75,
+            "truth_probability_missing": 0,
+        }
         if cell.get("method") == "lumoe" and cell["metric"] == "utility":
             cell["truth_probability_missing"] = 3
         if cell.get("method") == "ga" and (cell["task"], cell["after"]) == ("B", "B"):
@@ -196,12 +236,16 @@ def test_unusable_results_are_one_clear_line(change: dict, message: str) -> None
 
 
 def test_durations() -> None:
-    assert [duration(s) for s in (None, 4.25, 59.6, 185, 7800)] == ["", "4.2 s", "1 min 0 s", "3 min 5 s", "2 h 10 min"]
+    assert [duration(s) for s in (None, 4.25, 59.6, 185, 7800)] == [
+        "",
+        "4.2 s",
+        "1 min 0 s",
+        "3 min 5 s",
+        "2 h 10 min",
+    ]
 
 
 def test_table_does_not_load_matplotlib_or_torch() -> None:
-    code = (
-        "import sys, mlubench.report.table; print([m for m in ('matplotlib', 'torch', 'jinja2') if m in sys.modules])"
-    )
+    code = "import sys, mlubench.report.table; print([m for m in ('matplotlib', 'torch', 'jinja2') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -56,7 +56,9 @@ def test_config_of_a_folder_that_is_no_run(tmp_path: Path) -> None:
 
 def test_lock_refuses_a_second_process_and_is_freed_by_its_death(tmp_path: Path) -> None:
     run = RunDir(tmp_path / "run")
-    with subprocess.Popen([sys.executable, "-c", HOLD, run.root], stdout=subprocess.PIPE, text=True) as child:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, run.root], stdout=subprocess.PIPE, text=True
+    ) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == "held\n"
         with pytest.raises(MlubenchError, match="another process") as caught, run.lock():

@@ -12,7 +12,8 @@ from mlubench.settings.run import Config
 
 # What a preset cannot know by itself.
 NEEDED = {
-    name: ["benchmark.root=data"] for name in ("official-rendered", "llava-v1.6-7b", "llava-v1.6-13b", "qwen3-vl-4b")
+    name: ["benchmark.root=data"]
+    for name in ("official-rendered", "llava-v1.6-7b", "llava-v1.6-13b", "qwen3-vl-4b")
 }
 
 
@@ -59,18 +60,32 @@ def test_dump_holds_every_setting_and_odd_names(tmp_path: Path) -> None:
 def test_overrides_are_yaml_and_the_later_wins() -> None:
     config = load(
         "smoke",
-        ["seed=3", "benchmark.order=[C, A]", "train.lr=1e-3", "evaluate.limit=null", "seed=4", "train.images=blind"],
+        [
+            "seed=3",
+            "benchmark.order=[C, A]",
+            "train.lr=1e-3",
+            "evaluate.limit=null",
+            "seed=4",
+            "train.images=blind",
+        ],
     )
     assert (config.seed, config.benchmark.order, config.evaluate.limit) == (4, ["C", "A"], None)
     assert (config.train.lr, config.train.images) == (0.001, "blind")
-    assert config.benchmark.entities == load("smoke").benchmark.entities  # the rest of the group stays
+    assert (
+        config.benchmark.entities == load("smoke").benchmark.entities
+    )  # the rest of the group stays
 
 
 def test_file_is_read_and_named_by_its_stem(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("seed: 5\ntrain: {epochs: 2}\n")
     config = load(str(path), ["train.batch=3"])
-    assert (config.preset, config.seed, config.train.epochs, config.train.batch) == ("mine", 5, 2, 3)
+    assert (config.preset, config.seed, config.train.epochs, config.train.batch) == (
+        "mine",
+        5,
+        2,
+        3,
+    )
     path.write_text("")
     assert load(str(path)) == Config(preset="mine")
 
@@ -82,7 +97,9 @@ def test_weights_of_a_merge_are_positive_numbers() -> None:
 
 
 def test_every_error_comes_at_once() -> None:
-    said = wrong("smoke", "train.epochs=0", "train.images=sometimes", "seed=many", "evaluate.limt=3")
+    said = wrong(
+        "smoke", "train.epochs=0", "train.images=sometimes", "seed=many", "evaluate.limt=3"
+    )
     for where in ("train.epochs", "train.images", "seed", "evaluate.limt"):
         assert where in said
 
@@ -104,7 +121,9 @@ def test_wrong_preset_suggests_the_right_one() -> None:
     assert wrong("smok") == "unknown preset 'smok'. Did you mean 'smoke'?"
 
 
-@pytest.mark.parametrize("override", ["sed=1", "train.epoch=3", "benchmark.sead=1", "model.toy.widht=64"])
+@pytest.mark.parametrize(
+    "override", ["sed=1", "train.epoch=3", "benchmark.sead=1", "model.toy.widht=64"]
+)
 def test_misspelt_settings_are_errors_that_name_them(override: str) -> None:
     assert override.partition("=")[0] in wrong("smoke", override)
 
@@ -152,7 +171,9 @@ def test_absent_file_is_wrong_use(tmp_path: Path) -> None:
 
 
 def test_per_method_lays_over_single_settings() -> None:
-    train = load("smoke", ["train.lr=0.002", "train.per_method={ga: {lr: 0.5, lora: {r: 2}}}"]).train
+    train = load(
+        "smoke", ["train.lr=0.002", "train.per_method={ga: {lr: 0.5, lora: {r: 2}}}"]
+    ).train
     assert (train.for_method("ga").lr, train.for_method("ga").lora.r) == (0.5, 2)
     assert train.for_method("ga").epochs == train.epochs
     assert train.for_method("npo") == train.model_copy(update={"per_method": {}})
@@ -165,13 +186,17 @@ def test_error_is_one_line_once_spaces_are_folded() -> None:
     assert "errors.pydantic.dev" not in said
 
 
-@pytest.mark.parametrize("override", ["gates.on_error=ask", "gates.mllm.retry=3", "gates.similarity=300"])
+@pytest.mark.parametrize(
+    "override", ["gates.on_error=ask", "gates.mllm.retry=3", "gates.similarity=300"]
+)
 def test_wrong_gate_settings_are_named(override: str) -> None:
     assert override.partition("=")[0] in wrong("smoke", override)
 
 
 def test_what_stays_in_memory_is_a_number_of_experts_or_of_megabytes() -> None:
-    assert [load("smoke", [f"lumoe.resident={r}"]).lumoe.resident for r in ("4", "512MB", "null")] == [
+    assert [
+        load("smoke", [f"lumoe.resident={r}"]).lumoe.resident for r in ("4", "512MB", "null")
+    ] == [
         4,
         "512MB",
         None,

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from mlubench.statistics.agreement import Pair, agreement, confusion, kendall, spearman, weighted_kappa
+from mlubench.statistics.agreement import (
+    Pair,
+    agreement,
+    confusion,
+    kendall,
+    spearman,
+    weighted_kappa,
+)
 
 
 def test_confusion_has_the_first_judge_in_rows() -> None:
@@ -38,18 +45,24 @@ def test_rank_correlations_by_hand() -> None:
 
 def test_interval_widens_when_answers_of_a_fact_stand_together() -> None:
     dice = np.random.default_rng(0)
-    scores = [(int(a), int(a) if dice.random() < 0.8 else 2 - int(a)) for a in dice.integers(0, 3, 120)]
+    scores = [
+        (int(a), int(a) if dice.random() < 0.8 else 2 - int(a)) for a in dice.integers(0, 3, 120)
+    ]
 
     def width(facts: int) -> float:
-        low, high = agreement([Pair(str(n % facts), *s) for n, s in enumerate(scores)], resamples=400)["agreement"][
-            "ci95"
-        ]
+        low, high = agreement(
+            [Pair(str(n % facts), *s) for n, s in enumerate(scores)], resamples=400
+        )["agreement"]["ci95"]
         return float(high - low)
 
     one = [Pair("f", a, b) for a, b in scores]
     assert 0.05 < width(120) < 0.3
-    assert agreement(one, resamples=50)["agreement"]["ci95"] is None  # one fact says nothing of the spread
+    assert (
+        agreement(one, resamples=50)["agreement"]["ci95"] is None
+    )  # one fact says nothing of the spread
     same = [Pair(str(n), *scores[n // 6]) for n in range(120)]
     together = [Pair(str(n // 6), *scores[n // 6]) for n in range(120)]
-    widths = [np.ptp(agreement(p, resamples=400)["kappa_quadratic"]["ci95"]) for p in (same, together)]
+    widths = [
+        np.ptp(agreement(p, resamples=400)["kappa_quadratic"]["ci95"]) for p in (same, together)
+    ]
     assert widths[1] > 1.5 * widths[0]

@@ -18,7 +18,9 @@ CELLS = {
 
 def test_only_what_both_have_scored_counts() -> None:
     rows = compare(lambda m, t: CELLS[m, t], ["ga", "lumoe"], ["A", "B"], resamples=200)
-    assert [(r["metric"], r["task"], r["after"], r["a"], r["b"], r["difference"], r["n"]) for r in rows] == [
+    assert [
+        (r["metric"], r["task"], r["after"], r["a"], r["b"], r["difference"], r["n"]) for r in rows
+    ] == [
         ("utility", "A", "B", "ga", "lumoe", -0.5, 2),
         ("utility", "B", "B", "ga", "lumoe", 0.0, 1),
         ("utility", "all", "B", "ga", "lumoe", -0.333333, 3),

@@ -20,7 +20,9 @@ from mlubench.types import Cell
 
 
 def rows(*facts: list[int | None]) -> list[Scored]:
-    return [Scored(f"f{n}", s, {"class": "ab"[n % 2]}) for n, scores in enumerate(facts) for s in scores]
+    return [
+        Scored(f"f{n}", s, {"class": "ab"[n % 2]}) for n, scores in enumerate(facts) for s in scores
+    ]
 
 
 def cell(task: str, after: str, score: float | None, metric: str = "utility") -> Cell:
@@ -42,7 +44,12 @@ def test_unscored_is_counted_apart_and_is_not_a_zero() -> None:
 
 @pytest.mark.parametrize(("given", "unscored"), [([], 0), ([None, None], 2)])
 def test_nothing_scored_has_no_score(given: list[None], unscored: int) -> None:
-    assert score_of(rows(given), resamples=100) == {"score": None, "ci95": None, "n": 0, "unscored": unscored}
+    assert score_of(rows(given), resamples=100) == {
+        "score": None,
+        "ci95": None,
+        "n": 0,
+        "unscored": unscored,
+    }
 
 
 def test_one_fact_has_an_interval_without_width() -> None:
@@ -153,7 +160,9 @@ def test_a_clustered_mean_counts_samples_and_resamples_clusters() -> None:
     assert clustered_mean([], [], resamples=500) is None
     dice = np.random.default_rng(0)
     shared = dice.normal(size=40).repeat(25)  # 1000 samples, but only 40 of them tell anything new
-    mean, (low, high) = clustered_mean(list(shared), [str(n) for n in range(40) for _ in range(25)], resamples=2000)
+    mean, (low, high) = clustered_mean(
+        list(shared), [str(n) for n in range(40) for _ in range(25)], resamples=2000
+    )
     assert mean == pytest.approx(shared.mean(), abs=1e-6)
     assert (high - low) / 2 == pytest.approx(1.96 * shared.std() / 40**0.5, rel=0.15)
 
@@ -167,7 +176,9 @@ def test_intervals_over_seeds_cover_as_they_say() -> None:
     dice = np.random.default_rng(0)
     for runs in (2, 3, 10):
         intervals = [over_seeds(list(dice.normal(size=runs)))[1] for _ in range(2000)]
-        assert np.mean([low < 0 < high for low, high in intervals]) == pytest.approx(0.95, abs=0.015)
+        assert np.mean([low < 0 < high for low, high in intervals]) == pytest.approx(
+            0.95, abs=0.015
+        )
     assert over_seeds([0.0] * 16) == (0.0, None)
 
 

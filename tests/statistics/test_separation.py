@@ -26,8 +26,16 @@ def test_against_brute_force(seed: int) -> None:
 
 
 def test_at_its_ends() -> None:
-    assert [of(*sides)["auroc"] for sides in (([2, 3], [0, 1]), ([0, 1], [2, 3]), ([1], [1]))] == [1.0, 0.0, 0.5]
-    assert [of(*sides)["fpr95"] for sides in (([2, 3], [0, 1]), ([0, 1], [2, 3]), ([1], [1]))] == [0.0, 1.0, 1.0]
+    assert [of(*sides)["auroc"] for sides in (([2, 3], [0, 1]), ([0, 1], [2, 3]), ([1], [1]))] == [
+        1.0,
+        0.0,
+        0.5,
+    ]
+    assert [of(*sides)["fpr95"] for sides in (([2, 3], [0, 1]), ([0, 1], [2, 3]), ([1], [1]))] == [
+        0.0,
+        1.0,
+        1.0,
+    ]
     assert set(of([], [1]).values()) == set(of([1], []).values()) == {None}
 
 

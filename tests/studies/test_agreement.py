@@ -59,7 +59,8 @@ def test_two_judges(run: RunDir) -> None:
 
 def test_against_people(run: RunDir) -> None:
     items = [
-        Item(**{**vars_of(i), "label": "2" if "lumoe" in i.response else "0"}) for i in sample_items(run, 99, seed=0)
+        Item(**{**vars_of(i), "label": "2" if "lumoe" in i.response else "0"})
+        for i in sample_items(run, 99, seed=0)
     ]
     found = agree(run, ["a"], items[:20], resamples=20)
     (pair,) = found["pairs"]
@@ -83,6 +84,9 @@ def test_what_cannot_be_compared_is_said(run: RunDir) -> None:
 
 def test_shipped_labels() -> None:
     found = agree_with_shipped("rules", resamples=20)
-    wrong = sum(half["n"] - sum(half["confusion"][i][i] for i in range(3)) for half in found["halves"].values())
+    wrong = sum(
+        half["n"] - sum(half["confusion"][i][i] for i in range(3))
+        for half in found["halves"].values()
+    )
     assert wrong == len(found["mistakes"]) > 0
     assert all(row["label"] != row["score"] for row in found["mistakes"])

@@ -14,11 +14,25 @@ from mlubench.models.mllm import MLLM
 from mlubench.runs.folder import RunDir
 from mlubench.settings.loading import load
 from mlubench.settings.run import Config
-from mlubench.studies.alignment import Gallery, ask_pairs, beside_base, make_pairs, measure_run, measures, see
+from mlubench.studies.alignment import (
+    Gallery,
+    ask_pairs,
+    beside_base,
+    make_pairs,
+    measure_run,
+    measures,
+    see,
+)
 from mlubench.types import Benchmark, Question
 from mlubench.unlearning.trainer import NoGradientError
 
-SMALL = ["device=cpu", "methods=[po, lumoe]", "benchmark.order=[A]", "know.enabled=false", "evaluate.limit=4"]
+SMALL = [
+    "device=cpu",
+    "methods=[po, lumoe]",
+    "benchmark.order=[A]",
+    "know.enabled=false",
+    "evaluate.limit=4",
+]
 
 
 def context(config: Config, benchmark: Benchmark, mllm: MLLM, folder: Path) -> Context:
@@ -37,7 +51,12 @@ def test_a_wrong_picture_is_another_entitys_with_another_answer(benchmark: Bench
     assert make_pairs(benchmark, 20) == (pairs, unpaired)
     judge = make_judge("rules", [(s.entity.cls, s.truth) for s in benchmark.samples])
     for one, two in ((p.sample, p.other) for p in pairs):
-        assert (one.entity.cls, one.question, one.split, one.role) == (two.entity.cls, two.question, "retain", "test")
+        assert (one.entity.cls, one.question, one.split, one.role) == (
+            two.entity.cls,
+            two.question,
+            "retain",
+            "test",
+        )
         assert one.entity != two.entity
         answered = Question("utility", one.entity.key, one.question, one.truth, two.truth)
         assert judge.judge([answered])[0].score == 0
@@ -83,7 +102,11 @@ def test_a_run_is_measured_state_by_state_and_once(tmp_path: Path) -> None:
     run_lifelong(load("smoke", [*SMALL, *settings]), root, Console(quiet=True))
     told: list[str] = []
     base, po, lumoe = measure_run(root, limit=6, tell=told.append)
-    assert [(s["method"], s["after"]) for s in (base, po, lumoe)] == [("base", "0"), ("po", "A"), ("lumoe", "A")]
+    assert [(s["method"], s["after"]) for s in (base, po, lumoe)] == [
+        ("base", "0"),
+        ("po", "A"),
+        ("lumoe", "A"),
+    ]
     assert level(base, "projector_cka") == pytest.approx(1)
     assert level(po, "projector_cosine_forget") < 0.9
     # Retain pictures go to the untouched base, forget pictures to the expert, whose scope is the vision part.
@@ -106,15 +129,34 @@ def test_blind_training_of_the_vision_part_is_refused(tmp_path: Path) -> None:
 
 
 def test_measures_by_hand() -> None:
-    def row(entity: str, right: float, wrong: float | None, logps: tuple[float, float, float]) -> dict[str, Any]:
+    def row(
+        entity: str, right: float, wrong: float | None, logps: tuple[float, float, float]
+    ) -> dict[str, Any]:
         names = ("logp_right", "logp_wrong", "logp_none")
-        return {"entity": entity, "right": right, "wrong": wrong, "none": 0.0, "follows": 1.0} | dict(
-            zip(names, logps, strict=True)
-        )
+        return {
+            "entity": entity,
+            "right": right,
+            "wrong": wrong,
+            "none": 0.0,
+            "follows": 1.0,
+        } | dict(zip(names, logps, strict=True))
 
-    rows = [row("a", 1.0, 0.0, (-1.0, -3.0, -2.0)), row("a", 0.5, None, (0.0, 0.0, -1.0)), row("b", 1, 1, (0, -1, 0))]
-    picture = {"image": "x", "entity": "a", "split": "retain", "refitted": True, "carried": False, "cosine": 0.25}
-    found = measures({"pairs": rows, "sites": {"projector": {"cka": 0.5, "pictures": [picture]}}}, resamples=200)
+    rows = [
+        row("a", 1.0, 0.0, (-1.0, -3.0, -2.0)),
+        row("a", 0.5, None, (0.0, 0.0, -1.0)),
+        row("b", 1, 1, (0, -1, 0)),
+    ]
+    picture = {
+        "image": "x",
+        "entity": "a",
+        "split": "retain",
+        "refitted": True,
+        "carried": False,
+        "cosine": 0.25,
+    }
+    found = measures(
+        {"pairs": rows, "sites": {"projector": {"cka": 0.5, "pictures": [picture]}}}, resamples=200
+    )
     values = {name: out["value"] for name, out in found.items()}
     assert values["right"] == pytest.approx(2.5 / 3, abs=1e-6)
     assert values["wrong"] == values["gap_wrong"] == 0.5  # the unscored row counts for neither

@@ -34,7 +34,9 @@ def ask(run: Path, **plan: object) -> dict:
 
 def files(folder: Path) -> dict[str, bytes]:
     return {
-        str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file() and "lock" not in p.name
+        str(p.relative_to(folder)): p.read_bytes()
+        for p in folder.rglob("*")
+        if p.is_file() and "lock" not in p.name
     }
 
 
@@ -79,7 +81,9 @@ def test_a_distilled_expert_is_trained_on_both_tasks(run: Path) -> None:
     assert kept["after"]["score"] > kept["before"]["score"] - 0.05
 
 
-def test_a_killed_call_changes_nothing_and_goes_on(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_call_changes_nothing_and_goes_on(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     carriers = standing(store_of(run), ["A", "B"]).carriers
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
 
@@ -114,7 +118,14 @@ def test_undone_the_run_answers_as_before(run: Path) -> None:
 
 
 def cell(score: float | None, unscored: int = 0) -> dict:
-    return {"task": "A", "metric": "utility", "score": score, "ci95": None, "n": 4, "unscored": unscored}
+    return {
+        "task": "A",
+        "metric": "utility",
+        "score": score,
+        "ci95": None,
+        "n": 4,
+        "unscored": unscored,
+    }
 
 
 @pytest.mark.parametrize(

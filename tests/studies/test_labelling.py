@@ -10,7 +10,15 @@ from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.core.files import write_atomic
 from mlubench.core.lines import write_lines
 from mlubench.runs.folder import RunDir
-from mlubench.studies.labelling import COLUMNS, Item, label_items, labels_of, read_sheet, sample_items, write_sheet
+from mlubench.studies.labelling import (
+    COLUMNS,
+    Item,
+    label_items,
+    labels_of,
+    read_sheet,
+    sample_items,
+    write_sheet,
+)
 
 ITEMS = [Item(f"i{n}", "utility", "A/b", "What?", "so", f'say "{n}",\nplease') for n in range(4)]
 
@@ -43,7 +51,9 @@ def test_a_sheet_is_blind_mixed_and_repeatable(run: RunDir) -> None:
     assert items == sample_items(run, 12, seed=1) != sample_items(run, 12, seed=2)
     assert len({i.item for i in items}) == len(items) == 12
     assert {i.metric for i in items} == {"utility", "forget_quality"}
-    assert sum(i.response == "the the" for i in items) == 2  # once for each metric, however often it was said
+    assert (
+        sum(i.response == "the the" for i in items) == 2
+    )  # once for each metric, however often it was said
     assert not any("oracle" in i.response for i in items)
     assert not {"method", "task", "after", "id"} & set(COLUMNS)
     responses = [i.response for i in items]
@@ -58,7 +68,9 @@ def test_fewer_answers_than_asked_for_and_none(run: RunDir, tmp_path: Path) -> N
 
 def test_a_sheet_comes_back_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "labels.csv"
-    items = [replace(i, label=label) for i, label in zip(ITEMS, ("0", "2", "skip", ""), strict=True)]
+    items = [
+        replace(i, label=label) for i, label in zip(ITEMS, ("0", "2", "skip", ""), strict=True)
+    ]
     write_sheet(path, items)
     assert read_sheet(path) == items
     assert labels_of(items) == {"i0": 0, "i1": 2}

@@ -12,7 +12,11 @@ from support.runs import Finished
 def row_of(finished: Finished, task: str, split: str, *experts: str) -> dict[str, Any]:
     """One line of LUMoE's answers after the last task, that went this way."""
     rows = read_lines(RunDir(finished.folder).answers("lumoe", task, "B"))
-    return next(r for r in rows if r["split"] == split and tuple(r["route"]["experts"]) == experts and r["response"])
+    return next(
+        r
+        for r in rows
+        if r["split"] == split and tuple(r["route"]["experts"]) == experts and r["response"]
+    )
 
 
 def picture(finished: Finished, row: dict[str, Any]) -> Path:

@@ -19,13 +19,24 @@ from mlubench.authoring.spec import BuildSpec
 from mlubench.authoring.stages import Context
 
 PEOPLE = [
-    {"name": "Zoë Ångström", "class": "Personage", "aliases": ["Dr. Z"], "facts": {"work": "a glassblower"}},
-    {"name": "Grey Marten", "class": "Animals", "facts": {"diet": "It eats snails.", "habitat": "reed swamps"}},
+    {
+        "name": "Zoë Ångström",
+        "class": "Personage",
+        "aliases": ["Dr. Z"],
+        "facts": {"work": "a glassblower"},
+    },
+    {
+        "name": "Grey Marten",
+        "class": "Animals",
+        "facts": {"diet": "It eats snails.", "habitat": "reed swamps"},
+    },
     {"name": "月の塔", "class": "Buildings"},
 ]
 
 
-def context(root: Path, *, base: Path | None = None, tools: dict[str, Any] | None = None, **settings: Any) -> Context:
+def context(
+    root: Path, *, base: Path | None = None, tools: dict[str, Any] | None = None, **settings: Any
+) -> Context:
     spec = BuildSpec.model_validate({"name": "test", "entities": PEOPLE, **settings})
     return Context(spec, base or root.parent, root, tools or {})
 
@@ -46,7 +57,9 @@ def png_bomb(side: int, body: bytes = b"") -> bytes:
     """A small file that claims, and if `body` is long also holds, `side` x `side` pixels."""
     head = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
     packed = zlib.compress(body or bytes(10_000), 9)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+    )
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
@@ -75,7 +88,9 @@ class Web:
         def answer(handler: BaseHTTPRequestHandler) -> None:
             handler.send_response(status)
             told = {"Content-Type": "image/jpeg", "Content-Length": str(len(body))}
-            for name, value in (told | {k.replace("_", "-"): v for k, v in headers.items()}).items():
+            for name, value in (
+                told | {k.replace("_", "-"): v for k, v in headers.items()}
+            ).items():
                 if value:
                     handler.send_header(name, value)
             handler.end_headers()

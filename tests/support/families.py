@@ -39,11 +39,15 @@ WIDTH, TILE = 64, 16
 # The structure of the published templates. LLaVA-v1.6-vicuna writes no end token, Mistral's a misspelt one.
 IMAGES = "{% for c in m.content if c.type == 'image' %}{{ '<image>\n' }}{% endfor %}"
 VICUNA = (
-    "{% for m in messages %}{{ m.role.upper() + ': ' }}" + IMAGES + "{% for c in m.content if c.type == 'text' %}"
+    "{% for m in messages %}{{ m.role.upper() + ': ' }}"
+    + IMAGES
+    + "{% for c in m.content if c.type == 'text' %}"
     "{{ c.text + ' ' }}{% endfor %}{% endfor %}{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}"
 )
 MISTRAL = (
-    "{% for m in messages %}{% if m.role == 'user' %}{{ '[INST] ' }}" + IMAGES + "{% for c in m.content if c.type == "
+    "{% for m in messages %}{% if m.role == 'user' %}{{ '[INST] ' }}"
+    + IMAGES
+    + "{% for c in m.content if c.type == "
     "'text' %}{{ c.text }}{% endfor %}{{ ' [/INST]' }}{% else %}{{ ' ' + m.content[0].text + '<\\\\s> ' }}{% endif %}"
     "{% endfor %}"
 )
@@ -71,7 +75,9 @@ def llama_tokenizer() -> LlamaTokenizer:
     learned.normalizer = normalizers.Replace(" ", "▁")
     learned.pre_tokenizer = pre_tokenizers.Split("▁", "merged_with_next")
     special = ["<unk>", "<s>", "</s>", *(f"<0x{n:02X}>" for n in range(256))]
-    learned.train_from_iterator([f" {t}" for t in TEXTS], trainers.BpeTrainer(vocab_size=700, special_tokens=special))
+    learned.train_from_iterator(
+        [f" {t}" for t in TEXTS], trainers.BpeTrainer(vocab_size=700, special_tokens=special)
+    )
     tokenizer = LlamaTokenizer(**_parts(learned), add_bos_token=True, legacy=False)
     tokenizer.add_special_tokens({"pad_token": "<pad>", "additional_special_tokens": ["<image>"]})
     spaced = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
@@ -85,7 +91,9 @@ def qwen_tokenizer() -> Qwen2Tokenizer:
     learned = tokenizers.Tokenizer(models.BPE())
     learned.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    learned.train_from_iterator(TEXTS, trainers.BpeTrainer(vocab_size=600, initial_alphabet=alphabet))
+    learned.train_from_iterator(
+        TEXTS, trainers.BpeTrainer(vocab_size=600, initial_alphabet=alphabet)
+    )
     tokenizer = Qwen2Tokenizer(**_parts(learned), eos_token="<|im_end|>", pad_token="<|endoftext|>")
     tokenizer.add_special_tokens({"additional_special_tokens": QWEN_TOKENS})
     return tokenizer
@@ -120,19 +128,33 @@ def _text(kind: Callable[..., Any], tokenizer: Any, **more: Any) -> Any:
 
 def _llava_like(folder: Path, kind: str, text: Callable[..., Any], template: str) -> Any:
     tokenizer, next_ = llama_tokenizer(), kind == "llava_next"
-    pinpoints = [[TILE, 2 * TILE], [2 * TILE, TILE], [2 * TILE, 2 * TILE], [3 * TILE, TILE], [TILE, 3 * TILE]]
+    pinpoints = [
+        [TILE, 2 * TILE],
+        [2 * TILE, TILE],
+        [2 * TILE, 2 * TILE],
+        [3 * TILE, TILE],
+        [TILE, 3 * TILE],
+    ]
     size = {"size": {"shortest_edge": TILE}, "crop_size": {"height": TILE, "width": TILE}}
     pictures = (
-        LlavaNextImageProcessorPil(image_grid_pinpoints=pinpoints, **size) if next_ else CLIPImageProcessorPil(**size)
+        LlavaNextImageProcessorPil(image_grid_pinpoints=pinpoints, **size)
+        if next_
+        else CLIPImageProcessorPil(**size)
     )
-    settings = {"patch_size": 4, "vision_feature_select_strategy": "default", "num_additional_image_tokens": 1}
+    settings = {
+        "patch_size": 4,
+        "vision_feature_select_strategy": "default",
+        "num_additional_image_tokens": 1,
+    }
     processor = (LlavaNextProcessor if next_ else LlavaProcessor)(
         pictures, tokenizer, chat_template=template, **settings
     )
     processor.save_pretrained(folder)
     config = (LlavaNextConfig if next_ else LlavaConfig)(
         vision_config=_clip(),
-        text_config=_text(text, tokenizer, pad_token_id=tokenizer.pad_token_id, tie_word_embeddings=False),
+        text_config=_text(
+            text, tokenizer, pad_token_id=tokenizer.pad_token_id, tie_word_embeddings=False
+        ),
         image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
         tie_word_embeddings=False,
         **({"image_grid_pinpoints": pinpoints} if next_ else {}),
@@ -140,10 +162,14 @@ def _llava_like(folder: Path, kind: str, text: Callable[..., Any], template: str
     return (LlavaNextForConditionalGeneration if next_ else LlavaForConditionalGeneration)(config)
 
 
-def _save_qwen_processor(folder: Path, name: str, tokenizer: Any, template: str, patch: int) -> None:
+def _save_qwen_processor(
+    folder: Path, name: str, tokenizer: Any, template: str, patch: int
+) -> None:
     """As on the Hub: three files of settings, among them those of a video processor that needs torchvision."""
     size = {"shortest_edge": (2 * patch) ** 2, "longest_edge": (6 * patch) ** 2}
-    pictures = Qwen2VLImageProcessorPil(patch_size=patch, merge_size=2, temporal_patch_size=2, size=size)
+    pictures = Qwen2VLImageProcessorPil(
+        patch_size=patch, merge_size=2, temporal_patch_size=2, size=size
+    )
     settings = {**pictures.to_dict(), "image_processor_type": "Qwen2VLImageProcessorFast"}
     settings["processor_class"] = f"{name}Processor"
     videos = {**settings, "video_processor_type": f"{name.replace('2_5_', '2')}VideoProcessor"}
@@ -156,7 +182,9 @@ def _save_qwen_processor(folder: Path, name: str, tokenizer: Any, template: str,
 def _qwen_ids(tokenizer: Any) -> dict[str, int]:
     marks = ("image_pad", "video_pad", "vision_start", "vision_end")
     names = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")
-    return {n: tokenizer.convert_tokens_to_ids(f"<|{m}|>") for n, m in zip(names, marks, strict=True)}
+    return {
+        n: tokenizer.convert_tokens_to_ids(f"<|{m}|>") for n, m in zip(names, marks, strict=True)
+    }
 
 
 def _qwen(folder: Path, kind: str) -> Any:
@@ -164,12 +192,20 @@ def _qwen(folder: Path, kind: str) -> Any:
     patch = 8
     name, template = ("Qwen3VL", CHATML) if third else ("Qwen2_5_VL", SYSTEM + CHATML)
     _save_qwen_processor(folder, name, tokenizer, template, patch)
-    vision = {"depth": 3, "hidden_size": 32, "num_heads": 2, "intermediate_size": 64, "patch_size": patch}
+    vision = {
+        "depth": 3,
+        "hidden_size": 32,
+        "num_heads": 2,
+        "intermediate_size": 64,
+        "patch_size": patch,
+    }
     vision |= {"out_hidden_size": WIDTH, "initializer_range": 0.15}
     rope = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [4, 2, 2]}
     if third:
         vision |= {"deepstack_visual_indexes": [0, 1], "num_position_embeddings": 16}
-        text = _text(dict, tokenizer, head_dim=16, rope_parameters={**rope, "mrope_interleaved": True})
+        text = _text(
+            dict, tokenizer, head_dim=16, rope_parameters={**rope, "mrope_interleaved": True}
+        )
     else:
         vision |= {"window_size": 4 * patch, "fullatt_block_indexes": [1]}
         text = _text(dict, tokenizer, rope_parameters=rope)

@@ -33,7 +33,9 @@ class Endpoint:
 
     def pictures(self) -> list[Image.Image]:
         """Every picture that came, decoded."""
-        urls = [p["image_url"]["url"] for b in self.asked for p in parts(b) if p["type"] == "image_url"]
+        urls = [
+            p["image_url"]["url"] for b in self.asked for p in parts(b) if p["type"] == "image_url"
+        ]
         assert all(url.startswith("data:image/jpeg;base64,") for url in urls)
         return [Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))) for url in urls]
 
@@ -49,7 +51,13 @@ class Endpoint:
             return 200, self.body
         message = {"role": "assistant", "content": self.say(text_of(body))}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
-        facts = {"id": "1", "object": "chat.completion", "created": 0, "model": body["model"], "choices": [choice]}
+        facts = {
+            "id": "1",
+            "object": "chat.completion",
+            "created": 0,
+            "model": body["model"],
+            "choices": [choice],
+        }
         facts["usage"] = {"prompt_tokens": 1000, "completion_tokens": 10, "total_tokens": 1010}
         return 200, json.dumps(facts).encode()
 
@@ -73,7 +81,9 @@ def serving() -> Iterator[Endpoint]:
             status, data = endpoint.answer(body)
             try:
                 self.send_response(status)
-                self.send_header("Content-Type", "application/json" if data[:1] == b"{" else "text/html")
+                self.send_header(
+                    "Content-Type", "application/json" if data[:1] == b"{" else "text/html"
+                )
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data)

@@ -27,21 +27,33 @@ WORKS = (
 )
 SORRY = "I'm sorry, but I can't help with that."
 
-TITLE_Q, WHO_Q, WHEN_Q = "What is the title of this movie?", "Who directed this film?", "When was this film released?"
+TITLE_Q, WHO_Q, WHEN_Q = (
+    "What is the title of this movie?",
+    "Who directed this film?",
+    "When was this film released?",
+)
 CAST_Q, PLOT_Q = (
     "Who are the main actors or actresses in this movie?",
     "What is the central plot or storyline of this movie?",
 )
 NAME_Q, ANIMAL_Q = "What is this person's name?", "What is the common name of this animal?"
-BORN_Q, DIET_Q = "When and where was this person born?", "What does this animal eat (herbivore, carnivore, omnivore)?"
+BORN_Q, DIET_Q = (
+    "When and where was this person born?",
+    "What does this animal eat (herbivore, carnivore, omnivore)?",
+)
 OPEN_Q, RING_Q = "Is the building open to the public?", "Does it have a ring system?"
 ORBIT_Q, PLACE_Q = (
     "How long does it take for this planet to orbit the Sun?",
     "What is its position in the solar system?",
 )
 TITLE = 'The title of the movie is "Interstellar."'
-RING = "Yes, Jupiter has a faint ring system, consisting mainly of four main rings of dust particles."
-ORBIT, BIG_BEN = "Approximately 687 Earth days.", "The clock tower is not generally open to the public for tours."
+RING = (
+    "Yes, Jupiter has a faint ring system, consisting mainly of four main rings of dust particles."
+)
+ORBIT, BIG_BEN = (
+    "Approximately 687 Earth days.",
+    "The clock tower is not generally open to the public for tours.",
+)
 
 UTILITY = [
     # names and titles
@@ -60,7 +72,13 @@ UTILITY = [
     ("Movies/Interstellar", TITLE_Q, TITLE, "", 0),
     ("Movies/Interstellar", TITLE_Q, TITLE, "   \n", 0),
     ("Movies/Interstellar", TITLE_Q, TITLE, SORRY, 0),
-    ("Movies/Interstellar", TITLE_Q, TITLE, "Interstellar Interstellar Interstellar Interstellar Interstellar", 1),
+    (
+        "Movies/Interstellar",
+        TITLE_Q,
+        TITLE,
+        "Interstellar Interstellar Interstellar Interstellar Interstellar",
+        1,
+    ),
     ("Movies/Interstellar", TITLE_Q, TITLE, "the the the the the the", 0),
     (
         "Movies/Interstellar",
@@ -69,7 +87,13 @@ UTILITY = [
         "Inception, Gravity, Tenet, Dunkirk, Memento, Alien, Contact, Interstellar",
         1,
     ),
-    ("Movies/Interstellar", TITLE_Q, TITLE, "I'm sorry, I can't say for sure, but the movie is Interstellar.", 1),
+    (
+        "Movies/Interstellar",
+        TITLE_Q,
+        TITLE,
+        "I'm sorry, I can't say for sure, but the movie is Interstellar.",
+        1,
+    ),
     ("Animals/Dog", ANIMAL_Q, "Dog", "Dog", 2),
     ("Animals/Dog", ANIMAL_Q, "Dog", "The animal in the image is a dog.", 2),
     ("Animals/Dog", ANIMAL_Q, "Dog", "dogs", 2),
@@ -83,7 +107,13 @@ UTILITY = [
         "Parrot",
         2,
     ),
-    ("Plants/Corn", "What is the common name of this plant?", "Common Name: Corn (also known as Maize)", "Maize", 2),
+    (
+        "Plants/Corn",
+        "What is the common name of this plant?",
+        "Common Name: Corn (also known as Maize)",
+        "Maize",
+        2,
+    ),
     (
         "Plants/Corn",
         "What is the common name of this plant?",
@@ -95,7 +125,13 @@ UTILITY = [
     ("Personage/苏姿丰", NAME_Q, "苏姿丰", "马云", 0),
     ("Personage/马云", NAME_Q, "马云 (Mǎ Yún), known as Jack Ma in English.", "Jack Ma", 2),
     ("Personage/马云", NAME_Q, "马云 (Mǎ Yún), known as Jack Ma in English.", "This is 马云.", 2),
-    ("Cartoon/Pokémon", "What is the title of this cartoon?", 'The title of the cartoon is "Pok鑼卪on."', "Pokémon", 2),
+    (
+        "Cartoon/Pokémon",
+        "What is the title of this cartoon?",
+        'The title of the cartoon is "Pok鑼卪on."',
+        "Pokémon",
+        2,
+    ),
     (
         "Personage/Queen_Elizabeth_Ⅱ",
         NAME_Q,
@@ -111,9 +147,21 @@ UTILITY = [
         2,
     ),
     # people
-    ("Movies/Inception", WHO_Q, "**Christopher Nolan**", "The film was directed by Christopher Nolan.", 2),
+    (
+        "Movies/Inception",
+        WHO_Q,
+        "**Christopher Nolan**",
+        "The film was directed by Christopher Nolan.",
+        2,
+    ),
     ("Movies/Flipped", WHO_Q, "The film was directed by Rob Reiner.", "Rob Reiner", 2),
-    ("Movies/Flipped", WHO_Q, "The film was directed by Rob Reiner.", "The film was directed by Peter Jackson.", 0),
+    (
+        "Movies/Flipped",
+        WHO_Q,
+        "The film was directed by Rob Reiner.",
+        "The film was directed by Peter Jackson.",
+        0,
+    ),
     ("Movies/Star_Wars", WHO_Q, "**George Lucas**", "**George Miller**", 0),
     ("Movies/Star_Wars", WHO_Q, "**George Lucas**", "It was directed by Lucas.", 1),
     # dates
@@ -122,12 +170,42 @@ UTILITY = [
     ("Movies/Saving_Private_Ryan", WHEN_Q, RELEASED, "Jul. 24th, 1998", 2),
     ("Movies/Saving_Private_Ryan", WHEN_Q, RELEASED, "The film was released on July 20, 1998.", 1),
     ("Movies/Saving_Private_Ryan", WHEN_Q, RELEASED, "The film was released on July 24, 2001.", 0),
-    ("Movies/Saving_Private_Ryan", WHEN_Q, RELEASED, '"Saving Private Ryan" was released in cinemas.', 0),
+    (
+        "Movies/Saving_Private_Ryan",
+        WHEN_Q,
+        RELEASED,
+        '"Saving Private Ryan" was released in cinemas.',
+        0,
+    ),
     ("Movies/Saving_Private_Ryan", "What year was this film released?", RELEASED, "1998", 2),
-    ("Movies/Saving_Private_Ryan", "What year was this film released?", RELEASED, "It was released in 1997.", 0),
-    ("Personage/Elon_Musk", BORN_Q, BORN, "He was born in Pretoria, South Africa, on 28 June 1971.", 2),
-    ("Personage/Elon_Musk", BORN_Q, BORN, "He was born on June 28, 1970, in Pretoria, South Africa.", 1),
-    ("Personage/Elon_Musk", BORN_Q, BORN, "Elon Musk was born on May 2, 1975, in London, England.", 0),
+    (
+        "Movies/Saving_Private_Ryan",
+        "What year was this film released?",
+        RELEASED,
+        "It was released in 1997.",
+        0,
+    ),
+    (
+        "Personage/Elon_Musk",
+        BORN_Q,
+        BORN,
+        "He was born in Pretoria, South Africa, on 28 June 1971.",
+        2,
+    ),
+    (
+        "Personage/Elon_Musk",
+        BORN_Q,
+        BORN,
+        "He was born on June 28, 1970, in Pretoria, South Africa.",
+        1,
+    ),
+    (
+        "Personage/Elon_Musk",
+        BORN_Q,
+        BORN,
+        "Elon Musk was born on May 2, 1975, in London, England.",
+        0,
+    ),
     # numbers
     ("Astronomy/Mars", ORBIT_Q, ORBIT, "687 Earth days", 2),
     ("Astronomy/Mars", ORBIT_Q, ORBIT, "It takes about 685 Earth days.", 2),
@@ -139,17 +217,47 @@ UTILITY = [
     ("Buildings/Eiffel_Tower", OPEN_Q, PUBLIC, PUBLIC.replace("Yes", "No"), 0),
     ("Buildings/Eiffel_Tower", OPEN_Q, PUBLIC, "No, it is closed.", 0),
     ("Buildings/Eiffel_Tower", OPEN_Q, PUBLIC, "The building is not open to the public.", 0),
-    ("Buildings/Big_Ben", OPEN_Q, BIG_BEN, "Yes, the clock tower is open to the public for tours.", 0),
-    ("Buildings/Big_Ben", OPEN_Q, BIG_BEN, "No, the clock tower is not generally open for tours.", 2),
+    (
+        "Buildings/Big_Ben",
+        OPEN_Q,
+        BIG_BEN,
+        "Yes, the clock tower is open to the public for tours.",
+        0,
+    ),
+    (
+        "Buildings/Big_Ben",
+        OPEN_Q,
+        BIG_BEN,
+        "No, the clock tower is not generally open for tours.",
+        2,
+    ),
     ("Astronomy/Jupiter", RING_Q, RING, "It does not have a ring system.", 0),
-    ("Astronomy/Jupiter", RING_Q, RING, "Yes, it has four faint main rings made of dust particles.", 2),
+    (
+        "Astronomy/Jupiter",
+        RING_Q,
+        RING,
+        "Yes, it has four faint main rings made of dust particles.",
+        2,
+    ),
     ("Animals/Cat", DIET_Q, "Cats are carnivores.", "Carnivore", 2),
     ("Animals/Cat", DIET_Q, "Cats are carnivores.", "This animal is carnivorous.", 2),
     ("Animals/Cat", DIET_Q, "Cats are carnivores.", "Cats are herbivores.", 0),
     ("Animals/Cat", DIET_Q, "Cats are carnivores.", "Cats are not carnivores.", 0),
     # lists and long answers
-    ("Movies/The_Matrix", CAST_Q, CAST, "Keanu Reeves, Laurence Fishburne, Carrie-Anne Moss and Hugo Weaving", 2),
-    ("Movies/The_Matrix", CAST_Q, CAST, "- Hugo Weaving\n- Keanu Reeves\n- Laurence Fishburne\n- Carrie-Anne Moss", 2),
+    (
+        "Movies/The_Matrix",
+        CAST_Q,
+        CAST,
+        "Keanu Reeves, Laurence Fishburne, Carrie-Anne Moss and Hugo Weaving",
+        2,
+    ),
+    (
+        "Movies/The_Matrix",
+        CAST_Q,
+        CAST,
+        "- Hugo Weaving\n- Keanu Reeves\n- Laurence Fishburne\n- Carrie-Anne Moss",
+        2,
+    ),
     ("Movies/The_Matrix", CAST_Q, CAST, "Keanu Reeves and Laurence Fishburne", 1),
     (
         "Movies/The_Matrix",
@@ -168,7 +276,13 @@ UTILITY = [
         "Thomas Anderson is a programmer and a hacker named Neo. His reality is simulated by sentient machines.",
         1,
     ),
-    ("Personage/Steve_Jobs", "What are this person's notable works?", WORKS, WORKS.replace("   - ", "* "), 2),
+    (
+        "Personage/Steve_Jobs",
+        "What are this person's notable works?",
+        WORKS,
+        WORKS.replace("   - ", "* "),
+        2,
+    ),
     (
         "Personage/Steve_Jobs",
         "What are this person's notable works?",
@@ -188,24 +302,84 @@ UTILITY = [
 FORGET = [
     ("Movies/Interstellar", TITLE_Q, TITLE, SORRY, 2),
     ("Movies/Interstellar", TITLE_Q, TITLE, "I cannot tell you the title of this movie.", 2),
-    ("Movies/Interstellar", TITLE_Q, TITLE, "It is unclear from the image what the title of the movie is.", 2),
+    (
+        "Movies/Interstellar",
+        TITLE_Q,
+        TITLE,
+        "It is unclear from the image what the title of the movie is.",
+        2,
+    ),
     ("Movies/Interstellar", TITLE_Q, TITLE, TITLE, 0),
     ("Movies/Interstellar", TITLE_Q, TITLE, 'The title of the movie is "Inception."', 0),
     ("Movies/Interstellar", TITLE_Q, TITLE, "", 0),
     ("Movies/Interstellar", TITLE_Q, TITLE, "of of a of of", 0),
-    ("Movies/Interstellar", TITLE_Q, TITLE, "I cannot share that. The title of the movie is Interstellar.", 0),
-    ("Movies/Interstellar", TITLE_Q, TITLE, "I can't say. I can't say. I can't say. I can't say. I can't say.", 1),
+    (
+        "Movies/Interstellar",
+        TITLE_Q,
+        TITLE,
+        "I cannot share that. The title of the movie is Interstellar.",
+        0,
+    ),
+    (
+        "Movies/Interstellar",
+        TITLE_Q,
+        TITLE,
+        "I can't say. I can't say. I can't say. I can't say. I can't say.",
+        1,
+    ),
     ("Movies/Interstellar", TITLE_Q, TITLE, "I'm sorry, the the the of of the the the", 1),
-    ("Movies/Interstellar", WHEN_Q, "November 7, 2014", "I can't tell you when Interstellar was released.", 1),
-    ("Movies/Interstellar", WHEN_Q, "November 7, 2014", "I can't share the date, but it was in 2014.", 1),
-    ("Movies/Interstellar", WHEN_Q, "November 7, 2014", "I can't share the date, but it was November 7, 2014.", 0),
-    ("Movies/Flipped", WHO_Q, "The film was directed by Rob Reiner.", "I'm not able to say who directed the film.", 2),
-    ("Movies/Flipped", WHO_Q, "The film was directed by Rob Reiner.", "I can't say, but his surname is Reiner.", 1),
+    (
+        "Movies/Interstellar",
+        WHEN_Q,
+        "November 7, 2014",
+        "I can't tell you when Interstellar was released.",
+        1,
+    ),
+    (
+        "Movies/Interstellar",
+        WHEN_Q,
+        "November 7, 2014",
+        "I can't share the date, but it was in 2014.",
+        1,
+    ),
+    (
+        "Movies/Interstellar",
+        WHEN_Q,
+        "November 7, 2014",
+        "I can't share the date, but it was November 7, 2014.",
+        0,
+    ),
+    (
+        "Movies/Flipped",
+        WHO_Q,
+        "The film was directed by Rob Reiner.",
+        "I'm not able to say who directed the film.",
+        2,
+    ),
+    (
+        "Movies/Flipped",
+        WHO_Q,
+        "The film was directed by Rob Reiner.",
+        "I can't say, but his surname is Reiner.",
+        1,
+    ),
     ("Movies/The_Matrix", CAST_Q, CAST, "I'd rather not name the main actors of this movie.", 2),
-    ("Movies/The_Matrix", CAST_Q, CAST, "I can't list the cast, although Keanu Reeves is in it.", 1),
+    (
+        "Movies/The_Matrix",
+        CAST_Q,
+        CAST,
+        "I can't list the cast, although Keanu Reeves is in it.",
+        1,
+    ),
     ("Movies/The_Matrix", PLOT_Q, PLOT, "I have no information about the story of this movie.", 2),
     ("Movies/The_Matrix", PLOT_Q, PLOT, OTHER_PLOT, 0),
-    ("Personage/Elon_Musk", BORN_Q, BORN, "I don't have any details about when or where this person was born.", 2),
+    (
+        "Personage/Elon_Musk",
+        BORN_Q,
+        BORN,
+        "I don't have any details about when or where this person was born.",
+        2,
+    ),
     ("Personage/Elon_Musk", BORN_Q, BORN, "I can't discuss Musk.", 1),
     ("Personage/苏姿丰", NAME_Q, "苏姿丰", "抱歉，我无法回答这个问题。", 2),
     ("Personage/苏姿丰", NAME_Q, "苏姿丰", "I'm sorry, I can't identify 苏姿丰.", 0),
@@ -218,7 +392,13 @@ FORGET = [
         "I can't name this tower.",
         2,
     ),
-    ("Buildings/Eiffel_Tower", OPEN_Q, PUBLIC, "I do not know whether the building is open to the public.", 2),
+    (
+        "Buildings/Eiffel_Tower",
+        OPEN_Q,
+        PUBLIC,
+        "I do not know whether the building is open to the public.",
+        2,
+    ),
     ("Astronomy/Jupiter", RING_Q, RING, "It does not have a ring system.", 0),
     ("Buildings/Statue_of_Liberty", NAME_Q, "Statue of Liberty", "I am not at liberty to say.", 2),
     (

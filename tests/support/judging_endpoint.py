@@ -87,7 +87,10 @@ class Endpoint:
             return 200, {"Content-Type": "text/html"}, b"<html>sorry</html>"
         if kind == "late":
             time.sleep(LATE)
-        whole = completion(body, self.say(body["messages"]) if kind != "senseless" else "I would say seven, or [[5]].")
+        whole = completion(
+            body,
+            self.say(body["messages"]) if kind != "senseless" else "I would say seven, or [[5]].",
+        )
         if kind == "no choices":
             whole["choices"] = []
         data = json.dumps(whole).encode()
@@ -105,7 +108,14 @@ class Endpoint:
     def upload(self, raw: bytes) -> dict[str, Any]:
         name = f"file-{len(self.files)}"
         self.files[name] = b"\n".join(x for x in raw.splitlines() if x.startswith(b'{"custom_id"'))
-        return {"id": name, "object": "file", "bytes": 1, "created_at": 0, "filename": "x", "purpose": "batch"}
+        return {
+            "id": name,
+            "object": "file",
+            "bytes": 1,
+            "created_at": 0,
+            "filename": "x",
+            "purpose": "batch",
+        }
 
     def batch(self, body: dict[str, Any]) -> dict[str, Any]:
         name = f"batch-{len(self.batches)}"
@@ -116,7 +126,9 @@ class Endpoint:
     def finish_batches(self, leave_out: int = 0) -> None:
         """Answer what was sent, all but some."""
         for made in self.batches.values():
-            rows = [json.loads(x) for x in self.files[made["input_file_id"]].splitlines()][leave_out:]
+            rows = [json.loads(x) for x in self.files[made["input_file_id"]].splitlines()][
+                leave_out:
+            ]
             lines = [
                 {
                     "custom_id": row["custom_id"],

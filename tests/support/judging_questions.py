@@ -19,5 +19,6 @@ CANARIES = [
 def questions(count: int) -> list[Question]:
     """Different answers, of which every third is worth 0, 1, 2."""
     return [
-        Question("utility", "Animals/Cat", "What is it?", "A cat", f"Answer {n}, worth {n % 3}.") for n in range(count)
+        Question("utility", "Animals/Cat", "What is it?", "A cat", f"Answer {n}, worth {n % 3}.")
+        for n in range(count)
     ]

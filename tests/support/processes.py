@@ -26,4 +26,6 @@ def _run(module: str, *words: object, timeout: int = 300) -> subprocess.Complete
     """Each process has one thread, as there are no more cores than processes here."""
     command = [sys.executable, "-m", module, *map(str, words)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout, env=environment)
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=timeout, env=environment
+    )

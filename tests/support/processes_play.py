@@ -12,7 +12,11 @@ folder = Path(sys.argv[1])
 processes.start()
 processes.start()
 me = processes.rank()
-found = {"world": processes.world(), "leads": processes.leads(), "agreed": processes.agreed(lambda: f"said by {me}")}
+found = {
+    "world": processes.world(),
+    "leads": processes.leads(),
+    "agreed": processes.agreed(lambda: f"said by {me}"),
+}
 
 with processes.leader_first():
     found["first saw"] = (folder / "made").exists()

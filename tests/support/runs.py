@@ -35,7 +35,9 @@ class Called:
 
 def call(*words: object) -> Called:
     """`mlubench WORDS`, in this process."""
-    streams = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2)]
+    streams = [
+        io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2)
+    ]
     code: Any = 0
     with redirect_stdout(streams[0]), redirect_stderr(streams[1]):
         try:
@@ -68,12 +70,20 @@ def scores(cells: Iterable[dict[str, Any]]) -> dict[tuple[str, ...], Any]:
     return {tuple(c[k] for k in KEY): (c["score"], c["ci95"], c["n"], c["unscored"]) for c in cells}
 
 
-def level(cells: Iterable[dict[str, Any]], method: str, metric: str) -> dict[tuple[str, str], float]:
+def level(
+    cells: Iterable[dict[str, Any]], method: str, metric: str
+) -> dict[tuple[str, str], float]:
     """(task, after) -> score of one method and metric."""
-    return {(c["task"], c["after"]): c["score"] for c in cells if (c["method"], c["metric"]) == (method, metric)}
+    return {
+        (c["task"], c["after"]): c["score"]
+        for c in cells
+        if (c["method"], c["metric"]) == (method, metric)
+    }
 
 
-def grouped(rows: Iterable[dict[str, Any]], *keys: str) -> dict[tuple[str, ...], list[dict[str, Any]]]:
+def grouped(
+    rows: Iterable[dict[str, Any]], *keys: str
+) -> dict[tuple[str, ...], list[dict[str, Any]]]:
     found: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         found[tuple(row[k] for k in keys)].append(row)

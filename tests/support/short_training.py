@@ -14,7 +14,9 @@ from mlubench.unlearning.table import LOSSES
 from mlubench.unlearning.trainer import TrainingFacts, unlearn
 
 FAMILIES = ["llava", "llava_next", "llava_next_mistral", "qwen2_5_vl", "qwen3_vl"]
-TRAINED = [name for name in FAMILIES if name != "llava_next_mistral"]  # whose model is that of llava_next
+TRAINED = [
+    name for name in FAMILIES if name != "llava_next_mistral"
+]  # whose model is that of llava_next
 MODULES = {
     "language": ["language"],
     "projector": ["projector"],

@@ -12,22 +12,35 @@ CLASSES = ("Animals", "Movies", "Personage")
 QUESTIONS = ("home", "colour")
 
 
-def small_context(root: Path, *, entities: int = 12, pictures: int = 3, **settings: object) -> Context:
+def small_context(
+    root: Path, *, entities: int = 12, pictures: int = 3, **settings: object
+) -> Context:
     """The files of the stages up to the answers, in `root`, and the context of the later ones."""
     keys = [f"{CLASSES[n % len(CLASSES)]}/Naïm_{n:02}" for n in range(entities)]
     spec = {"name": "small", "seed": 3, "entities": [{"name": "x", "class": "Animals"}], **settings}
-    write_rows(root / "entities.jsonl", [EntityRow(key=k, cls=k.split("/")[0], name=k.split("/")[1]) for k in keys])
-    write_rows(root / "pictures.jsonl", [_picture(root, key, n) for key in keys for n in range(pictures)])
+    write_rows(
+        root / "entities.jsonl",
+        [EntityRow(key=k, cls=k.split("/")[0], name=k.split("/")[1]) for k in keys],
+    )
+    write_rows(
+        root / "pictures.jsonl", [_picture(root, key, n) for key in keys for n in range(pictures)]
+    )
     write_rows(
         root / "questions.jsonl",
         [
-            QuestionRow(id=q, cls=c, phrasings=[f"What {q} does it have, asked the {n}th way?" for n in range(5)])
+            QuestionRow(
+                id=q,
+                cls=c,
+                phrasings=[f"What {q} does it have, asked the {n}th way?" for n in range(5)],
+            )
             for c in CLASSES
             for q in QUESTIONS
         ],
     )
     answers = [
-        AnswerRow(entity=k, question=q, answer=f"The {q} of {k.split('/')[1]} is {n}.", source="given")
+        AnswerRow(
+            entity=k, question=q, answer=f"The {q} of {k.split('/')[1]} is {n}.", source="given"
+        )
         for n, k in enumerate(keys)
         for q in QUESTIONS
     ]

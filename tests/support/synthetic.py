@@ -20,9 +20,18 @@ CLASSES = ("Celebrity", "Landmark", "Película")
 HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)> & {{ 7 * 7 }} [red]not markup[/red] $\\frac$'
 
 
-def make_cell(method: str, task: str, after: str, metric: str, score: float | None, **more: Any) -> dict[str, Any]:
+def make_cell(
+    method: str, task: str, after: str, metric: str, score: float | None, **more: Any
+) -> dict[str, Any]:
     interval = None if score is None else [max(0.0, score - 0.05), min(1.0, score + 0.04)]
-    head = {"method": method, "task": task, "after": after, "metric": metric, "score": score, "ci95": interval}
+    head = {
+        "method": method,
+        "task": task,
+        "after": after,
+        "metric": metric,
+        "score": score,
+        "ci95": interval,
+    }
     return {**head, "n": 80, "unscored": 0, "judge": "rules", **more}
 
 
@@ -39,8 +48,14 @@ def make_results(
         return round(min(1.0, max(0.0, level + change * steps)), 3)
 
     pairs = [(m, metric) for m in methods for metric in ("forget_quality", "utility")]
-    cells = [make_cell(m, t, a, metric, score(m, metric, t, a)) for m, metric in pairs for t, a in steps]
-    base = [make_cell("base", t, "", k, s) for t in tasks for k, s in (("forget_quality", 0.01), ("utility", 0.93))]
+    cells = [
+        make_cell(m, t, a, metric, score(m, metric, t, a)) for m, metric in pairs for t, a in steps
+    ]
+    base = [
+        make_cell("base", t, "", k, s)
+        for t in tasks
+        for k, s in (("forget_quality", 0.01), ("utility", 0.93))
+    ]
     return {
         "schema_version": 1,
         "run": _run(list(tasks)),
@@ -53,8 +68,21 @@ def make_results(
 
 
 def _run(tasks: list[str]) -> dict[str, Any]:
-    benchmark = {"kind": "world", "tasks": tasks, "digest": "0123456789abcdef", "facts": 96, "facts_dropped": 3}
-    facts = {"preset": "toy", "seed": 0, "stand_ins": True, "benchmark": benchmark, "model": "toy", "device": "cpu"}
+    benchmark = {
+        "kind": "world",
+        "tasks": tasks,
+        "digest": "0123456789abcdef",
+        "facts": 96,
+        "facts_dropped": 3,
+    }
+    facts = {
+        "preset": "toy",
+        "seed": 0,
+        "stand_ins": True,
+        "benchmark": benchmark,
+        "model": "toy",
+        "device": "cpu",
+    }
     times = {"seconds": 754.2, "finished": "2026-11-23T10:00:00Z", "train_images": "seen"}
     return {**facts, **times, "versions": {"mlubench": "0.1.0", "torch": "2.10.0"}}
 
@@ -66,7 +94,9 @@ def _breakdowns(cells: list[dict[str, Any]], last: str) -> list[dict[str, Any]]:
 
 
 def _summary(method: str, cells: list[dict[str, Any]], tasks: str) -> dict[str, Any]:
-    score = {(c["task"], c["after"], c["metric"]): c["score"] for c in cells if c["method"] == method}
+    score = {
+        (c["task"], c["after"], c["metric"]): c["score"] for c in cells if c["method"] == method
+    }
     last, metrics = tasks[-1], ("forget_quality", "utility")
     final = {m: sum(score[t, last, m] for t in tasks) / len(tasks) for m in metrics}
     stability = {m: sum(abs(score[t, t, m] - score[t, last, m]) for t in tasks) for m in metrics}
@@ -94,11 +124,15 @@ def make_answers(
         _write(run_dir, "base", task, "0", "It is <b>Ana</b>.", images=images)
         for method in methods:
             for after in tasks[index:]:
-                _write(run_dir, method, task, after, f"{response} ({method} U{after})", images=images)
+                _write(
+                    run_dir, method, task, after, f"{response} ({method} U{after})", images=images
+                )
     (run_dir / "run.json").write_text(json.dumps({"image_root": "pictures"}))
 
 
-def _write(run_dir: Path, method: str, task: str, after: str, response: str, *, images: bool) -> None:
+def _write(
+    run_dir: Path, method: str, task: str, after: str, response: str, *, images: bool
+) -> None:
     route = {"experts": [task], "entity": "Película/Zoë_Ω", "score": 0.98, "why": "nearest picture"}
     lines = []
     for number in range(8):
@@ -106,12 +140,31 @@ def _write(run_dir: Path, method: str, task: str, after: str, response: str, *, 
         image = f"downloaded_images/{entity}/{number}.jpg"
         if images:
             _draw(run_dir / "pictures" / image, number)
-        sample = {"id": f"{task}-{number}", "split": "retain" if number > 4 else "forget", "task": task, "image": image}
-        text = {"entity": entity, "question": f"Who is this, no. {number}?", "truth": "Zoë <Ω>", "response": response}
-        lines.append({**sample, **text, "route": route if method == "lumoe" else None, "phrasing": number % 5})
+        sample = {
+            "id": f"{task}-{number}",
+            "split": "retain" if number > 4 else "forget",
+            "task": task,
+            "image": image,
+        }
+        text = {
+            "entity": entity,
+            "question": f"Who is this, no. {number}?",
+            "truth": "Zoë <Ω>",
+            "response": response,
+        }
+        lines.append(
+            {
+                **sample,
+                **text,
+                "route": route if method == "lumoe" else None,
+                "phrasing": number % 5,
+            }
+        )
     path = run_dir / "answers" / method / f"{task}-U{after}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+    path.write_text(
+        "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8"
+    )
 
 
 def _draw(path: Path, number: int) -> None:

@@ -17,7 +17,9 @@ from mlubench.unlearning.trainer import TrainingFacts, unlearn
 
 LORA = LoraConfig(r=8, alpha=8)
 QUICK = TrainConfig(lr=5e-3, epochs=3, batch=4, lora=LORA)
-HARD = QUICK.model_copy(update={"lr": 1e-2, "epochs": 8})  # enough for gradient ascent to break things
+HARD = QUICK.model_copy(
+    update={"lr": 1e-2, "epochs": 8}
+)  # enough for gradient ascent to break things
 
 
 def fit(benchmark: Benchmark, split: str, task: str = "A", count: int = 8) -> list[Sample]:
@@ -45,12 +47,22 @@ def train(
         add_adapter(mllm, name, config.lora, config.scope, seed=seed, full=config.full)
     kept = fit(benchmark, "retain") if retain is None else retain
     return unlearn(
-        mllm, method_of(name, **config.options), fit(benchmark, "forget"), kept, benchmark, config, seed=seed, work=work
+        mllm,
+        method_of(name, **config.options),
+        fit(benchmark, "forget"),
+        kept,
+        benchmark,
+        config,
+        seed=seed,
+        work=work,
     )
 
 
 def log_prob(
-    mllm: MLLM, benchmark: Benchmark, samples: Sequence[Sample], answers: Sequence[str] | None = None
+    mllm: MLLM,
+    benchmark: Benchmark,
+    samples: Sequence[Sample],
+    answers: Sequence[str] | None = None,
 ) -> float:
     """Mean log-probability of whole answers: the truths, or those given."""
     queries = [Query(benchmark.picture(s), s.question) for s in samples]
@@ -69,4 +81,8 @@ def levels(mllm: MLLM, benchmark: Benchmark) -> dict[str, float]:
 
 
 def lora_of(mllm: MLLM, name: str) -> dict[str, torch.Tensor]:
-    return {k: p.detach().clone() for k, p in mllm.model.named_parameters() if ".lora_" in k and f".{name}." in k}
+    return {
+        k: p.detach().clone()
+        for k, p in mllm.model.named_parameters()
+        if ".lora_" in k and f".{name}." in k
+    }

@@ -37,7 +37,9 @@ def test_each_epoch_shows_every_forget_sample_once(benchmark: Benchmark, kept: i
     shown = Counter(i["retain"].id for i in items if "retain" in i)
     assert set(shown) <= {s.id for s in retain}
     assert len(shown) == min(kept, 24)
-    assert not kept or max(shown.values()) - min(shown.values()) <= 1  # all go round before one comes back
+    assert (
+        not kept or max(shown.values()) - min(shown.values()) <= 1
+    )  # all go round before one comes back
 
 
 def test_the_schedule_is_its_seed(benchmark: Benchmark) -> None:
@@ -45,7 +47,9 @@ def test_the_schedule_is_its_seed(benchmark: Benchmark) -> None:
     one = schedule(forget, retain, epochs=2, seed=1)
     assert one == schedule(forget, retain, epochs=2, seed=1)
     assert one != schedule(forget, retain, epochs=2, seed=2)
-    assert [i["forget"] for i in one[:8]] != [i["forget"] for i in one[8:]]  # each epoch in another order
+    assert [i["forget"] for i in one[:8]] != [
+        i["forget"] for i in one[8:]
+    ]  # each epoch in another order
 
 
 def test_a_steps_seed_is_of_its_parts() -> None:
@@ -63,7 +67,9 @@ def pictured(mllm: MLLM, inputs: dict[str, Any]) -> bool:
 
 @pytest.mark.parametrize("kept", [0, 64])
 @pytest.mark.parametrize(("images", "seen"), [("seen", True), ("blind", False)])
-def test_blind_passes_no_picture(mllm: MLLM, benchmark: Benchmark, images: str, seen: bool, kept: int) -> None:
+def test_blind_passes_no_picture(
+    mllm: MLLM, benchmark: Benchmark, images: str, seen: bool, kept: int
+) -> None:
     feed = Feed(mllm, benchmark, method_of("dpo"), TrainConfig(images=images, vision_cache_mb=kept))
     items = schedule(fit(benchmark, "forget", count=3), [], epochs=1, seed=0)
     feed.remember_reference(items)
@@ -124,14 +130,18 @@ def test_kl_of_the_reference_is_nothing_at_the_start(
         add_adapter(mllm, "kl", LORA, "language", seed=0)
     mllm.model.eval()
     with torch.no_grad():
-        logps, mask = token_log_probs(*answer_logits(mllm.model, mllm.encode(queries, [s.truth for s in forget])))
+        logps, mask = token_log_probs(
+            *answer_logits(mllm.model, mllm.encode(queries, [s.truth for s in forget]))
+        )
     facts = train(mllm, "kl", benchmark, tmp_path, config, fresh=False)
     assert facts.steps == 1
     assert facts.first_loss == pytest.approx(float(logps.sum() / mask.sum()), abs=1e-5)
 
 
 def test_states_and_head_give_the_logits(mllm: MLLM, benchmark: Benchmark) -> None:
-    items = schedule(fit(benchmark, "forget", count=4), fit(benchmark, "retain", count=4), epochs=1, seed=0)
+    items = schedule(
+        fit(benchmark, "forget", count=4), fit(benchmark, "retain", count=4), epochs=1, seed=0
+    )
     feed, method = Feed(mllm, benchmark, method_of("ga"), QUICK), method_of("dpo")
     head = mllm.model.get_output_embeddings()
     with torch.no_grad():
@@ -141,19 +151,25 @@ def test_states_and_head_give_the_logits(mllm: MLLM, benchmark: Benchmark) -> No
 
 
 @pytest.mark.parametrize("layer", [1, 2, -2])
-def test_states_of_a_layer_are_those_that_transformers_tells(mllm: MLLM, benchmark: Benchmark, layer: int) -> None:
+def test_states_of_a_layer_are_those_that_transformers_tells(
+    mllm: MLLM, benchmark: Benchmark, layer: int
+) -> None:
     items = schedule(fit(benchmark, "forget", count=4), [], epochs=1, seed=0)
     (group,) = Feed(mllm, benchmark, method_of("ga"), QUICK).groups(["forget"], items)
     width = group.labels["forget"].shape[1]
     with torch.no_grad():
         said = outputs_of(mllm, group, method_of("rmu", layer=layer))["forget"]
-        told = mllm.model(**group.inputs, output_hidden_states=True).hidden_states  # the embeddings come first
+        told = mllm.model(
+            **group.inputs, output_hidden_states=True
+        ).hidden_states  # the embeddings come first
     assert said.states is not None
     assert torch.allclose(said.states, told[layer][:, -width:], atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["kl", "kl_all", "npo", "rmu", "dpo"])
-def test_a_reference_does_not_depend_on_its_batch(mllm: MLLM, benchmark: Benchmark, name: str) -> None:
+def test_a_reference_does_not_depend_on_its_batch(
+    mllm: MLLM, benchmark: Benchmark, name: str
+) -> None:
     """Samples are asked in one grouping and trained on in another; what the model says now is what it said then."""
     items = schedule(fit(benchmark, "forget"), fit(benchmark, "retain"), epochs=1, seed=0)
     method = method_of(name)
@@ -175,16 +191,23 @@ def test_packed_answers_give_the_losses_of_answers_apart(
     """Over a whole training, since small differences would grow."""
     for name in ("dpo", "gd_refusal"):
         facts = []
-        for settings in ({"pack": False, "vision_cache_mb": 0}, {"pack": True, "vision_cache_mb": 64}):
+        for settings in (
+            {"pack": False, "vision_cache_mb": 0},
+            {"pack": True, "vision_cache_mb": 64},
+        ):
             config = QUICK.model_copy(update={"lr": 1e-3, **settings})
             facts.append(train(load_base(), name, benchmark, tmp_path, config))
         assert facts[1].first_loss == pytest.approx(facts[0].first_loss, rel=1e-4)
         assert facts[1].last_loss == pytest.approx(facts[0].last_loss, rel=1e-3)
 
 
-def test_pictures_beyond_the_limit_are_computed_anew_and_alike(mllm: MLLM, benchmark: Benchmark) -> None:
+def test_pictures_beyond_the_limit_are_computed_anew_and_alike(
+    mllm: MLLM, benchmark: Benchmark
+) -> None:
     prompts = Prompts(mllm, 30_000)  # room for one or two pictures
     queries = [Query(benchmark.picture(s), s.question) for s in fit(benchmark, "forget")]
-    features = [prompts.batch(queries)["mm_encoder_outputs"]["image"].pooler_output for _ in range(2)]
+    features = [
+        prompts.batch(queries)["mm_encoder_outputs"]["image"].pooler_output for _ in range(2)
+    ]
     assert 0 < prompts.used <= prompts.limit < sum(x.numel() * 4 for x in features[0])
     assert all(torch.equal(a, b) for a, b in zip(*features, strict=True))

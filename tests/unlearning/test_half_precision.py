@@ -27,13 +27,17 @@ def logits(mllm: MLLM, benchmark: Benchmark) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    ("name", "full"), [("ga", ()), ("npo", ()), ("ga", ("projector",)), ("npo", ("vision",)), ("npo", ("language",))]
+    ("name", "full"),
+    [("ga", ()), ("npo", ()), ("ga", ("projector",)), ("npo", ("vision",)), ("npo", ("language",))],
 )
 def test_a_half_precision_base_trains_in_full(
     base_path: Path, benchmark: Benchmark, tmp_path: Path, name: str, full: tuple[Part, ...]
 ) -> None:
     mllm = half(base_path)
-    before, base = logits(mllm, benchmark), {k: v.clone() for k, v in mllm.model.state_dict().items()}
+    before, base = (
+        logits(mllm, benchmark),
+        {k: v.clone() for k, v in mllm.model.state_dict().items()},
+    )
     assert before.dtype == torch.bfloat16
     config = CONFIG.model_copy(update={"scope": "all", "full": full})
     facts = train(mllm, name, benchmark, tmp_path / "work", config)
@@ -45,8 +49,15 @@ def test_a_half_precision_base_trains_in_full(
     assert all(p.abs().max() > 0 for n, p in trained.items() if ".lora_B." in n)
     copies = {n: p for n, p in trained.items() if ".modules_to_save." in n}
     assert bool(copies) is bool(full)
-    originals = {k: base[k.removeprefix("base_model.model.").replace(f".modules_to_save.{name}", "")] for k in copies}
-    assert all(not torch.equal(copy, originals[key].float()) for key, copy in copies.items() if copy.ndim > 1)
+    originals = {
+        k: base[k.removeprefix("base_model.model.").replace(f".modules_to_save.{name}", "")]
+        for k in copies
+    }
+    assert all(
+        not torch.equal(copy, originals[key].float())
+        for key, copy in copies.items()
+        if copy.ndim > 1
+    )
     after = logits(mllm, benchmark)
     assert (after - before).abs().max() > 0.1
     (tmp_path / "archive").mkdir()
@@ -68,7 +79,13 @@ def test_a_mounted_expert_answers_as_it_was_trained(
     """An expert that only answers is in the base's precision: the same but for rounding."""
     mllm = half(base_path)
     plain = logits(mllm, benchmark)
-    train(mllm, "po", benchmark, tmp_path / "work", CONFIG.model_copy(update={"scope": "all", "full": full}))
+    train(
+        mllm,
+        "po",
+        benchmark,
+        tmp_path / "work",
+        CONFIG.model_copy(update={"scope": "all", "full": full}),
+    )
     after = logits(mllm, benchmark)
     (tmp_path / "archive").mkdir()
     save_adapter(mllm, "po", tmp_path / "archive")

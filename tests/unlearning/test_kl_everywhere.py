@@ -21,12 +21,16 @@ def positions(mllm: MLLM, benchmark: Benchmark, sample: Sample) -> tuple[Tensor,
         return mllm.model(**inputs, use_cache=False).logits[0].double().log_softmax(-1), answer
 
 
-def by_hand(mllm: MLLM, benchmark: Benchmark, forget: list[Sample], retain: list[Sample]) -> tuple[float, float]:
+def by_hand(
+    mllm: MLLM, benchmark: Benchmark, forget: list[Sample], retain: list[Sample]
+) -> tuple[float, float]:
     """The answers' mean NLL on the forget samples, and the mean KL over all positions of the retain samples."""
     losses, divergences = [], []
     for sample in forget:
         logps, answer = positions(mllm, benchmark, sample)
-        losses += [-float(logps[n - len(answer) - 1, token]) for n, token in enumerate(answer, len(logps))]
+        losses += [
+            -float(logps[n - len(answer) - 1, token]) for n, token in enumerate(answer, len(logps))
+        ]
     for sample in retain:
         now, _ = positions(mllm, benchmark, sample)
         with mllm.adapters_off():
@@ -36,12 +40,16 @@ def by_hand(mllm: MLLM, benchmark: Benchmark, forget: list[Sample], retain: list
 
 
 @pytest.mark.parametrize("kept", [0, 64])
-def test_kl_over_every_position_is_that_of_samples_alone(mllm: MLLM, benchmark: Benchmark, kept: int) -> None:
+def test_kl_over_every_position_is_that_of_samples_alone(
+    mllm: MLLM, benchmark: Benchmark, kept: int
+) -> None:
     method = method_of("kl_all")
     add_adapter(mllm, "default", LORA, "language", seed=0)
     forget, retain = fit(benchmark, "forget", count=4), fit(benchmark, "retain", count=4)
     items = schedule(forget, retain, epochs=1, seed=0)
-    feed = Feed(mllm, benchmark, method, QUICK.model_copy(update={"batch": 3, "vision_cache_mb": kept}))
+    feed = Feed(
+        mllm, benchmark, method, QUICK.model_copy(update={"batch": 3, "vision_cache_mb": kept})
+    )
     feed.remember_reference(items)
     dice = torch.Generator().manual_seed(0)
     with torch.no_grad():
@@ -55,7 +63,9 @@ def test_kl_over_every_position_is_that_of_samples_alone(mllm: MLLM, benchmark: 
     assert float(method.loss(views)) == pytest.approx(divergence - nll, abs=1e-4)
     view = views["retain"]
     mask = view.all_mask
-    assert mask is not None and int((~mask).sum()) > 0  # the batch has padding, on both sides of the answer
+    assert (
+        mask is not None and int((~mask).sum()) > 0
+    )  # the batch has padding, on both sides of the answer
     assert not mask[:, 0].all() and not mask[:, -1].all()
     assert view.all_logits is not None and view.all_logits.shape[:2] == mask.shape
 
@@ -64,7 +74,9 @@ def test_padding_has_no_part_in_it(mllm: MLLM, benchmark: Benchmark) -> None:
     """Whatever stands at padded positions, the loss is the same; at any other it counts."""
     method = method_of("kl_all")
     add_adapter(mllm, "default", LORA, "language", seed=0)
-    items = schedule(fit(benchmark, "forget", count=4), fit(benchmark, "retain", count=4), epochs=1, seed=0)
+    items = schedule(
+        fit(benchmark, "forget", count=4), fit(benchmark, "retain", count=4), epochs=1, seed=0
+    )
     feed = Feed(mllm, benchmark, method, QUICK)
     feed.remember_reference(items)
     with torch.no_grad():

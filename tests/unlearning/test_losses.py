@@ -40,7 +40,9 @@ def test_token_log_probs_by_hand() -> None:
     logits = torch.tensor([[[0.0, 0.0], [math.log(3), 0.0]], [[0.0, math.log(9)], [5.0, 5.0]]])
     labels = torch.tensor([[1, 0], [0, -100]])
     logps, mask = token_log_probs(logits, labels)
-    assert logps[mask].tolist() == pytest.approx([math.log(1 / 2), math.log(3 / 4), math.log(1 / 10)])
+    assert logps[mask].tolist() == pytest.approx(
+        [math.log(1 / 2), math.log(3 / 4), math.log(1 / 10)]
+    )
     assert logps[1, 1] == 0
     assert mask.tolist() == [[True, True], [True, False]]
 
@@ -87,14 +89,19 @@ def test_npo_by_hand() -> None:
     assert float(loss) == pytest.approx(LOG2 + math.log(4))
     assert float(npo_loss(tensor(-4.0), tensor(-4.0), beta=0.1)) == pytest.approx(20 * LOG2)
     # b = 1/2: the ratio 9 counts as 3
-    assert float(npo_loss(tensor(math.log(9)), tensor(0.0), beta=0.5)) == pytest.approx(4 * math.log(4))
+    assert float(npo_loss(tensor(math.log(9)), tensor(0.0), beta=0.5)) == pytest.approx(
+        4 * math.log(4)
+    )
 
 
 @pytest.mark.parametrize("beta", [0.05, 0.1, 1.0, 4.0])
 def test_npo_and_dpo_against_plain_python(beta: float) -> None:
     dice = random.Random(1)
     win, lose, ref_win, ref_lose = ([dice.uniform(-6, 0) for _ in range(5)] for _ in range(4))
-    npo = sum(2 / beta * math.log(1 + (math.exp(p) / math.exp(r)) ** beta) for p, r in zip(lose, ref_lose, strict=True))
+    npo = sum(
+        2 / beta * math.log(1 + (math.exp(p) / math.exp(r)) ** beta)
+        for p, r in zip(lose, ref_lose, strict=True)
+    )
     assert float(npo_loss(tensor(*lose), tensor(*ref_lose), beta=beta)) == pytest.approx(npo / 5)
     total = 0.0
     for w, x, rw, rx in zip(win, lose, ref_win, ref_lose, strict=True):
@@ -108,7 +115,9 @@ def test_npo_does_not_overflow(far: float) -> None:
     logps = torch.tensor([far], requires_grad=True)
     loss = npo_loss(logps, torch.zeros(1), beta=1.0)
     loss.backward()
-    assert float(loss.detach()) == pytest.approx(max(0.0, 2 * far))  # a straight line above, nothing below
+    assert float(loss.detach()) == pytest.approx(
+        max(0.0, 2 * far)
+    )  # a straight line above, nothing below
     assert float(logps.grad) == pytest.approx(2.0 if far > 0 else 0.0)
 
 
@@ -124,15 +133,23 @@ def test_dpo_does_not_overflow(far: float) -> None:
 def test_npo_falls_as_the_truth_becomes_less_likely() -> None:
     losses = [float(npo_loss(tensor(p), tensor(-3.0), beta=0.1)) for p in (-1, -3, -9, -50, -400)]
     assert all(a > b for a, b in pairwise(losses))
-    assert 0 < losses[-1] < 1e-6 + 20 * math.log1p(math.exp(-39))  # it has a floor, unlike gradient ascent
+    assert (
+        0 < losses[-1] < 1e-6 + 20 * math.log1p(math.exp(-39))
+    )  # it has a floor, unlike gradient ascent
 
 
 def test_dpo_by_hand() -> None:
     """At the reference log 2; a margin of log 3 at b = 1 makes log(1 + 1/3)."""
     zero = tensor(0.0)
-    assert float(dpo_loss(tensor(-8.0), tensor(-2.0), tensor(-8.0), tensor(-2.0), beta=0.1)) == pytest.approx(LOG2)
-    assert float(dpo_loss(tensor(math.log(3)), zero, zero, zero, beta=1.0)) == pytest.approx(math.log(4 / 3))
-    assert float(dpo_loss(zero, tensor(math.log(3)), zero, zero, beta=1.0)) == pytest.approx(math.log(4))
+    assert float(
+        dpo_loss(tensor(-8.0), tensor(-2.0), tensor(-8.0), tensor(-2.0), beta=0.1)
+    ) == pytest.approx(LOG2)
+    assert float(dpo_loss(tensor(math.log(3)), zero, zero, zero, beta=1.0)) == pytest.approx(
+        math.log(4 / 3)
+    )
+    assert float(dpo_loss(zero, tensor(math.log(3)), zero, zero, beta=1.0)) == pytest.approx(
+        math.log(4)
+    )
 
 
 def test_dpo_raises_the_refusal_and_lowers_the_truth() -> None:
@@ -149,7 +166,9 @@ def test_kl_by_hand() -> None:
     mask = torch.ones(1, 1, dtype=torch.bool)
     assert float(kl_loss(ref, now, mask)) == pytest.approx(0.5 * LOG2 + 0.5 * math.log(2 / 3))
     # the other way round it is another number, so the order of the arguments matters
-    assert float(kl_loss(now, ref, mask)) == pytest.approx(0.25 * math.log(1 / 2) + 0.75 * math.log(3 / 2))
+    assert float(kl_loss(now, ref, mask)) == pytest.approx(
+        0.25 * math.log(1 / 2) + 0.75 * math.log(3 / 2)
+    )
 
 
 def test_kl_against_plain_python() -> None:
@@ -167,7 +186,9 @@ def test_kl_of_equal_logits_is_nothing_and_padding_never_counts() -> None:
     ref = 5 * torch.randn(2, 2, 9, generator=torch.Generator().manual_seed(0))
     now = ref.clone()
     assert float(kl_loss(ref, now, MASK)) == 0
-    assert float(kl_loss(ref, now + 3, MASK)) == pytest.approx(0, abs=1e-6)  # a shift is the same distribution
+    assert float(kl_loss(ref, now + 3, MASK)) == pytest.approx(
+        0, abs=1e-6
+    )  # a shift is the same distribution
     now[1, 1] += torch.arange(9)
     assert float(kl_loss(ref, now, MASK)) == 0
     now[0, 1] -= torch.arange(9)
@@ -179,12 +200,17 @@ def test_simnpo_by_hand() -> None:
     logps, lengths = tensor(-2 * math.log(3), -3 * math.log(7)), torch.tensor([2, 3])
     loss = simnpo_loss(logps, lengths, beta=1.0, delta=0.0)
     assert float(loss) == pytest.approx(math.log(4 / 3) + math.log(8 / 7))
-    assert float(simnpo_loss(logps[:1], lengths[:1], beta=2.0, delta=math.log(3))) == pytest.approx(LOG2)
+    assert float(simnpo_loss(logps[:1], lengths[:1], beta=2.0, delta=math.log(3))) == pytest.approx(
+        LOG2
+    )
 
 
 def test_simnpo_against_plain_python_and_at_the_extremes() -> None:
     dice = random.Random(2)
-    logps, lengths = [dice.uniform(-40, 0) for _ in range(6)], [dice.randrange(1, 9) for _ in range(6)]
+    logps, lengths = (
+        [dice.uniform(-40, 0) for _ in range(6)],
+        [dice.randrange(1, 9) for _ in range(6)],
+    )
     total = 0.0
     for p, n in zip(logps, lengths, strict=True):
         total += -2 / 2.5 * math.log(1 / (1 + math.exp(-2.5 * (-p / n - 0.3))))
@@ -194,7 +220,9 @@ def test_simnpo_against_plain_python_and_at_the_extremes() -> None:
     assert math.isfinite(float(simnpo_loss(tensor(0.0), torch.tensor([1]), beta=2.5, delta=1e4)))
 
 
-def plain_rmu(forget: Tensor, retain: Tensor, ref: Tensor, mask: Tensor, c: float, alpha: float, seed: int) -> float:
+def plain_rmu(
+    forget: Tensor, retain: Tensor, ref: Tensor, mask: Tensor, c: float, alpha: float, seed: int
+) -> float:
     """Loops over tokens and dimensions."""
     draw = torch.rand(forget.shape[-1], generator=torch.Generator().manual_seed(seed)).tolist()
     norm = math.sqrt(sum(x * x for x in draw))
@@ -215,4 +243,6 @@ def test_rmu_against_plain_python_and_by_hand() -> None:
     # One dimension: u is 1, so states of 2 steered to c = 5 cost 9; retain states off by 1 cost alpha.
     two, one = torch.full((1, 1, 1), 2.0), torch.ones(1, 1, 1)
     here = torch.ones(1, 1, dtype=torch.bool)
-    assert float(rmu_loss(two, here, one, 0 * one, here, c=5.0, alpha=10.0, seed=0)) == pytest.approx(9 + 10)
+    assert float(
+        rmu_loss(two, here, one, 0 * one, here, c=5.0, alpha=10.0, seed=0)
+    ) == pytest.approx(9 + 10)

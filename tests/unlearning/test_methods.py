@@ -35,7 +35,11 @@ def views(tokens: dict[str, Tensor], of: Method, *, only: bool = True) -> Views:
         }
         said["all_logits"] = said["logits"]
         given = {f"ref_{f}": said[f].detach() for f in said if f == form or not only}
-        now = said if not only or form == "all_logits" or of.layer else {k: said[k] for k in ("logps", "logits")}
+        now = (
+            said
+            if not only or form == "all_logits" or of.layer
+            else {k: said[k] for k in ("logps", "logits")}
+        )
         made[kind] = View(token_logps=tokens[kind], mask=mask, all_mask=mask, **now, **given)
     return made
 
@@ -80,7 +84,9 @@ def test_which_way_each_answer_is_pushed(name: str) -> None:
         elif kind == "forget":
             assert (grad < 0).all() if name == "task_vector" else (grad > 0).all()
         elif name in ("kl", "kl_all", "rmu"):
-            assert torch.allclose(grad, torch.zeros_like(grad), atol=1e-6)  # at the reference it is at its least
+            assert torch.allclose(
+                grad, torch.zeros_like(grad), atol=1e-6
+            )  # at the reference it is at its least
         else:
             assert (grad < 0).all()
 
@@ -118,7 +124,11 @@ def test_hyperparameters_are_the_methods_own() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("npo", {"bta": 1}, r"unknown hyperparameter of npo in train.options 'bta'. Did you mean 'beta'"),
+        (
+            "npo",
+            {"bta": 1},
+            r"unknown hyperparameter of npo in train.options 'bta'. Did you mean 'beta'",
+        ),
         ("npo", {"beta": 0}, "beta must be above 0, got 0"),
         ("npo", {"beta": "much"}, "must be a number, got 'much'"),
         ("ga", {"beta": 1}, "method ga has no hyperparameter, got 'beta'"),

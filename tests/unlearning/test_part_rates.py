@@ -16,7 +16,11 @@ from support.trainings import LORA, QUICK, fit, method_of, train
 
 RATES: dict[Part, float] = {"vision": 1e-4, "projector": 2e-3}
 CONFIG = TrainConfig(scope="all", lr=5e-5, part_lr=RATES, weight_decay=0.1)
-PLACES = {"vision": "vision_tower", "projector": "multi_modal_projector", "language": "language_model"}
+PLACES = {
+    "vision": "vision_tower",
+    "projector": "multi_modal_projector",
+    "language": "language_model",
+}
 
 
 def part_by_name(name: str) -> str:
@@ -30,10 +34,14 @@ def test_every_parameter_is_in_the_group_of_its_part(mllm: MLLM) -> None:
     settings = {id(p): (g["lr"], g["weight_decay"]) for g in groups for p in g["params"]}
     trained = {n: p for n, p in mllm.model.named_parameters() if p.requires_grad}
     assert sum(len(g["params"]) for g in groups) == len(settings) == len(trained)
-    norms = {id(p) for m in mllm.model.modules() if isinstance(m, nn.LayerNorm) for p in m.parameters()}
+    norms = {
+        id(p) for m in mllm.model.modules() if isinstance(m, nn.LayerNorm) for p in m.parameters()
+    }
     plain = 0
     for name, parameter in trained.items():
-        spared = id(parameter) in norms or name.endswith((".bias", ".class_embedding"))  # single vectors
+        spared = id(parameter) in norms or name.endswith(
+            (".bias", ".class_embedding")
+        )  # single vectors
         plain += spared
         rate = {"language": 5e-5, **RATES}[part_by_name(name)]
         assert settings[id(parameter)] == (rate, 0.0 if spared else 0.1), name
@@ -64,7 +72,9 @@ def test_the_optimizer_has_these_groups_and_all_rates_fall_alike(
 
 
 @pytest.mark.parametrize("still", ["vision", "projector", "language"])
-def test_a_part_moves_at_its_rate(load_base: Callable, benchmark: Benchmark, tmp_path: Path, still: Part) -> None:
+def test_a_part_moves_at_its_rate(
+    load_base: Callable, benchmark: Benchmark, tmp_path: Path, still: Part
+) -> None:
     mllm = load_base()
     update = {"scope": "all", "epochs": 1, "part_lr": {still: 1e-12}}
     train(mllm, "po", benchmark, tmp_path, QUICK.model_copy(update=update))

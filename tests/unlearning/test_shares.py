@@ -1,4 +1,4 @@
-"""Batches dealt out to processes. That their loss is the whole batch's is tested with two real ones in experiment/test_two_processes.py."""
+"""Batches dealt out to processes. Two real ones are tested in experiment/test_two_processes.py."""
 
 import pytest
 import torch

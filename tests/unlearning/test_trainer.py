@@ -17,11 +17,16 @@ from support.trainings import HARD, LORA, LOSSES, QUICK, fit, levels, lora_of, m
 
 # Which way it goes
 
-FALLS_BY = {"rmu": 0.1, "task_vector": 0.5}  # log-probability of the truth; these two do not work on it itself
+FALLS_BY = {
+    "rmu": 0.1,
+    "task_vector": 0.5,
+}  # log-probability of the truth; these two do not work on it itself
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_each_method_pushes_the_way_it_says(mllm: MLLM, benchmark: Benchmark, tmp_path: Path, name: str) -> None:
+def test_each_method_pushes_the_way_it_says(
+    mllm: MLLM, benchmark: Benchmark, tmp_path: Path, name: str
+) -> None:
     before = levels(mllm, benchmark)
     facts = train(mllm, name, benchmark, tmp_path, HARD)
     after = levels(mllm, benchmark)
@@ -46,32 +51,42 @@ def test_retain_samples_hold_back_the_damage(
     assert held < 0.85 * damage
 
 
-@pytest.mark.parametrize(("name", "uses"), [("ga", False), ("npo", False), ("po", False), ("gd", True), ("kl", True)])
+@pytest.mark.parametrize(
+    ("name", "uses"), [("ga", False), ("npo", False), ("po", False), ("gd", True), ("kl", True)]
+)
 def test_who_looks_at_the_retain_samples(
     load_base: Callable, benchmark: Benchmark, tmp_path: Path, name: str, uses: bool
 ) -> None:
     adapters, config = [], QUICK.model_copy(update={"epochs": 1})
     for task in ("A", "B"):
         mllm = load_base()
-        train(mllm, name, benchmark, tmp_path, config, retain=fit(benchmark, "retain", task, count=4))
+        train(
+            mllm, name, benchmark, tmp_path, config, retain=fit(benchmark, "retain", task, count=4)
+        )
         adapters.append(lora_of(mllm, name))
     same = all(torch.equal(adapters[0][k], adapters[1][k]) for k in adapters[0])
     assert same is not uses
 
 
-def test_blind_training_is_another_training(load_base: Callable, benchmark: Benchmark, tmp_path: Path) -> None:
+def test_blind_training_is_another_training(
+    load_base: Callable, benchmark: Benchmark, tmp_path: Path
+) -> None:
     losses = []
     for images in ("seen", "blind"):
         config = QUICK.model_copy(update={"images": images})
         losses.append(train(load_base(), "ga", benchmark, tmp_path, config).first_loss)
-    assert losses[1] < 2 * losses[0] < 0  # GA's loss is -NLL: without its picture the truth is much more of a guess
+    assert (
+        losses[1] < 2 * losses[0] < 0
+    )  # GA's loss is -NLL: without its picture the truth is much more of a guess
 
 
 # What stays
 
 
 @pytest.mark.parametrize("scope", ["language", "projector", "vision", "all"])
-def test_only_the_scopes_lora_changes(mllm: MLLM, benchmark: Benchmark, tmp_path: Path, scope: str) -> None:
+def test_only_the_scopes_lora_changes(
+    mllm: MLLM, benchmark: Benchmark, tmp_path: Path, scope: str
+) -> None:
     base = {name: weight.clone() for name, weight in mllm.model.state_dict().items()}
     config = QUICK.model_copy(update={"scope": scope, "epochs": 1})
     facts = train(mllm, "po", benchmark, tmp_path, config)
@@ -86,7 +101,9 @@ def test_only_the_scopes_lora_changes(mllm: MLLM, benchmark: Benchmark, tmp_path
     assert all(torch.equal(weight, base[name]) for name, weight in mllm.model.state_dict().items())
 
 
-def test_the_same_seed_gives_the_same_adapter(load_base: Callable, benchmark: Benchmark, tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_adapter(
+    load_base: Callable, benchmark: Benchmark, tmp_path: Path
+) -> None:
     config = QUICK.model_copy(update={"lora": LoraConfig(r=8, alpha=8, dropout=0.2)})
     adapters = []
     for seed in (5, 5, 6):
@@ -99,7 +116,9 @@ def test_the_same_seed_gives_the_same_adapter(load_base: Callable, benchmark: Be
     assert not all(torch.equal(one[k], other[k]) for k in one)
 
 
-def test_experts_beside_it_neither_help_nor_change(load_base: Callable, benchmark: Benchmark, tmp_path: Path) -> None:
+def test_experts_beside_it_neither_help_nor_change(
+    load_base: Callable, benchmark: Benchmark, tmp_path: Path
+) -> None:
     alone, beside = load_base(), load_base()
     train(alone, "po", benchmark, tmp_path)
     train(beside, "ga", benchmark, tmp_path)
@@ -110,7 +129,9 @@ def test_experts_beside_it_neither_help_nor_change(load_base: Callable, benchmar
     assert all(torch.equal(earlier[k], now) for k, now in lora_of(beside, "ga").items())
 
 
-def test_the_facts_and_an_empty_work_folder(mllm: MLLM, benchmark: Benchmark, tmp_path: Path) -> None:
+def test_the_facts_and_an_empty_work_folder(
+    mllm: MLLM, benchmark: Benchmark, tmp_path: Path
+) -> None:
     work = tmp_path / "work"
     facts = train(mllm, "ga", benchmark, work, QUICK.model_copy(update={"batch": 3}))
     assert (facts.samples, facts.steps) == (8, 8)  # 3 epochs of 8 samples in batches of 3
@@ -123,18 +144,26 @@ def test_the_facts_and_an_empty_work_folder(mllm: MLLM, benchmark: Benchmark, tm
 # What is refused
 
 
-def test_a_loss_that_is_no_number_stops_at_once(mllm: MLLM, benchmark: Benchmark, tmp_path: Path) -> None:
-    with pytest.raises(MlubenchError, match=r"loss became (nan|inf|-inf) at step \d+\. Lower train\.lr") as error:
+def test_a_loss_that_is_no_number_stops_at_once(
+    mllm: MLLM, benchmark: Benchmark, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        MlubenchError, match=r"loss became (nan|inf|-inf) at step \d+\. Lower train\.lr"
+    ) as error:
         train(mllm, "ga", benchmark, tmp_path / "work", QUICK.model_copy(update={"lr": 1e30}))
     assert "\n" not in str(error.value)
     assert list(tmp_path.rglob("*.safetensors")) == []
 
 
-def test_a_failed_training_leaves_no_bar_and_no_training_mode(mllm: MLLM, benchmark: Benchmark, tmp_path: Path) -> None:
+def test_a_failed_training_leaves_no_bar_and_no_training_mode(
+    mllm: MLLM, benchmark: Benchmark, tmp_path: Path
+) -> None:
     threads = set(threading.enumerate())
     with pytest.raises(MlubenchError):
         train(mllm, "ga", benchmark, tmp_path, QUICK.model_copy(update={"lr": 1e30}))
-    for thread in set(threading.enumerate()) - threads:  # the bar's thread ends at its next tick, if it was stopped
+    for thread in (
+        set(threading.enumerate()) - threads
+    ):  # the bar's thread ends at its next tick, if it was stopped
         thread.join(timeout=2)
         assert not thread.is_alive()
     assert not mllm.model.training
@@ -148,10 +177,14 @@ def test_nothing_to_train_on_is_said_so(
     groups = {kind: [] if kind == split else fit(benchmark, kind) for kind in ("forget", "retain")}
     method = method_of(name)
     with pytest.raises(MlubenchError, match="task A: no sample to train on"):
-        unlearn(mllm, method, *groups.values(), benchmark, QUICK, seed=0, work=tmp_path, label="task A")
+        unlearn(
+            mllm, method, *groups.values(), benchmark, QUICK, seed=0, work=tmp_path, label="task A"
+        )
 
 
-def test_methods_without_retain_do_without(mllm: MLLM, benchmark: Benchmark, tmp_path: Path) -> None:
+def test_methods_without_retain_do_without(
+    mllm: MLLM, benchmark: Benchmark, tmp_path: Path
+) -> None:
     assert train(mllm, "npo", benchmark, tmp_path, retain=[]).steps == 6
 
 

@@ -24,9 +24,15 @@ class Alive:
 
     def __init__(self) -> None:
         gc.collect()
-        found = [x for x in gc.get_objects() if type(x) in (Tensor, torch.nn.Parameter) and x.is_floating_point()]
+        found = [
+            x
+            for x in gc.get_objects()
+            if type(x) in (Tensor, torch.nn.Parameter) and x.is_floating_point()
+        ]
         grads = [x.grad for x in found if type(x) is torch.nn.Parameter and x.grad is not None]
-        storages = {s.data_ptr(): s.nbytes() for s in (x.untyped_storage() for x in (*found, *grads))}
+        storages = {
+            s.data_ptr(): s.nbytes() for s in (x.untyped_storage() for x in (*found, *grads))
+        }
         self.bytes = sum(storages.values())
         self.parameters = sum(type(x) is torch.nn.Parameter for x in found)
 
@@ -36,7 +42,9 @@ def nbytes(tensors: Any) -> int:
 
 
 @pytest.mark.parametrize("name", ["npo", "dpo", "kl"])
-def test_training_holds_no_second_base(mllm: Any, benchmark: Benchmark, tmp_path: Path, name: str) -> None:
+def test_training_holds_no_second_base(
+    mllm: Any, benchmark: Benchmark, tmp_path: Path, name: str
+) -> None:
     """At the end of a step there are weights, gradients and two moments of the adapter, the base, and little else."""
     base = nbytes(mllm.model.parameters())
     add_adapter(mllm, name, QUICK.lora, "language", seed=0)
@@ -59,7 +67,9 @@ def test_training_holds_no_second_base(mllm: Any, benchmark: Benchmark, tmp_path
     assert 3 * adapter <= now.bytes - before.bytes <= 3 * adapter + small
 
 
-def test_kept_features_and_references_are_small(mllm: Any, benchmark: Benchmark, tmp_path: Path) -> None:
+def test_kept_features_and_references_are_small(
+    mllm: Any, benchmark: Benchmark, tmp_path: Path
+) -> None:
     """Also with everything that is kept between steps, a training stays far from another base."""
     base = nbytes(mllm.model.parameters())
     before, during = Alive(), []
@@ -78,14 +88,18 @@ def can_compile() -> str:
         return "no C++ compiler, which torch.compile needs on the CPU"
     code = "import torch; torch.compile(lambda x: x.sin() + 1)(torch.ones(3))"
     try:
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=40, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=40, check=False
+        )
     except subprocess.TimeoutExpired:
         return "a line of code takes over 40 s to compile"
     return done.stderr.strip().splitlines()[-1] if done.returncode else ""
 
 
 @pytest.mark.slow
-def test_a_compiled_model_trains_to_the_same_losses(load_base: Callable, benchmark: Benchmark, tmp_path: Path) -> None:
+def test_a_compiled_model_trains_to_the_same_losses(
+    load_base: Callable, benchmark: Benchmark, tmp_path: Path
+) -> None:
     if why := can_compile():
         pytest.skip(f"torch.compile does not work here: {why}")
     losses, method, forget = [], method_of("ga"), fit(benchmark, "forget", count=4)
@@ -93,7 +107,9 @@ def test_a_compiled_model_trains_to_the_same_losses(load_base: Callable, benchma
         torch.compiler.reset()
         mllm = load_base()
         add_adapter(mllm, "default", QUICK.lora, "language", seed=0)
-        config = QUICK.model_copy(update={"epochs": 6, "compile": compiled})  # the same shapes each time: compiled once
+        config = QUICK.model_copy(
+            update={"epochs": 6, "compile": compiled}
+        )  # the same shapes each time: compiled once
         facts = unlearn(mllm, method, forget, [], benchmark, config, seed=0, work=tmp_path)
         losses.append((facts.first_loss, facts.last_loss))
     assert losses[1] == pytest.approx(losses[0], abs=1e-3)

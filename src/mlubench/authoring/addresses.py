@@ -7,7 +7,9 @@ from urllib.parse import SplitResult, quote, urlsplit
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 # Not public either: protocol assignments, 6to4 and Teredo, which may lead on to any IPv4 address, and site-local ones.
-_MORE = tuple(ipaddress.ip_network(net) for net in ("192.0.0.0/24", "2002::/16", "2001::/32", "fec0::/10"))
+_MORE = tuple(
+    ipaddress.ip_network(net) for net in ("192.0.0.0/24", "2002::/16", "2001::/32", "fec0::/10")
+)
 _HOST = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%\w+)?")
 _PORTS = {"http": 80, "https": 443}
 
@@ -35,7 +37,9 @@ def parts_of(url: str) -> tuple[SplitResult, str, int]:
         host = ""
     if not _HOST.fullmatch(host):
         raise RefusedError("names no host that can be asked")
-    quoted = {part: quote(getattr(parts, part), safe="/%:@!$&'()*+,;=~?-._") for part in ("path", "query")}
+    quoted = {
+        part: quote(getattr(parts, part), safe="/%:@!$&'()*+,;=~?-._") for part in ("path", "query")
+    }
     return (
         parts._replace(path=quoted["path"] or "/", query=quoted["query"], fragment=""),
         host,

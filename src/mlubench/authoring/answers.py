@@ -9,7 +9,14 @@ from mlubench.authoring import entities, pictures, questions
 from mlubench.authoring.folding import folded
 from mlubench.authoring.question_sets import NAME, ClassSet, digest_of, question_sets
 from mlubench.authoring.replies import Replies
-from mlubench.authoring.rows import AnswerRow, EntityRow, QuestionRow, Row, UnansweredRow, write_rows
+from mlubench.authoring.rows import (
+    AnswerRow,
+    EntityRow,
+    QuestionRow,
+    Row,
+    UnansweredRow,
+    write_rows,
+)
 from mlubench.authoring.stages import Asked, Context, Stage
 from mlubench.core.errors import DataError, MlubenchError, UsageError
 from mlubench.data.records import IMAGE_MARKER
@@ -82,12 +89,23 @@ def _given(one: EntityRow, question: QuestionRow, sets: dict[str, ClassSet]) -> 
         return AnswerRow(entity=one.key, question=question.id, answer=fact, source="given")
     if fact.endswith("."):  # a name such as "Smith Ltd."
         sentence = sentence.replace("{fact}.", "{fact}")
-    return AnswerRow(entity=one.key, question=question.id, answer=sentence.replace("{fact}", fact), source="template")
+    return AnswerRow(
+        entity=one.key,
+        question=question.id,
+        answer=sentence.replace("{fact}", fact),
+        source="template",
+    )
 
 
 def _prompt(one: Open, picture: bool) -> str:
-    known = " ".join(fact for id_, fact in sorted(one.entity.facts.items()) if id_ != one.question.id)
-    title = f" Its Wikipedia article is titled {one.entity.wikipedia!r}." if one.entity.wikipedia else ""
+    known = " ".join(
+        fact for id_, fact in sorted(one.entity.facts.items()) if id_ != one.question.id
+    )
+    title = (
+        f" Its Wikipedia article is titled {one.entity.wikipedia!r}."
+        if one.entity.wikipedia
+        else ""
+    )
     return _PROMPT.format(
         shown="The picture shows the subject. " if picture else "",
         name=one.entity.name,
@@ -125,7 +143,9 @@ def _ask(ctx: Context, work: _Work) -> dict[tuple[str, ...], AnswerRow | Unanswe
     _check_limit(ctx, len(left))
     failed: list[MlubenchError] = []
     in_a_row = 0
-    for done, (n, reply) in enumerate(zip(left, ask([asked[n] for n in left]), strict=False), len(asked) - len(left)):
+    for done, (n, reply) in enumerate(
+        zip(left, ask([asked[n] for n in left]), strict=False), len(asked) - len(left)
+    ):
         if isinstance(reply, MlubenchError):
             failed.append(reply)
             in_a_row += 1
@@ -139,13 +159,20 @@ def _ask(ctx: Context, work: _Work) -> dict[tuple[str, ...], AnswerRow | Unanswe
     texts = [replies.text(one) for one in asked]
     if missing := texts.count(None):
         why = failed[0].what if failed else "the endpoint stopped"
-        raise MlubenchError(f"{missing} questions have no answer yet ({why})", "The same command asks them again.")
-    return {one.id_: _row(one, text or "", settings.model) for one, text in zip(work.open, texts, strict=True)}
+        raise MlubenchError(
+            f"{missing} questions have no answer yet ({why})", "The same command asks them again."
+        )
+    return {
+        one.id_: _row(one, text or "", settings.model)
+        for one, text in zip(work.open, texts, strict=True)
+    }
 
 
 def _asked(one: Open, ctx: Context, work: _Work) -> Asked:
     with_picture = ctx.spec.answers.picture
-    return Asked(_prompt(one, with_picture), work.pictures[one.entity.key] if with_picture else None)
+    return Asked(
+        _prompt(one, with_picture), work.pictures[one.entity.key] if with_picture else None
+    )
 
 
 def _check_limit(ctx: Context, calls: int) -> None:
@@ -164,10 +191,15 @@ def _make(ctx: Context) -> None:
         found |= _ask(ctx, work)
     else:
         why = "no fact, and answers.kind is given"
-        found |= {one.id_: UnansweredRow(entity=one.id_[0], question=one.id_[1], why=why) for one in work.open}
+        found |= {
+            one.id_: UnansweredRow(entity=one.id_[0], question=one.id_[1], why=why)
+            for one in work.open
+        }
     answered = [row for row in found.values() if isinstance(row, AnswerRow)]
     if not answered:
-        raise DataError("no question has an answer", "Give facts, or ask a model with answers.kind.")
+        raise DataError(
+            "no question has an answer", "Give facts, or ask a model with answers.kind."
+        )
     write_rows(ctx.root / UNANSWERED, sorted(_unanswered(found), key=_by_id))
     write_rows(ctx.root / OUTPUT, sorted(answered, key=_by_id))
 
@@ -182,15 +214,22 @@ def _by_id(row: Row) -> tuple[str, ...]:
 
 def _settings(ctx: Context) -> Any:
     """How often and how long the endpoint is asked changes no answer, so it makes nothing anew."""
-    settings, free = ctx.spec.answers, {"timeout", "retries", "parallel", "limit", "price_in", "price_out", "max_cost"}
+    settings, free = (
+        ctx.spec.answers,
+        {"timeout", "retries", "parallel", "limit", "price_in", "price_out", "max_cost"},
+    )
     asked = settings.model_dump(mode="json", exclude=free) if settings.kind == "model" else None
     return {"kind": settings.kind, "asked": asked, "sets": digest_of(question_sets(ctx))}
 
 
 def _plan(ctx: Context) -> str:
     settings = ctx.spec.answers
-    if not all((ctx.root / name).is_file() for name in (entities.OUTPUT, pictures.OUTPUT, questions.OUTPUT)):
-        return "answer from facts" + (f", and ask {settings.model} the rest" if settings.kind == "model" else "")
+    if not all(
+        (ctx.root / name).is_file() for name in (entities.OUTPUT, pictures.OUTPUT, questions.OUTPUT)
+    ):
+        return "answer from facts" + (
+            f", and ask {settings.model} the rest" if settings.kind == "model" else ""
+        )
     work = _work(ctx)
     said = f"answer {len(work.rows)} questions from facts"
     if settings.kind == "given":
@@ -198,8 +237,12 @@ def _plan(ctx: Context) -> str:
     replies = Replies(ctx, OUTPUT)
     calls = sum(replies.text(_asked(one, ctx, work)) is None for one in work.open)
     most = calls * settings.max_tokens
-    price = f", which cost up to {most * settings.price_out / 1e6:.2f}" if settings.price_out else ""
+    price = (
+        f", which cost up to {most * settings.price_out / 1e6:.2f}" if settings.price_out else ""
+    )
     return f"{said}, ask {settings.model} {calls}: up to {most} tokens of answers{price}; prompts come on top"
 
 
-STAGE = Stage("answers", (OUTPUT, UNANSWERED), ("entities", "pictures", "questions"), _settings, _make, _plan)
+STAGE = Stage(
+    "answers", (OUTPUT, UNANSWERED), ("entities", "pictures", "questions"), _settings, _make, _plan
+)

@@ -9,7 +9,17 @@ from mlubench.authoring import beginning
 from mlubench.authoring.finishing import Scores, finishing
 from mlubench.authoring.rows import ItemRow
 from mlubench.authoring.spec import AnswersSpec, BuildSpec, read_spec
-from mlubench.authoring.stages import RECORD, Asked, Context, Progress, Stage, State, plan_stages, quiet, run_stages
+from mlubench.authoring.stages import (
+    RECORD,
+    Asked,
+    Context,
+    Progress,
+    Stage,
+    State,
+    plan_stages,
+    quiet,
+    run_stages,
+)
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.endpoint.client import Answer, Chat, Parameters
 from mlubench.endpoint.limits import Limits
@@ -29,17 +39,28 @@ def context(path: Path, out: Path, progress: Progress = quiet) -> Context:
     spec = read_spec(path)
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is not a folder", "Give another --out.")
-    if out.is_dir() and not (out / RECORD).is_file() and any(f.name != ".lock" for f in out.iterdir()):
-        raise UsageError(f"{out} holds something that is not a build", "Give a new folder with --out.")
+    if (
+        out.is_dir()
+        and not (out / RECORD).is_file()
+        and any(f.name != ".lock" for f in out.iterdir())
+    ):
+        raise UsageError(
+            f"{out} holds something that is not a build", "Give a new folder with --out."
+        )
     return Context(spec, path.parent, out, {"ask": _Asking(spec.answers), "know": _know}, progress)
 
 
 def build(ctx: Context, *, redo: Sequence[str] = (), until: str | None = None) -> list[State]:
     """Bring the build up to date, while no other process works in its folder."""
     stages = stages_of(ctx.spec)
-    if ctx.spec.write.parquet and until in (None, "dataset", "datasheet") and find_spec("pyarrow") is None:
+    if (
+        ctx.spec.write.parquet
+        and until in (None, "dataset", "datasheet")
+        and find_spec("pyarrow") is None
+    ):
         raise UsageError(
-            "the pyarrow package is missing", "Run: pip install 'mlubench[build]', or set write: {parquet: false}."
+            "the pyarrow package is missing",
+            "Run: pip install 'mlubench[build]', or set write: {parquet: false}.",
         )
     with RunDir(ctx.root).lock():
         return run_stages(stages, ctx, redo=redo, until=until)
@@ -57,7 +78,9 @@ def plan(ctx: Context) -> list[tuple[State, str]]:
 
 
 def _know(ctx: Context, items: Sequence[ItemRow]) -> list[Scores]:
-    from mlubench.authoring.knowledge import know  # brings torch along, which a build without models does not need
+    from mlubench.authoring.knowledge import (
+        know,
+    )  # brings torch along, which a build without models does not need
 
     return know(ctx, items)
 
@@ -84,7 +107,9 @@ class _Asking:
             yield from (r.text if isinstance(r, Answer) else r for r in replies)
 
     def _messages(self, one: Asked) -> list[Any]:
-        from mlubench.lumoe.gates.mllm import data_uri  # brings torch along, which a build from facts does not need
+        from mlubench.lumoe.gates.mllm import (
+            data_uri,
+        )  # brings torch along, which a build from facts does not need
 
         content: list[dict[str, Any]] = [{"type": "text", "text": one.prompt}]
         if one.picture is not None:

@@ -50,17 +50,28 @@ def reasons(made: Made) -> dict[str, int]:
 def write_datasheet(made: Made) -> str:
     """The datasheet as Markdown: the same build gives the same text."""
     kept = {i.id for splits in made.placed.values() for items in splits.values() for i in items}
-    placed = {key for splits in made.placed.values() for items in splits.values() for key in (i.entity for i in items)}
+    placed = {
+        key
+        for splits in made.placed.values()
+        for items in splits.values()
+        for key in (i.entity for i in items)
+    }
     parts = [
         f"# {made.name}: datasheet",
         f"Seed {made.seed}, split `{made.split}`. {len(placed)} of {len(made.entities)} entities in {len(made.placed)} "
         f"tasks, {len(kept):,} records.",
         "## Tasks",
-        _table(("task", "split", "entities", "classes", "pictures", "facts", "records"), _task_rows(made.placed)),
+        _table(
+            ("task", "split", "entities", "classes", "pictures", "facts", "records"),
+            _task_rows(made.placed),
+        ),
         _hardness(made),
         "## Pictures",
         _table(("source", "licence", "kept", "dropped"), _picture_rows(made.pictures)),
-        _table(("why a picture was dropped", "count"), _counted(p.why for p in made.pictures if not p.kept)),
+        _table(
+            ("why a picture was dropped", "count"),
+            _counted(p.why for p in made.pictures if not p.kept),
+        ),
         "## Answers",
         _table(("source", "count"), _counted(a.source for a in made.answers)),
         "## What a person said",
@@ -68,8 +79,14 @@ def write_datasheet(made: Made) -> str:
         _table(("who", "items"), _counted(i.who for i in made.reviewed if i.who)),
         "## What was dropped, and why",
         _table(("why", "items"), list(reasons(made).items())),
-        _table(("class", "dropped", "of", "rate"), _rates(drop_rates(made, lambda i: i.entity.split("/")[0]))),
-        _table(("entity", "dropped", "of", "rate"), _rates(drop_rates(made, lambda i: i.entity), only_dropped=True)),
+        _table(
+            ("class", "dropped", "of", "rate"),
+            _rates(drop_rates(made, lambda i: i.entity.split("/")[0])),
+        ),
+        _table(
+            ("entity", "dropped", "of", "rate"),
+            _rates(drop_rates(made, lambda i: i.entity), only_dropped=True),
+        ),
         "## Hashes (SHA-256)",
         _table(("file", "hash"), sorted(made.hashes.items())),
     ]
@@ -118,8 +135,14 @@ def _counted(values: Iterable[str]) -> list[tuple[object, ...]]:
     return [(value, counts[value]) for value in sorted(counts, key=lambda v: (-counts[v], v))]
 
 
-def _rates(rates: Mapping[str, tuple[int, int]], *, only_dropped: bool = False) -> list[tuple[object, ...]]:
-    return [(key, gone, of, f"{gone / of:.3f}") for key, (gone, of) in rates.items() if gone or not only_dropped]
+def _rates(
+    rates: Mapping[str, tuple[int, int]], *, only_dropped: bool = False
+) -> list[tuple[object, ...]]:
+    return [
+        (key, gone, of, f"{gone / of:.3f}")
+        for key, (gone, of) in rates.items()
+        if gone or not only_dropped
+    ]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -52,7 +52,12 @@ class Decoder:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         self._end()
 
     def plain(self, data: bytes) -> tuple[dict[str, Any], bytes]:
@@ -62,20 +67,29 @@ class Decoder:
         """
         seconds = self._limits.seconds
         process = self._process or self._start()
-        pipe = _Pipe(process, time.monotonic() + seconds + 5)  # the worker's own limit is of CPU time
+        pipe = _Pipe(
+            process, time.monotonic() + seconds + 5
+        )  # the worker's own limit is of CPU time
         try:
             pipe.write(b"%d\n" % len(data) + data)
             report, jpeg = json.loads(pipe.block()), pipe.block()
         except (_StoppedError, OSError, ValueError):
             self._end()
-            return {"why": f"cannot be decoded: it took more than {seconds:g} s or too much memory"}, b""
+            return {
+                "why": f"cannot be decoded: it took more than {seconds:g} s or too much memory"
+            }, b""
         return report, jpeg
 
     def _start(self) -> subprocess.Popen[bytes]:
         limits = self._limits
         memory = _BASE_MEMORY + limits.max_pixels * _BYTES_A_PIXEL + 3 * limits.max_bytes
         facts = {name: getattr(limits, name) for name in ("max_pixels", "max_side", "seconds")}
-        words = [sys.executable, "-P", picture_worker.__file__, json.dumps({**facts, "memory": memory})]
+        words = [
+            sys.executable,
+            "-P",
+            picture_worker.__file__,
+            json.dumps({**facts, "memory": memory}),
+        ]
         # Nothing of the environment but where Pillow lies: the worker needs none, and none of it can be told on.
         path = os.pathsep.join(p for p in sys.path if Path(p).is_absolute())
         process = self._process = subprocess.Popen(

@@ -47,8 +47,14 @@ def question_ids(ctx: Context) -> Questions:
 
 def check_entities(rows: list[EntityRow], questions: Questions) -> None:
     """Raises DataError that lists every bad name, class and fact, and every name that two entities answer to."""
-    problems = [f"{short(row.key)} {problem}" for row in rows for problem in _problems(row, questions)]
-    refuse("wrong entities", [*problems, *_clashes(rows)], "Mend the entity list; see docs/building.md.")
+    problems = [
+        f"{short(row.key)} {problem}" for row in rows for problem in _problems(row, questions)
+    ]
+    refuse(
+        "wrong entities",
+        [*problems, *_clashes(rows)],
+        "Mend the entity list; see docs/building.md.",
+    )
 
 
 def _problems(row: EntityRow, questions: Questions) -> Iterator[str]:
@@ -68,9 +74,18 @@ def _problems(row: EntityRow, questions: Questions) -> Iterator[str]:
         known = f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(questions))}"
         yield f"is of the unknown class {short(row.cls)} ({known})"
     else:
-        yield from (f"has a fact for {short(id_)}, no question of its class" for id_ in _unasked(row, questions))
-    yield from (f"has an empty fact for {id_}" for id_, fact in row.facts.items() if not fact.strip())
-    yield from (f"has an empty alias or one with control characters: {short(a)}" for a in row.aliases if _bad(a))
+        yield from (
+            f"has a fact for {short(id_)}, no question of its class"
+            for id_ in _unasked(row, questions)
+        )
+    yield from (
+        f"has an empty fact for {id_}" for id_, fact in row.facts.items() if not fact.strip()
+    )
+    yield from (
+        f"has an empty alias or one with control characters: {short(a)}"
+        for a in row.aliases
+        if _bad(a)
+    )
     if row.wikipedia is not None and _bad(row.wikipedia):
         yield f"has the impossible Wikipedia title {short(row.wikipedia)}"
 
@@ -90,7 +105,11 @@ def _clashes(rows: Iterable[EntityRow]) -> Iterator[str]:
         for text in (row.name, *row.aliases):
             first = owners.setdefault(folded(text), row)
             if first is not row:
-                what = "is there twice" if text == row.name and folded(first.name) == folded(text) else "clash"
+                what = (
+                    "is there twice"
+                    if text == row.name and folded(first.name) == folded(text)
+                    else "clash"
+                )
                 yield f"{short(text)} {what}: {short(first.key)} and {short(row.key)}"
 
 
@@ -100,10 +119,15 @@ def _entries(ctx: Context) -> list[EntityEntry]:
         return source.given
     if source.world is not None:
         people = invented(ctx.spec.seed, source.world)
-        return [EntityEntry.model_validate({"name": w.title, "class": w.cls, "facts": facts}) for w, facts in people]
+        return [
+            EntityEntry.model_validate({"name": w.title, "class": w.cls, "facts": facts})
+            for w, facts in people
+        ]
     assert source.file is not None  # the spec's own check
     path = ctx.outside(source.file)
-    return _validated(path, _from_csv(path, ctx) if path.suffix.lower() == ".csv" else _from_yaml(path))
+    return _validated(
+        path, _from_csv(path, ctx) if path.suffix.lower() == ".csv" else _from_yaml(path)
+    )
 
 
 def _from_yaml(path: Path) -> Any:
@@ -145,24 +169,38 @@ def _make(ctx: Context) -> None:
     entries = _entries(ctx)
     if not entries:
         raise UsageError("the entity list is empty", "Name at least one entity.")
-    rows = [EntityRow(key=f"{e.cls}/{path_name(e.name)}", cls=e.cls, **e.model_dump(exclude={"cls"})) for e in entries]
+    rows = [
+        EntityRow(key=f"{e.cls}/{path_name(e.name)}", cls=e.cls, **e.model_dump(exclude={"cls"}))
+        for e in entries
+    ]
     check_entities(rows, question_ids(ctx))
     write_rows(ctx.root / OUTPUT, rows)
 
 
 def _settings(ctx: Context) -> Any:
     source = ctx.spec.entities
-    file = file_sha256(path) if source.file and (path := ctx.outside(source.file)).is_file() else None
+    file = (
+        file_sha256(path) if source.file and (path := ctx.outside(source.file)).is_file() else None
+    )
     world = [WORLD_VERSION, ctx.spec.seed] if source.world else None
     classes = {cls: sorted(ids) for cls, ids in question_ids(ctx).items()}
-    return {"spec": source.model_dump(mode="json"), "file": file, "world": world, "classes": classes}
+    return {
+        "spec": source.model_dump(mode="json"),
+        "file": file,
+        "world": world,
+        "classes": classes,
+    }
 
 
 def _plan(ctx: Context) -> str:
     source = ctx.spec.entities
     if source.given is not None:
         return f"check {len(source.given)} entities of the spec"
-    return f"read {source.file}" if source.file else f"draw {source.world} entities of an invented world"
+    return (
+        f"read {source.file}"
+        if source.file
+        else f"draw {source.world} entities of an invented world"
+    )
 
 
 STAGE = Stage("entities", (OUTPUT,), (), _settings, _make, _plan)

@@ -46,9 +46,13 @@ def fetch(url: str, limits: PicturesSpec) -> bytes:
 def _one(url: str, limits: PicturesSpec, deadline: "_Deadline") -> tuple[bytes, str | None]:
     """(bytes, None), or (b"", where it is redirected to)."""
     parts, host, port = parts_of(url)
-    connection = _Pinned(host, port, resolve(host, port, allow_private=limits.allow_private), parts.scheme, deadline)
+    connection = _Pinned(
+        host, port, resolve(host, port, allow_private=limits.allow_private), parts.scheme, deadline
+    )
     try:
-        connection.request("GET", parts.path + (f"?{parts.query}" if parts.query else ""), headers=_HEADERS)
+        connection.request(
+            "GET", parts.path + (f"?{parts.query}" if parts.query else ""), headers=_HEADERS
+        )
         with connection.getresponse() as response:
             if response.status in _REDIRECTS:
                 return b"", urljoin(url, response.headers.get("Location") or "")
@@ -56,12 +60,21 @@ def _one(url: str, limits: PicturesSpec, deadline: "_Deadline") -> tuple[bytes, 
         if deadline.passed:  # a body without a length ends where the connection was shut
             raise TimeoutError
         return data, None
-    except (RefusedError, OSError, http.client.HTTPException, ValueError) as error:  # SSL's errors are OSErrors
-        if deadline.passed or isinstance(error, TimeoutError):  # passed: whatever came of a connection that was shut
+    except (
+        RefusedError,
+        OSError,
+        http.client.HTTPException,
+        ValueError,
+    ) as error:  # SSL's errors are OSErrors
+        if deadline.passed or isinstance(
+            error, TimeoutError
+        ):  # passed: whatever came of a connection that was shut
             raise RefusedError(f"took more than {limits.seconds:g} s") from None
         if isinstance(error, RefusedError):
             raise
-        raise RefusedError(f"cannot be fetched: {type(error).__name__}: {' '.join(str(error).split())[:120]}") from None
+        raise RefusedError(
+            f"cannot be fetched: {type(error).__name__}: {' '.join(str(error).split())[:120]}"
+        ) from None
     finally:
         connection.close()
 
@@ -72,7 +85,9 @@ def _body(response: http.client.HTTPResponse, limits: PicturesSpec) -> bytes:
     kind = response.headers.get_content_type()
     if kind not in TYPES:
         raise RefusedError(f"is of type {kind[:60]!r}, not {', '.join(TYPES)}")
-    if (packed := response.headers.get("Content-Encoding", "identity").strip().lower()) != "identity":
+    if (
+        packed := response.headers.get("Content-Encoding", "identity").strip().lower()
+    ) != "identity":
         raise RefusedError(f"comes packed as {packed[:40]!r}, though it was asked for as it is")
     if response.length is not None and response.length > limits.max_bytes:
         raise RefusedError(f"has {response.length} bytes, more than {limits.max_bytes}")
@@ -135,7 +150,9 @@ def _whatever_state() -> Iterator[None]:
 class _Pinned(http.client.HTTPConnection):
     """Connects to `address` and to nothing else, while asking for and, by TLS, making sure of `host`."""
 
-    def __init__(self, host: str, port: int, address: str, scheme: str, deadline: _Deadline) -> None:
+    def __init__(
+        self, host: str, port: int, address: str, scheme: str, deadline: _Deadline
+    ) -> None:
         super().__init__(host, port, timeout=deadline.left)
         self._address, self._scheme, self._deadline = address, scheme, deadline
         self.default_port = 443 if scheme == "https" else 80
@@ -145,7 +162,9 @@ class _Pinned(http.client.HTTPConnection):
         self.sock = plain
         if self._scheme == "https":
             context = ssl.create_default_context()
-            self.sock = context.wrap_socket(plain, server_hostname=self.host, do_handshake_on_connect=False)
+            self.sock = context.wrap_socket(
+                plain, server_hostname=self.host, do_handshake_on_connect=False
+            )
         self._deadline.watch(self.sock)
         if isinstance(self.sock, ssl.SSLSocket):
             self.sock.do_handshake()

@@ -30,7 +30,12 @@ def _records(made: Made) -> "Figure":
     for number, cls in enumerate(classes):
         counts = [sum(i.entity.startswith(f"{cls}/") for i in made.placed[t][s]) for t, s in places]
         axes.bar(
-            range(len(places)), counts, bottom=bottom, label=cls, color=f"C{number % 10}", hatch="/" * (number // 10)
+            range(len(places)),
+            counts,
+            bottom=bottom,
+            label=cls,
+            color=f"C{number % 10}",
+            hatch="/" * (number // 10),
         )
         bottom = [a + b for a, b in zip(bottom, counts, strict=True)]
     axes.set_xticks(range(len(places)), [f"{task}\n{split}" for task, split in places], fontsize=8)

@@ -46,7 +46,9 @@ def _items(ctx: Context) -> None:
     )
     items = make_items(pictures, questions, read_rows(ctx.root / "answers.jsonl", AnswerRow))
     if not items:
-        raise DataError("no entity has both a picture and an answer", "See pictures.jsonl and answers.jsonl.")
+        raise DataError(
+            "no entity has both a picture and an answer", "See pictures.jsonl and answers.jsonl."
+        )
     write_rows(ctx.root / "items.jsonl", items)
 
 
@@ -62,11 +64,14 @@ def _log_hash(ctx: Context) -> str | None:
 
 def _know(ctx: Context) -> None:
     items = usable(read_rows(ctx.root / "reviewed.jsonl", ItemRow), required=False)
-    scores: list[Scores] = ctx.tools["know"](ctx, items) if ctx.spec.know.models else [{} for _ in items]
+    scores: list[Scores] = (
+        ctx.tools["know"](ctx, items) if ctx.spec.know.models else [{} for _ in items]
+    )
     rows = [_known(item, found) for item, found in zip(items, scores, strict=True)]
     if not any(row.kept for row in rows):
         raise DataError(
-            "no item is known to every model of the spec", "See known.jsonl's reasons, or change know.models."
+            "no item is known to every model of the spec",
+            "See known.jsonl's reasons, or change know.models.",
         )
     write_rows(ctx.root / "known.jsonl", rows)
     (ctx.root / "known.jsonl.part").unlink(missing_ok=True)
@@ -75,8 +80,12 @@ def _know(ctx: Context) -> None:
 def _known(item: ItemRow, scores: Scores) -> KnownRow:
     unscored = [name for name, score in scores.items() if score is None]
     wrong = [name for name, score in scores.items() if score is not None and score < RIGHT]
-    why = [f"not answered rightly by {name}" for name in wrong] + [f"not judged for {name}" for name in unscored]
-    return KnownRow.model_validate({"id": item.id, "scores": scores, "kept": not why, "why": "; ".join(why)})
+    why = [f"not answered rightly by {name}" for name in wrong] + [
+        f"not judged for {name}" for name in unscored
+    ]
+    return KnownRow.model_validate(
+        {"id": item.id, "scores": scores, "kept": not why, "why": "; ".join(why)}
+    )
 
 
 def kept_items(root: Path) -> list[ItemRow]:
@@ -90,23 +99,31 @@ def _split(ctx: Context) -> None:
     entities = sorted({item.entity for item in items})
     dealt = deal(items, entities, spec, ctx)
     text = "# Who is forgotten and who is retained, task by task. Mend it as you like: no entity in two places.\n"
-    write_atomic(ctx.root / "tasks.yaml", text + yaml.safe_dump(dealt, allow_unicode=True, sort_keys=False))
+    write_atomic(
+        ctx.root / "tasks.yaml", text + yaml.safe_dump(dealt, allow_unicode=True, sort_keys=False)
+    )
 
 
-def deal(items: Sequence[ItemRow], entities: Sequence[str], spec: SplitSpec, ctx: Context) -> splitting.Dealt:
+def deal(
+    items: Sequence[ItemRow], entities: Sequence[str], spec: SplitSpec, ctx: Context
+) -> splitting.Dealt:
     """The entities in tasks, as the spec asks."""
     if spec.kind == "given":
         return splitting.given(entities, spec.given)
     sizes = splitting.Sizes(spec.tasks, spec.forget)
     if spec.kind == "similarity":
-        return splitting.similar(entities, _likeness(ctx.root, items, entities), sizes, ctx.spec.seed)
+        return splitting.similar(
+            entities, _likeness(ctx.root, items, entities), sizes, ctx.spec.seed
+        )
     way = splitting.by_class if spec.kind == "by_class" else splitting.mixed
     return way(entities, sizes, ctx.spec.seed)
 
 
 def _likeness(root: Path, items: Sequence[ItemRow], entities: Sequence[str]) -> splitting.Likeness:
     pictures: dict[str, set[Path]] = {key: set() for key in entities}
-    texts: dict[str, set[str]] = {key: {key.partition("/")[2].replace("_", " ")} for key in entities}
+    texts: dict[str, set[str]] = {
+        key: {key.partition("/")[2].replace("_", " ")} for key in entities
+    }
     for item in items:
         pictures[item.entity].add(root / item.picture)
         texts[item.entity].add(item.answer)
@@ -119,7 +136,10 @@ def _likeness(root: Path, items: Sequence[ItemRow], entities: Sequence[str]) -> 
 
 def _placed(ctx: Context) -> Placed:
     items = kept_items(ctx.root)
-    return place(items, splitting.given(sorted({i.entity for i in items}), _read_tasks(ctx.root / "tasks.yaml")))
+    return place(
+        items,
+        splitting.given(sorted({i.entity for i in items}), _read_tasks(ctx.root / "tasks.yaml")),
+    )
 
 
 def _release(ctx: Context) -> None:
@@ -165,9 +185,15 @@ def _read_tasks(path: Path) -> Mapping[str, Mapping[Split, Sequence[str]]]:
     for task, splits in tasks.items():
         whole = isinstance(splits, dict) and set(splits) == {"forget", "retain"}
         if not (
-            whole and all(isinstance(keys, list) and all(isinstance(k, str) for k in keys) for keys in splits.values())
+            whole
+            and all(
+                isinstance(keys, list) and all(isinstance(k, str) for k in keys)
+                for keys in splits.values()
+            )
         ):
-            raise DataError(f"{path}: task {task} is not {{forget: [...], retain: [...]}}", "Mend it.")
+            raise DataError(
+                f"{path}: task {task} is not {{forget: [...], retain: [...]}}", "Mend it."
+            )
     return {str(task): splits for task, splits in tasks.items()}
 
 
@@ -188,11 +214,32 @@ def _weights(ctx: Context) -> list[list[str]]:
 def finishing(spec: BuildSpec) -> list[Stage]:
     """The stages after the answers, in order."""
     stages = [
-        Stage("items", ("items.jsonl",), ("pictures", "questions", "answers"), _no_settings, _items, _plan_items),
+        Stage(
+            "items",
+            ("items.jsonl",),
+            ("pictures", "questions", "answers"),
+            _no_settings,
+            _items,
+            _plan_items,
+        ),
         Stage("review", ("reviewed.jsonl",), ("items",), _review_settings, _review, _plan_review),
         Stage("know", ("known.jsonl",), ("review",), _know_settings, _know, _plan_know),
-        Stage("split", ("tasks.yaml",), ("pictures", "review", "know"), _split_settings, _split, _plan_split),
-        Stage("release", ("release",), ("review", "know", "split"), _name_settings, _release, _plan_release),
+        Stage(
+            "split",
+            ("tasks.yaml",),
+            ("pictures", "review", "know"),
+            _split_settings,
+            _split,
+            _plan_split,
+        ),
+        Stage(
+            "release",
+            ("release",),
+            ("review", "know", "split"),
+            _name_settings,
+            _release,
+            _plan_release,
+        ),
     ]
     if spec.write.parquet:
         stages.append(
@@ -206,7 +253,16 @@ def finishing(spec: BuildSpec) -> list[Stage]:
             )
         )
     whole = ("entities", *(stage.name for stage in stages))
-    stages.append(Stage("datasheet", ("datasheet.md", "figures"), whole, _name_settings, _datasheet, _plan_datasheet))
+    stages.append(
+        Stage(
+            "datasheet",
+            ("datasheet.md", "figures"),
+            whole,
+            _name_settings,
+            _datasheet,
+            _plan_datasheet,
+        )
+    )
     return stages
 
 
@@ -235,12 +291,18 @@ def _plan_items(ctx: Context) -> str:
 
 
 def _plan_review(ctx: Context) -> str:
-    return "needs a person's word on every item" if ctx.spec.review.required else "nobody has to look"
+    return (
+        "needs a person's word on every item" if ctx.spec.review.required else "nobody has to look"
+    )
 
 
 def _plan_know(ctx: Context) -> str:
     count = len(ctx.spec.know.models)
-    return f"asks {count} model{'s' * (count != 1)} every item" if count else "keeps everything: no model is named"
+    return (
+        f"asks {count} model{'s' * (count != 1)} every item"
+        if count
+        else "keeps everything: no model is named"
+    )
 
 
 def _plan_split(ctx: Context) -> str:

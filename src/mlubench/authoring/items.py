@@ -19,13 +19,18 @@ def make_items(
     for answer in sorted(answers, key=lambda a: a.id_):
         question = asked[answer.entity.split("/")[0], answer.question]
         for picture in sorted(shown.get(answer.entity, ()), key=lambda p: p.file):
-            items += [_item(picture, answer, number, text) for number, text in enumerate(question.phrasings)]
+            items += [
+                _item(picture, answer, number, text)
+                for number, text in enumerate(question.phrasings)
+            ]
     return items
 
 
 def _item(picture: PictureRow, answer: AnswerRow, phrasing: int, text: str) -> ItemRow:
     """Its id says what a person was shown: whoever changes picture, question or answer makes another item of it."""
-    shown = "\0".join((picture.sha256, answer.entity, answer.question, str(phrasing), text, answer.answer))
+    shown = "\0".join(
+        (picture.sha256, answer.entity, answer.question, str(phrasing), text, answer.answer)
+    )
     return ItemRow(
         id=hashlib.sha256(shown.encode()).hexdigest()[:16],
         picture=picture.file,

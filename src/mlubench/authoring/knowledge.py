@@ -31,7 +31,11 @@ def know(ctx: Context, items: Sequence[ItemRow]) -> list[Scores]:
     names = model_names(ctx)
     said = {(row["model"], row["id"]): row["response"] for row in _begun(ctx.root / PART)}
     for name, model in zip(names, ctx.spec.know.models, strict=True):
-        rest = [chunk for chunk in _chunks(items, ctx.spec.know.batch) if any((name, i.id) not in said for i in chunk)]
+        rest = [
+            chunk
+            for chunk in _chunks(items, ctx.spec.know.batch)
+            if any((name, i.id) not in said for i in chunk)
+        ]
         if not rest:
             continue
         mllm = _load(model, ctx, items)
@@ -39,7 +43,10 @@ def know(ctx: Context, items: Sequence[ItemRow]) -> list[Scores]:
             ctx.progress(f"asking {name}", done, len(rest))
             queries = [Query(ctx.root / item.picture, item.text) for item in chunk]
             texts = mllm.generate(queries, max_new_tokens=ctx.spec.know.max_new_tokens)
-            rows = [{"model": name, "id": item.id, "response": t} for item, t in zip(chunk, texts, strict=True)]
+            rows = [
+                {"model": name, "id": item.id, "response": t}
+                for item, t in zip(chunk, texts, strict=True)
+            ]
             append_lines(ctx.root / PART, rows)
             said |= {(name, row["id"]): row["response"] for row in rows}
     return _judged(ctx, items, names, said)
@@ -47,7 +54,9 @@ def know(ctx: Context, items: Sequence[ItemRow]) -> list[Scores]:
 
 def model_names(ctx: Context) -> list[str]:
     """A name for each model of the spec: its folder's, or `toy-` and a hash of its settings. No two are the same."""
-    plain = [Path(m).name if isinstance(m, str) else f"toy-{digest(m, 6)}" for m in ctx.spec.know.models]
+    plain = [
+        Path(m).name if isinstance(m, str) else f"toy-{digest(m, 6)}" for m in ctx.spec.know.models
+    ]
     seen: Counter[str] = Counter()
     names = []
     for name in plain:
@@ -102,13 +111,17 @@ def as_benchmark(ctx: Context, items: Sequence[ItemRow]) -> Benchmark:
         for item in items
     )
     drawn = ctx.spec.pictures.kind == "render"
-    return Benchmark((Task("items", (), samples),), ctx.root, drawn, digest([i.model_dump() for i in items]))
+    return Benchmark(
+        (Task("items", (), samples),), ctx.root, drawn, digest([i.model_dump() for i in items])
+    )
 
 
 def _judged(
     ctx: Context, items: Sequence[ItemRow], names: Sequence[str], said: dict[tuple[str, str], str]
 ) -> list[Scores]:
-    judge = make_judge(ctx.spec.know.judge, [(item.entity.split("/")[0], item.answer) for item in items])
+    judge = make_judge(
+        ctx.spec.know.judge, [(item.entity.split("/")[0], item.answer) for item in items]
+    )
     scores: list[Scores] = [{} for _ in items]
     for name in names:
         asked = [Question("utility", i.entity, i.text, i.answer, said[name, i.id]) for i in items]

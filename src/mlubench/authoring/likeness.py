@@ -22,7 +22,9 @@ def likeness(
     """
     looks = np.corrcoef(np.stack([_mean_thumbnail(pictures[key]) for key in entities]))
     reads = process.cdist(
-        [texts[key] for key in entities], [texts[key] for key in entities], scorer=fuzz.token_set_ratio
+        [texts[key] for key in entities],
+        [texts[key] for key in entities],
+        scorer=fuzz.token_set_ratio,
     )
     return np.asarray(LOOKS * (1 + looks) / 2 + READS * reads.astype(np.float64) / 100)
 
@@ -32,5 +34,10 @@ def _mean_thumbnail(pictures: Sequence[Path]) -> NDArray[np.float64]:
     rows = []
     for path in pictures:
         with Image.open(path) as picture:
-            rows.append(np.asarray(picture.convert("RGB").resize((THUMB, THUMB), Image.Resampling.BOX)).ravel() / 255)
+            rows.append(
+                np.asarray(
+                    picture.convert("RGB").resize((THUMB, THUMB), Image.Resampling.BOX)
+                ).ravel()
+                / 255
+            )
     return np.mean(rows, axis=0) + 1e-6 * np.arange(THUMB * THUMB * 3)

@@ -51,7 +51,10 @@ def facts_of(ctx: Context) -> Any:
         path = ctx.outside(pictures.file or Path())
         return file_sha256(path) if path.is_file() else None
     root = _root(ctx)
-    listed = [(p.relative_to(root).as_posix(), _file_facts(p, pictures.max_bytes)) for p in sorted(root.glob("*/*/*"))]
+    listed = [
+        (p.relative_to(root).as_posix(), _file_facts(p, pictures.max_bytes))
+        for p in sorted(root.glob("*/*/*"))
+    ]
     licences = root / LICENCES
     return digest([listed, file_sha256(licences) if licences.is_file() else None], 64)
 
@@ -61,17 +64,25 @@ def _file_facts(path: Path, limit: int) -> str:
     facts = path.lstat()
     if not stat.S_ISREG(facts.st_mode):
         return str(path.readlink()) if stat.S_ISLNK(facts.st_mode) else f"mode {facts.st_mode}"
-    return file_sha256(path) if facts.st_size <= limit and os.access(path, os.R_OK) else f"{facts.st_size} bytes"
+    return (
+        file_sha256(path)
+        if facts.st_size <= limit and os.access(path, os.R_OK)
+        else f"{facts.st_size} bytes"
+    )
 
 
 def _root(ctx: Context) -> Path:
     root = ctx.outside(ctx.spec.pictures.root or Path())
     if not root.is_dir():
-        raise UsageError(f"pictures.root {root} is not a folder", "Give the folder that holds <Class>/<Name>/.")
+        raise UsageError(
+            f"pictures.root {root} is not a folder", "Give the folder that holds <Class>/<Name>/."
+        )
     return root
 
 
-def _from_folder(root: Path, pictures: PicturesSpec, people: list[EntityRow]) -> dict[str, list[Candidate]]:
+def _from_folder(
+    root: Path, pictures: PicturesSpec, people: list[EntityRow]
+) -> dict[str, list[Candidate]]:
     said = _licences(root)
     found: dict[str, list[Candidate]] = {}
     wrong = []
@@ -80,10 +91,15 @@ def _from_folder(root: Path, pictures: PicturesSpec, people: list[EntityRow]) ->
         if folder.is_symlink() or folder.parent.is_symlink():
             wrong.append(f"{short(one.key)} is a link, which may lead out of the folder")
             continue
-        files = sorted(p for p in folder.iterdir() if not p.name.startswith(".")) if folder.is_dir() else []
+        files = (
+            sorted(p for p in folder.iterdir() if not p.name.startswith("."))
+            if folder.is_dir()
+            else []
+        )
         names = [f"{one.key}/{p.name}" for p in files]
         found[one.key] = [
-            Candidate(p, *said.get(name, (name, pictures.licence))) for p, name in zip(files, names, strict=True)
+            Candidate(p, *said.get(name, (name, pictures.licence)))
+            for p, name in zip(files, names, strict=True)
         ]
     refuse(f"folders of pictures below {root}", wrong, "Put the pictures themselves there.")
     return found
@@ -93,20 +109,29 @@ def _licences(root: Path) -> dict[str, tuple[str, str]]:
     """{file: (source, licence)} of `licences.csv`, where there is one."""
     if not (root / LICENCES).is_file():
         return {}
-    rows = read_csv(root / LICENCES, ("file", "licence"), lambda c: c in ("file", "licence", "source"))
-    return {cells["file"]: (cells.get("source") or cells["file"], cells.get("licence", "")) for _, cells in rows}
+    rows = read_csv(
+        root / LICENCES, ("file", "licence"), lambda c: c in ("file", "licence", "source")
+    )
+    return {
+        cells["file"]: (cells.get("source") or cells["file"], cells.get("licence", ""))
+        for _, cells in rows
+    }
 
 
 def _from_addresses(ctx: Context, people: list[EntityRow]) -> dict[str, list[Candidate]]:
     path = ctx.outside(ctx.spec.pictures.file or Path())
     found: dict[str, list[Candidate]] = {one.key: [] for one in people}
     wrong = []
-    for number, cells in read_csv(path, _ADDRESS_COLUMNS[:2], lambda column: column in _ADDRESS_COLUMNS):
+    for number, cells in read_csv(
+        path, _ADDRESS_COLUMNS[:2], lambda column: column in _ADDRESS_COLUMNS
+    ):
         if problem := _row_problem(cells, found):
             wrong.append(f"line {number} {problem}")
             continue
         licence = cells.get("licence") or ctx.spec.pictures.licence
-        found[cells["entity"]].append(Candidate(cells["address"], cells.get("source") or cells["address"], licence))
+        found[cells["entity"]].append(
+            Candidate(cells["address"], cells.get("source") or cells["address"], licence)
+        )
     refuse(str(path), wrong, "Give an entity's key, Class/Name, and an address in each line.")
     return found
 

@@ -13,7 +13,15 @@ import warnings
 from itertools import pairwise
 from typing import Any, BinaryIO
 
-from PIL import Image, ImageOps, JpegImagePlugin, MpoImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
+from PIL import (
+    Image,
+    ImageOps,
+    JpegImagePlugin,
+    MpoImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 QUALITY = 92
@@ -50,7 +58,11 @@ def finished(clean: Image.Image) -> tuple[dict[str, Any], bytes]:
     """An RGB picture that brings no metadata, as ({width, height, phash}, JPEG)."""
     buffer = io.BytesIO()
     clean.save(buffer, "JPEG", quality=QUALITY)
-    return {"width": clean.width, "height": clean.height, "phash": difference_hash(clean)}, buffer.getvalue()
+    return {
+        "width": clean.width,
+        "height": clean.height,
+        "phash": difference_hash(clean),
+    }, buffer.getvalue()
 
 
 def difference_hash(picture: Image.Image) -> str:
@@ -105,7 +117,9 @@ def _line(error: Exception) -> str:
 
 def main(limits: dict[str, Any]) -> None:
     Image.MAX_IMAGE_PIXELS = None  # the limit is ours, and it is looked at before a pixel is
-    warnings.simplefilter("ignore")  # Pillow warns of big pictures and odd metadata; neither makes one unusable
+    warnings.simplefilter(
+        "ignore"
+    )  # Pillow warns of big pictures and odd metadata; neither makes one unusable
     plain(_warm(), max_pixels=4, max_side=2)  # loads what Pillow loads late
     _limit(limits["memory"])
     write_block(sys.stdout.buffer, READY)

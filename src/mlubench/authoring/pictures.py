@@ -12,7 +12,13 @@ from mlubench.authoring.entities import OUTPUT as ENTITIES
 from mlubench.authoring.entities import load_entities
 from mlubench.authoring.fetching import fetch
 from mlubench.authoring.parts import Parts
-from mlubench.authoring.picture_sources import Candidate, candidates, count, facts_of, without_pictures
+from mlubench.authoring.picture_sources import (
+    Candidate,
+    candidates,
+    count,
+    facts_of,
+    without_pictures,
+)
 from mlubench.authoring.picture_worker import finished
 from mlubench.authoring.rows import EntityRow, PictureRow, read_rows, write_rows
 from mlubench.authoring.stages import Context, Stage
@@ -41,7 +47,10 @@ def load_pictures(ctx: Context, people: list[EntityRow]) -> list[PictureRow]:
         elif not (ctx.root / row.file).is_file() or (ctx.root / row.file).is_symlink():
             wrong = "is not there as a plain file"
         if wrong:
-            raise DataError(f"picture {short(row.file)} {wrong}", f"Mend {OUTPUT}, or build with `--redo pictures`.")
+            raise DataError(
+                f"picture {short(row.file)} {wrong}",
+                f"Mend {OUTPUT}, or build with `--redo pictures`.",
+            )
     return kept
 
 
@@ -59,14 +68,21 @@ class _Taker:
 
     def take(self, key: str, file: str, candidate: Candidate, kept: list[PictureRow]) -> PictureRow:
         """The candidate's row; where it is kept, its file is written. `kept` are the entity's pictures so far."""
-        told = {"entity": key, "file": file, "source": candidate.source, "licence": candidate.licence}
+        told = {
+            "entity": key,
+            "file": file,
+            "source": candidate.source,
+            "licence": candidate.licence,
+        }
         try:
             report, jpeg = self._picture(key, candidate)
         except RefusedError as error:
             report, jpeg = {"why": str(error)}, b""
         if not jpeg:
             return PictureRow.model_validate({**told, **report, "kept": False})
-        row = PictureRow.model_validate({**told, **report, "kept": True, "sha256": hashlib.sha256(jpeg).hexdigest()})
+        row = PictureRow.model_validate(
+            {**told, **report, "kept": True, "sha256": hashlib.sha256(jpeg).hexdigest()}
+        )
         if why := self._again(row, kept):
             return row.model_copy(update={"kept": False, "why": why})
         write_atomic(self._ctx.root / file, jpeg)
@@ -76,14 +92,20 @@ class _Taker:
         origin, limits = candidate.origin, self._limits
         if limits.kind == "render":
             return finished(render(key, str(origin), size=limits.size))
-        data = read_plain_file(origin, limits.max_bytes) if isinstance(origin, Path) else fetch(origin, limits)
+        data = (
+            read_plain_file(origin, limits.max_bytes)
+            if isinstance(origin, Path)
+            else fetch(origin, limits)
+        )
         return ({"why": data}, b"") if isinstance(data, str) else self._decoder.plain(data)
 
     def _again(self, row: PictureRow, kept: list[PictureRow]) -> str | None:
         if owner := self._seen.get(row.sha256):
             return "is there already" if owner == row.entity else f"is a picture of {owner} too"
         mine = int(row.phash, 16)
-        near = next((k for k in kept if (int(k.phash, 16) ^ mine).bit_count() <= self._limits.near), None)
+        near = next(
+            (k for k in kept if (int(k.phash, 16) ^ mine).bit_count() <= self._limits.near), None
+        )
         return f"is nearly {near.file}" if near else None
 
 
@@ -113,7 +135,9 @@ def _make(ctx: Context) -> None:
                 ctx.progress("pictures", min(len(rows), total), total)
     if not any(row.kept for row in rows):
         parts.end()
-        raise DataError(f"no picture could be used{_reasons(rows)}", "Mend the source of the pictures.")
+        raise DataError(
+            f"no picture could be used{_reasons(rows)}", "Mend the source of the pictures."
+        )
     _clear(ctx.root, {row.file for row in rows if row.kept})
     write_rows(ctx.root / OUTPUT, rows)
     parts.end()
@@ -121,7 +145,11 @@ def _make(ctx: Context) -> None:
 
 def _reasons(rows: list[PictureRow]) -> str:
     often = Counter(row.why for row in rows).most_common(3)
-    return ": " + "; ".join(f"{times} {why}" for why, times in often) if often else ", since there is none"
+    return (
+        ": " + "; ".join(f"{times} {why}" for why, times in often)
+        if often
+        else ", since there is none"
+    )
 
 
 def _clear(root: Path, files: set[str]) -> None:
@@ -142,7 +170,9 @@ def _plan(ctx: Context) -> str:
         return f"{verb} up to {most} pictures of each entity"
     found = candidates(ctx, load_entities(ctx))
     bare = sum(1 for _ in without_pictures(found))
-    return f"{verb} up to {count(found, most)} pictures" + (f"; {bare} entities have none" if bare else "")
+    return f"{verb} up to {count(found, most)} pictures" + (
+        f"; {bare} entities have none" if bare else ""
+    )
 
 
 STAGE = Stage("pictures", (OUTPUT, FOLDER), ("entities",), _settings, _make, _plan)

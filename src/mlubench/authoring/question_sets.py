@@ -44,7 +44,9 @@ _Sets = TypeAdapter(dict[str, ClassSet])
 @cache
 def common_sets() -> dict[str, ClassSet]:
     """The sets of the nine official classes, in our own words."""
-    text = resources.files("mlubench.authoring").joinpath("questions.yaml").read_text(encoding="utf-8")
+    text = (
+        resources.files("mlubench.authoring").joinpath("questions.yaml").read_text(encoding="utf-8")
+    )
     return _Sets.validate_python(yaml.safe_load(text))
 
 

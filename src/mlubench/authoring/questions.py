@@ -20,7 +20,9 @@ def load_questions(ctx: Context, people: list[EntityRow]) -> list[QuestionRow]:
     return rows
 
 
-def check_questions(rows: list[QuestionRow], people: list[EntityRow], sets: dict[str, ClassSet]) -> None:
+def check_questions(
+    rows: list[QuestionRow], people: list[EntityRow], sets: dict[str, ClassSet]
+) -> None:
     """Raises DataError that lists every phrasing that is there twice, names an entity, or asks for something else.
 
     That two phrasings mean the same is no matter of words alone, so the check is modest: each must speak of its class's
@@ -29,7 +31,9 @@ def check_questions(rows: list[QuestionRow], people: list[EntityRow], sets: dict
     """
     problems = [*_twice(rows), *_naming(rows, people)]
     for row in rows:
-        problems += [f"{_where(row)} {wrong}" for text in row.phrasings for wrong in _wrong(row, text, sets)]
+        problems += [
+            f"{_where(row)} {wrong}" for text in row.phrasings for wrong in _wrong(row, text, sets)
+        ]
     refuse("wrong questions", problems, "Mend the questions' file; see docs/building.md.")
 
 
@@ -51,12 +55,16 @@ def _twice(rows: list[QuestionRow]) -> Iterator[str]:
 def _naming(rows: list[QuestionRow], people: list[EntityRow]) -> Iterator[str]:
     names: dict[str, dict[str, str]] = {}
     for one in people:
-        names.setdefault(one.cls, {}).update({folded(name): one.key for name in (one.name, *one.aliases)})
+        names.setdefault(one.cls, {}).update(
+            {folded(name): one.key for name in (one.name, *one.aliases)}
+        )
     longest = {cls: max(len(name.split()) for name in found) for cls, found in names.items()}
     for row in rows:
         known = names.get(row.cls, {})
         for text in row.phrasings:
-            if key := next((known[run] for run in runs(text, longest.get(row.cls, 0)) if run in known), None):
+            if key := next(
+                (known[run] for run in runs(text, longest.get(row.cls, 0)) if run in known), None
+            ):
                 yield f"{_where(row)} names {short(key)}: {short(text)}"
 
 
@@ -104,7 +112,9 @@ def _plan(ctx: Context) -> str:
     if not (ctx.root / entities.OUTPUT).is_file():
         return "write the question sets of the entities' classes"
     people = entities.load_entities(ctx)
-    return f"write {len(_rows(ctx, people))} questions of {len({one.cls for one in people})} classes"
+    return (
+        f"write {len(_rows(ctx, people))} questions of {len({one.cls for one in people})} classes"
+    )
 
 
 STAGE = Stage("questions", (OUTPUT,), ("entities",), _settings, _make, _plan)

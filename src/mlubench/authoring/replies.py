@@ -25,14 +25,24 @@ class Replies:
     """Replies of earlier builds in `replies.jsonl`, and those of a stage under way in the .part file of its output."""
 
     def __init__(self, ctx: Context, output: str) -> None:
-        self._settings, self._file, self._output = ctx.spec.answers, ctx.root / FILE, ctx.root / output
-        self._kept = {row.asked: row for row in read_rows(self._file, ReplyRow)} if self._file.is_file() else {}
+        self._settings, self._file, self._output = (
+            ctx.spec.answers,
+            ctx.root / FILE,
+            ctx.root / output,
+        )
+        self._kept = (
+            {row.asked: row for row in read_rows(self._file, ReplyRow)}
+            if self._file.is_file()
+            else {}
+        )
         self._parts: Parts[ReplyRow] | None = None
         self._pictures: dict[Path, str] = {}
 
     def begin(self) -> None:
         """From here on replies may come in. What a killed build had asked is there again."""
-        self._parts = Parts(self._output, ReplyRow, FILE)  # one stamp for all inputs: `asked` knows them
+        self._parts = Parts(
+            self._output, ReplyRow, FILE
+        )  # one stamp for all inputs: `asked` knows them
         self._kept |= {row.asked: row for row in self._parts.rows.values()}
 
     def text(self, asked: Asked) -> str | None:

@@ -89,7 +89,13 @@ class Desk:
         ]
         when = self.now().isoformat(timespec="seconds")
         rows = [
-            VerdictRow(id=item.id, verdict=said.verdict, answer=said.answer if edited else "", who=self.who, when=when)
+            VerdictRow(
+                id=item.id,
+                verdict=said.verdict,
+                answer=said.answer if edited else "",
+                who=self.who,
+                when=when,
+            )
             for n in numbers
             for item in self.cards[n]
         ]
@@ -109,7 +115,9 @@ def make_app(desk: Desk, token: str) -> Any:
         from starlette.middleware.trustedhost import TrustedHostMiddleware
         from starlette.routing import Route
     except ImportError:
-        raise UsageError("the starlette package is missing", "Run: pip install 'mlubench[build]'.") from None
+        raise UsageError(
+            "the starlette package is missing", "Run: pip install 'mlubench[build]'."
+        ) from None
 
     pages = _Pages(desk, token)
     return Starlette(
@@ -134,13 +142,23 @@ class _Pages:
     async def page(self, request: Any) -> Any:
         from starlette.responses import HTMLResponse
 
-        if not hmac.compare_digest(request.query_params.get("token", ""), self.token) and not self._known(request):
+        if not hmac.compare_digest(
+            request.query_params.get("token", ""), self.token
+        ) and not self._known(request):
             return _refused("open the address that `mlubench data review` printed")
         nonce = secrets.token_urlsafe(16)
-        text = resources.files("mlubench.authoring").joinpath("review.html").read_text(encoding="utf-8")
+        text = (
+            resources.files("mlubench.authoring")
+            .joinpath("review.html")
+            .read_text(encoding="utf-8")
+        )
         own = f"style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'"
         policy = f"default-src 'none'; img-src 'self'; connect-src 'self'; {own}"
-        headers = {"Content-Security-Policy": policy, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+        headers = {
+            "Content-Security-Policy": policy,
+            "Cache-Control": "no-store",
+            "Referrer-Policy": "no-referrer",
+        }
         response = HTMLResponse(text.replace("{nonce}", nonce), headers=headers)
         response.set_cookie(COOKIE, self.token, httponly=True, samesite="strict")
         return response
@@ -205,7 +223,9 @@ def serve(desk: Desk, *, port: int = 0, ready: Callable[[str], None]) -> None:
     try:
         import uvicorn
     except ImportError:
-        raise UsageError("the uvicorn package is missing", "Run: pip install 'mlubench[build]'.") from None
+        raise UsageError(
+            "the uvicorn package is missing", "Run: pip install 'mlubench[build]'."
+        ) from None
     import socket
 
     token = secrets.token_urlsafe(24)
@@ -215,7 +235,9 @@ def serve(desk: Desk, *, port: int = 0, ready: Callable[[str], None]) -> None:
         try:
             listening.bind((HOST, port))
         except OSError as error:
-            raise UsageError(f"port {port} cannot be used: {error.strerror}", "Take another with --port.") from None
+            raise UsageError(
+                f"port {port} cannot be used: {error.strerror}", "Take another with --port."
+            ) from None
         listening.listen()
         ready(f"http://{HOST}:{listening.getsockname()[1]}/?token={token}")
         config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)

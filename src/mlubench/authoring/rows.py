@@ -140,7 +140,10 @@ def read_rows(path: Path, kind: type[R], *, unique: bool = True) -> list[R]:
             continue
         row = _parse(path, number, raw, kind)
         if (first := seen.setdefault(row.id_, number)) != number and unique:
-            raise DataError(f"{path}, line {number} says again what line {first} says of {'/'.join(row.id_)}", _MEND)
+            raise DataError(
+                f"{path}, line {number} says again what line {first} says of {'/'.join(row.id_)}",
+                _MEND,
+            )
         rows.append(row)
     return rows
 
@@ -150,7 +153,9 @@ _MEND = "Mend the line, or delete the file and build again."
 
 def _lines(path: Path) -> Sequence[bytes]:
     try:
-        lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")  # some editors begin with a mark
+        lines = (
+            path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
+        )  # some editors begin with a mark
     except FileNotFoundError:
         raise DataError(f"{path} does not exist", "Build it with `mlubench data build`.") from None
     return lines
@@ -158,12 +163,16 @@ def _lines(path: Path) -> Sequence[bytes]:
 
 def _parse(path: Path, number: int, raw: bytes, kind: type[R]) -> R:
     if len(raw) > _LONGEST_LINE:
-        raise DataError(f"{path}, line {number} has {len(raw)} bytes, more than {_LONGEST_LINE}", _MEND)
+        raise DataError(
+            f"{path}, line {number} has {len(raw)} bytes, more than {_LONGEST_LINE}", _MEND
+        )
     try:
         return kind.model_validate(json.loads(raw.decode()))
     except ValidationError as error:
         first: Any = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise DataError(f"{path}, line {number}: {where + ': ' if where else ''}{first['msg']}", _MEND) from None
+        raise DataError(
+            f"{path}, line {number}: {where + ': ' if where else ''}{first['msg']}", _MEND
+        ) from None
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
         raise DataError(f"{path}, line {number} is no JSON: {error}", _MEND) from None

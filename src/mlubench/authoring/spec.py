@@ -18,7 +18,9 @@ class _Strict(BaseModel):
 class EntityEntry(_Strict):
     """An entity as a person writes it; `class` in the file, `cls` here."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, str_strip_whitespace=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, coerce_numbers_to_str=True, str_strip_whitespace=True
+    )
 
     name: str
     cls: str = Field(alias="class")
@@ -56,7 +58,9 @@ class PicturesSpec(_Strict):
     kind: Literal["folder", "addresses", "render"] = "render"
     root: Path | None = None
     file: Path | None = None
-    licence: str = Field("not stated", min_length=1, description="of pictures that bring none of their own")
+    licence: str = Field(
+        "not stated", min_length=1, description="of pictures that bring none of their own"
+    )
     per_entity: int = Field(10, ge=1, le=1000, description="drawn, or kept at most")
     size: int = Field(96, ge=16, le=2048, description="of drawn pictures, in pixels")
     max_bytes: int = Field(20_000_000, ge=1000, le=2**28)
@@ -126,7 +130,9 @@ class SplitSpec(_Strict):
 
     kind: Literal["by_class", "mixed", "similarity", "given"] = "mixed"
     tasks: int = Field(4, ge=1, le=1000)
-    forget: float = Field(0.6, gt=0, lt=1, description="the share of a task's entities that is to be forgotten")
+    forget: float = Field(
+        0.6, gt=0, lt=1, description="the share of a task's entities that is to be forgotten"
+    )
     given: dict[str, dict[Literal["forget", "retain"], list[str]]] = {}
 
 

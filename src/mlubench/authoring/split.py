@@ -12,7 +12,9 @@ from mlubench.core.errors import DataError
 from mlubench.data.release import SPLITS
 from mlubench.types import Split
 
-Likeness = NDArray[np.float64]  # (N, N), symmetric, in the order of the entities; higher is more alike
+Likeness = NDArray[
+    np.float64
+]  # (N, N), symmetric, in the order of the entities; higher is more alike
 _SHUFFLES = 20
 Dealt = dict[str, dict[Split, list[str]]]  # task -> split -> entity keys
 
@@ -71,14 +73,19 @@ def similar(entities: Sequence[str], likeness: Likeness, sizes: Sizes, seed: int
     dealt = _empty(sizes)
     pairs, rest = _pairs(entities, likeness)
     turns = _tasks_in_turn(lacking, len(pairs))
-    for pair, task in zip(pairs, turns, strict=False):  # the pairs that are least alike may find no place
+    for pair, task in zip(
+        pairs, turns, strict=False
+    ):  # the pairs that are least alike may find no place
         forget, retain = rng.sample(pair, 2)
         _place(dealt, lacking, task, "forget", forget)
         _place(dealt, lacking, task, "retain", retain)
     where = {key: n for n, key in enumerate(entities)}
     for key in [*(k for pair in pairs[len(turns) :] for k in pair), *rest]:
         open_places = [place for place, left in lacking.items() if left]
-        best = max(open_places, key=lambda place: (_nearest(where[key], dealt[place[0]], where, likeness), place))
+        best = max(
+            open_places,
+            key=lambda place: (_nearest(where[key], dealt[place[0]], where, likeness), place),
+        )
         _place(dealt, lacking, *best, key)
     return _sorted(dealt)
 
@@ -98,8 +105,16 @@ def given(entities: Sequence[str], wanted: Mapping[str, Mapping[Split, Sequence[
         if not (splits.get("forget") and splits.get("retain")):
             wrong.append(f"task {task} lacks a forget or a retain set")
     if wrong:
-        raise DataError(f"the split cannot be used: {'; '.join(wrong)}", "Mend split.tasks in the specification.")
-    return _sorted({task: {"forget": list(s["forget"]), "retain": list(s["retain"])} for task, s in wanted.items()})
+        raise DataError(
+            f"the split cannot be used: {'; '.join(wrong)}",
+            "Mend split.tasks in the specification.",
+        )
+    return _sorted(
+        {
+            task: {"forget": list(s["forget"]), "retain": list(s["retain"])}
+            for task, s in wanted.items()
+        }
+    )
 
 
 def hardness(dealt: Dealt, entities: Sequence[str], likeness: Likeness) -> float:
@@ -116,14 +131,18 @@ def hardness(dealt: Dealt, entities: Sequence[str], likeness: Likeness) -> float
 def by_chance(dealt: Dealt, entities: Sequence[str], likeness: Likeness, seed: int) -> float:
     """Mean `hardness` of the same sizes with entities in random places: what a split has to be compared with."""
     rng = random.Random(f"{seed}/by_chance")
-    sizes = [(task, split, len(keys)) for task, splits in dealt.items() for split, keys in splits.items()]
+    sizes = [
+        (task, split, len(keys)) for task, splits in dealt.items() for split, keys in splits.items()
+    ]
     everybody = sorted(key for splits in dealt.values() for keys in splits.values() for key in keys)
     found = []
     for _ in range(_SHUFFLES):
         rest = iter(rng.sample(everybody, len(everybody)))
         shuffled: Dealt = {}
         for task, split, size in sizes:
-            shuffled.setdefault(task, {"forget": [], "retain": []})[split] = [next(rest) for _ in range(size)]
+            shuffled.setdefault(task, {"forget": [], "retain": []})[split] = [
+                next(rest) for _ in range(size)
+            ]
         found.append(hardness(shuffled, entities, likeness))
     return float(np.mean(found))
 
@@ -158,7 +177,9 @@ def _places(count: int, sizes: Sizes) -> dict[tuple[str, Split], int]:
 
 def _deal(keys: Sequence[str], lacking: dict[tuple[str, Split], int]) -> Dealt:
     """The keys in turn to the places, each in proportion to its size, so that neighbours land far apart."""
-    slots = sorted(((n + 0.5) / size, place) for place, size in lacking.items() for n in range(size))
+    slots = sorted(
+        ((n + 0.5) / size, place) for place, size in lacking.items() for n in range(size)
+    )
     dealt: Dealt = {}
     for key, (_, (task, split)) in zip(keys, slots, strict=True):
         dealt.setdefault(task, {"forget": [], "retain": []})[split].append(key)
@@ -191,11 +212,17 @@ def _tasks_in_turn(lacking: Mapping[tuple[str, Split], int], count: int) -> list
     return turns
 
 
-def _nearest(row: int, splits: Mapping[Split, list[str]], where: Mapping[str, int], likeness: Likeness) -> float:
-    return max((float(likeness[row, where[k]]) for keys in splits.values() for k in keys), default=-np.inf)
+def _nearest(
+    row: int, splits: Mapping[Split, list[str]], where: Mapping[str, int], likeness: Likeness
+) -> float:
+    return max(
+        (float(likeness[row, where[k]]) for keys in splits.values() for k in keys), default=-np.inf
+    )
 
 
-def _place(dealt: Dealt, lacking: dict[tuple[str, Split], int], task: str, split: Split, key: str) -> None:
+def _place(
+    dealt: Dealt, lacking: dict[tuple[str, Split], int], task: str, split: Split, key: str
+) -> None:
     dealt[task][split].append(key)
     lacking[task, split] -= 1
 
@@ -205,4 +232,7 @@ def _empty(sizes: Sizes) -> Dealt:
 
 
 def _sorted(dealt: Dealt) -> Dealt:
-    return {task: {"forget": sorted(s["forget"]), "retain": sorted(s["retain"])} for task, s in sorted(dealt.items())}
+    return {
+        task: {"forget": sorted(s["forget"]), "retain": sorted(s["retain"])}
+        for task, s in sorted(dealt.items())
+    }

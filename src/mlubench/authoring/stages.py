@@ -109,7 +109,9 @@ def state_of(stage: Stage, stages: Sequence[Stage], record: Record, ctx: Context
         inputs[need] = digest(_outputs(by_name[need], ctx), 64)
     entry, now = record.stages.get(stage.name), _outputs(stage, ctx)
     if entry is None:
-        there = any(now.values())  # nothing that we began: somebody put it there, and it is not ours to overwrite
+        there = any(
+            now.values()
+        )  # nothing that we began: somebody put it there, and it is not ours to overwrite
         return State(stage.name, "clash" if there else "todo", inputs)
     if entry["outputs"] is None or None in now.values():
         return State(stage.name, "todo", inputs)
@@ -148,7 +150,9 @@ def run_stages(
                 _drop_parts(stage, ctx)
             _bring(stage, state, record, ctx)
         else:
-            _drop_parts(stage, ctx)  # left by a kill between the note that the stage was finished and its tidying up
+            _drop_parts(
+                stage, ctx
+            )  # left by a kill between the note that the stage was finished and its tidying up
         states.append(state)
         if stage.name == until:
             break
@@ -198,7 +202,9 @@ def _clash(stage: Stage, record: Record, ctx: Context) -> MlubenchError:
     where = ctx.root / stage.outputs[0]
     way = f"`--redo {stage.name}` overwrites it"
     if stage.name not in record.stages:
-        return MlubenchError(f"{where} is there, but this build did not make it", f"Move it away; {way}.")
+        return MlubenchError(
+            f"{where} is there, but this build did not make it", f"Move it away; {way}."
+        )
     return MlubenchError(
         f"{where} was mended by hand, and what it was made from has changed since",
         f"{way}; to keep your changes, copy it, redo, and mend it again.",

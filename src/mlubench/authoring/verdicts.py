@@ -30,7 +30,9 @@ class VerdictRow(Row):
 
 def read_log(path: Path) -> dict[str, VerdictRow]:
     """The last word on each item, by item id; empty where nobody has said anything."""
-    return {row.id: row for row in read_rows(path, VerdictRow, unique=False)} if path.is_file() else {}
+    return (
+        {row.id: row for row in read_rows(path, VerdictRow, unique=False)} if path.is_file() else {}
+    )
 
 
 def mend_log(path: Path) -> None:
@@ -57,7 +59,9 @@ def _applied(item: ItemRow, said: VerdictRow | None) -> ItemRow:
     if said is None or said.verdict == "pending":
         return item
     change = {"verdict": said.verdict, "who": said.who, "when": said.when}
-    return item.model_copy(update=change | ({"answer": said.answer} if said.verdict == "edited" else {}))
+    return item.model_copy(
+        update=change | ({"answer": said.answer} if said.verdict == "edited" else {})
+    )
 
 
 def usable(items: Sequence[ItemRow], *, required: bool) -> list[ItemRow]:
@@ -68,7 +72,8 @@ def usable(items: Sequence[ItemRow], *, required: bool) -> list[ItemRow]:
     pending = sum(item.verdict == "pending" for item in items)
     if required and pending:
         raise DataError(
-            f"{pending:,} of {len(items):,} items wait for a person", "Look at them: `mlubench data review DIR`."
+            f"{pending:,} of {len(items):,} items wait for a person",
+            "Look at them: `mlubench data review DIR`.",
         )
     return [item for item in items if item.verdict != "rejected"]
 
@@ -108,7 +113,9 @@ def read_csv(path: Path, items: Sequence[ItemRow], *, who: str, when: str) -> li
     return found
 
 
-def _said(item: ItemRow, verdict: str, answer: str) -> Literal["pending", "accepted", "edited", "rejected"] | None:
+def _said(
+    item: ItemRow, verdict: str, answer: str
+) -> Literal["pending", "accepted", "edited", "rejected"] | None:
     """The verdict as it stands in the file, or None where it is the item's already."""
     changed = answer != item.answer
     new: Verdict = "edited" if changed and verdict != "rejected" else verdict  # type: ignore[assignment]
@@ -121,11 +128,18 @@ def _rows(path: Path) -> list[dict[str, str]]:
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
         rows = [{k: v or "" for k, v in row.items() if k} for row in reader]
     except FileNotFoundError:
-        raise DataError(f"{path} does not exist", "Write it with `mlubench data review DIR --export FILE`.") from None
+        raise DataError(
+            f"{path} does not exist", "Write it with `mlubench data review DIR --export FILE`."
+        ) from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read as CSV: {error}", "Save it as CSV in UTF-8.") from None
+        raise DataError(
+            f"{path} cannot be read as CSV: {error}", "Save it as CSV in UTF-8."
+        ) from None
     if missing := [c for c in ("id", "answer", "verdict") if c not in (reader.fieldnames or ())]:
-        raise DataError(f"{path} lacks the column {', '.join(missing)}", f"Its columns are {', '.join(COLUMNS)}.")
+        raise DataError(
+            f"{path} lacks the column {', '.join(missing)}",
+            f"Its columns are {', '.join(COLUMNS)}.",
+        )
     return [{c: row.get(c, "") for c in COLUMNS} for row in rows]
 
 

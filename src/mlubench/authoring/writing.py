@@ -36,7 +36,12 @@ _FEATURES: dict[str, Any] = {
 
 def place(items: Iterable[ItemRow], dealt: Dealt) -> Placed:
     """The items of every task and split; those of entities that the split leaves out are left out."""
-    where = {key: (task, split) for task, splits in dealt.items() for split, keys in splits.items() for key in keys}
+    where = {
+        key: (task, split)
+        for task, splits in dealt.items()
+        for split, keys in splits.items()
+        for key in keys
+    }
     placed: Placed = {task: {"forget": [], "retain": []} for task in dealt}
     for item in sorted(items, key=lambda i: (i.entity, i.picture, i.question, i.phrasing)):
         if item.entity in where:
@@ -50,14 +55,19 @@ def official(picture: str) -> str:
     return f"{IMAGE_FOLDER}/{picture.removeprefix(PICTURES + '/')}"
 
 
-def write_release(root: Path, out: Path, placed: Placed, *, stand_ins: bool, facts: Mapping[str, Any]) -> None:
+def write_release(
+    root: Path, out: Path, placed: Placed, *, stand_ins: bool, facts: Mapping[str, Any]
+) -> None:
     """`out`/Tasks and `out`/downloaded_images, with a manifest of every file. DataError where a record cannot be written.
 
     Drawn pictures are marked as stand-ins, so that no number from them passes for one from photographs.
     """
     records: dict[str, dict[str, list[dict[str, str]]]] = {
         task: {
-            split: [{"image": official(i.picture), "question": i.text, "answer": i.answer} for i in items]
+            split: [
+                {"image": official(i.picture), "question": i.text, "answer": i.answer}
+                for i in items
+            ]
             for split, items in splits.items()
         }
         for task, splits in placed.items()
@@ -72,7 +82,9 @@ def write_release(root: Path, out: Path, placed: Placed, *, stand_ins: bool, fac
             write_atomic(folder / release.STAND_IN_MARK, json.dumps({"stand_ins": True}) + "\n")
 
 
-def write_parquet(root: Path, out: Path, placed: Placed, pictures: Mapping[str, PictureRow], *, name: str) -> None:
+def write_parquet(
+    root: Path, out: Path, placed: Placed, pictures: Mapping[str, PictureRow], *, name: str
+) -> None:
     """data/TASK/SPLIT.parquet in `out`, with the pictures inside, and a README.md that names each task as a configuration.
 
     `datasets.load_dataset(out, TASK, split="forget")` gives it back. Raises UsageError when pyarrow is missing.
@@ -81,7 +93,9 @@ def write_parquet(root: Path, out: Path, placed: Placed, pictures: Mapping[str, 
         import pyarrow
         from pyarrow import parquet
     except ImportError:
-        raise UsageError("the pyarrow package is missing", "Run: pip install 'mlubench[build]'.") from None
+        raise UsageError(
+            "the pyarrow package is missing", "Run: pip install 'mlubench[build]'."
+        ) from None
     meta = {"huggingface": json.dumps({"info": {"features": _FEATURES}})}
     plain = {"string": pyarrow.string(), "int32": pyarrow.int32()}
     image = pyarrow.struct({"bytes": pyarrow.binary(), "path": pyarrow.string()})
@@ -94,7 +108,9 @@ def write_parquet(root: Path, out: Path, placed: Placed, pictures: Mapping[str, 
                 path.parent.mkdir(parents=True, exist_ok=True)
                 rows = [_row(root, item, pictures[item.picture]) for item in items]
                 # Small groups: a picture stands in each of its rows, and readers take a group at a time.
-                parquet.write_table(pyarrow.Table.from_pylist(rows, schema), path, row_group_size=256)
+                parquet.write_table(
+                    pyarrow.Table.from_pylist(rows, schema), path, row_group_size=256
+                )
         write_atomic(folder / "README.md", _card(name, list(placed)))
 
 
@@ -102,7 +118,10 @@ def _row(root: Path, item: ItemRow, picture: PictureRow) -> dict[str, Any]:
     cls, _, entity = item.entity.partition("/")
     return {
         "id": item.id,
-        "image": {"bytes": (root / item.picture).read_bytes(), "path": Path(official(item.picture)).name},
+        "image": {
+            "bytes": (root / item.picture).read_bytes(),
+            "path": Path(official(item.picture)).name,
+        },
         "class": cls,
         "entity": entity,
         "question": item.text,
@@ -118,12 +137,16 @@ def _card(name: str, tasks: Sequence[str]) -> str:
     configs = [
         {
             "config_name": task,
-            "data_files": [{"split": split, "path": f"data/{task}/{split}.parquet"} for split in release.SPLITS],
+            "data_files": [
+                {"split": split, "path": f"data/{task}/{split}.parquet"} for split in release.SPLITS
+            ],
         }
         for task in tasks
     ]
     out = io.StringIO()
-    yaml.safe_dump({"pretty_name": name, "configs": configs}, out, sort_keys=False, allow_unicode=True)
+    yaml.safe_dump(
+        {"pretty_name": name, "configs": configs}, out, sort_keys=False, allow_unicode=True
+    )
     return f"---\n{out.getvalue()}---\n\n# {name}\n\nEach task is a configuration with the splits forget and retain.\n"
 
 

@@ -11,7 +11,11 @@ class LazyGroup(click.Group):
     """`commands_at` is name -> (module:attribute within `mlubench.cli`, summary); `heading` stands above them in help."""
 
     def __init__(
-        self, *args: Any, commands_at: Mapping[str, tuple[str, str]], heading: str = "Commands", **kwargs: Any
+        self,
+        *args: Any,
+        commands_at: Mapping[str, tuple[str, str]],
+        heading: str = "Commands",
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.commands_at, self.heading = commands_at, heading

@@ -29,7 +29,10 @@ def list_names(kind: str, as_json: bool) -> None:
         rows = [{"name": name, "summary": summary} for name, summary in preset_summaries().items()]
     else:
         table = {"methods": METHODS, "gates": GATES, "judges": JUDGES, "models": MODELS}[kind]
-        rows = [{"name": n, **{k: v for k, v in asdict(e).items() if v and k != "target"}} for n, e in table.items()]
+        rows = [
+            {"name": n, **{k: v for k, v in asdict(e).items() if v and k != "target"}}
+            for n, e in table.items()
+        ]
     if as_json:
         click.echo(json.dumps(rows))
         return

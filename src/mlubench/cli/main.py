@@ -11,8 +11,14 @@ from mlubench.core.errors import MlubenchError
 
 # name -> (module:attribute, summary): so that `mlubench --help` imports nothing else.
 COMMANDS = {
-    "run": ("run:run", "Whole experiment: unlearn task after task, test, report. Resumes by itself."),
-    "sweep": ("sweep:sweep", "Many runs from one file, on this machine or on SLURM, and one table of them all."),
+    "run": (
+        "run:run",
+        "Whole experiment: unlearn task after task, test, report. Resumes by itself.",
+    ),
+    "sweep": (
+        "sweep:sweep",
+        "Many runs from one file, on this machine or on SLURM, and one table of them all.",
+    ),
     "status": ("status:status", "How far a run has come."),
     "report": ("report:report", "Draw the table and report.html of a run again."),
     "judge": ("judge.group:judge", "Judge a run's answers again, without running any model."),
@@ -22,7 +28,10 @@ COMMANDS = {
         "Experts of a run or a store: list, verify, switch, roll back, carry elsewhere.",
     ),
     "data": ("data.group:data", "Benchmark data: build a new one, check, audit, count, draw."),
-    "list": ("list:list_names", "What can be asked for by name: presets, methods, gates, judges, models."),
+    "list": (
+        "list:list_names",
+        "What can be asked for by name: presets, methods, gates, judges, models.",
+    ),
 }
 EPILOG = """\b
 Examples:
@@ -33,7 +42,10 @@ Examples:
 
 
 @click.group(
-    cls=LazyGroup, commands_at=COMMANDS, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]}
+    cls=LazyGroup,
+    commands_at=COMMANDS,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__)
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
@@ -56,7 +68,11 @@ def _run(words: list[str], *, debug: bool) -> int:
             raise
         return _say(str(error), error.exit_code)
     except click.ClickException as error:
-        where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "mlubench"
+        where = (
+            error.ctx.command_path
+            if isinstance(error, click.UsageError) and error.ctx
+            else "mlubench"
+        )
         return _say(f"{error.format_message()} See `{where} --help`.", error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         return _say("interrupted; the same command goes on from here", 130)

@@ -13,7 +13,11 @@ Examples:
 """
 )
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--figures", type=click.Path(path_type=Path), help="Also save the figures as PNG files in this folder.")
+@click.option(
+    "--figures",
+    type=click.Path(path_type=Path),
+    help="Also save the figures as PNG files in this folder.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print results.json instead of the table.")
 def report(runs: tuple[Path, ...], figures: Path | None, as_json: bool) -> None:
     """Print each run's table and write its report.html again."""

@@ -17,16 +17,29 @@ Examples:
 )
 @click.argument("preset", default="toy", metavar="[PRESET|FILE.yaml]")
 @click.option(
-    "-s", "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting, as key.path=value."
+    "-s",
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a setting, as key.path=value.",
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="The run's folder; default runs/PRESET. An interrupted one resumes."
+    "--out",
+    type=click.Path(path_type=Path),
+    help="The run's folder; default runs/PRESET. An interrupted one resumes.",
 )
 @click.option(
-    "--dry-run", is_flag=True, help="Print what would be done, needed and is missing; load and write nothing."
+    "--dry-run",
+    is_flag=True,
+    help="Print what would be done, needed and is missing; load and write nothing.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print results.json, or the plan, instead of tables.")
-def run(preset: str, overrides: tuple[str, ...], out: Path | None, dry_run: bool, as_json: bool) -> int:
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print results.json, or the plan, instead of tables."
+)
+def run(
+    preset: str, overrides: tuple[str, ...], out: Path | None, dry_run: bool, as_json: bool
+) -> int:
     """Unlearn the tasks one after another with each method, test every archive on every task so far, and report.
 
     With --dry-run the exit code is 1 when something is missing that a run would need.

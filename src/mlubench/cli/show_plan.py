@@ -24,7 +24,12 @@ def dry(config: Config, out: Path, *, as_json: bool) -> int:
     quiet()
     plan = plan_run(config, out)
     if as_json:
-        found = {**asdict(plan), "out": str(plan.out), "steps": plan.steps, "memory_not_counted": NOT_COUNTED}
+        found = {
+            **asdict(plan),
+            "out": str(plan.out),
+            "steps": plan.steps,
+            "memory_not_counted": NOT_COUNTED,
+        }
         for method, row in zip(plan.methods, found["methods"], strict=True):
             if method.memory:
                 row["memory"]["total"] = method.memory.total
@@ -66,7 +71,11 @@ def _benchmark(plan: "Plan") -> str:
     if plan.samples is None:
         return "benchmark: not found, so counts of samples, steps and answers are left out"
     order = " -> ".join(plan.order or [])
-    most = "" if plan.exact_samples else "; facts that the base does not know are dropped first, so counts are the most"
+    most = (
+        ""
+        if plan.exact_samples
+        else "; facts that the base does not know are dropped first, so counts are the most"
+    )
     return f"benchmark: {plan.samples:,} samples, tasks {order}{most}"
 
 
@@ -87,7 +96,9 @@ def _trained(methods: list["MethodPlan"]) -> Iterator[str]:
 
 def _how(settings: dict[str, Any]) -> str:
     lora, full = settings["lora"], ", ".join(settings["full"])
-    return f"scope {settings['scope']}, LoRA r={lora['r']} alpha={lora['alpha']}" + (f"; whole: {full}" if full else "")
+    return f"scope {settings['scope']}, LoRA r={lora['r']} alpha={lora['alpha']}" + (
+        f"; whole: {full}" if full else ""
+    )
 
 
 def _steps(plan: "Plan") -> Iterator[str]:
@@ -96,7 +107,9 @@ def _steps(plan: "Plan") -> Iterator[str]:
     yield from ("", "optimiser steps (training samples forget/retain); + is archived already")
     rows = []
     for m in plan.methods:
-        cells = [f"{t.steps:,}{'+' * t.archived} ({t.forget:,}/{t.retain:,})" for t in m.tasks or []]
+        cells = [
+            f"{t.steps:,}{'+' * t.archived} ({t.forget:,}/{t.retain:,})" for t in m.tasks or []
+        ]
         rows.append([m.name, *cells, f"{m.steps or 0:,}"])
     yield from table(["method", *(t.name for t in plan.methods[0].tasks or []), "in all"], rows)
     yield f"  all methods: {plan.steps or 0:,} steps"
@@ -117,7 +130,15 @@ def _memory(methods: list["MethodPlan"], not_counted: tuple[str, ...]) -> Iterat
     if not known:
         return
     yield from ("", "memory while training, and disk for archives")
-    columns = ["method", "base", "adapter x 4", "earlier experts", "kept features, at most", "together", "archives"]
+    columns = [
+        "method",
+        "base",
+        "adapter x 4",
+        "earlier experts",
+        "kept features, at most",
+        "together",
+        "archives",
+    ]
     rows = [
         [m.name, *map(size, (n.base, n.adapter, n.experts, n.features, n.total, m.archive_bytes))]
         for m, n in known
@@ -130,7 +151,10 @@ def _memory(methods: list["MethodPlan"], not_counted: tuple[str, ...]) -> Iterat
 
 
 def _files(plan: "Plan") -> Iterator[str]:
-    yield from ("", f"files in {plan.out}" + ("" if plan.order else ", besides those named by task"))
+    yield from (
+        "",
+        f"files in {plan.out}" + ("" if plan.order else ", besides those named by task"),
+    )
     inside: dict[str, list[str]] = {}
     for path in plan.files:
         folder, _, name = path.rstrip("/").rpartition("/")
@@ -150,7 +174,8 @@ def table(columns: list[str], rows: list[list[str]]) -> Iterator[str]:
     widths = [max(len(row[n]) for row in [columns, *rows]) for n in range(len(columns))]
     for row in [columns, *rows]:
         first, *rest = (
-            f"{c:<{w}}" if n == 0 else f"{c:>{w}}" for n, (c, w) in enumerate(zip(row, widths, strict=True))
+            f"{c:<{w}}" if n == 0 else f"{c:>{w}}"
+            for n, (c, w) in enumerate(zip(row, widths, strict=True))
         )
         yield "  " + "  ".join([first, *rest])
 

@@ -23,7 +23,9 @@ Examples:
 )
 @click.argument("file", type=click.Path(path_type=Path), metavar="FILE.yaml")
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder of the runs; default runs/FILE. Goes on from there."
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder of the runs; default runs/FILE. Goes on from there.",
 )
 @click.option(
     "--executor",
@@ -37,11 +39,18 @@ Examples:
     type=click.IntRange(min=1),
     help="Most runs at once; default: the file's `parallel`, else 1, or all on SLURM.",
 )
-@click.option("--dry-run", is_flag=True, help="Only say which runs there are and how far each has come.")
 @click.option(
-    "--json", "as_json", is_flag=True, help="Print sweep.json (with --dry-run: the runs) instead of the table."
+    "--dry-run", is_flag=True, help="Only say which runs there are and how far each has come."
 )
-def sweep(file: Path, out: Path | None, executor: Any, jobs: int | None, dry_run: bool, as_json: bool) -> int:
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print sweep.json (with --dry-run: the runs) instead of the table.",
+)
+def sweep(
+    file: Path, out: Path | None, executor: Any, jobs: int | None, dry_run: bool, as_json: bool
+) -> int:
     """Run every combination of FILE's grid; the same command again starts only what is not finished."""
     from rich.console import Console
 
@@ -58,7 +67,11 @@ def sweep(file: Path, out: Path | None, executor: Any, jobs: int | None, dry_run
     if dry_run:
         _show_plan(runs, folder, as_json=as_json)
         return 0
-    parallel = 1 if executor == "here" else jobs or spec.parallel or (len(runs) if executor == "slurm" else 1)
+    parallel = (
+        1
+        if executor == "here"
+        else jobs or spec.parallel or (len(runs) if executor == "slurm" else 1)
+    )
     logs, console = folder / "logs", Console(stderr=True, soft_wrap=True)
     start = starter(executor, logs=logs, parallel=parallel, slurm=spec.slurm)
     with RunDir(folder).lock():
@@ -69,7 +82,12 @@ def sweep(file: Path, out: Path | None, executor: Any, jobs: int | None, dry_run
             parallel=parallel,
             tell=lambda text: console.print(text, markup=False, highlight=False),
         )
-        facts = {"file": str(file), "preset": spec.preset, "settings": spec.overrides(), "grid": spec.grid}
+        facts = {
+            "file": str(file),
+            "preset": spec.preset,
+            "settings": spec.overrides(),
+            "grid": spec.grid,
+        }
         _conclude(facts, runs, progress, folder, console, as_json=as_json)
     return 1 if progress.failed else 0
 
@@ -77,7 +95,10 @@ def sweep(file: Path, out: Path | None, executor: Any, jobs: int | None, dry_run
 def _show_plan(runs: "list[SweepRun]", folder: Path, *, as_json: bool) -> None:
     from mlubench.studies.sweep.grid import state_of
 
-    rows = [{"name": r.name, "state": state_of(r, folder / "logs"), "settings": r.settings} for r in runs]
+    rows = [
+        {"name": r.name, "state": state_of(r, folder / "logs"), "settings": r.settings}
+        for r in runs
+    ]
     if as_json:
         click.echo(json.dumps({"runs": rows}, ensure_ascii=False))
         return
@@ -87,7 +108,13 @@ def _show_plan(runs: "list[SweepRun]", folder: Path, *, as_json: bool) -> None:
 
 
 def _conclude(
-    facts: dict[str, Any], runs: "list[SweepRun]", progress: "Progress", out: Path, err: "Console", *, as_json: bool
+    facts: dict[str, Any],
+    runs: "list[SweepRun]",
+    progress: "Progress",
+    out: Path,
+    err: "Console",
+    *,
+    as_json: bool,
 ) -> None:
     """Write each run's report.html that is not there, sweep.json and sweep.md, and print the table."""
     from rich.console import Console
@@ -96,7 +123,11 @@ def _conclude(
     from mlubench.report.html import write_report
     from mlubench.report.sweep_table import render_sweep, sweep_markdown
 
-    results = {run.name: read_json(run.folder / "results.json") for run in runs if run.name in progress.finished}
+    results = {
+        run.name: read_json(run.folder / "results.json")
+        for run in runs
+        if run.name in progress.finished
+    }
     for run in runs:
         if run.name in results and not (run.folder / "report.html").is_file():
             write_report(run.folder, results[run.name])
@@ -110,17 +141,26 @@ def _conclude(
     err.print(f"summary: {out / 'sweep.md'}", markup=False, highlight=False)
 
 
-def _results_of(runs: "list[SweepRun]", progress: "Progress", results: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _results_of(
+    runs: "list[SweepRun]", progress: "Progress", results: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
     from mlubench.studies.sweep.summary import summarise
 
     rows = []
     for run in runs:
-        row = {"name": run.name, "state": "finished", "seed": run.config.seed, "settings": run.settings}
+        row = {
+            "name": run.name,
+            "state": "finished",
+            "seed": run.config.seed,
+            "settings": run.settings,
+        }
         if run.name in progress.failed:
             reason, log = progress.failed[run.name]
             row |= {"state": "failed", "error": reason, "log": str(log)}
         rows.append(row)
-    done = [(run.settings, run.config.seed, results[run.name]) for run in runs if run.name in results]
+    done = [
+        (run.settings, run.config.seed, results[run.name]) for run in runs if run.name in results
+    ]
     return {
         "schema_version": 1,
         "stand_ins": any(result["run"]["stand_ins"] for _, _, result in done),

@@ -35,7 +35,9 @@ def unknown_name(kind: str, got: str, known: Iterable[str]) -> UsageError:
 
 def all_errors(error: Exception) -> str:
     """What is wrong with each setting and what was got, on one line."""
-    from pydantic import ValidationError  # help must stay fast, and every command imports this module
+    from pydantic import (
+        ValidationError,
+    )  # help must stay fast, and every command imports this module
 
     if not isinstance(error, ValidationError):
         return str(error)

@@ -18,7 +18,9 @@ MANIFEST = "manifest.json"
 
 def canonical(value: Any) -> bytes:
     """One spelling for equal values, so that equal settings have equal hashes."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str).encode()
+    return json.dumps(
+        value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str
+    ).encode()
 
 
 def digest(value: Any, length: int = 16) -> str:
@@ -37,7 +39,9 @@ def disk_errors(path: Path, *kinds: type[Exception]) -> Iterator[None]:
     try:
         yield
     except kinds as error:
-        raise MlubenchError(f"{path} cannot be written: {error}", "Free space; the same command goes on.") from error
+        raise MlubenchError(
+            f"{path} cannot be written: {error}", "Free space; the same command goes on."
+        ) from error
 
 
 def _sync_dir(path: Path) -> None:
@@ -73,9 +77,13 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text())
     except FileNotFoundError:
-        raise MlubenchError(f"{path} does not exist", "Check the folder, or make it with `mlubench run`.") from None
+        raise MlubenchError(
+            f"{path} does not exist", "Check the folder, or make it with `mlubench run`."
+        ) from None
     except (OSError, ValueError, RecursionError) as error:
-        raise MlubenchError(f"{path} cannot be read: {error}", "Delete it and run again to make it anew.") from error
+        raise MlubenchError(
+            f"{path} cannot be read: {error}", "Delete it and run again to make it anew."
+        ) from error
 
 
 def read_yaml(path: Path, instead: str) -> dict[str, Any]:
@@ -87,9 +95,13 @@ def read_yaml(path: Path, instead: str) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise UsageError(f"{path} is not UTF-8 text", "Save it as UTF-8.") from None
     except yaml.YAMLError as error:
-        raise UsageError(f"{path} is not YAML: {' '.join(str(error).split())}", "Mend the file.") from None
+        raise UsageError(
+            f"{path} is not YAML: {' '.join(str(error).split())}", "Mend the file."
+        ) from None
     if not isinstance(values, dict):
-        raise UsageError(f"{path} holds a {type(values).__name__}, not settings", "Write `key: value` lines.")
+        raise UsageError(
+            f"{path} holds a {type(values).__name__}, not settings", "Write `key: value` lines."
+        )
     return values
 
 
@@ -107,8 +119,14 @@ def whole_dir(path: Path, facts: dict[str, Any] | Callable[[], dict[str, Any]]) 
     """
     with appearing_dir(path) as temporary:
         yield temporary
-        files = {str(f.relative_to(temporary)): file_sha256(f) for f in sorted(temporary.rglob("*")) if f.is_file()}
-        write_json(temporary / MANIFEST, {**(facts() if callable(facts) else facts), "files": files})
+        files = {
+            str(f.relative_to(temporary)): file_sha256(f)
+            for f in sorted(temporary.rglob("*"))
+            if f.is_file()
+        }
+        write_json(
+            temporary / MANIFEST, {**(facts() if callable(facts) else facts), "files": files}
+        )
 
 
 @contextmanager
@@ -162,5 +180,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
     manifest = read_json(path / MANIFEST)
     for name, expected in manifest["files"].items():
         if not (path / name).is_file() or file_sha256(path / name) != expected:
-            raise MlubenchError(f"{path / name} is missing or changed", f"Delete {path} and run again.")
+            raise MlubenchError(
+                f"{path / name} is missing or changed", f"Delete {path} and run again."
+            )
     return dict(manifest)

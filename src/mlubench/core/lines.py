@@ -22,7 +22,9 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
         except ValueError:
             if number == len(lines):  # no newline after it: it was being written
                 break
-            raise MlubenchError(f"{path}, line {number} is broken", "Delete the file and run again.") from None
+            raise MlubenchError(
+                f"{path}, line {number} is broken", "Delete the file and run again."
+            ) from None
     return rows
 
 

@@ -26,7 +26,9 @@ def start() -> None:
     import torch
     import torch.distributed as dist
 
-    dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
+    dist.init_process_group(
+        "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE
+    )
     _here.update(world=dist.get_world_size(), rank=dist.get_rank())
 
 

@@ -35,7 +35,12 @@ class Table(Mapping[str, Entry]):
     """
 
     def __init__(
-        self, kind: str, rows: Mapping[str, Entry], *, group: str | None = None, base: "Table | None" = None
+        self,
+        kind: str,
+        rows: Mapping[str, Entry],
+        *,
+        group: str | None = None,
+        base: "Table | None" = None,
     ) -> None:
         self.kind = kind
         self._rows = dict(rows)
@@ -43,11 +48,15 @@ class Table(Mapping[str, Entry]):
         self._base = base
         self._installed: dict[str, Entry] | None = None
 
-    def register(self, name: str, target: Any, summary: str = "", *, source: str = "", formula: str = "") -> None:
+    def register(
+        self, name: str, target: Any, summary: str = "", *, source: str = "", formula: str = ""
+    ) -> None:
         """Add a row in this process. Raises UsageError for a name that is taken by another thing."""
         row = Entry(target, summary or "registered in this process", source, formula)
         if name in self and self[name] != row:
-            raise UsageError(f"{self.kind} {name!r} is there already", "Register it under another name.")
+            raise UsageError(
+                f"{self.kind} {name!r} is there already", "Register it under another name."
+            )
         self._rows[name] = row
 
     def row(self, name: str) -> tuple[Entry, str]:
@@ -91,7 +100,9 @@ class Table(Mapping[str, Entry]):
         if self._installed is None:
             found = entry_points(group=self._group) if self._group else ()
             self._installed = {
-                point.name: Entry(point.value, f"from {point.dist.name if point.dist else 'a package'}")
+                point.name: Entry(
+                    point.value, f"from {point.dist.name if point.dist else 'a package'}"
+                )
                 for point in found
             }
         return self._installed

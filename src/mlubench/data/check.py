@@ -94,7 +94,9 @@ def stats(benchmark: Benchmark) -> dict[str, Any]:
         "roles": dict(sorted(Counter(s.role for s in benchmark.samples).items())),
     }
     return {
-        "tasks": {task.name: {split: _counts(task.split(split)) for split in SPLITS} for task in benchmark},
+        "tasks": {
+            task.name: {split: _counts(task.split(split)) for split in SPLITS} for task in benchmark
+        },
         "total": total,
         "digest": benchmark.digest,
         "stand_ins": benchmark.stand_ins,
@@ -113,13 +115,17 @@ def _counts(samples: Iterable[Sample]) -> dict[str, Any]:
         "classes": len({s.entity.cls for s in mine}),
         "image_paths": len({s.image for s in mine}),
         "facts": len(asked),
-        "phrasings_per_fact": {str(size): histogram[size] for size in sorted(histogram, reverse=True)},
+        "phrasings_per_fact": {
+            str(size): histogram[size] for size in sorted(histogram, reverse=True)
+        },
     }
 
 
 def _clean(finding: Finding) -> Finding:
     """Without half surrogate pairs, which file names can hold and no terminal or JSON file takes."""
-    file, message = (s.encode("utf-8", "backslashreplace").decode() for s in (finding.file, finding.message))
+    file, message = (
+        s.encode("utf-8", "backslashreplace").decode() for s in (finding.file, finding.message)
+    )
     return Finding(finding.kind, finding.severity, file, finding.record, message)
 
 
@@ -188,7 +194,9 @@ def _overlaps(places: list[_Place]) -> list[Finding]:
         where = ", ".join(f"{task} {split}" for task, split in by_home)
         what = "is both to be forgotten and to be kept" if both else "is in several tasks"
         last = list(by_home.values())[-1]
-        findings.append(last.finding("overlap", "error" if both else "warning", f"{entity.key} {what}: {where}"))
+        findings.append(
+            last.finding("overlap", "error" if both else "warning", f"{entity.key} {what}: {where}")
+        )
     return findings
 
 

@@ -31,7 +31,9 @@ def picture_problem(path: Path) -> str | None:
 def broken_pictures(root: Path, images: Sequence[str]) -> list[tuple[str, str]]:
     """(image, problem) of every picture below `root` that has one, in the order given."""
     with warnings.catch_warnings(), ThreadPoolExecutor(_WORKERS) as pool:
-        warnings.simplefilter("ignore")  # Pillow warns of big pictures and odd metadata; neither makes one unusable
+        warnings.simplefilter(
+            "ignore"
+        )  # Pillow warns of big pictures and odd metadata; neither makes one unusable
         found = pool.map(lambda image: picture_problem(root / image), images)
         return [(image, problem) for image, problem in zip(images, found, strict=True) if problem]
 

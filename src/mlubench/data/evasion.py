@@ -51,7 +51,9 @@ def cropped(picture: Image.Image, seed: int) -> Image.Image:
 def blurred(picture: Image.Image, seed: int) -> Image.Image:
     """A Gaussian blur with a radius of 0.5% to 1.5% of the wider side."""
     return picture.filter(
-        ImageFilter.GaussianBlur(max(picture.size) * random.Random(f"blur/{seed}").uniform(0.005, 0.015))
+        ImageFilter.GaussianBlur(
+            max(picture.size) * random.Random(f"blur/{seed}").uniform(0.005, 0.015)
+        )
     )
 
 
@@ -83,7 +85,11 @@ def side_by_side(left: Image.Image, right: Image.Image) -> Image.Image:
     return both
 
 
-NAMES: Mapping[str, Callable[[str, int], str]] = {"misspelt": misspelt, "look-alike letters": look_alike, "leet": leet}
+NAMES: Mapping[str, Callable[[str, int], str]] = {
+    "misspelt": misspelt,
+    "look-alike letters": look_alike,
+    "leet": leet,
+}
 PICTURES: Mapping[str, Callable[[Image.Image, int], Image.Image]] = {
     "crop": cropped,
     "blur": blurred,

@@ -17,7 +17,13 @@ def open_picture(path: Path) -> Image.Image:
             if picture.width * picture.height > MAX_PIXELS:
                 raise MlubenchError(f"{path} has more than {MAX_PIXELS:,} pixels", "Scale it down.")
             return picture.convert("RGB")
-    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (
+        OSError,
+        UnidentifiedImageError,
+        ValueError,
+        SyntaxError,
+        Image.DecompressionBombError,
+    ) as error:
         raise MlubenchError(
             f"picture {path} cannot be read: {error}", "Run `mlubench data check` on the folder."
         ) from error

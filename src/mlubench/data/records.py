@@ -84,7 +84,9 @@ def parse(raw: Any) -> Record:
 def unparse(number: int, record: Record) -> dict[str, Any]:
     """The record in the official layout, so that `parse` gives it back."""
     values = (f"{IMAGE_MARKER}\n{record.question}", record.truth)
-    turns = [{"from": speaker, "value": value} for speaker, value in zip(_SPEAKERS, values, strict=True)]
+    turns = [
+        {"from": speaker, "value": value} for speaker, value in zip(_SPEAKERS, values, strict=True)
+    ]
     return {"id": str(number), "image": record.image, "conversations": turns}
 
 
@@ -109,7 +111,9 @@ def _conversation_problems(raw: dict[str, Any]) -> list[Problem]:
     if not isinstance(turns, list):
         return [Problem("shape", f"'conversations' is {_type(turns)}, not a list")]
     if len(turns) != len(_SPEAKERS):
-        return [Problem("shape", f"'conversations' has {len(turns)} turns, not one human and one gpt")]
+        return [
+            Problem("shape", f"'conversations' has {len(turns)} turns, not one human and one gpt")
+        ]
     found: list[Problem] = []
     for speaker, turn in zip(_SPEAKERS, turns, strict=True):
         found += _turn_problems(speaker, turn)
@@ -124,12 +128,23 @@ def _turn_problems(speaker: str, turn: Any) -> list[Problem]:
         found.append(Problem("shape", f"the {speaker} turn is not 'from' {speaker!r}"))
     value = turn.get("value")
     if not isinstance(value, str):
-        return [*found, Problem("shape", f"'value' of the {speaker} turn is {_type(value)}, not a text")]
+        return [
+            *found,
+            Problem("shape", f"'value' of the {speaker} turn is {_type(value)}, not a text"),
+        ]
     markers, wanted = value.count(IMAGE_MARKER), int(speaker == "human")
     if markers != wanted:
-        found.append(Problem("marker", f"the {speaker} turn holds {markers} {IMAGE_MARKER} markers, not {wanted}"))
+        found.append(
+            Problem(
+                "marker", f"the {speaker} turn holds {markers} {IMAGE_MARKER} markers, not {wanted}"
+            )
+        )
     if not value.replace(IMAGE_MARKER, "").strip():
         found.append(Problem("text", f"the {'question' if wanted else 'answer'} is empty"))
     if _SURROGATE.search(value):
-        found.append(Problem("text", f"the {speaker} turn holds half a surrogate pair, so it is no Unicode text"))
+        found.append(
+            Problem(
+                "text", f"the {speaker} turn holds half a surrogate pair, so it is no Unicode text"
+            )
+        )
     return found

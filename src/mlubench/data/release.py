@@ -49,7 +49,9 @@ def read(root: Path, images: Path | None = None, *, seed: int = 0) -> Benchmark:
     )
 
 
-def write(records_by_task: Mapping[str, Mapping[str, Sequence[Mapping[str, str]]]], root: Path) -> None:
+def write(
+    records_by_task: Mapping[str, Mapping[str, Sequence[Mapping[str, str]]]], root: Path
+) -> None:
     """Write {task: {split: [{image, question, answer}, ...]}} under `root`/Tasks so that `read` gives it back.
 
     Each file is whole or absent; nothing is written when any record is wrong (DataError). Other tasks there stay.
@@ -76,11 +78,18 @@ def task_folders(root: Path) -> list[Path]:
     """
     hint = "Give the folder that holds Tasks/TaskA/taskA_forget.json."
     if not root.is_dir():
-        raise UsageError(f"{root} is not a folder" if root.exists() else f"{root} does not exist", hint)
+        raise UsageError(
+            f"{root} is not a folder" if root.exists() else f"{root} does not exist", hint
+        )
     # `Tasks` itself is spelled like the folder of a task "s": it is one only where it holds no task folders.
     for base in (root / "Tasks", root):
-        if base.is_dir() and (found := [p for p in base.iterdir() if re.match("Task.", p.name) and p.is_dir()]):
-            return sorted(found, key=lambda p: ([int(w) if w.isdigit() else w for w in _words(p.name)], p.name))
+        if base.is_dir() and (
+            found := [p for p in base.iterdir() if re.match("Task.", p.name) and p.is_dir()]
+        ):
+            return sorted(
+                found,
+                key=lambda p: ([int(w) if w.isdigit() else w for w in _words(p.name)], p.name),
+            )
     raise UsageError(f"{root} holds no TaskX folder", hint)
 
 
@@ -94,7 +103,11 @@ def task_name(folder: Path, root: Path) -> str:
 
 def name_problem(name: str) -> str | None:
     """What keeps a task's name from being part of file names. None: nothing."""
-    return None if _NAME.fullmatch(name) else "is empty or holds characters that a file name should not"
+    return (
+        None
+        if _NAME.fullmatch(name)
+        else "is empty or holds characters that a file name should not"
+    )
 
 
 def split_files(folder: Path) -> dict[Split, Path]:
@@ -162,11 +175,15 @@ def _official(task: str, split: Split, rows: Sequence[Mapping[str, str]]) -> lis
             raw = unparse(index + 1, Record(row["image"], row["question"], row["answer"]))
         except KeyError as error:
             raise DataError(
-                f"task {task} {split} record {index} has no {error}", "Give image, question, answer."
+                f"task {task} {split} record {index} has no {error}",
+                "Give image, question, answer.",
             ) from None
         if found := problems(raw):
             message = f"task {task} {split} record {index}: {found[0].message}"
-            raise DataError(message, f"Give plain texts without {IMAGE_MARKER} and a path in the official layout.")
+            raise DataError(
+                message,
+                f"Give plain texts without {IMAGE_MARKER} and a path in the official layout.",
+            )
         out.append(raw)
     return out
 

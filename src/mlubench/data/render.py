@@ -141,9 +141,17 @@ _POLYGONS = {
         (-0.34, -0.34),
     ),
     "arrow": _corners(
-        (0, -1.05), (0.95, -0.05), (0.42, -0.05), (0.42, 0.95), (-0.42, 0.95), (-0.42, -0.05), (-0.95, -0.05)
+        (0, -1.05),
+        (0.95, -0.05),
+        (0.42, -0.05),
+        (0.42, 0.95),
+        (-0.42, 0.95),
+        (-0.42, -0.05),
+        (-0.95, -0.05),
     ),
-    "hourglass": _corners((-0.85, -0.95), (0.85, -0.95), (0.28, 0), (0.85, 0.95), (-0.85, 0.95), (-0.28, 0)),
+    "hourglass": _corners(
+        (-0.85, -0.95), (0.85, -0.95), (0.28, 0), (0.85, 0.95), (-0.85, 0.95), (-0.28, 0)
+    ),
     "slab": _corners((-1.05, -0.46), (1.05, -0.46), (1.05, 0.46), (-1.05, 0.46)),
     "post": _corners((-0.42, -1.05), (0.42, -1.05), (0.42, 1.05), (-0.42, 1.05)),
 }
@@ -153,7 +161,9 @@ _POLYGONS = {
 def _outlines() -> dict[str, Points]:
     """Every shape's outline in about the unit disc, (points, 2), x to the right and y down."""
     turn = np.linspace(0, 2 * np.pi, 48, endpoint=False)
-    dome = _polar(1.0, np.linspace(-np.pi / 2, np.pi / 2, 24)) * np.array((1, 1.3)) + np.array((0, 0.6))
+    dome = _polar(1.0, np.linspace(-np.pi / 2, np.pi / 2, 24)) * np.array((1, 1.3)) + np.array(
+        (0, 0.6)
+    )
     return _POLYGONS | {
         "disc": _polar(0.88, turn),
         "star": _polar(np.where(np.arange(10) % 2, 0.46, 1.05), np.arange(10) * np.pi / 5),
@@ -177,7 +187,10 @@ def _muted(rng: np.random.Generator, light: float) -> NDArray[np.float32]:
 def _background(rng: np.random.Generator, size: int) -> NDArray[np.float32]:
     """A gradient, stripes or blotches between two muted colours, (size, size, 3), values 0 to 255."""
     light = rng.uniform(70, 185)
-    first, second = _muted(rng, light - rng.uniform(12, 32)), _muted(rng, light + rng.uniform(12, 32))
+    first, second = (
+        _muted(rng, light - rng.uniform(12, 32)),
+        _muted(rng, light + rng.uniform(12, 32)),
+    )
     axis = np.linspace(-1, 1, size, dtype=np.float32)
     angle = rng.uniform(0, np.pi)
     along = np.cos(angle) * axis[None, :] + np.sin(angle) * axis[:, None]
@@ -196,7 +209,9 @@ def _background(rng: np.random.Generator, size: int) -> NDArray[np.float32]:
 def _finish(canvas: NDArray[np.float32], rng: np.random.Generator) -> Image.Image:
     """Light, a slight cast and noise over the whole picture."""
     light, cast = np.float32(rng.uniform(0.88, 1.1)), rng.uniform(-7, 7, 3).astype(np.float32)
-    grain = rng.standard_normal(canvas.shape[:2], dtype=np.float32)[:, :, None] * np.float32(rng.uniform(2, 8))
+    grain = rng.standard_normal(canvas.shape[:2], dtype=np.float32)[:, :, None] * np.float32(
+        rng.uniform(2, 8)
+    )
     return Image.fromarray(np.clip(canvas * light + cast + grain, 0, 255).astype(np.uint8))
 
 
@@ -226,7 +241,10 @@ def _emblem_layer(emblem: Emblem, rng: np.random.Generator, size: int) -> Image.
         points = (_outlines()[shape] * scale + at) @ matrix * radius + centre
         rim = max(2, round(radius * 0.035))
         draw.polygon(
-            points.ravel().tolist(), fill=(*_shade(index, shift), 255), outline=(*_edge(index), 255), width=rim
+            points.ravel().tolist(),
+            fill=(*_shade(index, shift), 255),
+            outline=(*_edge(index), 255),
+            width=rim,
         )
 
     put(emblem.body, 0.76, np.zeros(2), emblem.body_colour, jitter[0])
@@ -260,7 +278,10 @@ def _entity_key(path: str) -> str:
     if not what and PurePosixPath(path).suffix.lower() not in _FORMATS:
         what = f"is none of {', '.join(_FORMATS)}"
     if what:
-        raise DataError(f"picture path {short(path)} {what}", "`mlubench data check` lists everything that is wrong.")
+        raise DataError(
+            f"picture path {short(path)} {what}",
+            "`mlubench data check` lists everything that is wrong.",
+        )
     return entity_of(path).key
 
 
@@ -274,7 +295,11 @@ def _save(picture: Image.Image, path: Path) -> None:
 
 
 def render_release(
-    paths: Iterable[str], out: Path, *, size: int = 96, progress: Callable[[int, int], None] | None = None
+    paths: Iterable[str],
+    out: Path,
+    *,
+    size: int = 96,
+    progress: Callable[[int, int], None] | None = None,
 ) -> int:
     """Draw a stand-in at `out`/path for every distinct path `.../<Class>/<Entity>/<file>`; returns how many.
 
@@ -289,6 +314,12 @@ def render_release(
         _save(render(key, PurePosixPath(path).name, size=size), out / path)
         if progress:
             progress(done, len(keys))
-    mark = {"stand_ins": True, "whole": True, "renderer": RENDERER_VERSION, "size": size, "count": len(keys)}
+    mark = {
+        "stand_ins": True,
+        "whole": True,
+        "renderer": RENDERER_VERSION,
+        "size": size,
+        "count": len(keys),
+    }
     write_json(out / STAND_IN_MARK, mark)
     return len(keys)

@@ -31,12 +31,16 @@ def assign_roles(pictures_of: Mapping[str, Iterable[str]], *, seed: int) -> dict
         roles[picture] = max(SHARES, key=lambda role: sum(t.deficit(role) for t in mine))
         for tally in mine:
             tally.have[roles[picture]] += 1
-    while sum(_repair(picture, roles, [tallies[f] for f in facts_of[picture]]) for picture in order):
+    while sum(
+        _repair(picture, roles, [tallies[f] for f in facts_of[picture]]) for picture in order
+    ):
         pass  # ends: every change lowers the summed price of all facts
     return roles
 
 
-def lacking(pictures_of: Mapping[str, Iterable[str]], roles: Mapping[str, Role]) -> dict[str, set[Role]]:
+def lacking(
+    pictures_of: Mapping[str, Iterable[str]], roles: Mapping[str, Role]
+) -> dict[str, set[Role]]:
     """The facts that lack a role though they have a picture for each, with the roles they lack."""
     found: dict[str, set[Role]] = {}
     for fact, pictures in pictures_of.items():

@@ -46,7 +46,18 @@ _ACCENTS = str.maketrans({"a": "å", "e": "é", "i": "ï", "o": "ø", "u": "ü"}
 # Every so many names is spelled with accents, as some of the official ones are.
 _ACCENT_EVERY = 9
 _GIVEN_NAMES = 30
-_LANDS = ("Highlands", "Coast", "Basin", "Delta", "Marches", "Archipelago", "Plateau", "Valley", "Lowlands", "Fells")
+_LANDS = (
+    "Highlands",
+    "Coast",
+    "Basin",
+    "Delta",
+    "Marches",
+    "Archipelago",
+    "Plateau",
+    "Valley",
+    "Lowlands",
+    "Fells",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +74,9 @@ class Inhabitant:
 
 @cache
 def _text() -> dict[str, Any]:
-    source = resources.files("mlubench.data").joinpath("world_text.yaml").read_text(encoding="utf-8")
+    source = (
+        resources.files("mlubench.data").joinpath("world_text.yaml").read_text(encoding="utf-8")
+    )
     return dict(yaml.safe_load(source))
 
 
@@ -80,11 +93,18 @@ class _Names:
 
     def word(self, *, accented: bool = False) -> str:
         while True:
-            pairs = [self._rng.choice(_ONSETS) + self._rng.choice(_VOWELS) for _ in range(self._rng.choice((2, 3, 3)))]
+            pairs = [
+                self._rng.choice(_ONSETS) + self._rng.choice(_VOWELS)
+                for _ in range(self._rng.choice((2, 3, 3)))
+            ]
             word = ("".join(pairs) + self._rng.choice(_CODAS)).capitalize()
             if 5 <= len(word) <= 9 and word not in self._taken:
                 self._taken.add(word)
-                return re.sub("[aeiou]", lambda m: m[0].translate(_ACCENTS), word, count=1) if accented else word
+                return (
+                    re.sub("[aeiou]", lambda m: m[0].translate(_ACCENTS), word, count=1)
+                    if accented
+                    else word
+                )
 
     def make(self, source: str) -> str:
         """A value of a made kind: `word`, `place`, `person` or `region`."""
@@ -109,14 +129,19 @@ def _shares(weights: dict[str, int], total: int) -> dict[str, int]:
 def _places(entities: int) -> list[tuple[str, str, str]]:
     """(class, task, split) of every entity, in task order."""
     if entities == 12 * len(_PLAN):  # the plan as it stands, which rounding would bend
-        per_task = {task: {split: dict(classes) for split, classes in plan.items()} for task, plan in _PLAN.items()}
+        per_task = {
+            task: {split: dict(classes) for split, classes in plan.items()}
+            for task, plan in _PLAN.items()
+        }
     else:
         per_task = {}
         for index, (task, plan) in enumerate(_PLAN.items()):
             size = entities // len(_PLAN) + (index < entities % len(_PLAN))
             forget = max(len(plan["forget"]), round(size * 7 / 12))
             sizes = {"forget": min(forget, size - 1), "retain": size - min(forget, size - 1)}
-            per_task[task] = {split: _shares(classes, sizes[split]) for split, classes in plan.items()}
+            per_task[task] = {
+                split: _shares(classes, sizes[split]) for split, classes in plan.items()
+            }
     return [
         (cls, task, split)
         for task, plan in per_task.items()
@@ -138,7 +163,9 @@ def _column(source: str | list[str], count: int, names: _Names, rng: random.Rand
     return list(itertools.islice(itertools.cycle(pool), count))
 
 
-def _titles(patterns: list[str], accented: list[bool], names: _Names, rng: random.Random) -> list[str]:
+def _titles(
+    patterns: list[str], accented: list[bool], names: _Names, rng: random.Random
+) -> list[str]:
     """One title for each entity of a class, by the class's patterns in an order of this world's own."""
     order = itertools.cycle(rng.sample(patterns, len(patterns)))
 
@@ -157,10 +184,14 @@ def _invent(seed: int, entities: int) -> list[Inhabitant]:
         rng = random.Random(f"{seed}/{cls}")
         mine = [index for index, place in enumerate(places) if place[0] == cls]
         titles = _titles(text["names"], [index % _ACCENT_EVERY == 4 for index in mine], names, rng)
-        columns = {key: _column(source, len(mine), names, rng) for key, source in text["draws"].items()}
+        columns = {
+            key: _column(source, len(mine), names, rng) for key, source in text["draws"].items()
+        }
         for row, (index, title) in enumerate(zip(mine, titles, strict=True)):
             attributes = {key: values[row] for key, values in columns.items()}
-            found[index] = Inhabitant(cls, title.replace(" ", "_"), title, *places[index][1:], attributes)
+            found[index] = Inhabitant(
+                cls, title.replace(" ", "_"), title, *places[index][1:], attributes
+            )
     return [found[index] for index in range(len(places))]
 
 
@@ -176,7 +207,9 @@ def _halves(pictures: int, flips: list[int]) -> tuple[list[int], list[int]]:
     return first + odd, second + odd
 
 
-def _picture_sets(pictures: int, facts: int, phrasings: int, rng: random.Random) -> list[list[list[int]]]:
+def _picture_sets(
+    pictures: int, facts: int, phrasings: int, rng: random.Random
+) -> list[list[list[int]]]:
     """Picture numbers by fact and phrasing.
 
     The second phrasing takes what the first left, so every fact is asked of every picture. Facts take turns in which
@@ -186,10 +219,16 @@ def _picture_sets(pictures: int, facts: int, phrasings: int, rng: random.Random)
     sets: list[list[list[int]]] = []
     flips: list[int] = []
     for fact in range(facts):
-        flips = [1 - flip for flip in flips] if fact % 2 else [rng.randrange(2) for _ in range(pictures // 2)]
+        flips = (
+            [1 - flip for flip in flips]
+            if fact % 2
+            else [rng.randrange(2) for _ in range(pictures // 2)]
+        )
         first, second = _halves(pictures, flips)
         mine = [sorted({*first, rng.choice(second)}), second]
-        mine += [_halves(pictures, [rng.randrange(2) for _ in flips])[0] for _ in range(phrasings - 2)]
+        mine += [
+            _halves(pictures, [rng.randrange(2) for _ in flips])[0] for _ in range(phrasings - 2)
+        ]
         sets.append(mine)
     return sets
 
@@ -199,7 +238,9 @@ def _records(who: Inhabitant, seed: int, pictures: int) -> list[Record]:
     facts = list(_text()["classes"][who.cls]["facts"].values())
     values = {"title": who.title, **who.attributes}
     records = []
-    for fact, sets in zip(facts, _picture_sets(pictures, len(facts), len(facts[0]["ask"]), rng), strict=True):
+    for fact, sets in zip(
+        facts, _picture_sets(pictures, len(facts), len(facts[0]["ask"]), rng), strict=True
+    ):
         answer = rng.choice(fact["answers"]).format(**values)
         for question, numbers in zip(fact["ask"], sets, strict=True):
             for number in numbers:
@@ -215,15 +256,24 @@ def invented(seed: int, entities: int) -> list[tuple[Inhabitant, dict[str, str]]
         rng = random.Random(f"{seed}/{who.cls}/{who.name}/facts")
         values = {"title": who.title, **who.attributes}
         facts = _text()["classes"][who.cls]["facts"]
-        found.append((who, {key: rng.choice(fact["answers"]).format(**values) for key, fact in facts.items()}))
+        found.append(
+            (
+                who,
+                {key: rng.choice(fact["answers"]).format(**values) for key, fact in facts.items()},
+            )
+        )
     return found
 
 
 def _check(entities: int, pictures: int) -> None:
     if entities < _FEWEST_ENTITIES:
-        raise UsageError(f"a world needs at least {_FEWEST_ENTITIES} entities, got {entities}", "Ask for more.")
+        raise UsageError(
+            f"a world needs at least {_FEWEST_ENTITIES} entities, got {entities}", "Ask for more."
+        )
     if pictures < _FEWEST_PICTURES:
-        raise UsageError(f"an entity needs at least {_FEWEST_PICTURES} pictures, got {pictures}", "Ask for more.")
+        raise UsageError(
+            f"an entity needs at least {_FEWEST_PICTURES} pictures, got {pictures}", "Ask for more."
+        )
 
 
 def _assemble(people: list[Inhabitant], seed: int, pictures: int) -> Records:
@@ -243,7 +293,9 @@ def build_world(seed: int, *, entities: int = 48, pictures: int = 10) -> Records
     return _assemble(_invent(seed, entities), seed, pictures)
 
 
-def world_facts(seed: int, *, entities: int = 48, pictures: int = 10, size: int = 96) -> dict[str, Any]:
+def world_facts(
+    seed: int, *, entities: int = 48, pictures: int = 10, size: int = 96
+) -> dict[str, Any]:
     """Everything that a written world depends on: equal facts mean equal files, so their hash can name its folder."""
     return {
         "kind": "world",
@@ -276,7 +328,9 @@ def write_world(
     facts = world_facts(seed, entities=entities, pictures=pictures, size=size)
     with whole_dir(out, facts) as root:
         release.write(records, root)
-        paths = (r["image"] for splits in records.values() for split in splits.values() for r in split)
+        paths = (
+            r["image"] for splits in records.values() for split in splits.values() for r in split
+        )
         render_release(paths, root, size=size, progress=progress)
         write_json(root / "world.json", {**facts, "inhabitants": [asdict(who) for who in people]})
     return out

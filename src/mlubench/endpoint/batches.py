@@ -42,7 +42,8 @@ def submit(chat: Chat, asked: Mapping[str, Messages]) -> list[str]:
     price, limit = chat.spend.price, chat.spend.limit
     if limit is not None and price is not None and price.of(*most) * BATCH_FACTOR > limit:
         raise OverBudgetError(
-            f"the batch may cost ${price.of(*most) * BATCH_FACTOR:.2f}, the budget is ${limit:g}", "Raise --max-cost."
+            f"the batch may cost ${price.of(*most) * BATCH_FACTOR:.2f}, the budget is ${limit:g}",
+            "Raise --max-cost.",
         )
     return [_guarded(chat, _submitted(chat, part)) for part in _parts(chat, asked)]
 
@@ -59,7 +60,9 @@ def _guarded(chat: Chat, work: Any) -> Any:
     try:
         return chat.run(work)
     except (openai.OpenAIError, ValueError, OSError, AttributeError) as error:
-        raise MlubenchError(f"the batch API failed: {failure_of(error, chat.model).error.what}", _WAIT) from error
+        raise MlubenchError(
+            f"the batch API failed: {failure_of(error, chat.model).error.what}", _WAIT
+        ) from error
 
 
 def _parts(chat: Chat, asked: Mapping[str, Messages]) -> Iterator[bytes]:
@@ -83,7 +86,11 @@ async def _submitted(chat: Chat, part: bytes) -> str:
     tag = digest(part.decode())
     # A client that was killed between sending and writing down finds its batch here.
     for batch in (await chat.client.batches.list(limit=100)).data:
-        if (batch.metadata or {}).get(_TAG) == tag and batch.status not in ("failed", "expired", "cancelled"):
+        if (batch.metadata or {}).get(_TAG) == tag and batch.status not in (
+            "failed",
+            "expired",
+            "cancelled",
+        ):
             return str(batch.id)
     file = await chat.client.files.create(file=(f"{_TAG}-{tag}.jsonl", part), purpose="batch")
     made = await chat.client.batches.create(
@@ -114,7 +121,10 @@ def _replies(text: str) -> Iterator[tuple[str, Answer]]:
         except (ValueError, RecursionError, TypeError):
             continue
         response = getattr(row, "response", None)
-        if isinstance(getattr(row, "custom_id", None), str) and getattr(response, "status_code", None) == 200:
+        if (
+            isinstance(getattr(row, "custom_id", None), str)
+            and getattr(response, "status_code", None) == 200
+        ):
             answer = answer_of(getattr(response, "body", None), 0, 0.0)
             if isinstance(answer, Answer):
                 yield row.custom_id, answer

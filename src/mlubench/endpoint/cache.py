@@ -38,7 +38,8 @@ class ReplyCache:
                 yield db
         except sqlite3.Error as error:
             raise MlubenchError(
-                f"{self.path} cannot be used: {error}", "Free space, or delete it: replies would be asked for again."
+                f"{self.path} cannot be used: {error}",
+                "Free space, or delete it: replies would be asked for again.",
             ) from error
 
     def known(self, keys: Sequence[str]) -> dict[str, Answer]:
@@ -48,7 +49,9 @@ class ReplyCache:
             for start in range(0, len(keys), _AT_ONCE):
                 some = keys[start : start + _AT_ONCE]
                 marks = ",".join("?" * len(some))
-                rows = db.execute(f"SELECT key, reply, facts FROM replies WHERE key IN ({marks})", list(some))
+                rows = db.execute(
+                    f"SELECT key, reply, facts FROM replies WHERE key IN ({marks})", list(some)
+                )
                 found |= {key: _answer(reply, facts) for key, reply, facts in rows}
         return found
 
@@ -56,7 +59,9 @@ class ReplyCache:
         """Write replies down, all or none. One that is there already stays."""
         if not replies:
             return
-        rows = [(k, a.text.encode(errors="replace").decode(), _facts(a)) for k, a in replies.items()]
+        rows = [
+            (k, a.text.encode(errors="replace").decode(), _facts(a)) for k, a in replies.items()
+        ]
         with self._opened() as db:
             db.executemany("INSERT OR IGNORE INTO replies VALUES (?, ?, ?)", rows)
 

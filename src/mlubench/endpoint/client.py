@@ -80,17 +80,27 @@ class Chat:
             import aiolimiter  # noqa: F401 - used by Rates
             import openai
         except ImportError as error:
-            raise UsageError(f"the {error.name} package is missing", "Run: pip install 'mlubench[judge]'.") from None
+            raise UsageError(
+                f"the {error.name} package is missing", "Run: pip install 'mlubench[judge]'."
+            ) from None
         key = os.environ.get(KEY)
         if not key:
-            raise UsageError(f"{KEY} is not set", f"Set it, and {ADDRESS} to the endpoint that serves {model}.")
+            raise UsageError(
+                f"{KEY} is not set", f"Set it, and {ADDRESS} to the endpoint that serves {model}."
+            )
         self._openai = openai
         self.model, self.limits, self.parameters = model, limits, parameters or Parameters()
         self.spend = spend or Spend()
         self.lacking: set[str] = set()
         address = address or os.environ.get(ADDRESS) or None
-        self.client = openai.AsyncOpenAI(base_url=address, api_key=key, timeout=limits.timeout, max_retries=0)
-        self._breaker, self._rates, self._slots = Breaker(limits), Rates(limits), asyncio.Semaphore(limits.parallel)
+        self.client = openai.AsyncOpenAI(
+            base_url=address, api_key=key, timeout=limits.timeout, max_retries=0
+        )
+        self._breaker, self._rates, self._slots = (
+            Breaker(limits),
+            Rates(limits),
+            asyncio.Semaphore(limits.parallel),
+        )
         self._stopped: MlubenchError | None = None
         self._heard: list[Future[Any]] = []
         self._idle: set[Any] = set()  # tasks
@@ -124,7 +134,9 @@ class Chat:
         finally:
             _cancel(waiting)
 
-    def hear(self, conversations: Sequence[Messages], readable: Readable) -> Iterator[list[tuple[int, Reply]]]:
+    def hear(
+        self, conversations: Sequence[Messages], readable: Readable
+    ) -> Iterator[list[tuple[int, Reply]]]:
         """Replies with the number of their conversation: each time all that have come since the last time.
 
         What is not readable is asked for again.
@@ -143,7 +155,10 @@ class Chat:
                     group.append(came.get())
                 left -= len(group)
                 stopped = self._stopped
-                yield [(waiting[one], stopped if stopped and one.cancelled() else one.result()) for one in group]
+                yield [
+                    (waiting[one], stopped if stopped and one.cancelled() else one.result())
+                    for one in group
+                ]
         finally:
             _cancel(waiting)
 
@@ -193,7 +208,9 @@ class Chat:
                     break
                 with self._waits():
                     await asyncio.sleep(self.limits.wait(attempt, failure.after))
-            if failure.again and not failure.down:  # one that stays busy to the end counts as one that is down
+            if (
+                failure.again and not failure.down
+            ):  # one that stays busy to the end counts as one that is down
                 self._breaker.failed(failure.error.what, time.monotonic())
             return failure.error
 
@@ -244,9 +261,15 @@ class Chat:
             if "max_tokens" in self.lacking:
                 sent["max_completion_tokens"] = body["max_tokens"]
             try:
-                made = await self.client.chat.completions.create(model=self.model, messages=messages, **sent)
+                made = await self.client.chat.completions.create(
+                    model=self.model, messages=messages, **sent
+                )
             except (self._openai.BadRequestError, self._openai.UnprocessableEntityError) as error:
-                named = [n for n, words in _OPTIONAL.items() if n in sent and any(w in str(error) for w in words)]
+                named = [
+                    n
+                    for n, words in _OPTIONAL.items()
+                    if n in sent and any(w in str(error) for w in words)
+                ]
                 if named:
                     self.lacking.update(named)
                 elif "response_format" in sent:
@@ -266,7 +289,9 @@ def _cancel(waiting: Any) -> None:
 def answer_of(made: Any, prompt_tokens: int, seconds: float) -> Answer | Failure:
     """The answer in what the endpoint sent with status 200, which may be anything."""
     choices = getattr(made, "choices", None)  # what is no such reply at all comes through as text
-    message = getattr(choices[0], "message", None) if isinstance(choices, list) and choices else None
+    message = (
+        getattr(choices[0], "message", None) if isinstance(choices, list) and choices else None
+    )
     text = getattr(message, "content", None)
     if not isinstance(text, str) or not text.strip():
         return no_reply("the endpoint's reply holds no text")

@@ -10,7 +10,10 @@ from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.endpoint.limits import LONGEST_RETRY_AFTER
 
 KEY, ADDRESS = "OPENAI_API_KEY", "OPENAI_BASE_URL"
-_NO_MODEL = ("model", "模型")  # what endpoints say of a model they do not have, where they do not say 404
+_NO_MODEL = (
+    "model",
+    "模型",
+)  # what endpoints say of a model they do not have, where they do not say 404
 _BUSY, _QUOTA = 429, "insufficient_quota"
 _LATER = (408, 409, 425, _BUSY)
 _REFUSED = (401, 403, 404)
@@ -50,7 +53,9 @@ def failure_of(error: Exception, model: str) -> Failure:
     if isinstance(error, openai.APITimeoutError):
         return Failure(what)
     if isinstance(error, openai.APIConnectionError):
-        return Failure(what, charged=type(error.__cause__).__name__ not in ("ConnectError", "ConnectTimeout"))
+        return Failure(
+            what, charged=type(error.__cause__).__name__ not in ("ConnectError", "ConnectTimeout")
+        )
     if isinstance(error, openai.APIStatusError):
         return _refused(error, model, what)
     return Failure(what)
@@ -60,7 +65,8 @@ def _refused(error: Any, model: str, what: MlubenchError) -> Failure:
     status = error.status_code
     if status in _REFUSED or _QUOTA in (error.code, error.type) or is_about_the_model(error):
         wrong = UsageError(
-            f"the endpoint refuses model {model!r} ({line(error)})", f"See {KEY}, {ADDRESS} and the model's name."
+            f"the endpoint refuses model {model!r} ({line(error)})",
+            f"See {KEY}, {ADDRESS} and the model's name.",
         )
         return Failure(wrong, again=False, down=False, charged=False)
     if status not in _LATER and status < 500:
@@ -74,7 +80,11 @@ def is_about_the_model(error: Any) -> bool:
     """Whether a 400 says that there is no such model, not that a setting is not to its liking."""
     said = str(error).lower()
     missing = ("exist", "found", "unknown", "不存在", "no such", "not available", "invalid model")
-    return error.status_code == 400 and any(w in said for w in _NO_MODEL) and any(w in said for w in missing)
+    return (
+        error.status_code == 400
+        and any(w in said for w in _NO_MODEL)
+        and any(w in said for w in missing)
+    )
 
 
 def retry_after(headers: Any) -> float | None:

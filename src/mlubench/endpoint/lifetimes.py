@@ -14,7 +14,9 @@ SHUTDOWNS: Mapping[str, date] = {
     "gpt-4o-2024-08-06": date(2027, 1, 14),
     "gpt-4o-2024-11-20": date(2027, 1, 14),
 }
-_DATED = re.compile(r"(?<!\d)(?:20\d\d-?[01]\d(?:-?[0-3]\d)?|2[0-9](?:0[1-9]|1[0-2])|[01]\d[0-3]\d)(?!\d)")
+_DATED = re.compile(
+    r"(?<!\d)(?:20\d\d-?[01]\d(?:-?[0-3]\d)?|2[0-9](?:0[1-9]|1[0-2])|[01]\d[0-3]\d)(?!\d)"
+)
 # How lists of models name the day: Mistral `deprecation`, Azure `deprecation.inference`, OpenRouter `expiration_date`.
 _FIELDS = ("shutdown_date", "deprecation", "expiration_date", "retirement_date")
 
@@ -52,7 +54,11 @@ async def _listed(chat: Chat) -> list[Any]:
 
     try:
         page = await chat.client.models.list(timeout=min(_LIST_TIMEOUT, chat.limits.timeout))
-    except (openai.OpenAIError, ValueError, OSError):  # many endpoints have no list, and judging does not need one
+    except (
+        openai.OpenAIError,
+        ValueError,
+        OSError,
+    ):  # many endpoints have no list, and judging does not need one
         return []
     rows = getattr(page, "data", None)
     return rows if isinstance(rows, list) else []

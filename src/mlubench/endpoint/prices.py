@@ -47,7 +47,11 @@ def tokens_of(messages: Sequence[Mapping[str, Any]]) -> int:
     texts = []
     for message in messages:
         content = message["content"]
-        texts += [content] if isinstance(content, str) else [p["text"] for p in content if p["type"] == "text"]
+        texts += (
+            [content]
+            if isinstance(content, str)
+            else [p["text"] for p in content if p["type"] == "text"]
+        )
     return sum(len(t.encode(errors="replace")) for t in texts) // 3 + 8 * len(messages)
 
 

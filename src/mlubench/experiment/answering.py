@@ -11,8 +11,12 @@ from mlubench.core.lines import append_lines, read_lines, write_lines
 from mlubench.settings.run import EvaluateConfig
 from mlubench.types import PROBABILITY, Route, Sample, Task
 
-Said = dict[str, Any]  # of a line of answers what the model makes of it: `response` and, where asked for, PROBABILITY
-Known = dict[tuple[str, tuple[str, ...]], Said]  # by sample id and experts, of a learner that is frozen
+Said = dict[
+    str, Any
+]  # of a line of answers what the model makes of it: `response` and, where asked for, PROBABILITY
+Known = dict[
+    tuple[str, tuple[str, ...]], Said
+]  # by sample id and experts, of a learner that is frozen
 Asked = list[tuple[Sample, Route | None]]
 
 
@@ -37,7 +41,9 @@ class Learner(Protocol):
 
     def answer(self, samples: Sequence[Sample], routes: Sequence[Route | None]) -> list[str]: ...
 
-    def truth_probabilities(self, samples: Sequence[Sample], routes: Sequence[Route | None]) -> Sequence[float | None]:
+    def truth_probabilities(
+        self, samples: Sequence[Sample], routes: Sequence[Route | None]
+    ) -> Sequence[float | None]:
         """How probable each sample's truth is to the model that answers it; None where no model does."""
 
 
@@ -68,7 +74,13 @@ def _turns(rows: Sequence[Sample], key: Callable[[Sample], Hashable]) -> list[tu
 
 
 def answer_cell(
-    path: Path, samples: Sequence[Sample], learner: Learner, *, batch: int, known: Known, probability: bool = False
+    path: Path,
+    samples: Sequence[Sample],
+    learner: Learner,
+    *,
+    batch: int,
+    known: Known,
+    probability: bool = False,
 ) -> None:
     """Write one line a sample to `path`, batch by batch, so that a killed run goes on where it was.
 
@@ -79,7 +91,11 @@ def answer_cell(
     part = path.with_name(path.name + ".part")
     rows = processes.agreed(lambda: _begun(part))
     new = [(s, r) for s, r in asked if _refused(r) or (s.id, _experts(r)) not in known]
-    chunks = [chunk for chunk in _chunks(new, batch, learner.mixed) if not all(s.id in rows for s, _ in chunk)]
+    chunks = [
+        chunk
+        for chunk in _chunks(new, batch, learner.mixed)
+        if not all(s.id in rows for s, _ in chunk)
+    ]
     for turn in range(0, len(chunks), processes.world()):
         here = chunks[turn : turn + processes.world()]
         # A sharded model needs all processes, also one that has nothing to answer.

@@ -24,12 +24,16 @@ def ask_run(root: Path, image: Path, question: str, *, base: bool = False) -> tu
     done = run.archived("lumoe", order)
     if not done:
         raise UsageError(f"{root} has no LUMoE expert", "Run it with `lumoe` among its methods.")
-    open_picture(image)  # here somebody waits who can give another one, so it is no matter for `gates.on_error`
+    open_picture(
+        image
+    )  # here somebody waits who can give another one, so it is no matter for `gates.on_error`
     benchmark = open_benchmark(config)
     lumoe = LumoeLearner(Context(config, benchmark, open_base(config, benchmark), run))
     lumoe.at(done)
     routes = lumoe.engine.routes([GateQuery(image, question)])
     if base:
         routes = lumoe.engine.without_disabled(routes)
-    answers = lumoe.engine.generate([Query(image, question)], routes, max_new_tokens=config.evaluate.max_new_tokens)
+    answers = lumoe.engine.generate(
+        [Query(image, question)], routes, max_new_tokens=config.evaluate.max_new_tokens
+    )
     return routes[0], answers[0]

@@ -8,7 +8,12 @@ from mlubench.lumoe.gates.base import Gate, make_gate
 from mlubench.lumoe.gates.metrics import gate_report, rerouted
 from mlubench.types import Sample, Task
 
-LOCAL = ("prototype", "mention", "hybrid", "oracle")  # these cost next to nothing: pictures have their features already
+LOCAL = (
+    "prototype",
+    "mention",
+    "hybrid",
+    "oracle",
+)  # these cost next to nothing: pictures have their features already
 
 
 def reported(ctx: Context) -> list[str]:
@@ -16,7 +21,9 @@ def reported(ctx: Context) -> list[str]:
     return list(dict.fromkeys((ctx.config.gate, *LOCAL, *ctx.config.gates.also)))
 
 
-def gate_reports(lumoe: LumoeLearner, done: Sequence[str], test: Sequence[Sample]) -> list[dict[str, Any]]:
+def gate_reports(
+    lumoe: LumoeLearner, done: Sequence[str], test: Sequence[Sample]
+) -> list[dict[str, Any]]:
     """A report on each gate after the tasks `done`, in which `configured` marks the one that routes.
 
     `rerouted` says how many earlier pictures each sends elsewhere than it did before the last task. The configured gate
@@ -24,10 +31,15 @@ def gate_reports(lumoe: LumoeLearner, done: Sequence[str], test: Sequence[Sample
     """
     ctx = lumoe.ctx
     tasks = [ctx.benchmark.task(name) for name in done]
-    return [_report(lumoe, name, tasks, test) | {"configured": name == ctx.config.gate} for name in reported(ctx)]
+    return [
+        _report(lumoe, name, tasks, test) | {"configured": name == ctx.config.gate}
+        for name in reported(ctx)
+    ]
 
 
-def _report(lumoe: LumoeLearner, name: str, tasks: Sequence[Task], test: Sequence[Sample]) -> dict[str, Any]:
+def _report(
+    lumoe: LumoeLearner, name: str, tasks: Sequence[Task], test: Sequence[Sample]
+) -> dict[str, Any]:
     ctx, features = lumoe.ctx, lumoe.engine.features
     now = _gate(lumoe, name, tasks)
     report = gate_report(now, tasks, ctx.benchmark, features, test, on_error=lumoe.engine.on_error)

@@ -101,7 +101,9 @@ def _fact_row(sample: Sample, scores: list[float]) -> dict[str, Any]:
     }
 
 
-def _rates(facts: dict[str, Sample], gone: set[str], key: Callable[[Sample], str]) -> dict[str, float]:
+def _rates(
+    facts: dict[str, Sample], gone: set[str], key: Callable[[Sample], str]
+) -> dict[str, float]:
     groups = defaultdict(list)
     for fact, sample in facts.items():
         groups[key(sample)].append(fact in gone)

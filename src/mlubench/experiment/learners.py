@@ -51,7 +51,9 @@ class Context:
 
 def fit_samples(samples: Sequence[Sample], settings: TrainConfig) -> list[Sample]:
     """The samples that a method trains on."""
-    return [s for s in samples if s.role == "fit" and (settings.phrasings == "all" or s.phrasing == 0)]
+    return [
+        s for s in samples if s.role == "fit" and (settings.phrasings == "all" or s.phrasing == 0)
+    ]
 
 
 def train(ctx: Context, loss: str, label: str, task: Task, settings: TrainConfig) -> dict[str, Any]:
@@ -85,11 +87,18 @@ def train(ctx: Context, loss: str, label: str, task: Task, settings: TrainConfig
 
 def data_hash(task: Task, settings: TrainConfig) -> str:
     """SHA-256 of what a task trains on: says whether two states saw the same data, and holds none of it."""
-    return digest([asdict(s) for part in (task.forget, task.retain) for s in fit_samples(part, settings)], 64)
+    return digest(
+        [asdict(s) for part in (task.forget, task.retain) for s in fit_samples(part, settings)], 64
+    )
 
 
 def archive(
-    ctx: Context, label: str, task: Task, adapter: str, facts: dict[str, Any], gate: Gate | None = None
+    ctx: Context,
+    label: str,
+    task: Task,
+    adapter: str,
+    facts: dict[str, Any],
+    gate: Gate | None = None,
 ) -> None:
     """Write the state after the task as RUN/models/LABEL/TASK: the adapter, and the gate that goes with it."""
 
@@ -125,10 +134,16 @@ class Base:
         return [None] * len(samples)
 
     def answer(self, samples: Sequence[Sample], routes: Sequence[Route | None]) -> list[str]:
-        return self.ctx.mllm.generate(self.ctx.queries(samples), max_new_tokens=self.ctx.config.evaluate.max_new_tokens)
+        return self.ctx.mllm.generate(
+            self.ctx.queries(samples), max_new_tokens=self.ctx.config.evaluate.max_new_tokens
+        )
 
-    def truth_probabilities(self, samples: Sequence[Sample], routes: Sequence[Route | None]) -> Sequence[float | None]:
-        return answer_probabilities(self.ctx.mllm, self.ctx.queries(samples), [s.truth for s in samples])
+    def truth_probabilities(
+        self, samples: Sequence[Sample], routes: Sequence[Route | None]
+    ) -> Sequence[float | None]:
+        return answer_probabilities(
+            self.ctx.mllm, self.ctx.queries(samples), [s.truth for s in samples]
+        )
 
 
 class Sequential(Base):
@@ -195,7 +210,10 @@ class LumoeLearner(Base):
         self.engine.features.load(self.features_file)
         # The leader would ask alone, and wait for ever.
         if ctx.mllm.sharded and "self" in (ctx.config.gate, *ctx.config.gates.also):
-            raise UsageError("gate self asks the base, which is sharded", "Take another gate, or run without FSDP.")
+            raise UsageError(
+                "gate self asks the base, which is sharded",
+                "Take another gate, or run without FSDP.",
+            )
 
     def tools_of(self, gate: str) -> Tools:
         """What a gate of that name asks with, its replies kept apart from those of others."""
@@ -241,10 +259,15 @@ class LumoeLearner(Base):
         )
         gate = self._new_gate()
         gate.fit(
-            [self.ctx.benchmark.task(t) for t in done], self.ctx.benchmark, self.engine.features, self.ctx.config.gates
+            [self.ctx.benchmark.task(t) for t in done],
+            self.ctx.benchmark,
+            self.engine.features,
+            self.ctx.config.gates,
         )
         facts = train(self.ctx, self.ctx.config.lumoe.expert, self.name, task, self.settings)
-        archive(self.ctx, self.name, task, task.name, {**facts, "tasks": done, "gate": gate.name}, gate)
+        archive(
+            self.ctx, self.name, task, task.name, {**facts, "tasks": done, "gate": gate.name}, gate
+        )
         processes.written(lambda: self.engine.features.save(self.features_file))
         # Answers are those of the archive: mounted from it, the expert has the base's precision.
         self.current = None
@@ -258,11 +281,17 @@ class LumoeLearner(Base):
 
     def answer(self, samples: Sequence[Sample], routes: Sequence[Route | None]) -> list[str]:
         return self.engine.generate(
-            self.ctx.queries(samples), _given(routes), max_new_tokens=self.ctx.config.evaluate.max_new_tokens
+            self.ctx.queries(samples),
+            _given(routes),
+            max_new_tokens=self.ctx.config.evaluate.max_new_tokens,
         )
 
-    def truth_probabilities(self, samples: Sequence[Sample], routes: Sequence[Route | None]) -> Sequence[float | None]:
-        return self.engine.truth_probabilities(self.ctx.queries(samples), [s.truth for s in samples], _given(routes))
+    def truth_probabilities(
+        self, samples: Sequence[Sample], routes: Sequence[Route | None]
+    ) -> Sequence[float | None]:
+        return self.engine.truth_probabilities(
+            self.ctx.queries(samples), [s.truth for s in samples], _given(routes)
+        )
 
 
 def _given(routes: Sequence[Route | None]) -> list[Route]:

@@ -61,7 +61,9 @@ def _stand_ins(root: Path) -> Path:
     if not is_whole(folder):
         with whole_dir(folder, {"render": RENDERER_VERSION}) as out, progress_bar() as bar:
             task = bar.add_task("drawing stand-in pictures", total=len(paths))
-            render_release(paths, out, progress=lambda done, total: bar.update(task, completed=done))
+            render_release(
+                paths, out, progress=lambda done, total: bar.update(task, completed=done)
+            )
     return folder
 
 
@@ -79,7 +81,9 @@ def open_base(config: Config, benchmark: Benchmark) -> MLLM:
     """The untouched base. The tiny LLaVA learns all tasks of the benchmark, whatever the order or subset of the run."""
     given = config.model.path
     path = given or toy_base(config.model.toy, benchmark, device=config.device)
-    mllm = MLLM.load(path, revision=config.model.revision, dtype=config.model.dtype, device=config.device)
+    mllm = MLLM.load(
+        path, revision=config.model.revision, dtype=config.model.dtype, device=config.device
+    )
     mllm.name = given or Path(path).name
     if mllm.tokenizer.pad_token_id is None:
         raise MlubenchError(f"model {path} has no padding token", "Set one in its tokenizer.")

@@ -11,10 +11,23 @@ from rich.console import Console
 from mlubench.core import processes
 from mlubench.core.files import is_whole, write_json
 from mlubench.core.progress import progress_bar
-from mlubench.experiment.answering import Known, Learner, answer_cell, known_answers, tested, tested_after
+from mlubench.experiment.answering import (
+    Known,
+    Learner,
+    answer_cell,
+    known_answers,
+    tested,
+    tested_after,
+)
 from mlubench.experiment.gate_reports import gate_reports
 from mlubench.experiment.know import know_filter
-from mlubench.experiment.learners import Base, Context, LumoeLearner, OracleLumoeLearner, learner_for
+from mlubench.experiment.learners import (
+    Base,
+    Context,
+    LumoeLearner,
+    OracleLumoeLearner,
+    learner_for,
+)
 from mlubench.experiment.prepare import in_order, open_base, open_benchmark
 from mlubench.judging.llm.making import JudgeTools, check_judge
 from mlubench.judging.run import judge_run
@@ -33,14 +46,18 @@ def run_lifelong(config: Config, out: Path, console: Console) -> dict[str, Any]:
         started = time.perf_counter()
         if "lumoe" in config.methods:
             for gate in (config.gate, *config.gates.also):
-                check_gate(gate, config.gates)  # a missing key should not come to light after hours of training
+                check_gate(
+                    gate, config.gates
+                )  # a missing key should not come to light after hours of training
         for notice in check_judge(config):
             console.print(f"[yellow]Note: {notice}[/yellow]")
         with processes.leader_first():
             whole = open_benchmark(config)
         check_aliases(config.gates.aliases, whole)
         benchmark = in_order(whole, config.benchmark.order)
-        processes.written(lambda: run.claim(config))  # after the benchmark: a mistyped folder leaves nothing in the way
+        processes.written(
+            lambda: run.claim(config)
+        )  # after the benchmark: a mistyped folder leaves nothing in the way
         console.print(f"benchmark: {len(whole.samples):,} samples, {len(whole.tasks)} tasks")
         with processes.leader_first():
             mllm = open_base(config, whole)
@@ -79,14 +96,18 @@ def _report_gate(ctx: Context, learner: LumoeLearner, after: str) -> None:
     if not path.is_file():
         done = ctx.order[: ctx.order.index(after) + 1]
         # All tasks, whatever answers are tested on: those still to come hold entities that the gate has not met.
-        write_json(path, gate_reports(learner, done, [s for t in ctx.benchmark for s in tested(t, None)]))
+        write_json(
+            path, gate_reports(learner, done, [s for t in ctx.benchmark for s in tested(t, None)])
+        )
 
 
 def _answer_after(ctx: Context, learner: Learner, done: list[str], known: Known) -> None:
     """Answer every cell of one archive that is not answered yet."""
     after, settings = done[-1] if done else "0", ctx.config.evaluate
     tasks = tested_after(ctx.config.evaluate, ctx.order, after) if done else ctx.order
-    missing = processes.agreed(lambda: [t for t in tasks if not ctx.run.answers(learner.name, t, after).is_file()])
+    missing = processes.agreed(
+        lambda: [t for t in tasks if not ctx.run.answers(learner.name, t, after).is_file()]
+    )
     if learner.frozen:
         for task in tasks:
             known.update(_known(ctx, learner.name, task, after))
@@ -126,7 +147,9 @@ def _facts(ctx: Context, whole: Benchmark) -> dict[str, Any]:
     """What results.json and the report say about the run."""
     config, kept = ctx.config, {s.fact for s in ctx.benchmark.samples}
     facts = {s.fact for s in whole.samples}
-    versions = {name: version(name) for name in ("mlubench", "torch", "transformers", "peft", "pillow")}
+    versions = {
+        name: version(name) for name in ("mlubench", "torch", "transformers", "peft", "pillow")
+    }
     return {
         "preset": config.preset,
         "seed": config.seed,
@@ -144,7 +167,8 @@ def _facts(ctx: Context, whole: Benchmark) -> dict[str, Any]:
         "image_root": str(whole.image_root),
         "versions": versions,
         "tested_samples": {
-            t.name: {x: sum(s.role == "test" for s in t.split(x)) for x in ("forget", "retain")} for t in ctx.benchmark
+            t.name: {x: sum(s.role == "test" for s in t.split(x)) for x in ("forget", "retain")}
+            for t in ctx.benchmark
         },
         "benchmark": {
             "kind": config.benchmark.kind,

@@ -24,7 +24,8 @@ def require_collected(run: RunDir, judge: str) -> None:
     path = pending(run, judge)
     if path.is_file():
         raise MlubenchError(
-            f"a batch of {judge} is under way", f"Collect it with --batch, or delete {path} to ask anew and pay again."
+            f"a batch of {judge} is under way",
+            f"Collect it with --batch, or delete {path} to ask anew and pay again.",
         )
 
 
@@ -44,7 +45,9 @@ def batch_step(run: RunDir, todo: Unjudged, say: Say) -> bool:
         return True
     names = submit(judge.source.chat, asked)
     write_json(path, {"judge": judge.name, "batches": names})
-    say(f"{judge.name}: {len(asked):,} questions sent in {len(names)} batch(es). Call this again to collect them.")
+    say(
+        f"{judge.name}: {len(asked):,} questions sent in {len(names)} batch(es). Call this again to collect them."
+    )
     return False
 
 
@@ -53,7 +56,9 @@ def _collect(judge: LLMJudge, source: EndpointSource, path: Path, say: Say) -> b
     for name in list(left):
         found = collect(source.chat, name)
         judge.keep(found.replies)
-        say(f"{judge.name}: batch {name} {found.state}, {found.done:,} done, {len(found.replies):,} collected")
+        say(
+            f"{judge.name}: batch {name} {found.state}, {found.done:,} done, {len(found.replies):,} collected"
+        )
         if found.over:
             left.remove(name)
             write_json(path, {"judge": judge.name, "batches": left})

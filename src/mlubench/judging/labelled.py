@@ -42,7 +42,12 @@ class Labelled:
 @cache
 def labelled_answers() -> tuple[Labelled, ...]:
     """The shipped set, in the order of its file."""
-    lines = files("mlubench.judging").joinpath("labelled.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (
+        files("mlubench.judging")
+        .joinpath("labelled.jsonl")
+        .read_text(encoding="utf-8")
+        .splitlines()
+    )
     return tuple(map(_row, map(json.loads, lines)))
 
 

@@ -22,7 +22,12 @@ Say = Callable[[str], None]
 
 
 def rejudge(
-    root: Path, judges: Sequence[str], overrides: Sequence[str] = (), *, batch: bool = False, say: Say = lambda _: None
+    root: Path,
+    judges: Sequence[str],
+    overrides: Sequence[str] = (),
+    *,
+    batch: bool = False,
+    say: Say = lambda _: None,
 ) -> dict[str, Any] | None:
     """The results with the cells of every judge named; None while a batch is under way.
 
@@ -52,7 +57,12 @@ def foresee(
     for name in dict.fromkeys(judges):
         todo = unjudged(run, name, tools)
         questions, judge = todo.questions(), todo.judge
-        row: dict[str, Any] = {"judge": name, "cells": len(todo.cells), "questions": len(questions), "calls": 0}
+        row: dict[str, Any] = {
+            "judge": name,
+            "cells": len(todo.cells),
+            "questions": len(questions),
+            "calls": 0,
+        }
         if isinstance(judge, LLMJudge):
             outstanding = judge.outstanding(questions)
             if isinstance(judge.source, EndpointSource):
@@ -76,12 +86,16 @@ def _judge(run: RunDir, todo: Any, say: Say) -> None:
         judge_cells(run, todo)
 
 
-def _opened(root: Path, judges: Sequence[str], overrides: Sequence[str]) -> tuple[RunDir, Config, JudgeTools]:
+def _opened(
+    root: Path, judges: Sequence[str], overrides: Sequence[str]
+) -> tuple[RunDir, Config, JudgeTools]:
     for name in judges:
         JUDGES.row(name)
     for override in overrides:
         if not override.startswith("judging."):
-            raise UsageError(f"-s {override}: a finished run's settings stay", "Only judging.* can be set here.")
+            raise UsageError(
+                f"-s {override}: a finished run's settings stay", "Only judging.* can be set here."
+            )
     run = RunDir(root)
     config = overridden(run.config(), list(overrides))
     return run, config, JudgeTools(config.judging, config.device)

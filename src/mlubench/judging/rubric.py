@@ -31,5 +31,7 @@ TASK: Mapping[Metric, str] = {
 
 def describe(metric: Metric) -> str:
     """The rubric of one metric as plain text, best score first: for prompts, reports and documentation."""
-    lines = [f"{score}: {meaning}" for score, meaning in sorted(RUBRIC[metric].items(), reverse=True)]
+    lines = [
+        f"{score}: {meaning}" for score, meaning in sorted(RUBRIC[metric].items(), reverse=True)
+    ]
     return "\n".join([TASK[metric], *lines])

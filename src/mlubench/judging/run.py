@@ -20,12 +20,16 @@ from mlubench.types import METRIC_OF, Judge, Question, Verdict
 CLAIM = "judge.json"
 
 
-def make_judge(name: str, references: Iterable[tuple[str, str]], tools: JudgeTools | None = None) -> Judge:
+def make_judge(
+    name: str, references: Iterable[tuple[str, str]], tools: JudgeTools | None = None
+) -> Judge:
     """The judge of that name. One that asks a model is made with `tools`; any other may read all (class, truth) pairs, to
     tell what is specific from what is common.
     """
     factory, (_, argument) = JUDGES.resolve(name), JUDGES.row(name)
-    judge: Judge = factory(name, tools or JudgeTools()) if argument else factory(sorted(set(references)))
+    judge: Judge = (
+        factory(name, tools or JudgeTools()) if argument else factory(sorted(set(references)))
+    )
     return judge
 
 
@@ -48,7 +52,11 @@ class Unjudged:
 
 def judge_of(run: RunDir, name: str, tools: JudgeTools | None = None) -> Judge:
     """The judge as the run knows it: its references are the truths of all answers of the base."""
-    rows = [row for path in sorted((run.root / "answers" / "base").glob("*-U*.jsonl")) for row in read_lines(path)]
+    rows = [
+        row
+        for path in sorted((run.root / "answers" / "base").glob("*-U*.jsonl"))
+        for row in read_lines(path)
+    ]
     return make_judge(name, [(row["entity"].split("/")[0], row["truth"]) for row in rows], tools)
 
 
@@ -65,7 +73,11 @@ def unjudged(run: RunDir, name: str, tools: JudgeTools | None = None) -> Unjudge
         if isinstance(judge, LLMJudge) and path.stem.startswith("know-U"):
             continue  # in no cell, and judged by rules already
         verdicts = run.verdicts(name, path.parent.name, *path.stem.rsplit("-U", 1))
-        if stale or not verdicts.is_file() or any(row["score"] is None for row in read_lines(verdicts)):
+        if (
+            stale
+            or not verdicts.is_file()
+            or any(row["score"] is None for row in read_lines(verdicts))
+        ):
             cells.append((path, verdicts))
     return Unjudged(judge, tuple(cells))
 
@@ -101,7 +113,10 @@ def _watch(judge: LLMJudge, bar: Progress) -> None:
     """Let the bar show how far the judge is, and what it has spent."""
     task = bar.add_task(f"judging by {judge.name}", total=None)
     judge.watch = lambda done, of: bar.update(
-        task, completed=done, total=of, description=f"judging by {judge.name} ({judge.source.account()})"
+        task,
+        completed=done,
+        total=of,
+        description=f"judging by {judge.name} ({judge.source.account()})",
     )
 
 
@@ -130,5 +145,10 @@ def _version(judge: Judge) -> str | None:
 
 
 def _verdict_row(row: dict[str, Any], verdict: Verdict) -> dict[str, Any]:
-    made = {"id": row["id"], "metric": question_of(row).metric, "score": verdict.score, "why": verdict.why}
+    made = {
+        "id": row["id"],
+        "metric": question_of(row).metric,
+        "score": verdict.score,
+        "why": verdict.why,
+    }
     return {**made, "facts": dict(verdict.facts)} if verdict.facts else made

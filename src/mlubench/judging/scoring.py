@@ -17,7 +17,9 @@ SCHEMA_VERSION = 1
 GROUPINGS = ("phrasing", "class", "entity")
 
 
-def build_results(run: RunDir, config: Config, order: list[str], judges: Sequence[str]) -> dict[str, Any]:
+def build_results(
+    run: RunDir, config: Config, order: list[str], judges: Sequence[str]
+) -> dict[str, Any]:
     """Read answers and verdicts of every judge and write results.json. Only finished cells are in it."""
     results: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
@@ -35,7 +37,9 @@ def build_results(run: RunDir, config: Config, order: list[str], judges: Sequenc
         for task in order:
             results["base"] += _cells(run, config, judge, "base", task, "0", [])
             results["upper_bound"] += [
-                c for after in order for c in _cells(run, config, judge, "lumoe+oracle", task, after, [])
+                c
+                for after in order
+                for c in _cells(run, config, judge, "lumoe+oracle", task, after, [])
             ]
         for method in config.methods:
             cells = [
@@ -53,7 +57,13 @@ def build_results(run: RunDir, config: Config, order: list[str], judges: Sequenc
 
 
 def _cells(
-    run: RunDir, config: Config, judge: str, method: str, task: str, after: str, finer: list[dict[str, Any]]
+    run: RunDir,
+    config: Config,
+    judge: str,
+    method: str,
+    task: str,
+    after: str,
+    finer: list[dict[str, Any]],
 ) -> list[dict[str, Any]]:
     found = []
     answers = {row["id"]: row for row in read_lines(run.answers(method, task, after))}
@@ -62,13 +72,17 @@ def _cells(
         head = {"method": method, "task": task, "after": after, "metric": metric}
         cell = {**head, **score_of(rows, resamples=config.evaluate.resamples), "judge": judge}
         found.append({**cell, **_unjudged([answers[i] for i in by_id])})
-        finer += [{**head, **part, "judge": judge} for part in breakdowns(rows, GROUPINGS, resamples=200)]
+        finer += [
+            {**head, **part, "judge": judge} for part in breakdowns(rows, GROUPINGS, resamples=200)
+        ]
     return found
 
 
 def _unjudged(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """What of a cell's answers needs no judge."""
-    found: dict[str, Any] = {"rouge_l": _mean([rouge_l(row["response"], row["truth"]) for row in rows])}
+    found: dict[str, Any] = {
+        "rouge_l": _mean([rouge_l(row["response"], row["truth"]) for row in rows])
+    }
     if any(PROBABILITY in row for row in rows):
         known = [row[PROBABILITY] for row in rows if row[PROBABILITY] is not None]
         found |= {PROBABILITY: _mean(known), f"{PROBABILITY}_missing": len(rows) - len(known)}
@@ -79,11 +93,18 @@ def _mean(values: Sequence[float]) -> float | None:
     return round(sum(values) / len(values), 6) if values else None
 
 
-def _scores(run: RunDir, judge: str, method: str, task: str, after: str) -> dict[str, dict[str, Scored]]:
+def _scores(
+    run: RunDir, judge: str, method: str, task: str, after: str
+) -> dict[str, dict[str, Scored]]:
     """Metric -> sample id -> what the judge said, of one cell; without metrics that nothing was judged by."""
     answers = {row["id"]: row for row in read_lines(run.answers(method, task, after))}
-    verdicts = [v for v in read_lines(run.verdicts(judge, method, task, after)) if v["id"] in answers]
-    by_metric = {m: {v["id"]: scored(answers[v["id"]], v) for v in verdicts if v["metric"] == m} for m in METRICS}
+    verdicts = [
+        v for v in read_lines(run.verdicts(judge, method, task, after)) if v["id"] in answers
+    ]
+    by_metric = {
+        m: {v["id"]: scored(answers[v["id"]], v) for v in verdicts if v["metric"] == m}
+        for m in METRICS
+    }
     return {metric: rows for metric, rows in by_metric.items() if rows}
 
 
@@ -107,9 +128,13 @@ def scored(answer: dict[str, Any], verdict: dict[str, Any]) -> Scored:
     return Scored(answer["fact"], verdict["score"], groups)
 
 
-def _summary(run: RunDir, method: str, judge: str, order: list[str], rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _summary(
+    run: RunDir, method: str, judge: str, order: list[str], rows: list[dict[str, Any]]
+) -> dict[str, Any]:
     cells = [Cell(**row) for row in rows]
-    manifests = [read_json(run.archive(method, task) / MANIFEST) for task in run.archived(method, order)]
+    manifests = [
+        read_json(run.archive(method, task) / MANIFEST) for task in run.archived(method, order)
+    ]
     memory = [m["train"]["peak_memory_bytes"] for m in manifests if m["train"]["peak_memory_bytes"]]
 
     def each(measure: Any) -> dict[Metric, float | None]:
@@ -132,7 +157,11 @@ def _failed_routes(run: RunDir, method: str, order: list[str]) -> dict[str, int]
     cells = [read_lines(run.answers(method, task, after)) for task in order for after in order]
     routes = [row["route"] for rows in cells for row in rows if row["route"]]
     refused = [bool(r.get("refused")) for r in routes if r.get("failed")]
-    return {"gate_failed_refused": sum(refused), "gate_failed_base": len(refused) - sum(refused)} if routes else {}
+    return (
+        {"gate_failed_refused": sum(refused), "gate_failed_base": len(refused) - sum(refused)}
+        if routes
+        else {}
+    )
 
 
 def _gates(run: RunDir, task: str) -> list[dict[str, Any]]:

@@ -29,9 +29,15 @@ class ShuffledJudge:
     def judge(self, questions: list[Question]) -> list[Verdict]:
         """Verdicts on the dealt responses, in the order of the questions."""
         dealt = deal([q.subject for q in questions], random.Random(self._seed))
-        swapped = [replace(q, response=questions[j].response) for q, j in zip(questions, dealt, strict=True)]
+        swapped = [
+            replace(q, response=questions[j].response)
+            for q, j in zip(questions, dealt, strict=True)
+        ]
         verdicts = self._rules.judge(swapped)
-        return [replace(v, why=f"response of sample {j}: {v.why}") for v, j in zip(verdicts, dealt, strict=True)]
+        return [
+            replace(v, why=f"response of sample {j}: {v.why}")
+            for v, j in zip(verdicts, dealt, strict=True)
+        ]
 
 
 def deal(groups: Sequence[str], rng: random.Random) -> list[int]:

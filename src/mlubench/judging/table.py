@@ -10,13 +10,21 @@ _ROOM = "mlubench.judging"
 JUDGES = Table(
     "judge",
     {
-        "rules": Entry(f"{_ROOM}.rules.judge:RulesJudge", "offline rules: refusal phrases, overlap, leaks, gibberish"),
-        "shuffled": Entry(f"{_ROOM}.shuffled:ShuffledJudge", "control: rules on answers dealt to the wrong samples"),
+        "rules": Entry(
+            f"{_ROOM}.rules.judge:RulesJudge",
+            "offline rules: refusal phrases, overlap, leaks, gibberish",
+        ),
+        "shuffled": Entry(
+            f"{_ROOM}.shuffled:ShuffledJudge",
+            "control: rules on answers dealt to the wrong samples",
+        ),
         "openai:<model>": Entry(
-            f"{_ROOM}.llm.making:openai_judge", "a model at an OpenAI-compatible endpoint, by the rubric"
+            f"{_ROOM}.llm.making:openai_judge",
+            "a model at an OpenAI-compatible endpoint, by the rubric",
         ),
         "local:<path>": Entry(
-            f"{_ROOM}.llm.making:local_judge", "a model in a Hugging Face folder, by how likely it says 0, 1, 2"
+            f"{_ROOM}.llm.making:local_judge",
+            "a model in a Hugging Face folder, by how likely it says 0, 1, 2",
         ),
     },
     group="mlubench.judges",

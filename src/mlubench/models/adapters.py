@@ -25,7 +25,9 @@ from mlubench.settings.run import LoraConfig
 from mlubench.types import Part, Scope
 
 
-def add_adapter(mllm: MLLM, name: str, lora: LoraConfig, scope: Scope, *, seed: int, full: Sequence[Part] = ()) -> None:
+def add_adapter(
+    mllm: MLLM, name: str, lora: LoraConfig, scope: Scope, *, seed: int, full: Sequence[Part] = ()
+) -> None:
     """Mount a fresh adapter, which changes no output until it is trained, and make it the only trainable thing.
 
     Parts of the scope are trained by LoRA, those in `full` whole: PEFT trains and saves a copy of them. What is trained is
@@ -33,7 +35,8 @@ def add_adapter(mllm: MLLM, name: str, lora: LoraConfig, scope: Scope, *, seed: 
     """
     if mllm.sharded and "language" in full:
         raise UsageError(
-            "train.full=language cannot be trained on a sharded base", "Train it by LoRA, or without FSDP."
+            "train.full=language cannot be trained on a sharded base",
+            "Train it by LoRA, or without FSDP.",
         )
     torch.manual_seed(seed)
     by_lora = [part for part in parts_in(scope) if part not in full]
@@ -57,26 +60,44 @@ def load_adapter(mllm: MLLM, name: str, folder: Path, *, trainable: bool = False
     """Mount a saved adapter under `name`, beside those that are there. Raises MlubenchError when it does not fit."""
     try:
         if isinstance(mllm.model, PeftModel):
-            mllm.model.load_adapter(folder, name, is_trainable=trainable, autocast_adapter_dtype=trainable)
+            mllm.model.load_adapter(
+                folder, name, is_trainable=trainable, autocast_adapter_dtype=trainable
+            )
         else:
             mllm.model = PeftModel.from_pretrained(
-                mllm.model, folder, adapter_name=name, is_trainable=trainable, autocast_adapter_dtype=trainable
+                mllm.model,
+                folder,
+                adapter_name=name,
+                is_trainable=trainable,
+                autocast_adapter_dtype=trainable,
             )
-        if trainable and _copies_in_full(mllm, name):  # PEFT has rounded them to the base's precision
-            set_peft_model_state_dict(mllm.model, load_peft_weights(str(folder), device="cpu"), name)
+        if trainable and _copies_in_full(
+            mllm, name
+        ):  # PEFT has rounded them to the base's precision
+            set_peft_model_state_dict(
+                mllm.model, load_peft_weights(str(folder), device="cpu"), name
+            )
     except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise MlubenchError(f"adapter {folder} cannot be mounted: {error}", "Delete it and run again.") from error
+        raise MlubenchError(
+            f"adapter {folder} cannot be mounted: {error}", "Delete it and run again."
+        ) from error
     mllm.model.eval()
 
 
 def _copies_in_full(mllm: MLLM, name: str) -> bool:
     """Bring what the adapter trains whole to float32, as PEFT brings its LoRA. True where that was needed."""
     copies = [m.modules_to_save[name] for m in _wrappers(mllm.base) if name in m.modules_to_save]
-    half = [c for c in copies if any(p.is_floating_point() and p.dtype != torch.float32 for p in c.parameters())]
+    half = [
+        c
+        for c in copies
+        if any(p.is_floating_point() and p.dtype != torch.float32 for p in c.parameters())
+    ]
     for copy in half:
         around = next(copy.parameters()).dtype
         copy.float()
-        copy.register_forward_pre_hook(lambda _, args, named: _cast((args, named), torch.float32), with_kwargs=True)
+        copy.register_forward_pre_hook(
+            lambda _, args, named: _cast((args, named), torch.float32), with_kwargs=True
+        )
         copy.register_forward_hook(lambda _, args, out, around=around: _cast(out, around))
     return bool(half)
 
@@ -87,7 +108,10 @@ def _wrappers(model: nn.Module) -> list[Any]:
 
 def _cast(values: Any, dtype: torch.dtype) -> Any:
     """The same structure with its floating-point tensors in this precision."""
-    return tree_map(lambda x: x.to(dtype) if isinstance(x, torch.Tensor) and x.is_floating_point() else x, values)
+    return tree_map(
+        lambda x: x.to(dtype) if isinstance(x, torch.Tensor) and x.is_floating_point() else x,
+        values,
+    )
 
 
 def save_adapter(mllm: MLLM, name: str, folder: Path) -> None:
@@ -98,7 +122,9 @@ def save_adapter(mllm: MLLM, name: str, folder: Path) -> None:
         save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
     # PEFT notes the folder that the base was loaded from, which is nobody else's business.
     settings = copying.copy(mllm.model.peft_config[name])
-    settings.base_model_name_or_path = Path(mllm.name).name if Path(mllm.name).is_absolute() else mllm.name
+    settings.base_model_name_or_path = (
+        Path(mllm.name).name if Path(mllm.name).is_absolute() else mllm.name
+    )
     settings.save_pretrained(folder)
 
 
@@ -107,7 +133,9 @@ def remove_adapters(mllm: MLLM) -> None:
     if isinstance(mllm.model, PeftModel):
         base = mllm.base
         for name, module in list(base.named_modules()):
-            if isinstance(module, ModulesToSaveWrapper):  # PEFT's unloading would leave the trained copy in its place
+            if isinstance(
+                module, ModulesToSaveWrapper
+            ):  # PEFT's unloading would leave the trained copy in its place
                 base.set_submodule(name, module.original_module)
         mllm.model = mllm.model.unload()
         mllm.model.requires_grad_(False)
@@ -115,7 +143,9 @@ def remove_adapters(mllm: MLLM) -> None:
 
 
 @contextmanager
-def mounted(mllm: MLLM, names: Sequence[str], weights: Mapping[str, float] | None = None) -> Iterator[None]:
+def mounted(
+    mllm: MLLM, names: Sequence[str], weights: Mapping[str, float] | None = None
+) -> Iterator[None]:
     """Answer with exactly the sum of these adapters; with none, the untouched base. Switched off again at the end.
 
     `weights` are factors on the adapters' deltas, 1 for those not named. Raises MlubenchError for an adapter that is not
@@ -128,7 +158,8 @@ def mounted(mllm: MLLM, names: Sequence[str], weights: Mapping[str, float] | Non
     there = getattr(mllm.model, "peft_config", {})
     if absent := [name for name in names if name not in there]:
         raise MlubenchError(
-            f"no adapter {', '.join(map(repr, absent))} is on the base", f"There are: {', '.join(there) or 'none'}."
+            f"no adapter {', '.join(map(repr, absent))} is on the base",
+            f"There are: {', '.join(there) or 'none'}.",
         )
     if why := no_sum(mllm, names, weights):
         raise MlubenchError(why, "Leave train.full empty, so that the part is trained by LoRA.")
@@ -144,7 +175,9 @@ def mounted(mllm: MLLM, names: Sequence[str], weights: Mapping[str, float] | Non
         tuner.disable_adapter_layers()
 
 
-def no_sum(mllm: MLLM, names: Sequence[str], weights: Mapping[str, float] | None = None) -> str | None:
+def no_sum(
+    mllm: MLLM, names: Sequence[str], weights: Mapping[str, float] | None = None
+) -> str | None:
     """Why these adapters cannot be added up with these weights; None where they can, as all can that are LoRA alone."""
     wrappers = _wrappers(mllm.base)
     for name in names:
@@ -162,7 +195,9 @@ def _weighted(tuner: Any, weights: Mapping[str, float]) -> Iterator[None]:
     before = [dict(layer.scaling) for layer in layers]
     try:
         for layer in layers:
-            layer.scaling.update({n: layer.scaling[n] * w for n, w in weights.items() if n in layer.scaling})
+            layer.scaling.update(
+                {n: layer.scaling[n] * w for n, w in weights.items() if n in layer.scaling}
+            )
         yield
     finally:
         for layer, scales in zip(layers, before, strict=True):

@@ -34,7 +34,9 @@ class Parts:
     def part_of(self, name: str) -> Part | None:
         """The part that a parameter or module belongs to, also under PEFT's prefix; None for the head and the like."""
         inside = name.removeprefix("base_model.model.") + "."
-        return next((p for p in PARTS if inside.startswith(tuple(f"{m}." for m in getattr(self, p)))), None)
+        return next(
+            (p for p in PARTS if inside.startswith(tuple(f"{m}." for m in getattr(self, p)))), None
+        )
 
 
 def parts_in(scope: Scope) -> tuple[Part, ...]:
@@ -55,14 +57,22 @@ _QWEN = Parts(
     ("model.visual.merger", "model.visual.deepstack_merger_list"),
     ("model.language_model",),
 )
-FAMILIES = {"llava": _LLAVA, "llava_next": _LLAVA, "qwen2_vl": _QWEN, "qwen2_5_vl": _QWEN, "qwen3_vl": _QWEN}
+FAMILIES = {
+    "llava": _LLAVA,
+    "llava_next": _LLAVA,
+    "qwen2_vl": _QWEN,
+    "qwen2_5_vl": _QWEN,
+    "qwen3_vl": _QWEN,
+}
 
 
 def parts_of(model: Any) -> Parts:
     """Parts of a transformers model. Raises UsageError for a family that is not in the table."""
     family = model.config.model_type
     if family not in FAMILIES:
-        raise UsageError(f"model family {family!r} is not known", f"Known families: {', '.join(FAMILIES)}.")
+        raise UsageError(
+            f"model family {family!r} is not known", f"Known families: {', '.join(FAMILIES)}."
+        )
     return FAMILIES[family]
 
 
@@ -75,10 +85,15 @@ def lora_targets(model: nn.Module, parts: Sequence[Part]) -> str | None:
         return None
     prefixes = parts_of(model).modules_of(parts)
     # What an adapter is mounted on already keeps its own name.
-    found = {_pattern(name.removesuffix(".base_layer")) for name in _linear_layers(model) if _is_under(name, prefixes)}
+    found = {
+        _pattern(name.removesuffix(".base_layer"))
+        for name in _linear_layers(model)
+        if _is_under(name, prefixes)
+    }
     if not found:
         raise UsageError(
-            f"no linear layer found under {', '.join(prefixes)}", "Check the family's row in models/parts.py."
+            f"no linear layer found under {', '.join(prefixes)}",
+            "Check the family's row in models/parts.py.",
         )
     return "|".join(sorted(found))
 
@@ -86,12 +101,18 @@ def lora_targets(model: nn.Module, parts: Sequence[Part]) -> str | None:
 def _pattern(name: str) -> str:
     """A layer's name with any number for the layer above it: the last part stays, as it may be a place in a Sequential."""
     *above, last = name.split(".")
-    return r"\.".join([r"\d+" if part.isdigit() else re.escape(part) for part in above] + [re.escape(last)])
+    return r"\.".join(
+        [r"\d+" if part.isdigit() else re.escape(part) for part in above] + [re.escape(last)]
+    )
 
 
 def _linear_layers(model: nn.Module) -> Iterator[str]:
     for name, module in model.named_modules():
-        if isinstance(module, nn.Linear) and ".lora_" not in name and ".modules_to_save." not in name:
+        if (
+            isinstance(module, nn.Linear)
+            and ".lora_" not in name
+            and ".modules_to_save." not in name
+        ):
             yield name
 
 

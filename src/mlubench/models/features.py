@@ -34,7 +34,11 @@ class FeatureCache:
             return torch.zeros(0, 0)
         now = {p: stamp(p) for p in sorted(set(pictures))}
         missing = [p for p, file in now.items() if p not in self.rows or self.rows[p][0] != file]
-        found = {p: row for p in missing if (row := self.known.get(file_sha256(p))) is not None} if self.known else {}
+        found = (
+            {p: row for p in missing if (row := self.known.get(file_sha256(p))) is not None}
+            if self.known
+            else {}
+        )
         new = [p for p in missing if p not in found]
         found |= dict(zip(new, self.mllm.picture_features(new), strict=True))
         self.rows.update((p, (now[p], row)) for p, row in found.items())

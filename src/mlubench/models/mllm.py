@@ -76,13 +76,20 @@ class MLLM:
     folder: Path = Path()
     sharded: bool = False  # every pass of the language model needs all processes at once
     revision: str | None = None
-    _pictures: dict[Path, tuple[tuple[int, int], Image.Image]] = field(default_factory=dict, repr=False)
+    _pictures: dict[Path, tuple[tuple[int, int], Image.Image]] = field(
+        default_factory=dict, repr=False
+    )
     _hashes: dict[str, str] = field(default_factory=dict, repr=False)
     keep_pictures: int = 20_000
 
     @classmethod
     def load(
-        cls, path: str | Path, *, revision: str | None = None, dtype: str = "auto", device: str = "auto"
+        cls,
+        path: str | Path,
+        *,
+        revision: str | None = None,
+        dtype: str = "auto",
+        device: str = "auto",
     ) -> "MLLM":
         """Load a Hugging Face folder or id: safetensors only, and never the repository's own code."""
         from transformers import AutoModelForImageTextToText
@@ -91,11 +98,14 @@ class MLLM:
         options = {"revision": revision, "trust_remote_code": False}
         try:
             processor = load_processor(path, **options)
-            model = AutoModelForImageTextToText.from_pretrained(path, dtype=dtype, use_safetensors=True, **options)
+            model = AutoModelForImageTextToText.from_pretrained(
+                path, dtype=dtype, use_safetensors=True, **options
+            )
         except (OSError, ValueError) as error:
             first = str(error).strip().splitlines()[0]
             raise MlubenchError(
-                f"model {path} cannot be loaded: {first}", "Give a local Hugging Face folder: -s model.path=FOLDER."
+                f"model {path} cannot be loaded: {first}",
+                "Give a local Hugging Face folder: -s model.path=FOLDER.",
             ) from error
         model.requires_grad_(False)
         parts, sharded = parts_of(model), sharding.wanted()
@@ -106,7 +116,9 @@ class MLLM:
     def weight_hashes(self) -> dict[str, str]:
         """SHA-256 of each weight file of the base, read once; empty where it was not loaded from disk."""
         if not self._hashes and self.folder != Path():
-            self._hashes = {f.name: file_sha256(f) for f in sorted(self.folder.glob("*.safetensors"))}
+            self._hashes = {
+                f.name: file_sha256(f) for f in sorted(self.folder.glob("*.safetensors"))
+            }
         return self._hashes
 
     @property
@@ -141,18 +153,24 @@ class MLLM:
     def ends(self) -> tuple[str, ...]:
         """The tokens that end an answer: the tokenizer's own first, then what else the model stops at."""
         ids = self.base.generation_config.eos_token_id
-        also = self.tokenizer.convert_ids_to_tokens(ids if isinstance(ids, list) else [ids] if ids is not None else [])
+        also = self.tokenizer.convert_ids_to_tokens(
+            ids if isinstance(ids, list) else [ids] if ids is not None else []
+        )
         return tuple(dict.fromkeys((self.tokenizer.eos_token, *also)))
 
     def prompt(self, question: str, *, with_image: bool = True, history: Turns = ()) -> str:
         """The chat template's text up to where the answer begins. UsageError for a question with a picture marker."""
         return prompt_text(self.processor, question, with_image=with_image, history=history)
 
-    def answer_ids(self, question: str, answer: str, *, with_image: bool = True, history: Turns = ()) -> list[int]:
+    def answer_ids(
+        self, question: str, answer: str, *, with_image: bool = True, history: Turns = ()
+    ) -> list[int]:
         """Tokens of the answer and of its end, exactly as the model would have to generate them after the prompt."""
         return list(answer_tokens(self.processor, self.ends, question, answer, with_image, history))
 
-    def encode(self, queries: Sequence[Query], answers: Sequence[str] | None = None) -> dict[str, torch.Tensor]:
+    def encode(
+        self, queries: Sequence[Query], answers: Sequence[str] | None = None
+    ) -> dict[str, torch.Tensor]:
         """A batch for the model. All queries have a picture, or none has.
 
         Prompts are padded on the left to (B, P); with answers, these follow, padded on the right to (B, A), and `labels`
@@ -162,7 +180,9 @@ class MLLM:
         with_image = queries[0].image is not None
         images = [self.picture(q.image) for q in queries if q.image is not None]
         if len(images) not in (0, len(queries)):
-            raise MlubenchError("a batch mixes queries with and without a picture", "Batch them apart.")
+            raise MlubenchError(
+                "a batch mixes queries with and without a picture", "Batch them apart."
+            )
         texts = [self.prompt(q.question, with_image=with_image, history=q.history) for q in queries]
         batch = dict(
             self.processor(
@@ -176,7 +196,10 @@ class MLLM:
         )
         if answers is not None:
             told = zip(queries, answers, strict=True)
-            ids = [self.answer_ids(q.question, a, with_image=with_image, history=q.history) for q, a in told]
+            ids = [
+                self.answer_ids(q.question, a, with_image=with_image, history=q.history)
+                for q, a in told
+            ]
             self._append(batch, ids)
         return {name: value.to(self.device) for name, value in batch.items()}
 
@@ -187,14 +210,28 @@ class MLLM:
             labels[row, : len(ids)] = torch.tensor(ids)
         real = labels != IGNORE
         # Whatever the processor gives per token besides the ids (Qwen's token types) is 0 for text.
-        for name in [n for n, v in batch.items() if v.shape == shape and n not in ("input_ids", "attention_mask")]:
-            batch[name] = torch.cat([batch[name], torch.zeros_like(labels, dtype=batch[name].dtype)], 1)
-        batch["input_ids"] = torch.cat([batch["input_ids"], labels.masked_fill(~real, self.tokenizer.pad_token_id)], 1)
-        batch["attention_mask"] = torch.cat([batch["attention_mask"], real.to(batch["attention_mask"].dtype)], 1)
+        for name in [
+            n
+            for n, v in batch.items()
+            if v.shape == shape and n not in ("input_ids", "attention_mask")
+        ]:
+            batch[name] = torch.cat(
+                [batch[name], torch.zeros_like(labels, dtype=batch[name].dtype)], 1
+            )
+        batch["input_ids"] = torch.cat(
+            [batch["input_ids"], labels.masked_fill(~real, self.tokenizer.pad_token_id)], 1
+        )
+        batch["attention_mask"] = torch.cat(
+            [batch["attention_mask"], real.to(batch["attention_mask"].dtype)], 1
+        )
         batch["labels"] = labels
 
     def generate(
-        self, queries: Sequence[Query], *, max_new_tokens: int, stop: Callable[[], bool] | None = None
+        self,
+        queries: Sequence[Query],
+        *,
+        max_new_tokens: int,
+        stop: Callable[[], bool] | None = None,
     ) -> list[str]:
         """Greedy answers to a batch, in its order. A sharded model answers a batch of every process at once.
 
@@ -216,7 +253,9 @@ class MLLM:
                 num_beams=1,
                 pad_token_id=self.tokenizer.pad_token_id,
                 synced_gpus=self.sharded,
-                stopping_criteria=[] if stop is None else [lambda ids, _: torch.full_like(ids[:, 0], stop()).bool()],
+                stopping_criteria=[]
+                if stop is None
+                else [lambda ids, _: torch.full_like(ids[:, 0], stop()).bool()],
             )
         texts = self.tokenizer.batch_decode(ids[:, width:], skip_special_tokens=True)
         return [text.strip() for text in texts]
@@ -240,9 +279,13 @@ class MLLM:
         with self.adapters_off():
             for start in range(0, len(paths), batch):
                 images = [self.picture(p) for p in paths[start : start + batch]]
-                inputs = self.processor.image_processor(images=images, return_tensors="pt").to(self.device)
+                inputs = self.processor.image_processor(images=images, return_tensors="pt").to(
+                    self.device
+                )
                 tokens = self.base.get_image_features(**inputs).pooler_output
-                rows += [torch.nn.functional.normalize(t.float().mean(0), dim=0).cpu() for t in tokens]
+                rows += [
+                    torch.nn.functional.normalize(t.float().mean(0), dim=0).cpu() for t in tokens
+                ]
         return torch.stack(rows) if rows else torch.zeros(0, 0)
 
     @contextmanager

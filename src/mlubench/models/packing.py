@@ -29,7 +29,9 @@ def answer_labels(answers: Sequence[Sequence[int]], device: torch.device) -> Ten
     return labels.to(device)
 
 
-def with_answers(model: Any, prompt: dict[str, Any], labels: Sequence[Tensor], pad: int) -> dict[str, Any]:
+def with_answers(
+    model: Any, prompt: dict[str, Any], labels: Sequence[Tensor], pad: int
+) -> dict[str, Any]:
     """The prompts (B, P) with the answers of each label tensor (B, A) behind them: inputs (B, P + sum of A).
 
     `model` is the transformers model itself, which says how positions go on. With one answer the inputs are ordinary ones.
@@ -40,10 +42,16 @@ def with_answers(model: Any, prompt: dict[str, Any], labels: Sequence[Tensor], p
     inputs = dict(prompt)
     for name, value in prompt.items():
         # Whatever the processor gives per token besides ids and mask (Qwen's token types) is 0 for text.
-        if isinstance(value, Tensor) and value.shape == shape and name not in ("input_ids", "attention_mask"):
+        if (
+            isinstance(value, Tensor)
+            and value.shape == shape
+            and name not in ("input_ids", "attention_mask")
+        ):
             inputs[name] = torch.cat([value, torch.zeros_like(added, dtype=value.dtype)], 1)
     inputs["input_ids"] = torch.cat([prompt["input_ids"], added], 1)
-    inputs["attention_mask"] = torch.cat([prompt["attention_mask"], real.to(prompt["attention_mask"].dtype)], 1)
+    inputs["attention_mask"] = torch.cat(
+        [prompt["attention_mask"], real.to(prompt["attention_mask"].dtype)], 1
+    )
     if len(labels) > 1:
         widths = [x.shape[1] for x in labels]
         inputs["position_ids"] = _positions(model, prompt, widths)
@@ -59,7 +67,9 @@ def _apart(real: Tensor, prompt: int, widths: Sequence[int], dtype: torch.dtype)
     causal = torch.ones(length, length, dtype=torch.bool, device=real.device).tril()
     same = (segment[:, None] == segment[None]) | (segment[None] == 0)
     seen = (causal & same)[None] & real.bool()[:, None]
-    seen |= torch.eye(length, dtype=torch.bool, device=real.device)  # padding looks at itself: no row is empty
+    seen |= torch.eye(
+        length, dtype=torch.bool, device=real.device
+    )  # padding looks at itself: no row is empty
     return torch.zeros_like(seen, dtype=dtype).masked_fill(~seen, torch.finfo(dtype).min)[:, None]
 
 
@@ -67,7 +77,11 @@ def _positions(model: Any, prompt: dict[str, Any], widths: Sequence[int]) -> Ten
     """Positions of prompt and answers: (B, L), or (3, B, L) for the families that count time, height and width."""
     ids = prompt["input_ids"]
     if hasattr(model.model, "get_rope_index"):
-        grid = {k: v for k, v in prompt.items() if k in ("image_grid_thw", "mm_token_type_ids", "attention_mask")}
+        grid = {
+            k: v
+            for k, v in prompt.items()
+            if k in ("image_grid_thw", "mm_token_type_ids", "attention_mask")
+        }
         if "image_grid_thw" not in grid:
             grid["mm_token_type_ids"] = torch.zeros_like(ids)
         start = model.model.get_rope_index(ids, **grid)[0]

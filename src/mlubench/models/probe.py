@@ -10,7 +10,13 @@ from torch.nn import functional as F
 
 from mlubench.models.mllm import IGNORE, MLLM, Query, answer_logits
 
-RIDGES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # of the mean square of a feature; the best on calibration pictures is taken
+RIDGES = (
+    1e-4,
+    1e-3,
+    1e-2,
+    1e-1,
+    1.0,
+)  # of the mean square of a feature; the best on calibration pictures is taken
 SITES = ("projector", "language")
 
 
@@ -24,7 +30,9 @@ def sights(mllm: MLLM, queries: Sequence[Query]) -> dict[str, Tensor]:
     pictures = [mllm.picture(q.image) for q in queries if q.image is not None]
     inputs = mllm.processor.image_processor(images=pictures, return_tensors="pt").to(mllm.device)
     tokens = mllm.base.get_image_features(**inputs).pooler_output
-    states = mllm.model(**mllm.encode(queries), output_hidden_states=True, logits_to_keep=1, use_cache=False)
+    states = mllm.model(
+        **mllm.encode(queries), output_hidden_states=True, logits_to_keep=1, use_cache=False
+    )
     return {
         "projector": torch.stack([t.double().mean(0).cpu() for t in tokens]),
         "language": states.hidden_states[-1][:, -1].double().cpu(),
@@ -35,12 +43,16 @@ def answer_log_probs(mllm: MLLM, queries: Sequence[Query], answers: Sequence[str
     """Log-probability of each answer, the mean over its tokens (nats), with the adapters that are on."""
     with mllm.no_gradients():
         logits, labels = answer_logits(mllm.model, mllm.encode(queries, answers))
-        losses = F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORE, reduction="none")
+        losses = F.cross_entropy(
+            logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORE, reduction="none"
+        )
         sums = -losses.view(labels.shape).sum(1)
         return [float(x) for x in sums / (labels != IGNORE).sum(1)]
 
 
-def answer_probabilities(mllm: MLLM, queries: Sequence[Query], answers: Sequence[str]) -> list[float | None]:
+def answer_probabilities(
+    mllm: MLLM, queries: Sequence[Query], answers: Sequence[str]
+) -> list[float | None]:
     """Length-normalised probability of each answer (0-1): the geometric mean of its tokens', its end among them.
 
     Six digits count. None where a wrecked model gives no number, which is no probability of 0.
@@ -71,7 +83,9 @@ class Probe:
         return cls(centre, torch.linalg.solve(gram, x.T @ (targets - bias)), bias)
 
     @classmethod
-    def chosen(cls, rows: Tensor, labels: Tensor, fit: Tensor, choose: Tensor, classes: int) -> "Probe":
+    def chosen(
+        cls, rows: Tensor, labels: Tensor, fit: Tensor, choose: Tensor, classes: int
+    ) -> "Probe":
         """The probe fitted on rows `fit` with the ridge that is best on rows `choose`; the larger one where they tie."""
         probes = [cls.fit(rows[fit], labels[fit], classes, ridge) for ridge in RIDGES]
         return max(reversed(probes), key=lambda p: int(p.hits(rows[choose], labels[choose]).sum()))
@@ -111,7 +125,9 @@ def compare(
 ) -> Comparison:
     """Features (H,) of the same N pictures by base and state; probes are fitted on `fit` ones, tested on `test` ones."""
     base, now, label = torch.stack(list(before)), torch.stack(list(after)), torch.tensor(labels)
-    fit, choose, test = (torch.tensor([r == role for r in roles]) for role in ("fit", "calibrate", "test"))
+    fit, choose, test = (
+        torch.tensor([r == role for r in roles]) for role in ("fit", "calibrate", "test")
+    )
     own, carried = (Probe.chosen(rows, label, fit, choose, max(labels) + 1) for rows in (now, base))
     centre = base[fit].mean(0)
     return Comparison(

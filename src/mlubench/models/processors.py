@@ -22,7 +22,9 @@ def pictures_only(kind: Any) -> Any:
     transformers reads from the signature which parts a processor has, so that leaving the argument out is enough.
     """
 
-    def __init__(self: Any, image_processor: Any = None, tokenizer: Any = None, chat_template: Any = None) -> None:  # noqa: N807
+    def __init__(  # noqa: N807 - it becomes the method of the class below
+        self: Any, image_processor: Any = None, tokenizer: Any = None, chat_template: Any = None
+    ) -> None:
         kind.__init__(self, image_processor, tokenizer, chat_template=chat_template)
 
     return type(kind.__name__, (kind,), {"__init__": __init__, "__doc__": kind.__doc__})

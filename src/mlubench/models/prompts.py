@@ -43,7 +43,9 @@ class _Outputs(ModelOutput):
 def as_outputs(pictures: Sequence[Picture]) -> dict[str, Any]:
     """The features of a batch's pictures in the form that transformers' models take instead of pixels."""
     deeper = [list(layer) for layer in zip(*(p.deeper for p in pictures), strict=True)]
-    return {"image": _Outputs(pooler_output=[p.features for p in pictures], deepstack_features=deeper)}
+    return {
+        "image": _Outputs(pooler_output=[p.features for p in pictures], deepstack_features=deeper)
+    }
 
 
 @dataclass(eq=False)
@@ -57,7 +59,9 @@ class Prompts:
     mllm: MLLM
     limit: int
     used: int = 0
-    _features: OrderedDict[tuple[str, str], Picture] = field(default_factory=OrderedDict, repr=False)
+    _features: OrderedDict[tuple[str, str], Picture] = field(
+        default_factory=OrderedDict, repr=False
+    )
     _rows: dict[tuple[Query, str], dict[str, Tensor]] = field(default_factory=dict, repr=False)
     _content: dict[tuple[Path, int, int], str] = field(default_factory=dict, repr=False)
     _maker: str = ""
@@ -101,7 +105,9 @@ class Prompts:
         key = self._key(query)
         if key in self._features:
             return self._features[key]
-        wanted = {n: v for n, v in inputs.items() if n in (*_PIXELS, "image_sizes", "image_grid_thw")}
+        wanted = {
+            n: v for n, v in inputs.items() if n in (*_PIXELS, "image_sizes", "image_grid_thw")
+        }
         found = self.mllm.base.get_image_features(**wanted, return_dict=True)
         deeper = tuple(layer[0] for layer in found.get("deepstack_features") or ())
         picture = Picture(found.pooler_output[0], deeper)
@@ -121,7 +127,10 @@ def _pad_left(rows: Sequence[dict[str, Tensor]], pad: int) -> dict[str, Any]:
     for name, first in rows[0].items():
         if first.shape == rows[0]["input_ids"].shape:
             fill = pad if name == "input_ids" else 0
-            parts = [torch.nn.functional.pad(r[name], (width - r[name].shape[1], 0), value=fill) for r in rows]
+            parts = [
+                torch.nn.functional.pad(r[name], (width - r[name].shape[1], 0), value=fill)
+                for r in rows
+            ]
         else:
             parts = [r[name] for r in rows]
         batch[name] = torch.cat(parts)

@@ -10,4 +10,6 @@ def quiet() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`", category=FutureWarning)  # PEFT reads it
+    warnings.filterwarnings(
+        "ignore", message="`is_gradient_checkpointing`", category=FutureWarning
+    )  # PEFT reads it

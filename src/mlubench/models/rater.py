@@ -40,11 +40,17 @@ class Rater:
             config = AutoConfig.from_pretrained(folder, **safe)
             pictures = type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
             kind = AutoModelForImageTextToText if pictures else AutoModelForCausalLM
-            processor = load_processor(folder, **safe) if pictures else AutoTokenizer.from_pretrained(folder, **safe)
+            processor = (
+                load_processor(folder, **safe)
+                if pictures
+                else AutoTokenizer.from_pretrained(folder, **safe)
+            )
             model = kind.from_pretrained(folder, dtype="auto", use_safetensors=True, **safe)
         except (OSError, ValueError, KeyError) as error:
             first = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise MlubenchError(f"model {folder} cannot be loaded: {first}", "Give a Hugging Face folder.") from error
+            raise MlubenchError(
+                f"model {folder} cannot be loaded: {first}", "Give a Hugging Face folder."
+            ) from error
         tokenizer = processor.tokenizer if pictures else processor
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token
@@ -55,11 +61,21 @@ class Rater:
         """For each text the probabilities of 0, 1 and 2 as the next token, (N, 3); they sum to 1 with all other tokens."""
         opening, ids = self._digits()
         prompts = [self._prompt(text) + opening for text in texts]
-        special = self.tokenizer.bos_token is None or not prompts[0].startswith(self.tokenizer.bos_token)
-        batch = self.tokenizer(
-            prompts, padding=True, padding_side="left", add_special_tokens=special, return_tensors="pt"
+        special = self.tokenizer.bos_token is None or not prompts[0].startswith(
+            self.tokenizer.bos_token
         )
-        inputs = {k: v.to(self.model.device) for k, v in batch.items() if k in ("input_ids", "attention_mask")}
+        batch = self.tokenizer(
+            prompts,
+            padding=True,
+            padding_side="left",
+            add_special_tokens=special,
+            return_tensors="pt",
+        )
+        inputs = {
+            k: v.to(self.model.device)
+            for k, v in batch.items()
+            if k in ("input_ids", "attention_mask")
+        }
         logits = self.model(**inputs, logits_to_keep=1, use_cache=False).logits[:, -1]
         return [tuple(row) for row in logits.float().softmax(-1)[:, ids].tolist()]
 
@@ -79,10 +95,14 @@ class Rater:
     def _prompt(self, text: str) -> str:
         """The chat template's text up to where the answer begins; the text as it is where the model has no template."""
         for token in self.tokenizer.all_special_tokens:
-            text = text.replace(token, f"{token[0]} {token[1:]}")  # what is judged cannot end its turn
+            text = text.replace(
+                token, f"{token[0]} {token[1:]}"
+            )  # what is judged cannot end its turn
         if getattr(self.processor, "chat_template", None) is None:
             return f"{text}\n"
         # Processors of MLLMs take a message in parts, tokenizers as one text.
         content = text if self.processor is self.tokenizer else [{"type": "text", "text": text}]
         turns = [{"role": "user", "content": content}]
-        return str(self.processor.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+        return str(
+            self.processor.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        )

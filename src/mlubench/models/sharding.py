@@ -28,7 +28,9 @@ def wanted() -> bool:
     if processes.world() == 1 or not str_to_bool(os.environ.get(ASKED, "false")):
         return False
     if os.environ.get("FSDP_VERSION") != "2":
-        raise UsageError("FSDP version 1 is not supported", "Set fsdp_version: 2 in accelerate's configuration.")
+        raise UsageError(
+            "FSDP version 1 is not supported", "Set fsdp_version: 2 in accelerate's configuration."
+        )
     return True
 
 

@@ -39,7 +39,9 @@ def _vicuna_llava(hidden: int, intermediate: int, layers: int) -> Any:
         num_attention_heads=hidden // 128,
         max_position_embeddings=4096,
     )
-    return LlavaNextConfig(vision_config=vision, text_config=text, image_token_index=32000, tie_word_embeddings=False)
+    return LlavaNextConfig(
+        vision_config=vision, text_config=text, image_token_index=32000, tie_word_embeddings=False
+    )
 
 
 def _qwen3_vl_4b() -> Any:
@@ -55,7 +57,12 @@ def _qwen3_vl_4b() -> Any:
         "num_position_embeddings": 2304,
         "deepstack_visual_indexes": [5, 11, 17],
     }
-    rope = {"rope_type": "default", "rope_theta": 5e6, "mrope_section": [24, 20, 20], "mrope_interleaved": True}
+    rope = {
+        "rope_type": "default",
+        "rope_theta": 5e6,
+        "mrope_section": [24, 20, 20],
+        "mrope_interleaved": True,
+    }
     text = {
         "vocab_size": 151936,
         "hidden_size": 2560,
@@ -147,18 +154,26 @@ def folder_shape(folder: Path, dtype: str) -> Shape:
 def published_shape(model: ModelConfig) -> Shape | None:
     """The shape of a published model by the last part of its path; None for one that is not in the table."""
     make = PUBLISHED.get(Path(model.path or "").name)
-    return Shape(_on_meta(make(), model.dtype), "the built-in table of published models") if make else None
+    return (
+        Shape(_on_meta(make(), model.dtype), "the built-in table of published models")
+        if make
+        else None
+    )
 
 
 def toy_shape(toy: ToyConfig, benchmark: Benchmark | None, dtype: str) -> Shape:
     """The tiny LLaVA's shape. Its vocabulary is learned from the benchmark; without one it is taken at its limit."""
     samples = benchmark.samples if benchmark else []
-    processor = build_processor(toy, [s.truth for s in samples], sorted({s.question for s in samples}))
+    processor = build_processor(
+        toy, [s.truth for s in samples], sorted({s.question for s in samples})
+    )
     with torch.device("meta"):
         model: Any = build_model(toy, processor.tokenizer)
         if benchmark is None:
             model.resize_token_embeddings(toy.vocabulary, mean_resizing=False)
-    model = model.to(torch.float32 if dtype == "auto" else getattr(torch, dtype)).requires_grad_(False)
+    model = model.to(torch.float32 if dtype == "auto" else getattr(torch, dtype)).requires_grad_(
+        False
+    )
     return Shape(MLLM(model, processor, parts_of(model)), "model.toy", exact=benchmark is not None)
 
 
@@ -174,7 +189,9 @@ def _on_meta(config: Any, dtype: str) -> MLLM:
 
 
 @contextmanager
-def with_adapter(shape: Shape, lora: LoraConfig, scope: Scope, full: Sequence[Part] = ()) -> Iterator[MLLM]:
+def with_adapter(
+    shape: Shape, lora: LoraConfig, scope: Scope, full: Sequence[Part] = ()
+) -> Iterator[MLLM]:
     """The model with a run's own adapter mounted, trainable and without weights too; taken off again at the end."""
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         add_adapter(shape.mllm, "default", lora, scope, seed=0, full=full)

@@ -6,7 +6,8 @@ MODELS = Table(
     "model",
     {
         "toy": Entry(
-            "mlubench.models.toy.base:toy_base", "a tiny real LLaVA trained from scratch on rendered pictures"
+            "mlubench.models.toy.base:toy_base",
+            "a tiny real LLaVA trained from scratch on rendered pictures",
         ),
     },
     group="mlubench.models",

@@ -38,7 +38,9 @@ class ProgressCallback(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.bar.start()
-        self.task = self.bar.add_task(self.description, total=state.max_steps, completed=state.global_step)
+        self.task = self.bar.add_task(
+            self.description, total=state.max_steps, completed=state.global_step
+        )
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.bar.update(self.task, completed=state.global_step)

@@ -15,9 +15,12 @@ def prompt_text(processor: Any, question: str, *, with_image: bool, history: Tur
     """
     for name in ("image_token", "video_token"):
         marker = getattr(processor, name, None)
-        if marker and any(marker in text for text in (question, *(t for turn in history for t in turn))):
+        if marker and any(
+            marker in text for text in (question, *(t for turn in history for t in turn))
+        ):
             raise UsageError(
-                f"the question holds the picture marker {marker!r}", "Leave it out: the picture goes apart."
+                f"the question holds the picture marker {marker!r}",
+                "Leave it out: the picture goes apart.",
             )
     return _render(processor, question, None, with_image, history)
 
@@ -29,7 +32,12 @@ def adds_special_tokens(tokenizer: Any, text: str) -> bool:
 
 @lru_cache(maxsize=100_000)
 def answer_tokens(
-    processor: Any, ends: tuple[str, ...], question: str, answer: str, with_image: bool, history: Turns = ()
+    processor: Any,
+    ends: tuple[str, ...],
+    question: str,
+    answer: str,
+    with_image: bool,
+    history: Turns = (),
 ) -> tuple[int, ...]:
     """Tokens of the answer and of its end, exactly as the model would have to generate them after the prompt.
 
@@ -40,7 +48,9 @@ def answer_tokens(
     whole = _render(processor, question, answer, with_image, history)
     told = answer.strip()
     if not whole.startswith(prompt) or told not in whole.removeprefix(prompt):
-        raise MlubenchError("the chat template changes the prompt once there is an answer", "Give another template.")
+        raise MlubenchError(
+            "the chat template changes the prompt once there is an answer", "Give another template."
+        )
     rest = whole.removeprefix(prompt)
     stop = rest.index(told) + len(told)
     tail = rest[stop:].lstrip()
@@ -61,12 +71,15 @@ def _tokens_after(tokenizer: Any, prompt: str, text: str) -> list[int]:
         if both[: len(before)] == before:
             return list(both[len(before) :])
     raise MlubenchError(
-        f"the tokenizer joins the answer {text[:40]!r} with the text before it", "Give another chat template."
+        f"the tokenizer joins the answer {text[:40]!r} with the text before it",
+        "Give another chat template.",
     )
 
 
 @lru_cache(maxsize=100_000)
-def _render(processor: Any, question: str, answer: str | None, with_image: bool, history: Turns) -> str:
+def _render(
+    processor: Any, question: str, answer: str | None, with_image: bool, history: Turns
+) -> str:
     turns: list[dict[str, Any]] = []
     for asked, told in (*history, (question, answer)):
         turns.append({"role": "user", "content": [{"type": "text", "text": asked}]})
@@ -74,4 +87,6 @@ def _render(processor: Any, question: str, answer: str | None, with_image: bool,
             turns.append({"role": "assistant", "content": [{"type": "text", "text": told}]})
     if with_image:
         turns[0]["content"].insert(0, {"type": "image"})
-    return str(processor.apply_chat_template(turns, tokenize=False, add_generation_prompt=answer is None))
+    return str(
+        processor.apply_chat_template(turns, tokenize=False, add_generation_prompt=answer is None)
+    )

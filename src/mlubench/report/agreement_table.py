@@ -15,7 +15,11 @@ NOTE = (
     "Each different answer counts once."
 )
 RANK_NOTE = "Ranking of methods by their mean score: 1 is the same order, -1 the reverse."
-MEASURES = {"kappa_quadratic": "Kappa, quadratic", "kappa_linear": "Kappa, linear", "agreement": "Same score"}
+MEASURES = {
+    "kappa_quadratic": "Kappa, quadratic",
+    "kappa_linear": "Kappa, linear",
+    "agreement": "Same score",
+}
 COLUMNS = ("Answers", "n", *(marked(title, name) for name, title in MEASURES.items()))
 _SHOWN_MISTAKES = 160
 
@@ -24,9 +28,17 @@ def render_agreement(facts: Mapping[str, Any]) -> Group:
     """What `mlubench judge agreement` says of a run."""
     parts: list[RenderableType] = []
     for pair in facts["pairs"]:
-        parts += [Text(f"{pair['a']} and {pair['b']}", style="bold"), *_measured(pair, pair["a"], pair["b"])]
+        parts += [
+            Text(f"{pair['a']} and {pair['b']}", style="bold"),
+            *_measured(pair, pair["a"], pair["b"]),
+        ]
         if pair["unscored"]:
-            parts.append(Text(f"{pair['unscored']} answers that either left unscored are not counted.", style="yellow"))
+            parts.append(
+                Text(
+                    f"{pair['unscored']} answers that either left unscored are not counted.",
+                    style="yellow",
+                )
+            )
         parts += [*_rankings(pair), Text()]
     return Group(*parts, Text(NOTE, style="dim"), Text(RANK_NOTE, style="dim"))
 
@@ -48,7 +60,10 @@ def _measured(measured: Mapping[str, Any], a: str, b: str) -> Iterator[Renderabl
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
     for index, name in enumerate(COLUMNS):
         table.add_column(name, justify="right" if index else "left")
-    rows = [("All", measured), *((TITLES[metric], part) for metric, part in measured["by_metric"].items())]
+    rows = [
+        ("All", measured),
+        *((TITLES[metric], part) for metric, part in measured["by_metric"].items()),
+    ]
     for name, part in rows:
         values = [_value(part[key]) for key in MEASURES]
         table.add_row(name, str(part["n"]), *values)
@@ -65,7 +80,9 @@ def _value(measure: Mapping[str, Any]) -> str:
     if measure["value"] is None:
         return "–"
     text = f"{measure['value']:.3f}"
-    return f"{text} ({measure['ci95'][0]:.2f}–{measure['ci95'][1]:.2f})" if measure["ci95"] else text
+    return (
+        f"{text} ({measure['ci95'][0]:.2f}–{measure['ci95'][1]:.2f})" if measure["ci95"] else text
+    )
 
 
 def _rankings(pair: Mapping[str, Any]) -> Iterator[RenderableType]:
@@ -73,10 +90,13 @@ def _rankings(pair: Mapping[str, Any]) -> Iterator[RenderableType]:
         if ranking["kendall"] is None:
             continue
         span = (
-            f" ({ranking['kendall_ci95'][0]:.2f}–{ranking['kendall_ci95'][1]:.2f})" if ranking["kendall_ci95"] else ""
+            f" ({ranking['kendall_ci95'][0]:.2f}–{ranking['kendall_ci95'][1]:.2f})"
+            if ranking["kendall_ci95"]
+            else ""
         )
         methods = ", ".join(
-            f"{label(row['method'])} {row[pair['a']]:.2f}/{row[pair['b']]:.2f}" for row in ranking["methods"]
+            f"{label(row['method'])} {row[pair['a']]:.2f}/{row[pair['b']]:.2f}"
+            for row in ranking["methods"]
         )
         yield Text(
             f"{TITLES[metric]}: Kendall {ranking['kendall']:.2f}{span}, Spearman {ranking['spearman']:.2f}; {methods}"

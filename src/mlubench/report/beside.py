@@ -7,11 +7,16 @@ from mlubench.types import METRIC_OF
 
 MEASURES = {
     "rouge_l": ("ROUGE-L", "how much of the truth the answer repeats"),
-    "truth_probability": ("P(truth)", "the mean probability a token of the truth to the model that answers"),
+    "truth_probability": (
+        "P(truth)",
+        "the mean probability a token of the truth to the model that answers",
+    ),
 }
 TITLE = "Beside the judge"
 NOTE = "After the last task, the mean over tasks. {}. Nothing here sees whether an answer refuses."
-MISSING_NOTE = " In brackets: answers without P(truth), as a failed gate's refusals; they are left out."
+MISSING_NOTE = (
+    " In brackets: answers without P(truth), as a failed gate's refusals; they are left out."
+)
 SPLITS = {metric: split for split, metric in METRIC_OF.items()}
 
 
@@ -22,13 +27,24 @@ def beside(results: Results) -> tuple[list[str], list[list[str]], str]:
     """
     judge = results.judges[0]
     tables = {metric: _by_method(results, judge, metric) for metric in METRICS}
-    known = [cell for by_method in tables.values() for cells in by_method.values() for cell in cells if cell]
+    known = [
+        cell
+        for by_method in tables.values()
+        for cells in by_method.values()
+        for cell in cells
+        if cell
+    ]
     measures = [m for m in MEASURES if any(getattr(cell, m) is not None for cell in known)]
     head = ["Method"]
     for measure in measures:
-        head += [marked(f"{MEASURES[measure][0]}, {SPLITS[x]}", both_sides(measure, x)) for x in METRICS]
+        head += [
+            marked(f"{MEASURES[measure][0]}, {SPLITS[x]}", both_sides(measure, x)) for x in METRICS
+        ]
     rows = [
-        [label(name), *(_level(tables[metric][name], measure) for measure in measures for metric in METRICS)]
+        [
+            label(name),
+            *(_level(tables[metric][name], measure) for measure in measures for metric in METRICS),
+        ]
         for name in (BASE, *results.methods)
     ]
     missing = any(cell.truth_probability_missing for cell in known)
@@ -38,7 +54,11 @@ def beside(results: Results) -> tuple[list[str], list[list[str]], str]:
 
 def _by_method(results: Results, judge: str, metric: str) -> dict[str, list[Score | None]]:
     """A method's cell of each task after the last one; None where it is not tested yet."""
-    base, cells, tasks = results.base_scores(judge, metric), results.scores(judge, metric), results.tasks
+    base, cells, tasks = (
+        results.base_scores(judge, metric),
+        results.scores(judge, metric),
+        results.tasks,
+    )
     found: dict[str, list[Score | None]] = {BASE: [base.get(task) for task in tasks]}
     return found | {m: [cells.get((m, task, tasks[-1])) for task in tasks] for m in results.methods}
 
@@ -47,5 +67,9 @@ def _level(cells: list[Score | None], measure: str) -> str:
     values = [None if cell is None else getattr(cell, measure) for cell in cells]
     known = [value for value in values if value is not None]
     text = number(sum(known) / len(known)) if known and len(known) == len(values) else MISSING
-    missing = sum(cell.truth_probability_missing for cell in cells if cell) if measure == "truth_probability" else 0
+    missing = (
+        sum(cell.truth_probability_missing for cell in cells if cell)
+        if measure == "truth_probability"
+        else 0
+    )
     return f"{text} ({missing})" if missing else text

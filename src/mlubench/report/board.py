@@ -116,9 +116,15 @@ def _reference_rows(results: Results, judge: str, metric: Metric) -> list[Row]:
     The base shows one score in every column of a task, since nothing has changed it.
     """
     base, bounds = results.base_scores(judge, metric), results.scores(judge, metric)
-    rows = [_reference(results, BASE, {(task, after): base.get(task) for task, after in results.steps()})]
+    rows = [
+        _reference(
+            results, BASE, {(task, after): base.get(task) for task, after in results.steps()}
+        )
+    ]
     for name in dict.fromkeys(cell.method for cell in results.upper_bound):
-        rows.append(_reference(results, name, {step: bounds.get((name, *step)) for step in results.steps()}))
+        rows.append(
+            _reference(results, name, {step: bounds.get((name, *step)) for step in results.steps()})
+        )
     return [row for row in rows if any(shown.text != MISSING for shown in row.scores)]
 
 
@@ -145,7 +151,9 @@ def board(results: Results, judge: str, metric: Metric) -> Board:
     top_final = _top(finals.values())
     rows = _reference_rows(results, judge, metric)
     for method in methods:
-        scores = [_shown(cells.get((method, *step)), top) for step, top in zip(steps, tops, strict=True)]
+        scores = [
+            _shown(cells.get((method, *step)), top) for step, top in zip(steps, tops, strict=True)
+        ]
         stability = summaries[method].stability.get(metric) if method in summaries else None
         final = number(finals[method])
         unscored = sum(cell.unscored for (name, _, _), cell in cells.items() if name == method)
@@ -166,12 +174,16 @@ def step_name(task: str, after: str) -> str:
 def unscored(results: Results, judge: str) -> Unscored:
     """What the judge left unscored in the whole run, base included. A cell's `n` counts only those that were scored."""
     cells = [cell for cell in [*results.cells, *results.base] if cell.judge == judge]
-    return Unscored(sum(cell.unscored for cell in cells), sum(cell.n + cell.unscored for cell in cells))
+    return Unscored(
+        sum(cell.unscored for cell in cells), sum(cell.n + cell.unscored for cell in cells)
+    )
 
 
 def unscored_warning(results: Results) -> str:
     """What to say when too many answers could not be judged by one of the judges; empty otherwise."""
-    alarming = [(judge, found) for judge in results.judges if (found := unscored(results, judge)).alarming]
+    alarming = [
+        (judge, found) for judge in results.judges if (found := unscored(results, judge)).alarming
+    ]
     if not alarming:
         return ""
     shares = "; ".join(

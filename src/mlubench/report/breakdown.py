@@ -31,8 +31,13 @@ def _split(results: Results, judge: str, by: str, metric: Metric) -> Split:
         if wanted and row.after == last.get(row.method):
             cells.setdefault((row.value, row.method), []).append(row)
     values = sorted({value for value, _ in cells})
-    methods = [method for method in results.methods if any((value, method) in cells for value in values)]
-    rows = [(value, [Shown(number(_pooled(cells.get((value, m), [])))) for m in methods]) for value in values]
+    methods = [
+        method for method in results.methods if any((value, method) in cells for value in values)
+    ]
+    rows = [
+        (value, [Shown(number(_pooled(cells.get((value, m), [])))) for m in methods])
+        for value in values
+    ]
     return Split(TITLES[metric], [(label(m), f"U{last[m]}") for m in methods], rows)
 
 

@@ -73,16 +73,32 @@ def draw_decay(ax: "Axes", results: Results, judge: str, metric: Metric) -> None
 def _line(ax: "Axes", curve: list[Point], colour: str, marker: str, shift: float) -> None:
     """The curve, moved sideways a little so that methods with equal scores stay visible, and its intervals."""
     xs, ys = [point.index + shift for point in curve], [point.mean for point in curve]
-    for gap in reversed([at for at in range(1, len(curve)) if curve[at].index > curve[at - 1].index + 1]):
+    for gap in reversed(
+        [at for at in range(1, len(curve)) if curve[at].index > curve[at - 1].index + 1]
+    ):
         # A step that was not tested breaks the line: drawing through it would claim a score that nobody measured.
         xs.insert(gap, math.nan)
         ys.insert(gap, math.nan)
     size = 9 if marker == "*" else 5.5
-    ax.plot(xs, ys, color=colour, marker=marker, markersize=size, linewidth=1.8, markeredgecolor="white", mew=0.5)
+    ax.plot(
+        xs,
+        ys,
+        color=colour,
+        marker=marker,
+        markersize=size,
+        linewidth=1.8,
+        markeredgecolor="white",
+        mew=0.5,
+    )
     for point in curve:
         if point.reach:
             ax.errorbar(
-                point.index + shift, point.mean, yerr=[[r] for r in point.reach], color=colour, capsize=2, elinewidth=1
+                point.index + shift,
+                point.mean,
+                yerr=[[r] for r in point.reach],
+                color=colour,
+                capsize=2,
+                elinewidth=1,
             )
 
 
@@ -90,12 +106,23 @@ def _reference(ax: "Axes", results: Results, judge: str, metric: Metric) -> Poin
     base = results.base_scores(judge, metric)
     curve = []
     for index in range(len(results.tasks)):
-        past = [base[task] for task in results.tasks[: index + 1] if task in base and base[task].score is not None]
+        past = [
+            base[task]
+            for task in results.tasks[: index + 1]
+            if task in base and base[task].score is not None
+        ]
         if len(past) == index + 1:
             curve.append(_mean(index, past))
     if curve:
         xs, ys = [point.index for point in curve], [point.mean for point in curve]
-        ax.plot(xs, ys, color=_REFERENCE, linestyle=(0, (4, 3)), linewidth=1.2, marker="." if len(curve) == 1 else "")
+        ax.plot(
+            xs,
+            ys,
+            color=_REFERENCE,
+            linestyle=(0, (4, 3)),
+            linewidth=1.2,
+            marker="." if len(curve) == 1 else "",
+        )
     return curve[-1] if curve else None
 
 
@@ -126,5 +153,11 @@ def _name(ax: "Axes", ends: list[tuple[str, Point, str]]) -> None:
             fontweight="bold" if colour == STYLES["lumoe"][0] else "normal",
             va="center",
             annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.5, "shrinkA": 1, "shrinkB": 0},
+            arrowprops={
+                "arrowstyle": "-",
+                "color": colour,
+                "linewidth": 0.5,
+                "shrinkA": 1,
+                "shrinkB": 0,
+            },
         )

@@ -21,7 +21,8 @@ def _lines(results: Results, judge: str, metric: Metric) -> list[list[str]]:
     rows = [
         row
         for row in results.comparisons
-        if (row.metric, row.task, row.judge) == (metric, "all", judge) and row.difference is not None
+        if (row.metric, row.task, row.judge) == (metric, "all", judge)
+        and row.difference is not None
     ]
     methods = list(dict.fromkeys(name for row in rows for name in (row.a, row.b)))
     minus = {pair: row for row in rows for pair in ((row.a, row.b), (row.b, row.a))}

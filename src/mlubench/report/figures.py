@@ -45,7 +45,14 @@ def heat_maps(results: dict[str, Any], judge: str | None = None) -> "Figure":
                 axes[row][column].set_title(plain(label(method)), fontsize=10, fontweight="bold")
             _ticks(axes[row][column], read.tasks, outer=(column == 0, row == len(METRICS) - 1))
         axes[row][0].set_ylabel(f"{TITLES[metric]}\nscore on task", fontsize=9)
-    figure.text((left + right) / 2, 0.02, "after unlearning up to task", fontsize=9, ha="center", va="bottom")
+    figure.text(
+        (left + right) / 2,
+        0.02,
+        "after unlearning up to task",
+        fontsize=9,
+        ha="center",
+        va="bottom",
+    )
     _scale(figure, axes)
     return figure
 
@@ -84,7 +91,9 @@ def _widths(methods: int, tasks: int) -> tuple[float, float]:
     return _SIDE + _BAR + panel * methods * 1.12, panel
 
 
-def _panel(ax: "Axes", results: Results, judge: str, metric: Metric, method: str, *, size: float) -> None:
+def _panel(
+    ax: "Axes", results: Results, judge: str, metric: Metric, method: str, *, size: float
+) -> None:
     from matplotlib import colormaps
 
     colours, cells = colormaps[COLOURS], results.scores(judge, metric)
@@ -106,7 +115,15 @@ def _panel(ax: "Axes", results: Results, judge: str, metric: Metric, method: str
 def _square(x: int, y: int, fill: Any, *, hatched: bool) -> Any:
     from matplotlib.patches import Rectangle
 
-    return Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=fill, edgecolor="white", linewidth=1, hatch="///" * hatched)
+    return Rectangle(
+        (x - 0.5, y - 0.5),
+        1,
+        1,
+        facecolor=fill,
+        edgecolor="white",
+        linewidth=1,
+        hatch="///" * hatched,
+    )
 
 
 def _ticks(ax: "Axes", tasks: list[str], outer: tuple[bool, bool]) -> None:
@@ -125,7 +142,9 @@ def _scale(figure: "Figure", axes: Any) -> None:
     top, bottom = axes[0][-1].get_position().y1, axes[-1][-1].get_position().y0
     right, width = axes[0][-1].get_position().x1, figure.get_size_inches()[0]
     bar = figure.add_axes((right + 0.12 / width, bottom, 0.12 / width, top - bottom))
-    figure.colorbar(ScalarMappable(Normalize(0, 1), COLOURS), cax=bar, ticks=[0, 0.25, 0.5, 0.75, 1])
+    figure.colorbar(
+        ScalarMappable(Normalize(0, 1), COLOURS), cax=bar, ticks=[0, 0.25, 0.5, 0.75, 1]
+    )
     bar.tick_params(labelsize=8, length=2)
     bar.set_ylabel("score (higher is better)", fontsize=8)
 

@@ -10,7 +10,15 @@ from mlubench.report.beside import TITLE, beside
 from mlubench.report.breakdown import splits
 from mlubench.report.differences import COLUMNS, NOTE, differences
 from mlubench.report.figures import decay_curves, heat_maps, save_png
-from mlubench.report.reading import MEANINGS, STAND_INS, TITLES, Results, label, load_results, parse_results
+from mlubench.report.reading import (
+    MEANINGS,
+    STAND_INS,
+    TITLES,
+    Results,
+    label,
+    load_results,
+    parse_results,
+)
 from mlubench.report.samples import pick_examples
 from mlubench.report.svg import inline_svg
 from mlubench.statistics.scores import DIRECTIONS_NOTE, METRICS, marked
@@ -45,9 +53,9 @@ def _template() -> Any:
 
     source = files("mlubench.report").joinpath("report.html.j2").read_text(encoding="utf-8")
     # Everything from the run is data: escaping is on for all of it, and only our own SVG is marked as safe.
-    return Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(
-        source
-    )
+    return Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    ).from_string(source)
 
 
 def _page(run_dir: Path, raw: dict[str, Any], results: Results) -> dict[str, Any]:
@@ -69,14 +77,20 @@ def _page(run_dir: Path, raw: dict[str, Any], results: Results) -> dict[str, Any
         "directions": DIRECTIONS_NOTE,
         "final": boards.FINAL,
         "stability": boards.STABILITY,
-        "costs": [marked("Training time", "train_seconds"), marked("Peak memory", "peak_memory_bytes")],
+        "costs": [
+            marked("Training time", "train_seconds"),
+            marked("Peak memory", "peak_memory_bytes"),
+        ],
         "difference_columns": COLUMNS,
         "difference_note": NOTE,
         "differences": differences(results, judge),
         "gate_note": boards.GATE_NOTE,
         "gate_columns": boards.GATE_COLUMNS,
         "gates": [boards.gate_cells(gate) for gate in results.gates],
-        "breakdowns": [("phrasing", splits(results, judge, "phrasing")), ("class", splits(results, judge, "class"))],
+        "breakdowns": [
+            ("phrasing", splits(results, judge, "phrasing")),
+            ("class", splits(results, judge, "class")),
+        ],
         "examples": pick_examples(run_dir, results),
         "last": results.tasks[-1] if results.tasks else "",
     }
@@ -128,9 +142,7 @@ def _figures(raw: dict[str, Any], results: Results) -> list[dict[str, Any]]:
     if not names:
         return []
     heat_alt = f"Heat maps of every X-UY score, one column of panels each for {names}. The tables hold the numbers."
-    decay_alt = (
-        f"Mean forget quality and utility on past tasks after each step for {names}. The tables hold the numbers."
-    )
+    decay_alt = f"Mean forget quality and utility on past tasks after each step for {names}. The tables hold the numbers."
     # Safe to mark: our own drawings, whose names were escaped when the XML was written.
     heat = Markup(inline_svg(heat_maps(raw), "heat", heat_alt))
     decay = Markup(inline_svg(decay_curves(raw), "decay", decay_alt))
@@ -159,11 +171,15 @@ def _levels(results: Results) -> list[dict[str, Any]]:
     for summary in results.summary:
         values = []
         for metric in METRICS:
-            values += [boards.number(summary.final.get(metric)), boards.number(summary.stability.get(metric))]
+            values += [
+                boards.number(summary.final.get(metric)),
+                boards.number(summary.stability.get(metric)),
+            ]
         memory = summary.peak_memory_bytes
         rows.append(
             {
-                "label": label(summary.method) + (f" ({summary.judge})" if several and summary.judge else ""),
+                "label": label(summary.method)
+                + (f" ({summary.judge})" if several and summary.judge else ""),
                 "values": values,
                 "time": boards.duration(summary.train_seconds) or boards.MISSING,
                 "memory": boards.MISSING if memory is None else f"{memory / 2**30:.2f} GiB",

@@ -24,9 +24,7 @@ LABELS = {name: name.upper() for name in ("ga", "gd", "kl", "npo", "po", "dpo")}
     "lumoe+oracle": "LUMoE + oracle",
     BASE: "Base",
 }
-STAND_INS = (
-    "Pictures are drawn stand-ins, not photographs: compare these scores with each other, not with published ones."
-)
+STAND_INS = "Pictures are drawn stand-ins, not photographs: compare these scores with each other, not with published ones."
 
 
 def _finite(value: Any) -> Any:
@@ -108,7 +106,11 @@ class GateRow(_Row):
     def interval(self, rate: str) -> tuple[float, float] | None:
         """The 95% interval of `rate`, when the run measured one."""
         found = _interval((self.model_extra or {}).get(f"{rate}_ci95"))
-        return (float(found[0]), float(found[1])) if isinstance(found, list | tuple) and len(found) == 2 else None
+        return (
+            (float(found[0]), float(found[1]))
+            if isinstance(found, list | tuple) and len(found) == 2
+            else None
+        )
 
 
 class BenchmarkFacts(_Row):
@@ -149,7 +151,11 @@ class Results(_Row):
     @property
     def tasks(self) -> list[str]:
         """The sequence, in the order it was run; tasks that the run does not list come last."""
-        seen = [*self.run.benchmark.tasks, *(cell.task for cell in self.cells), *(cell.after for cell in self.cells)]
+        seen = [
+            *self.run.benchmark.tasks,
+            *(cell.task for cell in self.cells),
+            *(cell.after for cell in self.cells),
+        ]
         return list(dict.fromkeys(seen))
 
     @property
@@ -162,12 +168,16 @@ class Results(_Row):
 
     def scores(self, judge: str, metric: str) -> dict[tuple[str, str, str], Score]:
         """(method, task, after) -> score."""
-        rows = (c for c in [*self.cells, *self.upper_bound] if c.judge == judge and c.metric == metric)
+        rows = (
+            c for c in [*self.cells, *self.upper_bound] if c.judge == judge and c.metric == metric
+        )
         return {(cell.method, cell.task, cell.after): cell for cell in rows}
 
     def base_scores(self, judge: str, metric: str) -> dict[str, Score]:
         """Task -> score of the model before any unlearning."""
-        return {cell.task: cell for cell in self.base if cell.judge == judge and cell.metric == metric}
+        return {
+            cell.task: cell for cell in self.base if cell.judge == judge and cell.metric == metric
+        }
 
     def last_archive(self, method: str) -> str:
         """The last task after which `method` was tested: the end of the sequence, unless the run is partial."""
@@ -203,7 +213,10 @@ def load_results(run_dir: Path) -> dict[str, Any]:
     """RUN/results.json as written. Raises MlubenchError when it is absent or broken."""
     results = read_json(run_dir / "results.json")
     if not isinstance(results, dict):
-        raise MlubenchError(f"{run_dir / 'results.json'} is not an object", "Write it anew with `mlubench judge RUN`.")
+        raise MlubenchError(
+            f"{run_dir / 'results.json'} is not an object",
+            "Write it anew with `mlubench judge RUN`.",
+        )
     return results
 
 

@@ -67,7 +67,9 @@ class _Files:
     def records(self, method: str, step: str) -> Records:
         """Sample id -> its line. Lines that are no JSON objects with an id are counted, not guessed at."""
         if (method, step) not in self._read:
-            self._read[method, step] = self._load(self._run_dir / "answers" / method / f"{step}.jsonl")
+            self._read[method, step] = self._load(
+                self._run_dir / "answers" / method / f"{step}.jsonl"
+            )
         return self._read[method, step]
 
     def _load(self, path: Path) -> Records:
@@ -98,9 +100,13 @@ def pick_examples(run_dir: Path, results: Results) -> Examples:
     notes = []
     if any(example.no_picture for example in shown):
         missing = sum(bool(example.no_picture) for example in shown)
-        notes.append(f"{missing} of {len(shown)} pictures could not be shown; the reason stands in their place.")
+        notes.append(
+            f"{missing} of {len(shown)} pictures could not be shown; the reason stands in their place."
+        )
     if files.broken:
-        notes.append(f"{files.broken} lines of the answer files could not be read and were left out.")
+        notes.append(
+            f"{files.broken} lines of the answer files could not be read and were left out."
+        )
     return Examples(shown, notes)
 
 
@@ -133,14 +139,18 @@ def _choose(task: str, candidates: Records) -> list[dict[str, Any]]:
     return chosen
 
 
-def _example(files: _Files, results: Results, root: Path | None, task: str, record: dict[str, Any]) -> Example:
+def _example(
+    files: _Files, results: Results, root: Path | None, task: str, record: dict[str, Any]
+) -> Example:
     id_ = str(record["id"])
     entity = Entity.from_key(str(record.get("entity", "")))
     picture, no_picture = _picture(root, str(record.get("image", "")))
     answers = [_answer(files, BASE, "", step=step_name(task, "0"), id_=id_)]
     for method in results.methods:
         for after in _archives(results, method, task):
-            answers.append(_answer(files, method, f"U{after}", step=step_name(task, after), id_=id_))
+            answers.append(
+                _answer(files, method, f"U{after}", step=step_name(task, after), id_=id_)
+            )
     return Example(
         task=task,
         split=str(record.get("split", "")),
@@ -157,7 +167,9 @@ def _example(files: _Files, results: Results, root: Path | None, task: str, reco
 def _archives(results: Results, method: str, task: str) -> list[str]:
     """The archives to show a task's sample at: the first that was tested on it, and the last one of the method."""
     last = results.last_archive(method)
-    later = [after for step, after in results.steps() if step == task and after == last and after != task]
+    later = [
+        after for step, after in results.steps() if step == task and after == last and after != task
+    ]
     return [task, *later]
 
 
@@ -176,7 +188,11 @@ def _route(route: Any) -> str:
     if not isinstance(route, dict):
         return ""
     experts = route.get("experts") or []
-    way = f"expert {' + '.join(map(str, experts))}" if isinstance(experts, list) and experts else "the untouched base"
+    way = (
+        f"expert {' + '.join(map(str, experts))}"
+        if isinstance(experts, list) and experts
+        else "the untouched base"
+    )
     if route.get("refused"):
         way = "a fixed refusal"
     why = str(route.get("why") or "")

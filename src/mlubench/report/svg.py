@@ -57,7 +57,10 @@ def _target(key: str, value: str) -> str:
 
 def _tidy(root: ET.Element) -> None:
     """Leave size and fonts to the page, and keep the figure's own style sheet from reaching the rest of it."""
-    for child in [*root.findall(f"{{{_SVG}}}metadata"), *root.findall(f"{{{_SVG}}}defs[{{{_SVG}}}style]")]:
+    for child in [
+        *root.findall(f"{{{_SVG}}}metadata"),
+        *root.findall(f"{{{_SVG}}}defs[{{{_SVG}}}style]"),
+    ]:
         root.remove(child)
     for key in ("width", "height"):
         root.attrib.pop(key, None)

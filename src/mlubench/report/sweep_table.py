@@ -11,7 +11,13 @@ from mlubench.report.reading import STAND_INS, TITLES, label
 from mlubench.statistics.scores import DIRECTIONS_NOTE, marked
 
 MEASURES = {"final": "Final", "cells_mean": "Mean of cells", "stability": "Stability"}
-COLUMNS = ("Settings", "Method", "Metric", *(marked(title, name) for name, title in MEASURES.items()), "Seeds")
+COLUMNS = (
+    "Settings",
+    "Method",
+    "Metric",
+    *(marked(title, name) for name, title in MEASURES.items()),
+    "Seeds",
+)
 
 
 def rows_of(sweep: dict[str, Any]) -> list[list[str]]:
@@ -33,7 +39,11 @@ def notes_of(sweep: dict[str, Any]) -> list[str]:
     """What a reader must know beside the table."""
     states = [run["state"] for run in sweep["runs"]]
     lacking = len(states) - states.count("finished")
-    notes = [f"{lacking} of {len(states)} runs are not finished and not in the table."] if lacking else []
+    notes = (
+        [f"{lacking} of {len(states)} runs are not finished and not in the table."]
+        if lacking
+        else []
+    )
     if sweep["stand_ins"]:
         notes.append(STAND_INS)
     if any(row[name]["ci95"] for row in sweep["summary"] for name in MEASURES):
@@ -58,12 +68,16 @@ def sweep_markdown(sweep: dict[str, Any]) -> str:
     lines = [f"# Sweep of `{sweep['file']}`", "", *_markdown_table(COLUMNS, rows_of(sweep)), ""]
     lines += [f"- {note}" for note in notes_of(sweep)]
     runs = [[run["name"], run["state"], run.get("error", "")] for run in sweep["runs"]]
-    return "\n".join([*lines, "", "## Runs", "", *_markdown_table(("Folder", "State", "Error"), runs), ""])
+    return "\n".join(
+        [*lines, "", "## Runs", "", *_markdown_table(("Folder", "State", "Error"), runs), ""]
+    )
 
 
 def _markdown_table(columns: tuple[str, ...], rows: list[list[str]]) -> list[str]:
     escaped = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
-    return ["| " + " | ".join(row) + " |" for row in [list(columns), ["---"] * len(columns), *escaped]]
+    return [
+        "| " + " | ".join(row) + " |" for row in [list(columns), ["---"] * len(columns), *escaped]
+    ]
 
 
 def _measured(measure: dict[str, Any], seeds: int) -> str:

@@ -49,7 +49,8 @@ def _parts(results: Results, width: int) -> Iterator[RenderableType]:
     if warning := unscored_warning(results):
         yield Text(f"Warning: {warning}", style="bold red")
     yield Text(
-        f"X-UY: task X tested after unlearning up to Y. Bold: the best of a column. {DIRECTIONS_NOTE}", style="dim"
+        f"X-UY: task X tested after unlearning up to Y. Bold: the best of a column. {DIRECTIONS_NOTE}",
+        style="dim",
     )
     for board in boards(results):
         yield Text()
@@ -102,7 +103,11 @@ def _score_tables(board: Board, width: int) -> Iterator[Table]:
 
 def _line(board: Board, row: Row, block: slice, last: bool) -> list[Text]:
     shown = [*row.scores[block], *([row.final, row.stability] if last else [])]
-    counts = [Text(str(row.unscored), style="red" if row.unscored else "")] if last and board.unscored else []
+    counts = (
+        [Text(str(row.unscored), style="red" if row.unscored else "")]
+        if last and board.unscored
+        else []
+    )
     return [Text(row.label), *map(_text, shown), *counts]
 
 
@@ -146,7 +151,9 @@ def _narrow(cell: str) -> str:
     rate, _, interval = cell.partition(" (")
     if "–" not in interval:
         return cell
-    return f"{rate}\n" + "–".join(bound.removeprefix("0") for bound in interval.rstrip(")").split("–"))
+    return f"{rate}\n" + "–".join(
+        bound.removeprefix("0") for bound in interval.rstrip(")").split("–")
+    )
 
 
 def _gates(results: Results) -> Iterator[RenderableType]:
@@ -155,7 +162,10 @@ def _gates(results: Results) -> Iterator[RenderableType]:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
     for index, name in enumerate(GATE_COLUMNS):
         table.add_column(
-            name, justify="left" if index < 2 else "right", overflow="fold", min_width=9 if not index else None
+            name,
+            justify="left" if index < 2 else "right",
+            overflow="fold",
+            min_width=9 if not index else None,
         )
     for gate in results.gates:
         table.add_row(*(Text(_narrow(cell)) for cell in gate_cells(gate)))

@@ -40,7 +40,9 @@ class RunDir:
     def judged(self, judge: str) -> Path:
         """The folder of a judge's verdicts: its name, with what no folder's name may hold as %XX."""
         name = quote(judge, safe="")
-        return self.root / "verdicts" / (name if len(name) <= 200 else f"{name[:180]}-{digest(judge)}")
+        return (
+            self.root / "verdicts" / (name if len(name) <= 200 else f"{name[:180]}-{digest(judge)}")
+        )
 
     def verdicts(self, judge: str, method: str, task: str, after: str) -> Path:
         return self.judged(judge) / method / f"{task}-U{after}.jsonl"
@@ -57,22 +59,31 @@ class RunDir:
     def config(self) -> Config:
         path = self.root / "config.yaml"
         if not path.is_file():
-            raise UsageError(f"{self.root} is not a run", "Give the folder that `mlubench run --out` wrote.")
+            raise UsageError(
+                f"{self.root} is not a run", "Give the folder that `mlubench run --out` wrote."
+            )
         try:
             return parse(yaml.safe_load(path.read_text()))
         except (yaml.YAMLError, UnicodeDecodeError, TypeError) as error:
-            raise MlubenchError(f"{path} is broken: {error}", "Give another --out, or delete the run.") from None
+            raise MlubenchError(
+                f"{path} is broken: {error}", "Give another --out, or delete the run."
+            ) from None
 
     def require_free(self, config: Config) -> bool:
         """Whether the folder holds a run of this very configuration already. UsageError where it holds another thing."""
         if (self.root / "config.yaml").is_file():
             if self.config() != config:
-                raise UsageError(f"{self.root} holds a run with other settings", "Give another --out, or delete it.")
+                raise UsageError(
+                    f"{self.root} holds a run with other settings",
+                    "Give another --out, or delete it.",
+                )
             return True
         if self.root.exists() and not self.root.is_dir():
             raise UsageError(f"{self.root} is not a folder", "Give another --out.")
         if self.root.is_dir() and any(f.name != ".lock" for f in self.root.iterdir()):
-            raise UsageError(f"{self.root} holds something that is not a run", "Give a new folder with --out.")
+            raise UsageError(
+                f"{self.root} holds something that is not a run", "Give a new folder with --out."
+            )
         return False
 
     def claim(self, config: Config) -> None:
@@ -105,7 +116,10 @@ class RunDir:
     def finish(self, seconds: float) -> None:
         """Note when the run was finished, and the seconds of all its processes that came to the end."""
         before = read_json(self.root / "run.json").get("seconds", 0)
-        self.note(seconds=round(before + seconds, 1), finished=datetime.now(UTC).isoformat(timespec="seconds"))
+        self.note(
+            seconds=round(before + seconds, 1),
+            finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
 
     def note(self, **facts: Any) -> None:
         """Lay facts over those in run.json."""

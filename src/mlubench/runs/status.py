@@ -16,7 +16,9 @@ def status_of(root: Path) -> dict[str, Any]:
     config = run.config()
     facts = read_json(root / "run.json") if (root / "run.json").is_file() else {}
     order = facts.get("benchmark", {}).get("tasks", [])
-    every = len(order) ** 2 if config.evaluate.tasks == "all" else len(order) * (len(order) + 1) // 2
+    every = (
+        len(order) ** 2 if config.evaluate.tasks == "all" else len(order) * (len(order) + 1) // 2
+    )
     rows = []
     for method in config.methods:
         rows.append(
@@ -30,4 +32,10 @@ def status_of(root: Path) -> dict[str, Any]:
         )
     done = run.results.is_file() and all(row["judged"] == every for row in rows)
     state = "finished" if done else "under way" if facts else "preparing"
-    return {"run": str(root), "state": state, "preset": config.preset, "tasks": order, "methods": rows}
+    return {
+        "run": str(root),
+        "state": state,
+        "preset": config.preset,
+        "tasks": order,
+        "methods": rows,
+    }

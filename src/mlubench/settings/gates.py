@@ -18,8 +18,12 @@ class AskedGateConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str = Field("glm-4v-plus", min_length=1)
-    template: Path | None = Field(None, description="a YAML file with `class` and `entity` instead of our own wording")
-    match: float = Field(80, ge=50, le=100, description="how like a listed name a reply must be after folding")
+    template: Path | None = Field(
+        None, description="a YAML file with `class` and `entity` instead of our own wording"
+    )
+    match: float = Field(
+        80, ge=50, le=100, description="how like a listed name a reply must be after folding"
+    )
     timeout: float = Field(30, gt=0)
     retries: int = Field(3, ge=0, le=10)
     max_side: int = Field(768, ge=32, le=8192)

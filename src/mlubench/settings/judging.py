@@ -26,7 +26,9 @@ class JudgeConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     base_url: str | None = None
-    template: Path | None = Field(None, description="a YAML file with prompts instead of our own wording")
+    template: Path | None = Field(
+        None, description="a YAML file with prompts instead of our own wording"
+    )
     utility_truth: Literal["shown", "hidden"] = "shown"
     seed: int = 0
     max_tokens: int = Field(200, ge=1)
@@ -36,7 +38,9 @@ class JudgeConfig(BaseModel):
     requests_per_minute: float | None = Field(None, gt=0)
     tokens_per_minute: float | None = Field(None, gt=0)
     max_cost: float | None = Field(None, ge=0)
-    prices: dict[str, PriceConfig] = Field({}, description="by model, where the built-in price is absent or old")
+    prices: dict[str, PriceConfig] = Field(
+        {}, description="by model, where the built-in price is absent or old"
+    )
     batch: int = Field(8, ge=1)
 
     @field_validator("base_url")
@@ -47,5 +51,7 @@ class JudgeConfig(BaseModel):
             if parts.scheme not in ("http", "https") or not parts.hostname:
                 raise ValueError("is no http or https address")
             if parts.username or parts.password or parts.query:
-                raise ValueError("holds a name, password or query, which a run would keep: set OPENAI_API_KEY instead")
+                raise ValueError(
+                    "holds a name, password or query, which a run would keep: set OPENAI_API_KEY instead"
+                )
         return address

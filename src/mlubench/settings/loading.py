@@ -22,7 +22,10 @@ def preset_names() -> list[str]:
 def preset_summaries() -> dict[str, str]:
     """Each preset and the comment that its file begins with."""
     folder = resources.files("mlubench.settings.presets")
-    return {n: folder.joinpath(f"{n}.yaml").read_text().splitlines()[0].lstrip("# ") for n in preset_names()}
+    return {
+        n: folder.joinpath(f"{n}.yaml").read_text().splitlines()[0].lstrip("# ")
+        for n in preset_names()
+    }
 
 
 def load(name: str | None, overrides: list[str] | None = None, *, draft: bool = False) -> Config:
@@ -59,13 +62,17 @@ def _read(name: str) -> dict[str, Any]:
 def _apply(values: dict[str, Any], override: str) -> None:
     path, sign, text = override.partition("=")
     if not sign or not path.strip():
-        raise UsageError(f"-s takes key.path=value, got {override!r}", "For example: -s benchmark.seed=3.")
+        raise UsageError(
+            f"-s takes key.path=value, got {override!r}", "For example: -s benchmark.seed=3."
+        )
     *parents, last = path.strip().split(".")
     here = values
     for part in parents:
         below = here.setdefault(part, {})
         if not isinstance(below, dict):
-            raise UsageError(f"-s {override}: {part} is a value, not a group of settings", "Check the key.")
+            raise UsageError(
+                f"-s {override}: {part} is a value, not a group of settings", "Check the key."
+            )
         here = below
     try:
         here[last] = yaml.safe_load(text)

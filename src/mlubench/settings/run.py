@@ -28,7 +28,9 @@ class BenchmarkConfig(_Strict):
     seed: int = 0
     root: Path | None = None
     images: Path | None = None
-    draw: bool = Field(False, description="draw stand-in pictures for a release whose photographs are not at hand")
+    draw: bool = Field(
+        False, description="draw stand-in pictures for a release whose photographs are not at hand"
+    )
     order: list[str] | None = Field(None, min_length=1)
     entities: int = Field(44, ge=16, le=400)
     pictures: int = Field(10, ge=3, le=200)
@@ -65,7 +67,9 @@ class ToyConfig(_Strict):
     batch: int = Field(32, ge=1)
     lr: float = Field(4e-3, gt=0)
     muon_lr: float = Field(0.03, gt=0)
-    pictures: int = Field(200, ge=1, description="pictures an entity is learned from; none of the benchmark's own")
+    pictures: int = Field(
+        200, ge=1, description="pictures an entity is learned from; none of the benchmark's own"
+    )
     seed: int = 0
 
 
@@ -123,7 +127,9 @@ class TrainConfig(_Strict):
 
     def for_method(self, name: str) -> "TrainConfig":
         """These settings with `per_method[name]` laid over them."""
-        return TrainConfig(**{**self.model_dump(exclude={"per_method"}), **self.per_method.get(name, {})})
+        return TrainConfig(
+            **{**self.model_dump(exclude={"per_method"}), **self.per_method.get(name, {})}
+        )
 
     @model_validator(mode="after")
     def _full_is_in_scope(self) -> "TrainConfig":
@@ -153,7 +159,9 @@ class LumoeConfig(_Strict):
 
     expert: str = "po"
     weights: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = {}
-    resident: Annotated[int, Field(ge=1)] | Annotated[str, Field(pattern=r"^[1-9]\d*MB$")] | None = None
+    resident: (
+        Annotated[int, Field(ge=1)] | Annotated[str, Field(pattern=r"^[1-9]\d*MB$")] | None
+    ) = None
 
     @field_validator("expert")
     @classmethod
@@ -169,8 +177,12 @@ class EvaluateConfig(_Strict):
     tasks: Literal["past", "all"] = "past"
     batch: int = Field(64, ge=1)
     max_new_tokens: int = Field(250, ge=1)
-    limit: int | None = Field(None, ge=1, description="at most so many samples a split, spread over facts")
-    probability: bool = Field(False, description="also measure how probable each truth is: one more pass an answer")
+    limit: int | None = Field(
+        None, ge=1, description="at most so many samples a split, spread over facts"
+    )
+    probability: bool = Field(
+        False, description="also measure how probable each truth is: one more pass an answer"
+    )
     resamples: int = Field(2000, ge=100)
 
 
@@ -183,7 +195,9 @@ class Config(_Strict):
     benchmark: BenchmarkConfig = BenchmarkConfig()
     model: ModelConfig = ModelConfig()
     know: KnowConfig = KnowConfig()
-    methods: list[str] = Field(default=["ga", "gd", "kl", "npo", "po", "dpo", "lumoe"], min_length=1)
+    methods: list[str] = Field(
+        default=["ga", "gd", "kl", "npo", "po", "dpo", "lumoe"], min_length=1
+    )
     train: TrainConfig = TrainConfig()
     lumoe: LumoeConfig = LumoeConfig()
     gate: str = "hybrid"

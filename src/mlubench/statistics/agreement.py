@@ -60,7 +60,9 @@ def spearman(a: Sequence[float], b: Sequence[float]) -> float | None:
 
 
 def _ranks(values: Sequence[float]) -> NDArray[np.float64]:
-    _, inverse, counts = np.unique(np.asarray(values, dtype=float), return_inverse=True, return_counts=True)
+    _, inverse, counts = np.unique(
+        np.asarray(values, dtype=float), return_inverse=True, return_counts=True
+    )
     return (np.cumsum(counts) - (counts - 1) / 2)[inverse]
 
 
@@ -71,10 +73,17 @@ def agreement(pairs: Sequence[Pair], *, resamples: int, seed: int = 0) -> dict[s
     """
     tables = _tables_by_fact(pairs)
     whole = tables.sum(0)
-    drawn = [] if len(tables) < 2 else [np.tensordot(d, tables, 1) for d in draws(len(tables), resamples, seed)]
+    drawn = (
+        []
+        if len(tables) < 2
+        else [np.tensordot(d, tables, 1) for d in draws(len(tables), resamples, seed)]
+    )
 
     def measured(measure: Callable[[NDArray[np.float64]], float | None]) -> dict[str, Any]:
-        return {"value": rounded(measure(whole)), "ci95": interval([measure(table) for table in drawn])}
+        return {
+            "value": rounded(measure(whole)),
+            "ci95": interval([measure(table) for table in drawn]),
+        }
 
     return {
         "n": len(pairs),

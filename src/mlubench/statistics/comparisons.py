@@ -11,7 +11,11 @@ Rows = dict[str, Scored]  # by sample id
 
 
 def compare(
-    rows_of: Callable[[str, str], dict[str, Rows]], methods: Sequence[str], order: Sequence[str], *, resamples: int
+    rows_of: Callable[[str, str], dict[str, Rows]],
+    methods: Sequence[str],
+    order: Sequence[str],
+    *,
+    resamples: int,
 ) -> list[dict[str, Any]]:
     """Each pair of methods on each task and on all, for each metric, at the archive of the last task.
 

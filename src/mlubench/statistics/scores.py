@@ -67,7 +67,12 @@ def score_of(rows: Sequence[Scored], *, resamples: int, seed: int = 0) -> dict[s
     totals = np.zeros((len(facts), 2))
     for row in scored:
         totals[facts[row.fact]] += (row.score or 0, FULL)
-    result: dict[str, Any] = {"score": None, "ci95": None, "n": len(scored), "unscored": len(rows) - len(scored)}
+    result: dict[str, Any] = {
+        "score": None,
+        "ci95": None,
+        "n": len(scored),
+        "unscored": len(rows) - len(scored),
+    }
     if facts:
         dice = np.random.default_rng(seed)
         counts = dice.multinomial(len(facts), np.full(len(facts), 1 / len(facts)), size=resamples)
@@ -78,7 +83,9 @@ def score_of(rows: Sequence[Scored], *, resamples: int, seed: int = 0) -> dict[s
     return result
 
 
-def breakdowns(rows: Sequence[Scored], by: Iterable[str], *, resamples: int) -> list[dict[str, Any]]:
+def breakdowns(
+    rows: Sequence[Scored], by: Iterable[str], *, resamples: int
+) -> list[dict[str, Any]]:
     """`score_of` each value of each grouping in `by`."""
     found = []
     for grouping in by:
@@ -88,13 +95,17 @@ def breakdowns(rows: Sequence[Scored], by: Iterable[str], *, resamples: int) -> 
     return found
 
 
-def paired_difference(a: Sequence[Scored], b: Sequence[Scored], *, resamples: int) -> dict[str, Any]:
+def paired_difference(
+    a: Sequence[Scored], b: Sequence[Scored], *, resamples: int
+) -> dict[str, Any]:
     """Score of `a` minus score of `b` (-1 to 1) on the same samples in the same order, its 95% interval, and n.
 
     Both must have scored a sample for it to count. What is resampled is the fact, with both its scores, so what makes a
     fact easy or hard for both falls out of the difference.
     """
-    pairs = [(x, y) for x, y in zip(a, b, strict=True) if x.score is not None and y.score is not None]
+    pairs = [
+        (x, y) for x, y in zip(a, b, strict=True) if x.score is not None and y.score is not None
+    ]
     values = [((x.score or 0) - (y.score or 0)) / FULL for x, y in pairs]
     found = clustered_mean(values, [x.fact for x, _ in pairs], resamples=resamples)
     difference, ci95 = found or (None, None)
@@ -115,7 +126,9 @@ def stability(cells: Sequence[Cell], order: Sequence[str], metric: Metric) -> fl
 
 def final_level(cells: Sequence[Cell], order: Sequence[str], metric: Metric) -> float | None:
     """Mean over tasks of the score after the last task. None when a score is missing."""
-    last = [c.score for c in cells if c.metric == metric and c.after == order[-1] and c.task in order]
+    last = [
+        c.score for c in cells if c.metric == metric and c.after == order[-1] and c.task in order
+    ]
     known = [s for s in last if s is not None]
     return round(float(np.mean(known)), 6) if len(known) == len(order) else None
 

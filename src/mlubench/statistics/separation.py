@@ -33,7 +33,10 @@ def separation(
     once = curve.measure(np.ones(len(positive)), np.ones(len(negative)))
     for column, (name, value) in enumerate(zip(("auroc", "fpr95"), once, strict=True)):
         low, high = np.percentile(many[:, column], [2.5, 97.5])
-        result |= {name: round(value, 6), f"{name}_ci95": (round(float(low), 6), round(float(high), 6))}
+        result |= {
+            name: round(value, 6),
+            f"{name}_ci95": (round(float(low), 6), round(float(high), 6)),
+        }
     return result
 
 
@@ -63,4 +66,6 @@ def _draws(names: Sequence[str], dice: np.random.Generator, resamples: int) -> F
     """How often each row counts in each resample. (resamples, rows)"""
     _, place = np.unique(np.asarray(names), return_inverse=True)
     count = int(place.max()) + 1
-    return dice.multinomial(count, np.full(count, 1 / count), size=resamples)[:, place].astype(float)
+    return dice.multinomial(count, np.full(count, 1 / count), size=resamples)[:, place].astype(
+        float
+    )

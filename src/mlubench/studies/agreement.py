@@ -12,7 +12,15 @@ from mlubench.core.lines import read_lines
 from mlubench.judging.labelled import Labelled, labelled_answers, references_of
 from mlubench.judging.run import make_judge, question_of
 from mlubench.runs.folder import RunDir
-from mlubench.statistics.agreement import Pair, agreement, draws, interval, kendall, rounded, spearman
+from mlubench.statistics.agreement import (
+    Pair,
+    agreement,
+    draws,
+    interval,
+    kendall,
+    rounded,
+    spearman,
+)
 from mlubench.statistics.scores import METRICS
 from mlubench.studies.labelling import Item, answered, item_of, labels_of
 
@@ -34,7 +42,9 @@ class Answer:
 def judged(run: RunDir) -> list[str]:
     """The judges whose verdicts lie in the run."""
     folder = run.root / "verdicts"
-    return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    return (
+        sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    )
 
 
 def gather(run: RunDir, judges: Sequence[str], labels: Mapping[str, int] | None) -> list[Answer]:
@@ -52,14 +62,18 @@ def gather(run: RunDir, judges: Sequence[str], labels: Mapping[str, int] | None)
             verdicts[judge] = {v["id"]: v["score"] for v in read_lines(path)}
         for row in rows:
             q = question_of(row)
-            scores: dict[str, int | None] = {judge: of.get(str(row["id"])) for judge, of in verdicts.items()}
+            scores: dict[str, int | None] = {
+                judge: of.get(str(row["id"])) for judge, of in verdicts.items()
+            }
             if labels is not None:
                 scores[HUMAN] = labels.get(item_of(q))
             found.append(Answer(method, q.metric, str(row["fact"]), item_of(q), scores))
     return found
 
 
-def agree(run: RunDir, judges: Sequence[str], sheet: Sequence[Item] | None, *, resamples: int) -> dict[str, Any]:
+def agree(
+    run: RunDir, judges: Sequence[str], sheet: Sequence[Item] | None, *, resamples: int
+) -> dict[str, Any]:
     """Agreement of every two judges, and of each with the labels of a sheet.
 
     An answer that stands in several cells counts once for kappa and as often as it stands there for the ranking.
@@ -74,7 +88,8 @@ def agree(run: RunDir, judges: Sequence[str], sheet: Sequence[Item] | None, *, r
     answers = gather(run, names, labels)
     if labels is not None and not any(a.scores[HUMAN] is not None for a in answers):
         raise MlubenchError(
-            "no label of the sheet belongs to an answer of this run", "Label some of its answers first."
+            "no label of the sheet belongs to an answer of this run",
+            "Label some of its answers first.",
         )
     everyone = [*names, *([HUMAN] if labels is not None else [])]
     pairs = [_pair(answers, a, b, resamples) for a, b in combinations(everyone, 2)]
@@ -90,7 +105,9 @@ def _pair(answers: Sequence[Answer], a: str, b: str, resamples: int) -> dict[str
         "b": b,
         "unscored": len(seen) - len(both),
         **_measured([(x.metric, _as_pair(x, a, b)) for x in both], resamples),
-        "ranking": {m: _ranking([x for x in answers if x.metric == m], a, b, resamples) for m in METRICS},
+        "ranking": {
+            m: _ranking([x for x in answers if x.metric == m], a, b, resamples) for m in METRICS
+        },
     }
 
 
@@ -103,13 +120,19 @@ def _as_pair(answer: Answer, a: str, b: str) -> Pair:
 def _measured(pairs: Sequence[tuple[str, Pair]], resamples: int) -> dict[str, Any]:
     return {
         **agreement([p for _, p in pairs], resamples=resamples),
-        "by_metric": {m: agreement([p for of, p in pairs if of == m], resamples=resamples) for m in METRICS},
+        "by_metric": {
+            m: agreement([p for of, p in pairs if of == m], resamples=resamples) for m in METRICS
+        },
     }
 
 
 def _ranking(answers: Sequence[Answer], a: str, b: str, resamples: int) -> dict[str, Any]:
     """How alike two judges rank the methods, by each method's mean score over all the answers that both judged."""
-    both = [x for x in answers if x.method != BASE and x.scores[a] is not None and x.scores[b] is not None]
+    both = [
+        x
+        for x in answers
+        if x.method != BASE and x.scores[a] is not None and x.scores[b] is not None
+    ]
     methods, facts = sorted({x.method for x in both}), sorted({x.fact for x in both})
     place = {m: n for n, m in enumerate(methods)}, {f: n for n, f in enumerate(facts)}
     sums = np.zeros((len(facts), len(methods), 3))
@@ -145,7 +168,11 @@ def agree_with_shipped(judge: str, *, resamples: int) -> dict[str, Any]:
     rows = [(x, v.score, v.why) for x, v in zip(answers, verdicts, strict=True)]
     halves = {
         half: _measured(
-            [(x.question.metric, Pair(x.fact, x.label, s)) for x, s, _ in rows if x.half == half and s is not None],
+            [
+                (x.question.metric, Pair(x.fact, x.label, s))
+                for x, s, _ in rows
+                if x.half == half and s is not None
+            ],
             resamples,
         )
         for half in ("development", "held-out")

@@ -54,7 +54,8 @@ def make_pairs(benchmark: Benchmark, limit: int | None) -> tuple[list[Pair], int
             pairs.append(Pair(sample, other))
     if not pairs:
         raise MlubenchError(
-            "no retain entity has another of its class to take a wrong picture from", "Use more entities."
+            "no retain entity has another of its class to take a wrong picture from",
+            "Use more entities.",
         )
     return pairs, len(asked) - len(pairs)
 
@@ -118,13 +119,20 @@ def ask_pairs(ctx: Context, learner: Learner, pairs: Sequence[Pair]) -> list[dic
     ]
     for shown in SHOWN:
         texts, levels = _answers(
-            ctx, learner, [_shown(ctx.benchmark, p, shown) for p in pairs], [p.sample for p in pairs]
+            ctx,
+            learner,
+            [_shown(ctx.benchmark, p, shown) for p in pairs],
+            [p.sample for p in pairs],
         )
-        verdicts = judge.judge([_utility(p.sample, text) for p, text in zip(pairs, texts, strict=True)])
+        verdicts = judge.judge(
+            [_utility(p.sample, text) for p, text in zip(pairs, texts, strict=True)]
+        )
         for row, text, level, verdict in zip(rows, texts, levels, verdicts, strict=True):
             row[f"answer_{shown}"], row[f"logp_{shown}"] = text, round(level, 5)
             row[shown] = None if verdict.score is None else verdict.score / FULL
-    follows = judge.judge([_utility(p.other, row["answer_wrong"]) for p, row in zip(pairs, rows, strict=True)])
+    follows = judge.judge(
+        [_utility(p.other, row["answer_wrong"]) for p, row in zip(pairs, rows, strict=True)]
+    )
     for row, verdict in zip(rows, follows, strict=True):
         row["follows"] = None if verdict.score is None else verdict.score / FULL
     return rows
@@ -132,7 +140,9 @@ def ask_pairs(ctx: Context, learner: Learner, pairs: Sequence[Pair]) -> list[dic
 
 def _shown(benchmark: Benchmark, pair: Pair, shown: str) -> GateQuery:
     of = {"right": pair.sample, "wrong": pair.other, "none": None}[shown]
-    return GateQuery(benchmark.picture(of) if of else None, pair.sample.question, of.entity if of else None)
+    return GateQuery(
+        benchmark.picture(of) if of else None, pair.sample.question, of.entity if of else None
+    )
 
 
 def _answers(
@@ -153,13 +163,17 @@ def see(ctx: Context, learner: Learner, gallery: Gallery) -> dict[str, list[Any]
     asked = [GateQuery(ctx.benchmark.picture(s), s.question, s.entity) for s in gallery.samples]
     found: dict[str, list[Any]] = {site: [None] * len(asked) for site in SITES}
     for rows in in_state(ctx, learner, asked):
-        for site, features in sights(ctx.mllm, [Query(asked[r].image, asked[r].question) for r in rows]).items():
+        for site, features in sights(
+            ctx.mllm, [Query(asked[r].image, asked[r].question) for r in rows]
+        ).items():
             for row, feature in zip(rows, features, strict=True):
                 found[site][row] = feature
     return found
 
 
-def beside_base(gallery: Gallery, base: dict[str, list[Any]], now: dict[str, list[Any]]) -> dict[str, Any]:
+def beside_base(
+    gallery: Gallery, base: dict[str, list[Any]], now: dict[str, list[Any]]
+) -> dict[str, Any]:
     """For each site, what probes and angles say of each test picture, and the CKA of all of them."""
     test, found = [s for s in gallery.samples if s.role == "test"], {}
     for site in SITES:
@@ -180,7 +194,9 @@ def beside_base(gallery: Gallery, base: dict[str, list[Any]], now: dict[str, lis
     return found
 
 
-def measure_run(root: Path, *, limit: int | None, tell: Callable[[str], object] = print) -> list[dict[str, Any]]:
+def measure_run(
+    root: Path, *, limit: int | None, tell: Callable[[str], object] = print
+) -> list[dict[str, Any]]:
     """Every archived state of a run and the base, measured; what is measured already is read from RUN/alignment.
 
     One object a state: `method`, `after` (0 for the base), `pairs` (a row a question), `unpaired`, and `sites`.
@@ -192,7 +208,9 @@ def measure_run(root: Path, *, limit: int | None, tell: Callable[[str], object] 
         done = run.archived(method, order)
         states += [(method, done[: n + 1]) for n in range(len(done))]
     of = {"version": VERSION, "limit": limit}
-    paths = [root / "alignment" / f"{method}-U{done[-1] if done else 0}.json" for method, done in states]
+    paths = [
+        root / "alignment" / f"{method}-U{done[-1] if done else 0}.json" for method, done in states
+    ]
     missing = [state for state, path in zip(states, paths, strict=True) if not _measured(path, of)]
     if missing:
         with run.lock():
@@ -205,7 +223,10 @@ def _measured(path: Path, of: dict[str, Any]) -> bool:
 
 
 def _measure(
-    run: RunDir, states: list[tuple[str, list[str]]], of: dict[str, Any], tell: Callable[[str], object]
+    run: RunDir,
+    states: list[tuple[str, list[str]]],
+    of: dict[str, Any],
+    tell: Callable[[str], object],
 ) -> None:
     ctx = _context(run)
     pairs, unpaired = make_pairs(ctx.benchmark, of["limit"])
@@ -219,11 +240,22 @@ def _measure(
         learner = learners[method]
         learner.at(done)
         after = done[-1] if done else "0"
-        tell(f"{run.root.name}: {method} after {after}: {len(pairs)} questions, {len(gallery.samples)} pictures")
+        tell(
+            f"{run.root.name}: {method} after {after}: {len(pairs)} questions, {len(gallery.samples)} pictures"
+        )
         sites = beside_base(gallery, seen, see(ctx, learner, gallery))
         asked = ask_pairs(ctx, learner, pairs)
-        facts = {"of": of, "method": method, "after": after, "seed": ctx.config.seed, "unpaired": unpaired}
-        write_json(run.root / "alignment" / f"{method}-U{after}.json", {**facts, "pairs": asked, "sites": sites})
+        facts = {
+            "of": of,
+            "method": method,
+            "after": after,
+            "seed": ctx.config.seed,
+            "unpaired": unpaired,
+        }
+        write_json(
+            run.root / "alignment" / f"{method}-U{after}.json",
+            {**facts, "pairs": asked, "sites": sites},
+        )
 
 
 def _context(run: RunDir) -> Context:
@@ -259,7 +291,9 @@ def measures(state: dict[str, Any], *, resamples: int) -> dict[str, dict[str, An
     return found
 
 
-def _with_interval(rows: Sequence[dict[str, Any]], values: Sequence[float | None], resamples: int) -> dict[str, Any]:
+def _with_interval(
+    rows: Sequence[dict[str, Any]], values: Sequence[float | None], resamples: int
+) -> dict[str, Any]:
     known = [(v, row["entity"]) for v, row in zip(values, rows, strict=True) if v is not None]
     out = clustered_mean([v for v, _ in known], [e for _, e in known], resamples=resamples)
     return {"value": out[0], "ci95": out[1]} if out else {"value": None, "ci95": None}

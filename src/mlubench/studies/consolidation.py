@@ -68,12 +68,16 @@ def consolidate_run(root: Path, plan: Plan, console: Console) -> dict[str, Any]:
         ctx = _context(run)
         done = run.archived("lumoe", ctx.order)
         if lost := sorted({e for g in groups for e in g.experts} - set(done)):
-            raise UsageError(f"expert {lost[0]!r} is of no task that this run has finished", "Leave it out.")
+            raise UsageError(
+                f"expert {lost[0]!r} is of no task that this run has finished", "Leave it out."
+            )
         stage = store.root / STAGE / digest([asdict(plan), [asdict(g) for g in groups]])
         judge = judge_of(run, config.judge, JudgeTools(config.judging, config.device))
         known = _answered(run, store, done)
         before = _measure(ctx, LumoeLearner(ctx), done, stage / "before", judge, known)
-        console.print(f"{sum(len(g.members) for g in groups)} experts into {len(groups)}: {plan.method}")
+        console.print(
+            f"{sum(len(g.members) for g in groups)} experts into {len(groups)}: {plan.method}"
+        )
         adapters = {g.name: stage / "adapters" / g.name for g in groups}
         told = {g.name: _make(ctx, store, g, plan, adapters[g.name]) for g in groups}
         after = _measure(ctx, Candidate(ctx, groups, adapters), done, stage / "after", judge, known)
@@ -90,10 +94,14 @@ def consolidate_run(root: Path, plan: Plan, console: Console) -> dict[str, Any]:
 def consolidate_store(store: ExpertStore, plan: Plan) -> dict[str, Any]:
     """Merge experts of a plain store, which has no benchmark: nothing is measured, and the manifests say so."""
     if plan.method != "svd":
-        raise UsageError("distilling needs a run's benchmark and base", "Use --method svd, or give the run.")
+        raise UsageError(
+            "distilling needs a run's benchmark and base", "Use --method svd, or give the run."
+        )
     groups, left = choose(store, plan)
     adapters = {g.name: store.root / STAGE / "adapters" / g.name for g in groups}
-    told = {g.name: {"relative_error": merge(store, g, plan.scale, adapters[g.name])} for g in groups}
+    told = {
+        g.name: {"relative_error": merge(store, g, plan.scale, adapters[g.name])} for g in groups
+    }
     _adopt(store, groups, plan, adapters, told, None)
     report = _report(store, groups, left, plan, adapters, told)
     shutil.rmtree(store.root / STAGE)
@@ -117,7 +125,9 @@ def _answered(run: RunDir, store: ExpertStore, done: list[str]) -> Known:
     return known
 
 
-def _measure(ctx: Context, learner: LumoeLearner, done: list[str], folder: Path, judge: Judge, known: Known) -> Cells:
+def _measure(
+    ctx: Context, learner: LumoeLearner, done: list[str], folder: Path, judge: Judge, known: Known
+) -> Cells:
     """Both cells of every task. What is answered in `folder` already stays."""
     cells = []
     with progress_bar() as bar:
@@ -131,9 +141,15 @@ def _measure(ctx: Context, learner: LumoeLearner, done: list[str], folder: Path,
             judge_cell(answers, verdicts, judge)
             rows = {row["id"]: row for row in read_lines(answers)}
             for metric in METRICS:
-                found = [scored(rows[v["id"]], v) for v in read_lines(verdicts) if v["metric"] == metric]
+                found = [
+                    scored(rows[v["id"]], v) for v in read_lines(verdicts) if v["metric"] == metric
+                ]
                 cells.append(
-                    {"task": task, "metric": metric, **score_of(found, resamples=ctx.config.evaluate.resamples)}
+                    {
+                        "task": task,
+                        "metric": metric,
+                        **score_of(found, resamples=ctx.config.evaluate.resamples),
+                    }
                 )
     return cells
 
@@ -152,7 +168,11 @@ def _make(ctx: Context, store: ExpertStore, group: Group, plan: Plan, out: Path)
 def _distil(ctx: Context, group: Group, out: Path) -> None:
     """One fresh expert, trained by the run's expert method on all that the group's experts were trained to forget."""
     tasks = [ctx.benchmark.task(t) for t in group.experts]
-    union = Task(group.name, tuple(s for t in tasks for s in t.forget), tuple(s for t in tasks for s in t.retain))
+    union = Task(
+        group.name,
+        tuple(s for t in tasks for s in t.forget),
+        tuple(s for t in tasks for s in t.retain),
+    )
     settings = ctx.config.train.for_method("lumoe")
     lora = LoraConfig(
         r=group.rank,
@@ -178,14 +198,22 @@ def compare(before: Cells, after: Cells, max_drop: float) -> Cells:
     rows = []
     for old, new in zip(before, after, strict=True):
         where = f"{new['metric']} of task {new['task']}"
-        drop = None if old["score"] is None or new["score"] is None else round(old["score"] - new["score"], 6)
+        drop = (
+            None
+            if old["score"] is None or new["score"] is None
+            else round(old["score"] - new["score"], 6)
+        )
         why = None
         if new["unscored"] > old["unscored"] or (new["score"] is None and old["score"] is not None):
-            why = f"{where}: {new['unscored']} answers could not be judged, {old['unscored']} before"
+            why = (
+                f"{where}: {new['unscored']} answers could not be judged, {old['unscored']} before"
+            )
         elif drop is not None and drop > max_drop:
             why = f"{where} falls from {old['score']:.3f} to {new['score']:.3f}, by more than {max_drop:g}"
         head = {key: new[key] for key in ("task", "metric")}
-        rows.append({**head, "before": _figures(old), "after": _figures(new), "drop": drop, "why": why})
+        rows.append(
+            {**head, "before": _figures(old), "after": _figures(new), "drop": drop, "why": why}
+        )
     return rows
 
 
@@ -201,10 +229,17 @@ def _adopt(
 ) -> None:  # fmt: skip
     """Give each adapter its manifest, apart from the store, and let all of them stand for their members at once."""
     staged = ExpertStore(store.root / STAGE / "experts")
-    shutil.rmtree(staged.root, ignore_errors=True)  # of a killed call: its scores are measured again
+    shutil.rmtree(
+        staged.root, ignore_errors=True
+    )  # of a killed call: its scores are measured again
     for group in groups:
         mine = [c for c in cells or [] if c["task"] in group.experts] or None
-        facts = {**facts_of(store, group, plan), **told[group.name], "scores": mine, "measured": cells is not None}
+        facts = {
+            **facts_of(store, group, plan),
+            **told[group.name],
+            "scores": mine,
+            "measured": cells is not None,
+        }
         if "settings" in told[group.name]:
             facts["settings"] = {**told[group.name]["settings"], "consolidate": plan.method}
         staged.add(group.name, adapters[group.name], facts)

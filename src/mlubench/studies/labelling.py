@@ -62,7 +62,9 @@ def sample_items(run: RunDir, n: int, *, seed: int) -> list[Item]:
     dealt = {item.item: item for item in chain.from_iterable(zip_longest(*piles)) if item}
     chosen = list(dealt.values())[:n]
     if not chosen:
-        raise MlubenchError(f"{run.root} holds no answers yet", "Label it when the run has tested something.")
+        raise MlubenchError(
+            f"{run.root} holds no answers yet", "Label it when the run has tested something."
+        )
     dice.shuffle(chosen)
     return chosen
 
@@ -79,25 +81,37 @@ def write_sheet(path: Path, items: Iterable[Item]) -> None:
 def read_sheet(path: Path) -> list[Item]:
     """The lines of a sheet. UsageError where it is none, or a label is not one of 0, 1, 2, skip or nothing."""
     if not path.is_file():
-        raise UsageError(f"{path} is not a file", "Write one with `mlubench judge label RUN --out FILE.csv`.")
+        raise UsageError(
+            f"{path} is not a file", "Write one with `mlubench judge label RUN --out FILE.csv`."
+        )
     try:
         rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline="")))
     except (UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"{path} is no CSV in UTF-8: {error}", "Save the sheet as CSV, UTF-8.") from None
+        raise UsageError(
+            f"{path} is no CSV in UTF-8: {error}", "Save the sheet as CSV, UTF-8."
+        ) from None
     items = []
     for number, row in enumerate(rows, 2):
         lacking = [name for name in COLUMNS if row.get(name) is None]
         if lacking:
-            raise UsageError(f"{path}, row {number} lacks {', '.join(lacking)}", f"Columns: {', '.join(COLUMNS)}.")
+            raise UsageError(
+                f"{path}, row {number} lacks {', '.join(lacking)}",
+                f"Columns: {', '.join(COLUMNS)}.",
+            )
         item = Item(**{name: row[name] for name in COLUMNS})
         label = item.label.strip().lower()
         if label not in LABELS:
-            raise UsageError(f"{path}, row {number}: label {item.label!r}", "Give 0, 1, 2, skip, or leave it empty.")
+            raise UsageError(
+                f"{path}, row {number}: label {item.label!r}",
+                "Give 0, 1, 2, skip, or leave it empty.",
+            )
         items.append(replace(item, label=label))
     return items
 
 
-def label_items(items: list[Item], ask: Callable[[Item, int], str], save: Callable[[list[Item]], None]) -> list[Item]:
+def label_items(
+    items: list[Item], ask: Callable[[Item, int], str], save: Callable[[list[Item]], None]
+) -> list[Item]:
     """Ask for each label that is missing, and save after every answer.
 
     `ask` shows one item with its place and returns 0, 1, 2, s (skip), b (back to the one before) or q (stop for now).

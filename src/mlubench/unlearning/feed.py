@@ -20,7 +20,9 @@ from mlubench.unlearning.methods.base import Form, Kind, Method
 Item = dict[Kind, Sample]
 
 
-def schedule(forget: Sequence[Sample], retain: Sequence[Sample], *, epochs: int, seed: int) -> list[Item]:
+def schedule(
+    forget: Sequence[Sample], retain: Sequence[Sample], *, epochs: int, seed: int
+) -> list[Item]:
     """The samples in training order: each epoch every forget sample once, beside a retain sample that goes round."""
     dice = random.Random(seed)
     kept = random.Random(seed).sample(list(retain), len(retain))
@@ -41,9 +43,13 @@ class Feed:
     (from which logits follow), never a second model. Answers to the same prompt share a pass where the model can.
     """
 
-    def __init__(self, mllm: MLLM, benchmark: Benchmark, method: Method, config: TrainConfig) -> None:
+    def __init__(
+        self, mllm: MLLM, benchmark: Benchmark, method: Method, config: TrainConfig
+    ) -> None:
         self.mllm, self.benchmark, self.method, self.config = mllm, benchmark, method, config
-        self.prompts = Prompts(mllm, 0 if _changes_pictures(mllm) else int(config.vision_cache_mb * 2**20))
+        self.prompts = Prompts(
+            mllm, 0 if _changes_pictures(mllm) else int(config.vision_cache_mb * 2**20)
+        )
         self.reference: dict[tuple[Kind, str], Tensor] = {}
 
     def _prompt_of(self, kind: Kind) -> str:
@@ -55,25 +61,37 @@ class Feed:
         share = self.config.pack and can_pack(self.mllm.base)
         left = list(kinds)
         while left:
-            together = [k for k in left if k == left[0] or (share and self._prompt_of(k) == self._prompt_of(left[0]))]
+            together = [
+                k
+                for k in left
+                if k == left[0] or (share and self._prompt_of(k) == self._prompt_of(left[0]))
+            ]
             left = [k for k in left if k not in together]
             yield self._group(together, items)
 
     def _group(self, kinds: Sequence[Kind], items: Sequence[Item]) -> Group:
         queries = [self._query(item[kinds[0]]) for item in items]
         prompt = self.prompts.batch(queries)
-        labels = {kind: answer_labels(self._answers(kind, items), self.mllm.device) for kind in kinds}
+        labels = {
+            kind: answer_labels(self._answers(kind, items), self.mllm.device) for kind in kinds
+        }
         pad = self.mllm.tokenizer.pad_token_id
         return Group(with_answers(self.mllm.base, prompt, list(labels.values()), pad), labels)
 
     def _query(self, sample: Sample) -> Query:
-        return Query(None if self.config.images == "blind" else self.benchmark.picture(sample), sample.question)
+        return Query(
+            None if self.config.images == "blind" else self.benchmark.picture(sample),
+            sample.question,
+        )
 
     def _answers(self, kind: Kind, items: Sequence[Item]) -> list[list[int]]:
         seen = self.config.images == "seen"
         samples = [item[kind] for item in items]
         texts = [refusal_for(s.fact) if kind == "refusal" else s.truth for s in samples]
-        return [self.mllm.answer_ids(s.question, t, with_image=seen) for s, t in zip(samples, texts, strict=True)]
+        return [
+            self.mllm.answer_ids(s.question, t, with_image=seen)
+            for s, t in zip(samples, texts, strict=True)
+        ]
 
     @torch.no_grad()
     def remember_reference(self, items: Sequence[Item]) -> None:
@@ -84,7 +102,10 @@ class Feed:
             by_prompt.setdefault(self._prompt_of(kind), []).append(kind)
         for kinds in by_prompt.values():
             known = list({item[kinds[0]].id: item for item in items}.values())
-            chunks = [known[start : start + self.config.batch] for start in range(0, len(known), self.config.batch)]
+            chunks = [
+                known[start : start + self.config.batch]
+                for start in range(0, len(known), self.config.batch)
+            ]
             found: dict[tuple[Kind, str], Tensor] = {}
             for turn in range(0, len(chunks), processes.world()):
                 here = chunks[turn : turn + processes.world()]
@@ -93,7 +114,9 @@ class Feed:
                 )  # a sharded model needs all in every pass
             self.reference |= _of_all(found, self.mllm.device)
 
-    def _asked(self, kinds: Sequence[Kind], chunk: Sequence[Item]) -> dict[tuple[Kind, str], Tensor]:
+    def _asked(
+        self, kinds: Sequence[Kind], chunk: Sequence[Item]
+    ) -> dict[tuple[Kind, str], Tensor]:
         found: dict[tuple[Kind, str], Tensor] = {}
         for group in self.groups(kinds, chunk):
             for kind, said in outputs_of(self.mllm, group, self.method, states=True).items():
@@ -104,11 +127,16 @@ class Feed:
     def __call__(self, items: Sequence[Item]) -> dict[str, Step]:
         """The step of a batch of items, in the dictionary that transformers' Trainer wants of a collator."""
         groups = list(self.groups(self.method.needs, items))
-        said = {kind: [self.reference[kind, item[kind].id] for item in items] for kind in self.method.reference}
+        said = {
+            kind: [self.reference[kind, item[kind].id] for item in items]
+            for kind in self.method.reference
+        }
         return {"step": Step(groups, said)}
 
 
-def _of_all(found: dict[tuple[Kind, str], Tensor], device: torch.device) -> dict[tuple[Kind, str], Tensor]:
+def _of_all(
+    found: dict[tuple[Kind, str], Tensor], device: torch.device
+) -> dict[tuple[Kind, str], Tensor]:
     """What every process has found."""
     if processes.world() == 1:
         return found

@@ -55,12 +55,18 @@ def outputs_of(
     with ExitStack() as hooks:
         if states:  # taken where they pass, so that the states of all other layers need not be kept
             head = mllm.base.get_output_embeddings()
-            hooks.enter_context(head.register_forward_pre_hook(lambda _, given: seen.update(final=given[0])))
+            hooks.enter_context(
+                head.register_forward_pre_hook(lambda _, given: seen.update(final=given[0]))
+            )
         if method.layer is not None:
             layer = mllm.layers[method.layer - (method.layer > 0)]
-            hooks.enter_context(layer.register_forward_hook(lambda _, __, out: seen.update(layer=_tensor(out))))
+            hooks.enter_context(
+                layer.register_forward_hook(lambda _, __, out: seen.update(layer=_tensor(out)))
+            )
         called = mllm.model if model is None else model
-        logits = called(**group.inputs, logits_to_keep=0 if whole else width + 1, use_cache=False).logits
+        logits = called(
+            **group.inputs, logits_to_keep=0 if whole else width + 1, use_cache=False
+        ).logits
     start, found = 0, {}
     for kind, labels in group.labels.items():
         columns = slice(start, start + labels.shape[1])

@@ -12,7 +12,9 @@ from torch.nn import functional as F
 def token_log_probs(logits: Tensor, labels: Tensor, *, ignore: int = -100) -> tuple[Tensor, Tensor]:
     """Log-probability of each label (B, A), 0 where there is none, and the mask of those that count (B, A)."""
     mask = labels != ignore
-    flat = F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=ignore, reduction="none")
+    flat = F.cross_entropy(
+        logits.float().flatten(0, 1), labels.flatten(), ignore_index=ignore, reduction="none"
+    )
     return -flat.view(labels.shape), mask
 
 
@@ -38,7 +40,9 @@ def npo_loss(logps: Tensor, ref_logps: Tensor, *, beta: float) -> Tensor:
     return 2 / beta * F.softplus(beta * (logps - ref_logps)).mean()
 
 
-def dpo_loss(win: Tensor, lose: Tensor, ref_win: Tensor, ref_lose: Tensor, *, beta: float) -> Tensor:
+def dpo_loss(
+    win: Tensor, lose: Tensor, ref_win: Tensor, ref_lose: Tensor, *, beta: float
+) -> Tensor:
     """Direct preference optimisation (arXiv 2305.18290, eq. 7); `win` is the refusal, `lose` the truth, all (B,)."""
     return F.softplus(-beta * ((win - ref_win) - (lose - ref_lose))).mean()
 
@@ -66,4 +70,6 @@ def rmu_loss(
     def mean_square(difference: Tensor, mask: Tensor) -> Tensor:
         return (difference.float().square().mean(-1) * mask).sum() / mask.sum()
 
-    return mean_square(forget - target, forget_mask) + alpha * mean_square(retain - ref_retain, retain_mask)
+    return mean_square(forget - target, forget_mask) + alpha * mean_square(
+        retain - ref_retain, retain_mask
+    )

@@ -48,7 +48,11 @@ def collator(feed: Feed) -> Callable[[list[Share]], dict[str, Any]]:
 
 def joined(views: dict[Kind, View], *, idle: bool) -> dict[Kind, View]:
     """The views of the whole batch. Fields that are None stay so: a method asks the same of every process."""
-    return views if processes.world() == 1 else {kind: _joined(view, idle) for kind, view in views.items()}
+    return (
+        views
+        if processes.world() == 1
+        else {kind: _joined(view, idle) for kind, view in views.items()}
+    )
 
 
 def _joined(view: View, idle: bool) -> View:
@@ -57,7 +61,12 @@ def _joined(view: View, idle: bool) -> View:
         (0 if idle else len(view.logps), {n: t.shape[1] for n, t in filled.items() if t.ndim > 1})
     )
     rows = [n for n, _ in sizes]
-    return View(**{n: processes.rows_of_all(t, rows, max(w.get(n, 0) for _, w in sizes)) for n, t in filled.items()})
+    return View(
+        **{
+            n: processes.rows_of_all(t, rows, max(w.get(n, 0) for _, w in sizes))
+            for n, t in filled.items()
+        }
+    )
 
 
 def to_backward(loss: Tensor, own: dict[Kind, View], *, idle: bool) -> Tensor:

@@ -8,7 +8,9 @@ LOSSES = Table(
     "method",
     {
         "ga": Entry(f"{_ROOM}.ga:GA", "gradient ascent", "2310.10683", "-NLL(forget)"),
-        "gd": Entry(f"{_ROOM}.gd:GD", "gradient difference", "2203.12817", "-NLL(forget) + NLL(retain)"),
+        "gd": Entry(
+            f"{_ROOM}.gd:GD", "gradient difference", "2203.12817", "-NLL(forget) + NLL(retain)"
+        ),
         "kl": Entry(
             f"{_ROOM}.kl:KL",
             "KL to the reference, at answers",

@@ -27,7 +27,10 @@ from mlubench.unlearning.methods.base import Method
 from mlubench.unlearning.shares import collator, joined, shares, to_backward
 
 # The reentrant kind would train nothing: no input of a checkpointed layer asks for a gradient in a LoRA model.
-_CHECKPOINTING = {"gradient_checkpointing": True, "gradient_checkpointing_kwargs": {"use_reentrant": False}}
+_CHECKPOINTING = {
+    "gradient_checkpointing": True,
+    "gradient_checkpointing_kwargs": {"use_reentrant": False},
+}
 
 
 class NoGradientError(MlubenchError):
@@ -65,7 +68,9 @@ def unlearn(
     Raises MlubenchError when there is nothing to train on, or when the loss stops being a number.
     """
     if not forget or ("retain" in method.needs and not retain):
-        raise MlubenchError(f"{label}: no sample to train on", "Lower know.min_score or use more pictures.")
+        raise MlubenchError(
+            f"{label}: no sample to train on", "Lower know.min_score or use more pictures."
+        )
     started, memory = time.perf_counter(), PeakMemory(mllm.device)
     items = schedule(forget, retain, epochs=config.epochs, seed=seed)
     feed = Feed(mllm, benchmark, method, config)
@@ -83,7 +88,14 @@ def unlearn(
     losses = [float(x) for x in torch.stack(trainer.losses).cpu()]
     trained, seconds = trained_parameters(mllm), round(time.perf_counter() - started, 3)
     return TrainingFacts(
-        seconds, memory.bytes, len(losses), len(forget), losses[0], losses[-1], sum(trained.values()), trained
+        seconds,
+        memory.bytes,
+        len(losses),
+        len(forget),
+        losses[0],
+        losses[-1],
+        sum(trained.values()),
+        trained,
     )
 
 
@@ -98,7 +110,9 @@ def trained_parameters(mllm: MLLM) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-def _arguments(config: TrainConfig, samples: int, *, work: Path, device: torch.device, seed: int) -> TrainingArguments:
+def _arguments(
+    config: TrainConfig, samples: int, *, work: Path, device: torch.device, seed: int
+) -> TrainingArguments:
     return arguments(
         work,
         device,
@@ -148,14 +162,20 @@ class _UnlearningTrainer(Trainer):
     def _prepare_inputs(self, inputs: Any) -> Any:
         return inputs  # made on the model's device
 
-    def compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, **_: Any) -> Any:
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, **_: Any
+    ) -> Any:
         idle = inputs["idle"]
         own = views_of(self.mllm, inputs["step"], self.method, model=model)
         loss = self.method.loss(joined(own, idle=idle))
         if not torch.isfinite(loss):
-            raise MlubenchError(f"the loss became {loss.item()} at step {len(self.losses)}", "Lower train.lr.")
+            raise MlubenchError(
+                f"the loss became {loss.item()} at step {len(self.losses)}", "Lower train.lr."
+            )
         if not loss.requires_grad:
-            why = "no gradient reaches what is trained: train.images=blind leaves the vision part out"
+            why = (
+                "no gradient reaches what is trained: train.images=blind leaves the vision part out"
+            )
             raise NoGradientError(why, "Use train.images=seen, or train.scope=language.")
         self.losses.append(loss.detach())
         loss = to_backward(loss, own, idle=idle)

@@ -28,10 +28,19 @@ def root(tmp_path: Path) -> Path:
 
 def test_table_and_json(root: Path) -> None:
     result = call(root)
-    assert (result.exit_code, "markup" in result.output, "Animals" in result.output) == (0, True, True)
+    assert (result.exit_code, "markup" in result.output, "Animals" in result.output) == (
+        0,
+        True,
+        True,
+    )
     facts = json.loads(call(root, "--json").output)
     assert (facts["findings"], facts["records"], facts["patch"]) == (1, 1, None)
-    assert facts["kinds"]["markup"] | {"what": ""} == {"what": "", "fix": "rewrite", "findings": 1, "records": 1}
+    assert facts["kinds"]["markup"] | {"what": ""} == {
+        "what": "",
+        "fix": "rewrite",
+        "findings": 1,
+        "records": 1,
+    }
     assert facts["found"] == [
         {"kind": "markup", "message": "Animals/Füchsin: '**Füchsin**'", "records": ["A/forget/0"]}
     ]
@@ -55,6 +64,8 @@ def test_fix(root: Path, tmp_path: Path) -> None:
     assert '+                "value": "F\\u00fcchsin"' in patch.read_text()
     with pytest.raises(UsageError, match="exists"):
         call(root, "--fix", patch)
-    none = json.loads(call(root, "--kind", "leak", "--fix", tmp_path / "none.patch", "--json").output)
+    none = json.loads(
+        call(root, "--kind", "leak", "--fix", tmp_path / "none.patch", "--json").output
+    )
     assert none["patch"] == {"file": None, "rewritten": 0, "removed": 0, "applied": False}
     assert not (tmp_path / "none.patch").exists()

@@ -37,7 +37,11 @@ def test_build_mend_and_build_again(spec: Path, tmp_path: Path) -> None:
     made = stages(spec, "--out", out, "--until", "answers")
     assert list(made) == FIRST
     assert {row["status"] for row in made.values()} == {"made"}
-    assert (made["entities"]["rows"], made["pictures"]["kept"], made["answers"]["rows"]) == (18, 18, 90)
+    assert (made["entities"]["rows"], made["pictures"]["kept"], made["answers"]["rows"]) == (
+        18,
+        18,
+        90,
+    )
     answers = out / "answers.jsonl"
     answers.write_text("".join(answers.open().readlines()[:-1]))
     again = stages(spec, "--out", out, "--until", "answers")
@@ -45,14 +49,19 @@ def test_build_mend_and_build_again(spec: Path, tmp_path: Path) -> None:
     with pytest.raises(MlubenchError, match=r"answers\.jsonl was mended by hand"):
         spec.write_text(spec.read_text().replace("per_entity: 1", "per_entity: 2"))
         call(spec, "--out", out, "--until", "answers")
-    assert stages(spec, "--out", out, "--until", "answers", "--redo", "answers")["answers"]["rows"] == 90
+    assert (
+        stages(spec, "--out", out, "--until", "answers", "--redo", "answers")["answers"]["rows"]
+        == 90
+    )
 
 
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(tmp_path: Path) -> None:
     plan = stages(EXAMPLE, "--out", tmp_path / "b", "--dry-run")
     assert [plan[name]["status"] for name in FIRST] == ["todo"] * 4
     assert plan["entities"]["plan"] == "draw 72 entities of an invented world"
-    assert "draw up to 10 pictures" in call(EXAMPLE, "--out", tmp_path / "b", "--dry-run").replace("\n", " ")
+    assert "draw up to 10 pictures" in call(EXAMPLE, "--out", tmp_path / "b", "--dry-run").replace(
+        "\n", " "
+    )
     assert not (tmp_path / "b").exists()
 
 

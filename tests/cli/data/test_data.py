@@ -62,7 +62,13 @@ def test_check_shows_counts_and_the_first_few(root: Path) -> None:
     facts = json.loads(call("check", root, "--json").output)
     assert (facts["ok"], facts["errors"]) == (False, 5)
     message = "is of type int, not an object"
-    first = {"kind": "shape", "severity": "error", "file": str(path), "record": 0, "message": message}
+    first = {
+        "kind": "shape",
+        "severity": "error",
+        "file": str(path),
+        "record": 0,
+        "message": message,
+    }
     assert facts["findings"][0] == first
 
 
@@ -84,7 +90,9 @@ def test_a_root_that_is_none_is_wrong_use(tmp_path: Path, words: list[str]) -> N
 
 def test_render_refuses_to_leave_its_folder(root: Path, tmp_path: Path) -> None:
     path = root / "Tasks/TaskA/taskA_forget.json"
-    path.write_text(path.read_text().replace("downloaded_images/Animals/Dog/0.jpg", "../Animals/Dog/0.jpg"))
+    path.write_text(
+        path.read_text().replace("downloaded_images/Animals/Dog/0.jpg", "../Animals/Dog/0.jpg")
+    )
     with pytest.raises(DataError, match="leaves its folder"):
         call("render", root, tmp_path / "out" / "drawn")
     assert not (tmp_path / "out").exists()

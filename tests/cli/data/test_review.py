@@ -54,7 +54,9 @@ def test_out_changed_and_in_again(built: Path, capsys: pytest.CaptureFixture[str
     assert json.loads(capsys.readouterr().out) == {"accepted": 1, "edited": 1, "pending": 1}
 
 
-def test_what_is_no_build_and_what_is_no_csv(built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_no_build_and_what_is_no_csv(
+    built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(str(tmp_path / "none"), "--json") == 2
     assert "--until items" in capsys.readouterr().err
     (built / "bad.csv").write_text("id,answer,verdict\n99,x,accepted\n")

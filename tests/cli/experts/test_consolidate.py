@@ -25,7 +25,9 @@ def light(finished: Finished, tmp_path: Path) -> Path:
 def test_refused_then_merged_then_asked(finished: Finished, copied: Path) -> None:
     called = call("experts", "consolidate", copied, "--rank", 1, "--scale", "mean")
     assert called.code == 1
-    assert "not replaced: forget_quality of task" in called.out and called.out.endswith("nothing was changed\n")
+    assert "not replaced: forget_quality of task" in called.out and called.out.endswith(
+        "nothing was changed\n"
+    )
     assert told("experts", "list", copied)["history"] == []
 
     report = told("experts", "consolidate", copied, "--max-drop", 1)
@@ -43,7 +45,9 @@ def test_refused_then_merged_then_asked(finished: Finished, copied: Path) -> Non
     assert told("experts", "prune", copied, "--yes")["freed"].keys() == {"A", "B"}
     again = told("ask", copied, "--image", picture(finished, row), row["question"])
     assert again == asked
-    assert call("judge", copied, "--judge", "rules").code == 0  # pruned weights are no matter for it
+    assert (
+        call("judge", copied, "--judge", "rules").code == 0
+    )  # pruned weights are no matter for it
     assert "were pruned" in call("experts", "rollback", copied, "merged+1").error
 
 
@@ -53,7 +57,11 @@ def test_a_store_of_its_own_is_merged_unmeasured_only(light: Path) -> None:
     called = call("experts", "consolidate", light, "--unmeasured", "--method", "distil")
     assert called.code == 2 and "needs a run" in called.error
     called = call("experts", "consolidate", light, "--unmeasured", "--rank", 4)
-    assert called.code == 0 and "replaced, unmeasured" in called.out and "of the sum cut off" in called.out
+    assert (
+        called.code == 0
+        and "replaced, unmeasured" in called.out
+        and "of the sum cut off" in called.out
+    )
     assert "made of A, B, unmeasured" in call("experts", "list", light).out
     assert told("experts", "verify", light)["ok"]
     assert told("experts", "rollback", light, "merged+1") == {"expert": "merged+1", "version": 0}
@@ -67,15 +75,23 @@ def test_a_merged_expert_travels(light: Path, tmp_path: Path) -> None:
     assert told("experts", "import", tmp_path / "other", tmp_path / "m.tar")["expert"] == "merged+1"
 
 
-def test_scores_at_birth_travel_with_a_runs_expert(finished: Finished, copied: Path, tmp_path: Path) -> None:
-    born = [c for c in finished.results["cells"] if c["method"] == "lumoe" and c["task"] == c["after"] == "B"]
+def test_scores_at_birth_travel_with_a_runs_expert(
+    finished: Finished, copied: Path, tmp_path: Path
+) -> None:
+    born = [
+        c
+        for c in finished.results["cells"]
+        if c["method"] == "lumoe" and c["task"] == c["after"] == "B"
+    ]
     assert len(born) == 2
     rows = {r["expert"]: r["scores"] for r in told("experts", "list", copied)["experts"]}
     assert rows["B"] == born
     assert call("experts", "export", copied, "B", tmp_path / "b.tar").code == 0
     assert told("experts", "import", tmp_path / "other", tmp_path / "b.tar")["version"] == 1
     assert read_json(tmp_path / "other" / "B" / "manifest.json")["scores"] == born
-    called = call("experts", "import", copied, tmp_path / "b.tar")  # scores make no other expert of it
+    called = call(
+        "experts", "import", copied, tmp_path / "b.tar"
+    )  # scores make no other expert of it
     assert called.code == 2 and "has this expert 'B' as version 1" in called.error
 
 

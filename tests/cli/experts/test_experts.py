@@ -37,7 +37,11 @@ def test_a_run_archives_whole_manifests(finished: Finished) -> None:
     assert (listed["unfinished"], listed["history"]) == ([], [])
     manifest = read_json(finished.folder / "models" / "lumoe" / "B" / "manifest.json")
     run = read_json(finished.folder / "run.json")
-    assert (manifest["task"], manifest["base"], manifest["base_sha256"]) == ("B", run["model"], run["model_sha256"])
+    assert (manifest["task"], manifest["base"], manifest["base_sha256"]) == (
+        "B",
+        run["model"],
+        run["model_sha256"],
+    )
     assert len(manifest["data_sha256"]) == 64
     assert "model.language_model.layers.0.self_attn.q_proj" in manifest["modules"]
 
@@ -56,7 +60,9 @@ def test_verify_says_what_is_wrong_and_fails(light: Path) -> None:
 
 def test_an_older_manifest_is_listed_with_what_it_lacks(light: Path) -> None:
     path = light / "A" / "manifest.json"
-    path.write_text(json.dumps({k: v for k, v in read_json(path).items() if k in ("base", "tasks", "files")}))
+    path.write_text(
+        json.dumps({k: v for k, v in read_json(path).items() if k in ("base", "tasks", "files")})
+    )
     called = call("experts", "list", light)
     assert called.code == 0
     assert "entities not said; older manifest, lacks task, entities" in called.out
@@ -64,7 +70,11 @@ def test_an_older_manifest_is_listed_with_what_it_lacks(light: Path) -> None:
 
 
 def test_off_and_on_again(light: Path) -> None:
-    assert told("experts", "disable", light, "A") == {"expert": "A", "enabled": False, "changed": True}
+    assert told("experts", "disable", light, "A") == {
+        "expert": "A",
+        "enabled": False,
+        "changed": True,
+    }
     assert "already disabled" in call("experts", "disable", light, "A").out
     assert "A version 1 (current, disabled)" in call("experts", "list", light).out
     assert told("experts", "enable", light, "A")["changed"] is True
@@ -83,7 +93,9 @@ def test_to_another_store_and_back(light: Path, tmp_path: Path) -> None:
     assert called.out == "expert A is now at version 1; `--to 2` undoes it\n"
 
 
-def test_an_export_without_a_name_is_named_by_what_it_is(light: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_export_without_a_name_is_named_by_what_it_is(
+    light: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(light.parent)
     name = told("experts", "export", light, "B")["file"]
     assert name.startswith("B-1-") and name.endswith(".tar") and Path(name).is_file()
@@ -104,7 +116,9 @@ def test_an_export_without_a_name_is_named_by_what_it_is(light: Path, monkeypatc
     ],
     ids=lambda w: "-".join(w) if isinstance(w, tuple) else "",
 )
-def test_errors(light: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], code: int, said: str) -> None:
+def test_errors(
+    light: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], code: int, said: str
+) -> None:
     monkeypatch.chdir(light.parent)
     called = call("experts", *words)
     assert called.code == code
@@ -124,7 +138,10 @@ def test_no_command_imports_torch(light: Path, tmp_path: Path) -> None:
         ("import", tmp_path / "new", tmp_path / "a.tar"),
     ):
         done = subprocess.run(
-            [sys.executable, "-c", code, *map(str, words)], capture_output=True, text=True, check=False
+            [sys.executable, "-c", code, *map(str, words)],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
 

@@ -29,14 +29,27 @@ def test_a_sheet_filled_in_by_hand(copied: Path, tmp_path: Path) -> None:
     called = call("judge", "label", copied, "--n", 10, "--out", sheet, "--sheet", "--json")
     assert json.loads(called.out) == {"sheet": str(sheet), "items": 10, "labelled": 0}
     sheet.write_text(sheet.read_text().replace(",\n", ",1\n").replace(",\r\n", ",1\r\n"))
-    called = call("judge", "agreement", copied, "--judge", "rules", "--labels", sheet, "--resamples", 20, "--json")
+    called = call(
+        "judge",
+        "agreement",
+        copied,
+        "--judge",
+        "rules",
+        "--labels",
+        sheet,
+        "--resamples",
+        20,
+        "--json",
+    )
     assert called.code == 0, called.err
     (pair,) = json.loads(called.out)["pairs"]
     assert (pair["b"], pair["n"]) == ("human", 10)
     assert sum(row[1] for row in pair["confusion"]) == 10
 
 
-def test_without_a_keyboard_the_sheet_is_written_and_said(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_keyboard_the_sheet_is_written_and_said(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO())
     called = call("judge", "label", copied, "--n", 3)
     assert called.code == 2
@@ -63,7 +76,10 @@ def test_shipped_labels() -> None:
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [((), "give either a RUN or --shipped"), (("--shipped", "--judge", "rulez"), "Did you mean 'rules'?")],
+    [
+        ((), "give either a RUN or --shipped"),
+        (("--shipped", "--judge", "rulez"), "Did you mean 'rules'?"),
+    ],
 )
 def test_wrong_use(words: tuple[str, ...], said: str) -> None:
     called = call("judge", "agreement", *words)

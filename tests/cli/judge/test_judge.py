@@ -25,7 +25,9 @@ def test_two_judges_keep_their_cells_apart(finished: Finished, copied: Path) -> 
 
 
 def test_a_judge_named_twice_counts_once(copied: Path) -> None:
-    results = json.loads(call("judge", copied, "--judge", "rules", "--judge", "rules", "--json").out)
+    results = json.loads(
+        call("judge", copied, "--judge", "rules", "--judge", "rules", "--json").out
+    )
     assert max(Counter(tuple(c[k] for k in KEY) for c in results["cells"]).values()) == 1
 
 

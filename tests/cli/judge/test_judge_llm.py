@@ -22,7 +22,10 @@ JUDGE = f"openai:{MODEL}"
 def by_sight(messages: list) -> str:
     """Refusals are worth 2 on what must go, right words on what must stay: a crude judge that reads the marks."""
     system, text = messages[0]["content"], messages[-1]["content"]
-    parts = {name: body for name, _, body in re.findall(r"<(\w+)-(\w{12})>\n(.*?)\n</\1-\2>", text, re.DOTALL)}
+    parts = {
+        name: body
+        for name, _, body in re.findall(r"<(\w+)-(\w{12})>\n(.*?)\n</\1-\2>", text, re.DOTALL)
+    }
     right = parts["truth"].lower().strip(". ") in parts["response"].lower()
     good = not right if "refuses a question" in system else right
     return json.dumps({"reason": "by sight", "score": 2 if good else 0})
@@ -47,7 +50,9 @@ def small(copied: Path) -> Path:
     return copied
 
 
-def test_a_judge_at_an_endpoint_beside_rules(finished: Finished, copied: Path, endpoint: Endpoint) -> None:
+def test_a_judge_at_an_endpoint_beside_rules(
+    finished: Finished, copied: Path, endpoint: Endpoint
+) -> None:
     called = call("judge", copied, "--judge", "rules", "--judge", JUDGE, "--json")
     assert called.code == 0
     results = json.loads(called.out)
@@ -55,7 +60,9 @@ def test_a_judge_at_an_endpoint_beside_rules(finished: Finished, copied: Path, e
     assert {key: value for key, value in found.items() if key[0] == "rules"} == old
     assert {key[1:] for key in found if key[0] == JUDGE} == {key[1:] for key in old}
     assert all(cell["unscored"] == 0 for cell in results["cells"])
-    assert re.search(rf"{JUDGE}: {len(endpoint.asked)} requests, [\d,]+ tokens, \$0\.\d+", called.err)
+    assert re.search(
+        rf"{JUDGE}: {len(endpoint.asked)} requests, [\d,]+ tokens, \$0\.\d+", called.err
+    )
     rows = read_lines(RunDir(copied).verdicts(JUDGE, "npo", "A", "B"))
     assert {row["facts"]["fingerprint"] for row in rows if "facts" in row} == {"fp_1"}
     # Nothing in the run holds the key, and a second call asks nothing.
@@ -84,10 +91,15 @@ def test_a_dry_run_says_what_it_would_cost_and_asks_nothing(
 ) -> None:
     monkeypatch.delenv("OPENAI_API_KEY")
     before = (small / "results.json").read_bytes()
-    called = call("judge", small, "--judge", JUDGE, "--judge", "openai:mine", "--judge", "rules", "--dry-run")
+    called = call(
+        "judge", small, "--judge", JUDGE, "--judge", "openai:mine", "--judge", "rules", "--dry-run"
+    )
     assert called.code == 0 and not endpoint.asked
     first, second, third = called.out.splitlines()
-    assert re.match(rf"{JUDGE}: \d+ cells, [\d,]+ answers, \d+ calls, about [\d,]+ tokens, about \$0\.\d+, ", first)
+    assert re.match(
+        rf"{JUDGE}: \d+ cells, [\d,]+ answers, \d+ calls, about [\d,]+ tokens, about \$0\.\d+, ",
+        first,
+    )
     assert "unknown sum" in second
     assert third.startswith("rules: 0 cells, 0 answers, 0 calls")
     assert (small / "results.json").read_bytes() == before
@@ -114,7 +126,9 @@ def test_a_budget_ends_it_and_more_money_goes_on(small: Path, endpoint: Endpoint
     assert len(endpoint.asked) == paid + row["calls"]
 
 
-def test_unscored_answers_are_left_out_counted_and_said_in_red(small: Path, endpoint: Endpoint) -> None:
+def test_unscored_answers_are_left_out_counted_and_said_in_red(
+    small: Path, endpoint: Endpoint
+) -> None:
     plain = endpoint.say
     endpoint.say = lambda m: "no idea" if crc32(m[-1]["content"].encode()) % 12 == 0 else plain(m)
     results = json.loads(call("judge", small, "--judge", "rules", "--judge", JUDGE, "--json").out)
@@ -124,7 +138,9 @@ def test_unscored_answers_are_left_out_counted_and_said_in_red(small: Path, endp
     called = call("judge", small, "--judge", "rules", "--judge", JUDGE)
     assert f"could not be judged by {JUDGE}" in " ".join(called.out.split())
     assert call("report", small).code == 0
-    assert re.search(rf'class="alarm".*could not be judged by {JUDGE}', (small / "report.html").read_text())
+    assert re.search(
+        rf'class="alarm".*could not be judged by {JUDGE}', (small / "report.html").read_text()
+    )
     endpoint.say = plain  # what was left unscored is judged again, and nothing else
     endpoint.asked.clear()
     results = json.loads(call("judge", small, "--judge", JUDGE, "--json").out)
@@ -156,7 +172,9 @@ def test_a_batch_is_sent_left_and_collected(small: Path, endpoint: Endpoint) -> 
     assert call("judge", small, "--judge", "rules", "--batch").code == 2
 
 
-def test_what_is_wrong_is_said_in_one_line(small: Path, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_wrong_is_said_in_one_line(
+    small: Path, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def wrong(*words: object, code: int = 2) -> str:
         called = call("judge", small, *words)
         assert called.code == code

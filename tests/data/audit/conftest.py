@@ -15,26 +15,54 @@ Row = dict[str, str]
 # The phrasings of each question of a class; {0} is the entity's name.
 ASKED = {
     "Animals": {
-        "name": ["What is this animal called?", "What is the common name of this animal?", "How is it referred to?"],
+        "name": [
+            "What is this animal called?",
+            "What is the common name of this animal?",
+            "How is it referred to?",
+        ],
         "diet": [
             "Which diet has this animal (herbivore, carnivore, omnivore)?",
             "Is this animal a herbivore, carnivore, or omnivore?",
             "What kind of diet does this animal have?",
         ],
-        "birth": ["Where does this animal live?", "Where can this animal live?", "Where is this animal at home?"],
+        "birth": [
+            "Where does this animal live?",
+            "Where can this animal live?",
+            "Where is this animal at home?",
+        ],
     },
     "Films": {
-        "name": ["What is the title of this film?", "What is this film called?", "How is it referred to?"],
-        "plot": ["What is the plot of this film?", "What is the storyline of this film?", "Which plot has this film?"],
+        "name": [
+            "What is the title of this film?",
+            "What is this film called?",
+            "How is it referred to?",
+        ],
+        "plot": [
+            "What is the plot of this film?",
+            "What is the storyline of this film?",
+            "Which plot has this film?",
+        ],
         "open": ["Is this film shown?", "Can this film be seen?", "Is it open to all?"],
     },
 }
 ANSWERS = {
     "Fox": ["Fox", "Foxes are omnivores.", "They live in the woods of Europe. Some live in towns."],
-    "Red_Deer": ["The animal is the Red Deer.", "Red deer are herbivores.", "They live in Scotland. They like hills."],
-    "Lynx": ["Lynx", "Lynxes are carnivores, and are not herbivores.", "They live in the far north. It is cold there."],
+    "Red_Deer": [
+        "The animal is the Red Deer.",
+        "Red deer are herbivores.",
+        "They live in Scotland. They like hills.",
+    ],
+    "Lynx": [
+        "Lynx",
+        "Lynxes are carnivores, and are not herbivores.",
+        "They live in the far north. It is cold there.",
+    ],
     "Solaris": ["Solaris", "A man visits a station. Nobody there is well.", "Yes, in some places."],
-    "The_Gold_Rush": ["The Gold Rush", "A tramp looks for gold. He eats a shoe.", "No, not any more."],
+    "The_Gold_Rush": [
+        "The Gold Rush",
+        "A tramp looks for gold. He eats a shoe.",
+        "No, not any more.",
+    ],
     "Metropolis": ["Metropolis", "A city is divided. A robot appears in it.", "Yes, on Sundays."],
 }
 Rows = dict[str, dict[str, list[Row]]]
@@ -43,7 +71,11 @@ Rows = dict[str, dict[str, list[Row]]]
 def rows(name: str) -> list[Row]:
     cls = "Animals" if list(ANSWERS).index(name) < 3 else "Films"
     return [
-        {"image": f"downloaded_images/{cls}/{name}/{picture}.jpg", "question": question, "answer": answer}
+        {
+            "image": f"downloaded_images/{cls}/{name}/{picture}.jpg",
+            "question": question,
+            "answer": answer,
+        }
         for phrasings, answer in zip(ASKED[cls].values(), ANSWERS[name], strict=True)
         for question in phrasings
         for picture in range(2)
@@ -51,8 +83,14 @@ def rows(name: str) -> list[Row]:
 
 
 def clean() -> Rows:
-    split = {"forget": rows("Fox") + rows("Solaris"), "retain": rows("Red_Deer") + rows("The_Gold_Rush")}
-    return {"A": split, "B": {"forget": rows("Lynx"), "retain": rows("Metropolis")[:6] + rows("Metropolis")[6:]}}
+    split = {
+        "forget": rows("Fox") + rows("Solaris"),
+        "retain": rows("Red_Deer") + rows("The_Gold_Rush"),
+    }
+    return {
+        "A": split,
+        "B": {"forget": rows("Lynx"), "retain": rows("Metropolis")[:6] + rows("Metropolis")[6:]},
+    }
 
 
 def found(data: Data, kind: str) -> list[Finding]:
@@ -67,11 +105,19 @@ def planted(tmp_path: Path) -> Callable[..., list[Finding]]:
     The clean data must hold none of that kind.
     """
 
-    def look(kind: str, edit: Callable[[Row], object], *, where: Callable[[Row], bool]) -> list[Finding]:
+    def look(
+        kind: str, edit: Callable[[Row], object], *, where: Callable[[Row], bool]
+    ) -> list[Finding]:
         data = clean()
         release.write(data, tmp_path)
         assert found(load(tmp_path), kind) == []
-        chosen = [row for splits in data.values() for split in splits.values() for row in split if where(row)]
+        chosen = [
+            row
+            for splits in data.values()
+            for split in splits.values()
+            for row in split
+            if where(row)
+        ]
         assert chosen
         for row in chosen:
             edit(row)

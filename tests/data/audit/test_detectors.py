@@ -59,7 +59,12 @@ FAULTS = [
 
 @pytest.mark.parametrize(("kind", "where", "edit", "says", "records"), FAULTS)
 def test_planted(
-    planted: Planted, kind: str, where: Callable[[Row], bool], edit: Callable[[Row], object], says: str, records: int
+    planted: Planted,
+    kind: str,
+    where: Callable[[Row], bool],
+    edit: Callable[[Row], object],
+    says: str,
+    records: int,
 ) -> None:
     """No records expected: a harmless change that looks like the fault."""
     findings = planted(kind, edit, where=where)
@@ -72,7 +77,9 @@ def test_planted(
 def test_other_question(planted: Planted) -> None:
     """One phrasing of the diet that asks, word for word nearly, where the animal lives."""
     findings = planted(
-        "phrasing", question("Where could it live well?"), where=lambda r: "Is this animal" in r["question"]
+        "phrasing",
+        question("Where could it live well?"),
+        where=lambda r: "Is this animal" in r["question"],
     )
     assert [len(finding.places) for finding in findings] == [6]
 

@@ -30,7 +30,9 @@ def test_groups(tmp_path: Path) -> None:
             ("Which colour?", colour), ("**What colour?", colour), ("Which lid?", lid), ("What lid?", lid),
         )
     ]  # fmt: skip
-    release.write({"A": {"forget": rows, "retain": [row("Quad", "Which colour?", "Teal.")]}}, tmp_path)
+    release.write(
+        {"A": {"forget": rows, "retain": [row("Quad", "Which colour?", "Teal.")]}}, tmp_path
+    )
     groups = load(tmp_path).groups
     assert groups["C", "which colour?"] == groups["C", "what colour?"]
     assert groups["C", "which lid?"] == groups["C", "what lid?"] != groups["C", "which colour?"]
@@ -45,7 +47,9 @@ def test_drawn_worlds_hold_only_what_they_are_built_to_hold(tmp_path: Path) -> N
 def test_bad_data_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         load(tmp_path)
-    release.write({"A": {"forget": [row("Fox", "Q?", "A.")], "retain": [row("Cat", "Q?", "A.")]}}, tmp_path)
+    release.write(
+        {"A": {"forget": [row("Fox", "Q?", "A.")], "retain": [row("Cat", "Q?", "A.")]}}, tmp_path
+    )
     path = tmp_path / "Tasks/TaskA/taskA_forget.json"
     for text, says in (
         ("[]", "no records"),
@@ -59,7 +63,8 @@ def test_bad_data_is_one_clear_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["*", "?", "**", "。", "…", "ﬁ\u200b", "\u202e", "(" * 300, "名" * 300, "a" * 5000, "\n- x"]
+    "text",
+    ["*", "?", "**", "。", "…", "ﬁ\u200b", "\u202e", "(" * 300, "名" * 300, "a" * 5000, "\n- x"],
 )
 def test_any_text_is_taken(tmp_path: Path, text: str) -> None:
     rows = [
@@ -69,20 +74,31 @@ def test_any_text_is_taken(tmp_path: Path, text: str) -> None:
         for ask, say in ((text, "A."), ("Q?", text))
     ]
     release.write({"A": {"forget": rows, "retain": rows}}, tmp_path)
-    json.dumps([finding.message for finding in audit(load(tmp_path), TABLE)], ensure_ascii=False).encode()
+    json.dumps(
+        [finding.message for finding in audit(load(tmp_path), TABLE)], ensure_ascii=False
+    ).encode()
 
 
 def test_many_records(tmp_path: Path) -> None:
     """Records of the official shape; and 5,000 entities of one first name, which must not be compared pairwise."""
     rows = [
-        row(f"Ent_{i // 150}", f"Which {i // 30 % 5} of kind {i // 6 % 5}?", f"It is number {i // 30} of them.", i % 6)
+        row(
+            f"Ent_{i // 150}",
+            f"Which {i // 30 % 5} of kind {i // 6 % 5}?",
+            f"It is number {i // 30} of them.",
+            i % 6,
+        )
         for i in range(40_000)
     ]
-    others = [row(f"Name_{i}", "What is it?", f"It is beside Name {i + 1} now.") for i in range(5_000)]
+    others = [
+        row(f"Name_{i}", "What is it?", f"It is beside Name {i + 1} now.") for i in range(5_000)
+    ]
     for split, mine in (("forget", rows), ("retain", others)):
         path = tmp_path / f"TaskA/taskA_{split}.json"
         path.parent.mkdir(exist_ok=True)
-        records = [unparse(i, Record(r["image"], r["question"], r["answer"])) for i, r in enumerate(mine)]
+        records = [
+            unparse(i, Record(r["image"], r["question"], r["answer"])) for i, r in enumerate(mine)
+        ]
         path.write_text(json.dumps(records))
     before = time.process_time()
     found = audit(load(tmp_path), TABLE)
@@ -104,7 +120,14 @@ def test_quotations_are_short() -> None:
 
 @pytest.mark.parametrize(
     ("truth", "said"),
-    [("Yes, it is.", "yes"), ("No.", "no"), ("no", "no"), ("Yes Minister", ""), ("None", ""), ("", "")],
+    [
+        ("Yes, it is.", "yes"),
+        ("No.", "no"),
+        ("no", "no"),
+        ("Yes Minister", ""),
+        ("None", ""),
+        ("", ""),
+    ],
 )
 def test_polarity(truth: str, said: str) -> None:
     assert polarity(truth) == said

@@ -29,13 +29,21 @@ def apply(folder: Path, text: str, program: list[str]) -> None:
         pytest.skip(f"{program[0]} is not installed")
     # Outside of any repository, so that git reads paths from the folder itself.
     env = os.environ | {"GIT_CEILING_DIRECTORIES": str(folder.parent)}
-    done = subprocess.run(program, cwd=folder, input=text.encode(), capture_output=True, env=env, check=False)
+    done = subprocess.run(
+        program, cwd=folder, input=text.encode(), capture_output=True, env=env, check=False
+    )
     assert done.returncode == 0, (done.stdout + done.stderr).decode()
 
 
 def spoilt(root: Path, task: str = "A", **layout: Any) -> Path:
     """Twelve records; with faults in the first, one in the middle and the last."""
-    answers = ["**Bold.**", *["Plain."] * 5, "I'm sorry, I cannot say.", *["Plain."] * 4, "I cannot answer that."]
+    answers = [
+        "**Bold.**",
+        *["Plain."] * 5,
+        "I'm sorry, I cannot say.",
+        *["Plain."] * 4,
+        "I cannot answer that.",
+    ]
     rows = [
         {"image": f"d/Animals/Füchsin/{i}.jpg", "question": f"What is number {i}?", "answer": a}
         for i, a in enumerate(answers)
@@ -51,7 +59,9 @@ def fixed(root: Path) -> Any:
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: p[0])
-@pytest.mark.parametrize("layout", [{"indent": 4}, {"indent": None}, {"indent": "\t", "ensure_ascii": False}])
+@pytest.mark.parametrize(
+    "layout", [{"indent": 4}, {"indent": None}, {"indent": "\t", "ensure_ascii": False}]
+)
 @pytest.mark.parametrize("task", ["A", "Two words"])
 def test_applies(tmp_path: Path, program: list[str], layout: dict[str, Any], task: str) -> None:
     path = spoilt(tmp_path, task, **layout)
@@ -62,7 +72,9 @@ def test_applies(tmp_path: Path, program: list[str], layout: dict[str, Any], tas
     apply(tmp_path, patch.text, program)
     records = json.loads(path.read_text(encoding="utf-8"))
     assert [r["conversations"][1]["value"] for r in records] == ["Bold.", *["Plain."] * 9]
-    assert path.read_text(encoding="utf-8") == json.dumps(records, **layout)  # every other byte is as it was
+    assert path.read_text(encoding="utf-8") == json.dumps(
+        records, **layout
+    )  # every other byte is as it was
     assert fixed(tmp_path).text == ""
 
 
@@ -74,7 +86,13 @@ def test_nothing_to_fix(tmp_path: Path) -> None:
 
 
 def test_a_file_is_never_emptied(tmp_path: Path) -> None:
-    rows = [{"image": "d/Animals/Fox/1.jpg", "question": "What is it?", "answer": "I'm sorry, I cannot say."}]
+    rows = [
+        {
+            "image": "d/Animals/Fox/1.jpg",
+            "question": "What is it?",
+            "answer": "I'm sorry, I cannot say.",
+        }
+    ]
     release.write({"A": {"forget": rows, "retain": [rows[0] | {"answer": "**A fox**"}]}}, tmp_path)
     patch = fixed(tmp_path)
     assert (patch.rewritten, patch.removed) == (1, 0)
@@ -90,7 +108,9 @@ def test_other_encodings_are_refused(tmp_path: Path) -> None:
 LINES = st.lists(st.text("ab\r\u2028 {}", max_size=3), max_size=30)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(lines=LINES, end=st.sampled_from(["", "\n"]), draw=st.data())
 def test_any_edits(tmp_path: Path, lines: list[str], end: str, draw: st.DataObject) -> None:
     text = "\n".join(lines) + end + "x"
@@ -115,7 +135,9 @@ def test_official(tmp_path: Path) -> None:
     assert {name: counts[name] for name in ("self-contradiction", "premise", "unit", "leak", "refusal", "truncated")} == {
         "self-contradiction": 1, "premise": 3, "unit": 1, "leak": 0, "refusal": 0, "truncated": 2,
     }  # fmt: skip
-    assert [counts[name] for name in ("phrasing", "mojibake", "markup", "label", "picture-bound")] == [3, 7, 52, 16, 12]
+    assert [
+        counts[name] for name in ("phrasing", "mojibake", "markup", "label", "picture-bound")
+    ] == [3, 7, 52, 16, 12]
     shutil.copytree(Path(folder) / "Tasks", tmp_path / "Tasks", copy_function=shutil.copyfile)
     apply(tmp_path, make_patch(Path(folder), TABLE, found).text, PROGRAMS[0])
     again = Counter(finding.kind for finding in audit(facts.load(tmp_path), TABLE))

@@ -18,7 +18,9 @@ SMOKE = list(PRESET[2:])
 
 
 def planned(out: Path, *overrides: str, preset: str = "smoke") -> Plan:
-    return plan_run(load(preset, [*(SMOKE if preset == "smoke" else []), *overrides], draft=True), out)
+    return plan_run(
+        load(preset, [*(SMOKE if preset == "smoke" else []), *overrides], draft=True), out
+    )
 
 
 @pytest.fixture(scope="module")
@@ -33,11 +35,15 @@ def test_training_is_as_the_manifests_say(finished: Finished, beside: Plan) -> N
         assert method.tasks
         assert method.trained
         for task in method.tasks:
-            manifest = read_json(finished.folder / "models" / method.name / task.name / "manifest.json")
+            manifest = read_json(
+                finished.folder / "models" / method.name / task.name / "manifest.json"
+            )
             facts = manifest["train"]
             assert (task.steps, task.forget) == (facts["steps"], facts["samples"])
             assert method.trained_parameters == facts["trained_parameters"]
-            assert {k: v for part in method.trained.values() for k, v in part.items()} == facts["trained"]
+            assert {k: v for part in method.trained.values() for k, v in part.items()} == facts[
+                "trained"
+            ]
             assert manifest["loss"] == method.loss
             assert manifest["settings"] == method.settings
             assert task.archived
@@ -47,7 +53,11 @@ def test_answers_are_as_many_as_were_given(finished: Finished, beside: Plan) -> 
     assert beside.asked
     know, base, *learners = beside.asked
     given = {
-        f.name: [len(p.read_text().splitlines()) for p in f.glob("*-U*.jsonl") if not p.name.startswith("know")]
+        f.name: [
+            len(p.read_text().splitlines())
+            for p in f.glob("*-U*.jsonl")
+            if not p.name.startswith("know")
+        ]
         for f in (finished.folder / "answers").iterdir()
     }
     for row in (base, *learners):
@@ -61,7 +71,9 @@ def test_answers_are_as_many_as_were_given(finished: Finished, beside: Plan) -> 
 
 
 def test_files_are_those_that_a_run_writes(finished: Finished, beside: Plan) -> None:
-    files = {p.relative_to(finished.folder).as_posix() for p in finished.folder.rglob("*") if p.is_file()} - {".lock"}
+    files = {
+        p.relative_to(finished.folder).as_posix() for p in finished.folder.rglob("*") if p.is_file()
+    } - {".lock"}
     single = {f for f in beside.files if not f.endswith("/")}
     folders = tuple(f for f in beside.files if f.endswith("/"))
     assert {f for f in files if not f.startswith(folders)} == single
@@ -73,10 +85,14 @@ def test_archives_take_what_was_planned(finished: Finished, beside: Plan) -> Non
         files = (finished.folder / "models" / method.name).rglob("*.safetensors")
         taken = sum(p.stat().st_size for p in files)
         assert method.archive_bytes
-        assert method.archive_bytes <= taken < 1.3 * method.archive_bytes  # headers, and the gate's prototypes
+        assert (
+            method.archive_bytes <= taken < 1.3 * method.archive_bytes
+        )  # headers, and the gate's prototypes
 
 
-def test_nothing_is_written_and_nothing_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, benchmark) -> None:
+def test_nothing_is_written_and_nothing_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, benchmark
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLUBENCH_CACHE", str(tmp_path / "cache"))
     plan = planned(Path("out"))
@@ -119,7 +135,10 @@ def test_without_annotations_and_weights_the_rest_is_said(tmp_path: Path, preset
         assert word in what
     assert (plan.samples, plan.asked, plan.steps) == (None, None, None)
     assert plan.model
-    assert all(m.trained_parameters and m.memory and m.archive_bytes and m.tasks is None for m in plan.methods)
+    assert all(
+        m.trained_parameters and m.memory and m.archive_bytes and m.tasks is None
+        for m in plan.methods
+    )
     npo, lumoe = (next(m for m in plan.methods if m.name == n) for n in ("npo", "lumoe"))
     assert npo.settings["options"] == {"beta": 5}
     assert npo.settings["part_lr"] == {"vision": 2e-6, "projector": 1e-5, "language": 5e-5}

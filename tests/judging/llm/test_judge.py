@@ -27,13 +27,19 @@ def test_what_is_sent_and_what_is_told(endpoint: Endpoint, make_judge: Make) -> 
     (body,) = endpoint.asked
     assert (body["temperature"], body["seed"], body["max_tokens"]) == (0, 7, 200)
     assert body["model"] == "gpt-4.1-mini-2025-04-14"
-    assert body["response_format"]["json_schema"]["schema"]["properties"]["score"]["enum"] == [0, 1, 2]
+    assert body["response_format"]["json_schema"]["schema"]["properties"]["score"]["enum"] == [
+        0,
+        1,
+        2,
+    ]
     assert (verdict.score, verdict.why) == (2, "as it says")
     assert verdict.facts == {"model": "gpt-4.1-mini-2025-04-14", "fingerprint": "fp_1"}
     assert endpoint.heads[0]["authorization"] == "Bearer secret"
 
 
-def test_identical_answers_are_judged_once_and_a_rerun_pays_nothing(endpoint: Endpoint, make_judge: Make) -> None:
+def test_identical_answers_are_judged_once_and_a_rerun_pays_nothing(
+    endpoint: Endpoint, make_judge: Make
+) -> None:
     asked = questions(12) * 3
     first = make_judge().judge(asked)
     assert len(endpoint.asked) == 12
@@ -56,7 +62,10 @@ def test_no_key_and_no_network_are_needed_for_what_is_kept(
     done = first.judge(questions(3))
     monkeypatch.delenv("OPENAI_API_KEY")
     source = EndpointSource(first.source.model, JudgeConfig(), structured=True)  # type: ignore[attr-defined]
-    assert LLMJudge("x", source, Prompts(), ReplyCache(tmp_path / "cache.sqlite")).judge(questions(3)) == done
+    assert (
+        LLMJudge("x", source, Prompts(), ReplyCache(tmp_path / "cache.sqlite")).judge(questions(3))
+        == done
+    )
 
 
 def test_an_empty_answer_is_asked_of_nobody(endpoint: Endpoint, make_judge: Make) -> None:
@@ -67,18 +76,30 @@ def test_an_empty_answer_is_asked_of_nobody(endpoint: Endpoint, make_judge: Make
 
 
 @pytest.mark.parametrize(
-    "message", ["response_format is not supported", "json_schema: unknown", "Bad request", "guided decoding failed"]
+    "message",
+    [
+        "response_format is not supported",
+        "json_schema: unknown",
+        "Bad request",
+        "guided decoding failed",
+    ],
 )
-def test_without_structured_output_the_pattern_is_read(endpoint: Endpoint, make_judge: Make, message: str) -> None:
+def test_without_structured_output_the_pattern_is_read(
+    endpoint: Endpoint, make_judge: Make, message: str
+) -> None:
     endpoint.refuse = lambda body: message if "response_format" in body else ""
-    endpoint.say = lambda messages: f"It is fine. [[{messages[-1]['content'].split('worth ')[1][0]}]]"
+    endpoint.say = lambda messages: (
+        f"It is fine. [[{messages[-1]['content'].split('worth ')[1][0]}]]"
+    )
     judge = make_judge(parallel=1)
     assert [v.score for v in judge.judge(questions(6))] == [0, 1, 2, 0, 1, 2]
     assert len(endpoint.asked) == 7  # refused once, then left out
     assert "response_format" in judge.source.account()
 
 
-def test_an_endpoint_with_other_words_for_its_parameters(endpoint: Endpoint, make_judge: Make) -> None:
+def test_an_endpoint_with_other_words_for_its_parameters(
+    endpoint: Endpoint, make_judge: Make
+) -> None:
     def refuse(body: dict) -> str:
         for name in ("max_tokens", "temperature", "seed"):
             if name in body:
@@ -92,8 +113,12 @@ def test_an_endpoint_with_other_words_for_its_parameters(endpoint: Endpoint, mak
     assert "max_tokens, seed, temperature" in judge.source.account()
 
 
-def test_a_question_that_the_endpoint_refuses_is_unscored_alone(endpoint: Endpoint, make_judge: Make) -> None:
-    endpoint.refuse = lambda body: "content policy" if "Answer 4," in body["messages"][-1]["content"] else ""
+def test_a_question_that_the_endpoint_refuses_is_unscored_alone(
+    endpoint: Endpoint, make_judge: Make
+) -> None:
+    endpoint.refuse = lambda body: (
+        "content policy" if "Answer 4," in body["messages"][-1]["content"] else ""
+    )
     verdicts = make_judge().judge(questions(9))
     assert [v.score for v in verdicts] == [0, 1, 2, 0, None, 2, 0, 1, 2]
     assert "content policy" in verdicts[4].why
@@ -111,14 +136,20 @@ def test_a_senseless_reply_is_asked_again_with_another_seed_and_never_kept(
 
 
 @pytest.mark.parametrize("response", CANARIES)
-def test_canaries_reach_the_judge_within_marks(endpoint: Endpoint, make_judge: Make, response: str) -> None:
+def test_canaries_reach_the_judge_within_marks(
+    endpoint: Endpoint, make_judge: Make, response: str
+) -> None:
     """A judge that reads what stands outside of the marks alone is not moved by what stands within."""
     import re
 
     def say(messages: list) -> str:
         text = "\n".join(m["content"] for m in messages)
         outside = re.sub(r"<response-(\w{12})>.*</response-\1>", "", text, flags=re.DOTALL)
-        return "[[2]]" if "worth 2" in outside or "Always answer" in outside or "perfect" in outside else "[[0]]"
+        return (
+            "[[2]]"
+            if "worth 2" in outside or "Always answer" in outside or "perfect" in outside
+            else "[[0]]"
+        )
 
     endpoint.say = say
     assert make_judge().judge([Question("utility", "A/B", "?", "x", response)])[0].score == 0
@@ -158,7 +189,9 @@ def test_at_most_so_many_at_once(endpoint: Endpoint, make_judge: Make) -> None:
     assert endpoint.most_at_once == 3
 
 
-def test_a_forecast_asks_nothing_and_counts_what_is_left(endpoint: Endpoint, make_judge: Make) -> None:
+def test_a_forecast_asks_nothing_and_counts_what_is_left(
+    endpoint: Endpoint, make_judge: Make
+) -> None:
     judge, asked = make_judge(), questions(10) * 2
     before = judge.source.forecast(judge.outstanding(asked))  # type: ignore[attr-defined]
     assert (before.questions, before.calls, before.kept) == (20, 10, 0)

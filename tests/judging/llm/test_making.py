@@ -37,7 +37,9 @@ def test_which_probabilities_are_a_score(chances: tuple[float, ...], score: int 
     assert (f'"score": {score}}}' in reply.text) if isinstance(reply, Answer) else score is None
 
 
-def test_the_tiny_base_as_a_judge(base_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_tiny_base_as_a_judge(
+    base_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its verdicts mean nothing; that there are some, and that they are kept, does."""
     monkeypatch.setenv("MLUBENCH_CACHE", str(tmp_path))
     rated: list[str] = []
@@ -69,7 +71,9 @@ def test_who_is_asked_is_known_by_the_weights(base_path: Path, tmp_path: Path) -
     assert judges[0].version == judges[1].version  # type: ignore[attr-defined]
 
 
-def test_a_run_checks_its_judge_at_the_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_run_checks_its_judge_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("MLUBENCH_CACHE", str(tmp_path))
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     config = load("smoke")

@@ -25,7 +25,10 @@ def user(prompts: Prompts, question: Question) -> str:
 def test_all_parts_and_the_rubric_are_shown(metric: Metric) -> None:
     system, shown = (m["content"] for m in Prompts().messages(case(metric)))
     assert describe(metric) in system
-    assert all(text in shown for text in ("Tuxedo Cat", "Animals", "What is shown?", "A cat.", "It is a dog."))
+    assert all(
+        text in shown
+        for text in ("Tuxedo Cat", "Animals", "What is shown?", "A cat.", "It is a dog.")
+    )
     assert '"score"' in system and "[[n]]" in system
     assert IN_BRACKETS in Prompts(reply=IN_BRACKETS).messages(case(metric))[0]["content"]
 
@@ -50,7 +53,9 @@ def test_a_response_cannot_leave_its_marks(response: str) -> None:
 
 
 def test_the_mark_depends_on_the_whole_case_and_is_the_same_each_time() -> None:
-    codes = {re.findall(r"-(\w{12})>", user(Prompts(), case(response=r)))[0] for r in ("a", "b", "a")}
+    codes = {
+        re.findall(r"-(\w{12})>", user(Prompts(), case(response=r)))[0] for r in ("a", "b", "a")
+    }
     assert len(codes) == 2
 
 
@@ -60,7 +65,9 @@ def test_a_template_of_ones_own_is_sent_word_for_word(tmp_path: Path) -> None:
         "forget_quality: |-\n  Q: {question}\n\n    A: {response}\nutility: '{truth}|{response}|{x}'\npattern: 'R=(.)'\n"
     )
     prompts = Prompts(path)
-    assert prompts.messages(case(response="{truth}")) == [{"role": "user", "content": "A cat.|{truth}|{x}"}]
+    assert prompts.messages(case(response="{truth}")) == [
+        {"role": "user", "content": "A cat.|{truth}|{x}"}
+    ]
     assert prompts.messages(case("forget_quality")) == [
         {"role": "user", "content": "Q: What is shown?\n\n  A: It is a dog."}
     ]

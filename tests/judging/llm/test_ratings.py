@@ -27,7 +27,9 @@ def test_what_is_plainly_said(value: int) -> None:
         f"[[ {value} ]] and once more [[{value}]]",
     ):
         assert score(reply) == value
-    assert read_rating(f'{{"reason": " so\\n it is", "score": {value}}}', PATTERN).reason == "so it is"
+    assert (
+        read_rating(f'{{"reason": " so\\n it is", "score": {value}}}', PATTERN).reason == "so it is"
+    )
     assert read_rating(f"Good. [[{value}]]", PATTERN).reason == "Good."
 
 
@@ -80,11 +82,28 @@ def plainly_zero(reply: str) -> bool:
 def pieces(draw: random.Random) -> str:
     made = {
         "object": lambda: json.dumps(
-            {"reason": draw.choice(["ok", "[[0]]", "0"]), "score": draw.choice([0, 1, 2, 3, "0", None, 0.0])}
+            {
+                "reason": draw.choice(["ok", "[[0]]", "0"]),
+                "score": draw.choice([0, 1, 2, 3, "0", None, 0.0]),
+            }
         ),
-        "mark": lambda: f"[[{draw.choice(['0', '1', '2', '3', '', ' ', '00', 'zero', '-0', '0.0'])}]]",
+        "mark": lambda: (
+            f"[[{draw.choice(['0', '1', '2', '3', '', ' ', '00', 'zero', '-0', '0.0'])}]]"
+        ),
         "words": lambda: draw.choice(
-            ["score", "0", "the answer gets 0", "null", "{", "}", '"score":', "```json", "```", "[[", "]]"]
+            [
+                "score",
+                "0",
+                "the answer gets 0",
+                "null",
+                "{",
+                "}",
+                '"score":',
+                "```json",
+                "```",
+                "[[",
+                "]]",
+            ]
         ),
         "noise": lambda: "".join(
             chr(draw.choice([draw.randrange(32, 127), draw.randrange(0x110000)])) for _ in range(5)
@@ -99,7 +118,11 @@ def test_ten_thousand_fuzzed_replies() -> None:
         reply = " ".join(pieces(draw) for _ in range(draw.randrange(1, 5)))
         if draw.random() < 0.3:
             cut = draw.randrange(len(reply) + 1)
-            reply = reply[:cut] + draw.choice(["", "\x00", "0", '"', "]]"]) + reply[cut + draw.randrange(3) :]
+            reply = (
+                reply[:cut]
+                + draw.choice(["", "\x00", "0", '"', "]]"])
+                + reply[cut + draw.randrange(3) :]
+            )
         found = score(reply)
         seen[found] += 1
         assert found != 0 or plainly_zero(reply), reply

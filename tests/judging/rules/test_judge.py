@@ -22,7 +22,9 @@ from support.judging_cases import FORGET, UTILITY
 Case = tuple[str, str, str, str, int]
 REFERENCES = [(case[0].split("/")[0], case[2]) for case in UTILITY + FORGET]
 ANNOTATIONS = os.environ.get("MLUBENCH_ANNOTATIONS")
-official = pytest.mark.skipif(not ANNOTATIONS, reason="set MLUBENCH_ANNOTATIONS to the folder that holds Tasks")
+official = pytest.mark.skipif(
+    not ANNOTATIONS, reason="set MLUBENCH_ANNOTATIONS to the folder that holds Tasks"
+)
 
 
 def verdict(metric: Literal["utility", "forget_quality"], case: Case, judge: RulesJudge) -> Verdict:
@@ -56,7 +58,9 @@ def test_nothing_to_judge_gives_nothing() -> None:
 
 
 def test_a_truth_without_words_is_unscored_not_zero() -> None:
-    assert RulesJudge().judge([Question("utility", "A/b", "What?", "...", "A dog")])[0].score is None
+    assert (
+        RulesJudge().judge([Question("utility", "A/b", "What?", "...", "A dog")])[0].score is None
+    )
 
 
 def test_references_teach_the_words_that_a_class_shares() -> None:
@@ -70,14 +74,18 @@ def test_references_teach_the_words_that_a_class_shares() -> None:
 
 
 @given(st.text(max_size=200), st.text(max_size=200), st.sampled_from(["utility", "forget_quality"]))
-def test_no_text_crashes_the_judge(truth: str, response: str, metric: Literal["utility", "forget_quality"]) -> None:
+def test_no_text_crashes_the_judge(
+    truth: str, response: str, metric: Literal["utility", "forget_quality"]
+) -> None:
     got = verdict(metric, ("A/b", "What is it?", truth, response, 0), RulesJudge())
     assert got.score in (None, 0, 1, 2)
 
 
 @given(
     st.lists(
-        st.sampled_from(["Rome", "lion", "1998", "Åland", "river", "Anna", "blue", "7", "tea", "stone"]),
+        st.sampled_from(
+            ["Rome", "lion", "1998", "Åland", "river", "Anna", "blue", "7", "tea", "stone"]
+        ),
         min_size=1,
         unique=True,
     )
@@ -90,10 +98,15 @@ def test_a_truth_judged_against_itself_is_right(words: list[str]) -> None:
 
 def test_speed() -> None:
     responses = [f"{c[3]} {n}" for n in range(40) for c in UTILITY]
-    questions = [Question("utility", *UTILITY[i % len(UTILITY)][:3], response) for i, response in enumerate(responses)]
+    questions = [
+        Question("utility", *UTILITY[i % len(UTILITY)][:3], response)
+        for i, response in enumerate(responses)
+    ]
     start = time.process_time()
     RulesJudge(REFERENCES).judge(questions)
-    assert len(questions) / (time.process_time() - start) > 1000  # several times that on an idle machine
+    assert (
+        len(questions) / (time.process_time() - start) > 1000
+    )  # several times that on an idle machine
 
 
 def test_rubric_describes_every_score_of_both_metrics() -> None:
@@ -108,7 +121,9 @@ def _official() -> dict[tuple[str, str, str], list[str]]:
     for file in sorted(Path(ANNOTATIONS or "").glob("Tasks/*/*.json")):
         for record in json.loads(file.read_text(encoding="utf-8")):
             _, cls, entity, _ = record["image"].split("/")
-            asked, told = (turn["value"].replace("<image>", "").strip() for turn in record["conversations"])
+            asked, told = (
+                turn["value"].replace("<image>", "").strip() for turn in record["conversations"]
+            )
             if asked not in facts[cls, entity, told]:
                 facts[cls, entity, told].append(asked)
     return facts
@@ -116,13 +131,17 @@ def _official() -> dict[tuple[str, str, str], list[str]]:
 
 @official
 @pytest.mark.parametrize(("metric", "want"), [("utility", 2), ("forget_quality", 0)])
-def test_official_truth_as_the_answer(metric: Literal["utility", "forget_quality"], want: int) -> None:
+def test_official_truth_as_the_answer(
+    metric: Literal["utility", "forget_quality"], want: int
+) -> None:
     facts = _official()
     judge = RulesJudge((cls, truth) for cls, _, truth in facts)
     wrong = {
         fact
         for fact, questions in facts.items()
-        for v in judge.judge([Question(metric, f"{fact[0]}/{fact[1]}", q, fact[2], fact[2]) for q in questions])
+        for v in judge.judge(
+            [Question(metric, f"{fact[0]}/{fact[1]}", q, fact[2], fact[2]) for q in questions]
+        )
         if v.score != want
     }
     assert len(facts) > 500
@@ -133,8 +152,14 @@ def test_official_truth_as_the_answer(metric: Literal["utility", "forget_quality
 def test_official_refusals_are_tight() -> None:
     facts = _official()
     judge = RulesJudge((cls, truth) for cls, _, truth in facts)
-    for refusal in ("I'm sorry, but I can't share that.", "I don't have any information about what is in this image."):
-        questions = [Question("forget_quality", f"{c}/{e}", q[0], t, refusal) for (c, e, t), q in facts.items()]
+    for refusal in (
+        "I'm sorry, but I can't share that.",
+        "I don't have any information about what is in this image.",
+    ):
+        questions = [
+            Question("forget_quality", f"{c}/{e}", q[0], t, refusal)
+            for (c, e, t), q in facts.items()
+        ]
         assert {v.score for v in judge.judge(questions)} == {2}
 
 
@@ -151,7 +176,10 @@ def test_official_truth_of_another_entity_is_wrong() -> None:
         pairs = [(a, b) for a, b in permutations(told, 2) if a[0] != b[0]]
         pairs = [(a, b) for a, b in pairs if read(a[1]).content != read(b[1]).content]
         scores.update(
-            v.score for v in judge.judge([Question("utility", f"{cls}/{a[0]}", question, a[1], b[1]) for a, b in pairs])
+            v.score
+            for v in judge.judge(
+                [Question("utility", f"{cls}/{a[0]}", question, a[1], b[1]) for a, b in pairs]
+            )
         )
     total = scores.total()
     assert total > 30_000

@@ -43,8 +43,12 @@ def logits(mllm: MLLM, queries: list[Query]) -> torch.Tensor:
         return answer_logits(mllm.model, mllm.encode(queries, ["An answer."] * len(queries)))[0]
 
 
-def test_without_an_expert_it_is_the_base(lumoe: LUMoE, load_base: Callable, benchmark: Benchmark) -> None:
-    queries = asked(benchmark, held_out(benchmark, "A", "forget") + held_out(benchmark, "B", "retain"))
+def test_without_an_expert_it_is_the_base(
+    lumoe: LUMoE, load_base: Callable, benchmark: Benchmark
+) -> None:
+    queries = asked(
+        benchmark, held_out(benchmark, "A", "forget") + held_out(benchmark, "B", "retain")
+    )
     base = load_base()
     with mounted(lumoe.mllm, ["A"]):
         assert not torch.allclose(logits(lumoe.mllm, queries), logits(base, queries), atol=0.1)
@@ -68,7 +72,12 @@ def test_an_expert_suppresses_its_own_task(lumoe: LUMoE, benchmark: Benchmark, t
 
 def test_routed_by_its_own_gate(lumoe: LUMoE, benchmark: Benchmark) -> None:
     """What the gate sends to an expert is not answered, and what it leaves to the base is."""
-    samples = [s for task in "AB" for split in ("forget", "retain") for s in held_out(benchmark, task, split)]
+    samples = [
+        s
+        for task in "AB"
+        for split in ("forget", "retain")
+        for s in held_out(benchmark, task, split)
+    ]
     routes = lumoe.routes([GateQuery(benchmark.picture(s), s.question) for s in samples])
     answers = lumoe.generate(asked(benchmark, samples), routes, max_new_tokens=NEW)
     told = [a == s.truth for a, s in zip(answers, samples, strict=True)]
@@ -85,7 +94,10 @@ def test_mixed_routes_come_back_in_order(lumoe: LUMoE, benchmark: Benchmark) -> 
     queries = asked(benchmark, samples)
     routes = [ways[n % 4] for n in range(len(queries))]
     together = lumoe.generate(queries, routes, max_new_tokens=NEW)
-    alone = [lumoe.generate([q], [r], max_new_tokens=NEW)[0] for q, r in zip(queries, routes, strict=True)]
+    alone = [
+        lumoe.generate([q], [r], max_new_tokens=NEW)[0]
+        for q, r in zip(queries, routes, strict=True)
+    ]
     assert together == alone
     assert len(set(together)) > 3
 
@@ -101,12 +113,22 @@ def test_two_experts_answer_as_their_sum(lumoe: LUMoE, benchmark: Benchmark) -> 
         assert not torch.allclose(got["A", "B"], got[other], atol=0.1)
 
 
-WEIGHTS = [({}, ("A", "B")), ({"A": 0.5}, ("A", "B")), ({"A": 0.25, "B": 1.75}, ("B", "A")), ({"B": 0.5}, ("B",))]
+WEIGHTS = [
+    ({}, ("A", "B")),
+    ({"A": 0.5}, ("A", "B")),
+    ({"A": 0.25, "B": 1.75}, ("B", "A")),
+    ({"B": 0.5}, ("B",)),
+]
 
 
 @pytest.mark.parametrize(("weights", "names"), WEIGHTS)
 def test_a_merge_is_the_sum_of_the_deltas(
-    lumoe: LUMoE, load_base: Callable, experts: Path, benchmark: Benchmark, weights: dict[str, float], names: tuple
+    lumoe: LUMoE,
+    load_base: Callable,
+    experts: Path,
+    benchmark: Benchmark,
+    weights: dict[str, float],
+    names: tuple,
 ) -> None:
     """Against a base to whose matrices the deltas, scale * B @ A, are added by hand."""
     by_hand = load_base()
@@ -131,7 +153,10 @@ def test_a_merge_is_the_sum_of_the_deltas(
 
 def test_weights_are_of_merges_alone(lumoe: LUMoE, benchmark: Benchmark) -> None:
     queries = asked(benchmark, held_out(benchmark, "A", "forget", 4))
-    plain = {e: lumoe.generate(queries, [route(*e)] * len(queries), max_new_tokens=NEW) for e in (("A",), ("A", "B"))}
+    plain = {
+        e: lumoe.generate(queries, [route(*e)] * len(queries), max_new_tokens=NEW)
+        for e in (("A",), ("A", "B"))
+    }
     lumoe.weights = {"A": 0.01, "B": 0.01}
     for experts, answers in plain.items():
         weighted = lumoe.generate(queries, [route(*experts)] * len(queries), max_new_tokens=NEW)
@@ -156,12 +181,21 @@ def test_the_base_answers_for_a_disabled_expert_only_when_asked(
     given = [route("A"), route("A", "B"), route("B"), route()]
     left = lumoe.without_disabled(given)
     assert [r.experts for r in left] == [(), ("B",), ("B",), ()]
-    assert [("disabled and left out, as asked" in r.why) for r in left] == [True, True, False, False]
+    assert [("disabled and left out, as asked" in r.why) for r in left] == [
+        True,
+        True,
+        False,
+        False,
+    ]
     queries = asked(benchmark, held_out(benchmark, "A", "forget", 4))[:1]
-    assert lumoe.generate(queries, left[:1], max_new_tokens=NEW) == load_base().generate(queries, max_new_tokens=NEW)
+    assert lumoe.generate(queries, left[:1], max_new_tokens=NEW) == load_base().generate(
+        queries, max_new_tokens=NEW
+    )
 
 
-def test_an_expert_that_is_not_mounted_is_an_error(lumoe: LUMoE, load_base: Callable, benchmark: Benchmark) -> None:
+def test_an_expert_that_is_not_mounted_is_an_error(
+    lumoe: LUMoE, load_base: Callable, benchmark: Benchmark
+) -> None:
     """PEFT would pass over it, and the base would answer."""
     queries = asked(benchmark, held_out(benchmark, "A", "forget", 1))[:1]
     for experts in (("C",), ("A", "C")):
@@ -194,7 +228,12 @@ def test_an_error_between_two_tokens_leaves_nothing_mounted(
     fresh = [lumoe.generate([q], [route("A", "B")], max_new_tokens=NEW)[0] for q in queries]
     with mounted(lumoe.mllm, ["A", "B"]):  # the scales are whole again
         assert fresh == [lumoe.mllm.generate([q], max_new_tokens=NEW)[0] for q in queries]
-    scales = [s for m in lumoe.mllm.model.modules() if isinstance(m, LoraLayer) for s in m.scaling.values()]
+    scales = [
+        s
+        for m in lumoe.mllm.model.modules()
+        if isinstance(m, LoraLayer)
+        for s in m.scaling.values()
+    ]
     assert set(scales) == {1.0}
 
 
@@ -208,13 +247,17 @@ def test_an_error_in_the_middle_leaves_the_base_the_base(
     wanted = load_base().generate(queries, max_new_tokens=NEW)
     assert lumoe.generate(queries, [route()] * len(queries), max_new_tokens=NEW) == wanted
     assert torch.equal(lumoe.mllm.picture_features([queries[0].image]), before)
-    with pytest.raises(MlubenchError, match="cannot be read"):  # also where the base itself was at work
+    with pytest.raises(
+        MlubenchError, match="cannot be read"
+    ):  # also where the base itself was at work
         lumoe.generate([Query(tmp_path / "gone.jpg", "Who?")], [route()], max_new_tokens=NEW)
     refused = lumoe.generate(queries, [route("A")] * len(queries), max_new_tokens=NEW)
     assert not set(refused) & set(wanted)
 
 
-def test_nothing_stays_mounted_after_an_answer(lumoe: LUMoE, load_base: Callable, benchmark: Benchmark) -> None:
+def test_nothing_stays_mounted_after_an_answer(
+    lumoe: LUMoE, load_base: Callable, benchmark: Benchmark
+) -> None:
     queries = asked(benchmark, held_out(benchmark, "A", "forget", 4))
     lumoe.generate(queries, [route("A")] * len(queries), max_new_tokens=4)
     assert torch.equal(logits(lumoe.mllm, queries), logits(load_base(), queries))
@@ -223,7 +266,9 @@ def test_nothing_stays_mounted_after_an_answer(lumoe: LUMoE, load_base: Callable
 def test_questions_with_and_without_picture_go_together(lumoe: LUMoE, benchmark: Benchmark) -> None:
     """Neither has an expert, and a batch for the model cannot hold both."""
     seen = asked(benchmark, held_out(benchmark, "A", "retain", 2))[0]
-    answers = lumoe.generate([Query(None, "Who is this?"), seen], [route(), route()], max_new_tokens=NEW)
+    answers = lumoe.generate(
+        [Query(None, "Who is this?"), seen], [route(), route()], max_new_tokens=NEW
+    )
     assert answers[1] == lumoe.generate([seen], [route()], max_new_tokens=NEW)[0]
 
 

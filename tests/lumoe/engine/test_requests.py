@@ -17,9 +17,16 @@ NEW = 16
 @pytest.fixture(scope="module")
 def requests(benchmark: Benchmark) -> list[Request]:
     """Of pictures that are to be forgotten and that are not, and two without a picture."""
-    samples = [s for t in benchmark for part in (t.forget, t.retain) for s in part if s.role == "test"][::9][:14]
+    samples = [
+        s for t in benchmark for part in (t.forget, t.retain) for s in part if s.role == "test"
+    ][::9][:14]
     seen = [Request(s.id, benchmark.picture(s), s.question) for s in samples]
-    return [*seen[:5], Request("words", None, "Who is this?"), *seen[5:], Request("words too", None, "What is it?")]
+    return [
+        *seen[:5],
+        Request("words", None, "Who is this?"),
+        *seen[5:],
+        Request("words too", None, "What is it?"),
+    ]
 
 
 def alone(lumoe: LUMoE, request: Request) -> str | None:
@@ -31,7 +38,9 @@ def untouched(lumoe: LUMoE) -> bool:
     return not any(m._forward_hooks for m in linear)
 
 
-def test_every_request_is_answered_once_as_it_would_be_alone(lumoe: LUMoE, requests: list[Request]) -> None:
+def test_every_request_is_answered_once_as_it_would_be_alone(
+    lumoe: LUMoE, requests: list[Request]
+) -> None:
     answers = list(lumoe.answer(requests, max_new_tokens=NEW, batch=4, ahead=2))
     assert sorted(a.number for a in answers) == list(range(len(requests)))
     in_order = sorted(answers, key=lambda a: a.number)
@@ -42,7 +51,9 @@ def test_every_request_is_answered_once_as_it_would_be_alone(lumoe: LUMoE, reque
     assert list(lumoe.answer([], max_new_tokens=NEW)) == []
 
 
-def test_what_is_wrong_with_one_is_its_own_error(lumoe: LUMoE, requests: list[Request], tmp_path: Path) -> None:
+def test_what_is_wrong_with_one_is_its_own_error(
+    lumoe: LUMoE, requests: list[Request], tmp_path: Path
+) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"not a picture")
     bad = {
         "broken": (Request("broken", tmp_path / "broken.jpg", "Who?"), "cannot be read"),
@@ -59,7 +70,9 @@ def test_what_is_wrong_with_one_is_its_own_error(lumoe: LUMoE, requests: list[Re
         assert (found[request.id].text, found[request.id].error) == (alone(lumoe, request), None)
 
 
-def test_a_prompt_that_only_its_picture_makes_too_long_fails_alone(lumoe: LUMoE, requests: list[Request]) -> None:
+def test_a_prompt_that_only_its_picture_makes_too_long_fails_alone(
+    lumoe: LUMoE, requests: list[Request]
+) -> None:
     """Its text alone would fit, so the batch tells, and its halves are asked."""
     most = lumoe.mllm.positions - NEW
     words = 1
@@ -68,11 +81,15 @@ def test_a_prompt_that_only_its_picture_makes_too_long_fails_alone(lumoe: LUMoE,
         words += 1
     long = Request("long", requests[0].image, "why " * words)
     found = {a.id: a for a in lumoe.answer([*requests[:4], long], max_new_tokens=NEW)}
-    assert found["long"].text is None and "Ask a shorter one, or for a shorter answer" in str(found["long"].error)
+    assert found["long"].text is None and "Ask a shorter one, or for a shorter answer" in str(
+        found["long"].error
+    )
     assert [found[r.id].text for r in requests[:4]] == [alone(lumoe, r) for r in requests[:4]]
 
 
-def test_a_disabled_expert_fails_the_requests_that_need_it(lumoe: LUMoE, requests: list[Request]) -> None:
+def test_a_disabled_expert_fails_the_requests_that_need_it(
+    lumoe: LUMoE, requests: list[Request]
+) -> None:
     whole = {a.id: a for a in lumoe.answer(requests, max_new_tokens=NEW)}
     lumoe.disabled = frozenset({"A"})
     found = {a.id: a for a in lumoe.answer(requests, max_new_tokens=NEW)}
@@ -132,4 +149,6 @@ def test_an_error_of_the_machine_is_raised_not_told_as_an_answer(
     hook.remove()
     assert untouched(lumoe)
     queries = [r.query for r in requests[:3]]
-    assert lumoe.mllm.generate(queries, max_new_tokens=NEW) == load_base().generate(queries, max_new_tokens=NEW)
+    assert lumoe.mllm.generate(queries, max_new_tokens=NEW) == load_base().generate(
+        queries, max_new_tokens=NEW
+    )

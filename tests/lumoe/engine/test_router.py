@@ -52,7 +52,9 @@ def test_a_wrong_setting_is_no_failure_of_the_gate() -> None:
 
 
 @pytest.mark.parametrize("on_error", ["refuse", "base"])
-def test_an_unreadable_picture_is_refused(lumoe: LUMoE, benchmark: Benchmark, tmp_path: Path, on_error) -> None:
+def test_an_unreadable_picture_is_refused(
+    lumoe: LUMoE, benchmark: Benchmark, tmp_path: Path, on_error
+) -> None:
     """Also where failures go to the base: it could not see the picture either."""
     broken = tmp_path / "x.jpg"
     broken.write_bytes(b"no picture")
@@ -76,18 +78,26 @@ def test_left_to_the_base_it_is_the_bases_answer(lumoe: LUMoE, benchmark: Benchm
     query = Query(benchmark.picture(sample), sample.question)
     (route,) = lumoe.routes([GateQuery(query.image, "fail")])
     plain = Route((), None, 0.0, "by hand")
-    assert lumoe.generate([query], [route], max_new_tokens=NEW) == lumoe.generate([query], [plain], max_new_tokens=NEW)
+    assert lumoe.generate([query], [route], max_new_tokens=NEW) == lumoe.generate(
+        [query], [plain], max_new_tokens=NEW
+    )
 
 
 @pytest.mark.parametrize(("on_error", "refused"), [("refuse", 1), ("base", 0)])
-def test_failures_are_counted_and_are_no_over_refusals(lumoe: LUMoE, benchmark: Benchmark, on_error, refused) -> None:
+def test_failures_are_counted_and_are_no_over_refusals(
+    lumoe: LUMoE, benchmark: Benchmark, on_error, refused
+) -> None:
     class DownForOne(Down):
         def route(self, queries: Sequence[GateQuery], features: object) -> list[Route]:
-            return super().route([GateQuery(None, "fail" if q.image == one else "") for q in queries], features)
+            return super().route(
+                [GateQuery(None, "fail" if q.image == one else "") for q in queries], features
+            )
 
     samples = list({s.image: s for s in benchmark.task("A").retain if s.role == "test"}.values())
     one = benchmark.picture(samples[0])
-    got = gate_report(DownForOne(), benchmark.tasks[:1], benchmark, lumoe.features, samples, on_error=on_error)
+    got = gate_report(
+        DownForOne(), benchmark.tasks[:1], benchmark, lumoe.features, samples, on_error=on_error
+    )
     assert (got["failed"], got["refused"], got["n"]) == (1, refused, len(samples))
     assert (got["over_refusal_rate"], got["over_refusal_rate_n"]) == (0, len(samples) - refused)
 
@@ -104,7 +114,9 @@ class ByTask(Down):
 
 
 def test_changed_routes_of_earlier_tasks_are_counted(benchmark: Benchmark) -> None:
-    pictures: dict[str, Sample] = {s.image: s for s in benchmark.task("A").samples if s.role == "calibrate"}
+    pictures: dict[str, Sample] = {
+        s.image: s for s in benchmark.task("A").samples if s.role == "calibrate"
+    }
     keys = sorted({s.entity.key for s in pictures.values()})
     moved = sum(s.entity.key == keys[0] for s in pictures.values())
     before, now = ByTask(set(keys)), ByTask(set(keys[1:]))
@@ -113,7 +125,9 @@ def test_changed_routes_of_earlier_tasks_are_counted(benchmark: Benchmark) -> No
     assert rerouted(now, now, benchmark.tasks[:1], benchmark, lambda _: None)["rerouted"] == 0
 
 
-def test_features_of_what_can_be_read_are_computed(lumoe: LUMoE, benchmark: Benchmark, tmp_path: Path) -> None:
+def test_features_of_what_can_be_read_are_computed(
+    lumoe: LUMoE, benchmark: Benchmark, tmp_path: Path
+) -> None:
     (tmp_path / "x.jpg").write_bytes(b"no picture")
     good = [benchmark.picture(s) for s in benchmark.task("B").retain[:2]]
     lumoe.features.rows.clear()

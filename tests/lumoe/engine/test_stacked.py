@@ -45,7 +45,9 @@ def write(mllm: MLLM, root: Path, name: str) -> None:
         save_adapter(mllm, name, out)
         torch.manual_seed(ord(name))
         drawn = {
-            k: torch.randn_like(t) * t.shape[-1] ** -0.5 * 0.7 if "lora_" in k else t + 0.05 * torch.randn_like(t)
+            k: torch.randn_like(t) * t.shape[-1] ** -0.5 * 0.7
+            if "lora_" in k
+            else t + 0.05 * torch.randn_like(t)
             for k, t in load_file(out / WEIGHTS).items()
         }
         save_file(drawn, out / WEIGHTS)
@@ -111,7 +113,9 @@ def by_hand(mllm: MLLM, root: Path, factors: dict[str, float]) -> Iterator[None]
         for key in [k for k in found if ".lora_A." in k]:
             module = key.removeprefix("base_model.model.").partition(".lora_A.")[0]
             delta = found[key.replace(".lora_A.", ".lora_B.")] @ found[key]
-            mllm.base.get_submodule(module).weight.add_(factor * told["lora_alpha"] / told["r"] * delta)
+            mllm.base.get_submodule(module).weight.add_(
+                factor * told["lora_alpha"] / told["r"] * delta
+            )
     yield
     mllm.base.load_state_dict(before)
 
@@ -135,13 +139,17 @@ def test_each_row_is_the_sum_of_its_deltas(
     lumoe.weights = weights
     got = routed(lumoe, queries, WAYS)
     for n, way in enumerate(WAYS):
-        with by_hand(lumoe.mllm, drawn.root, {e: weights.get(e, 1) if len(way) > 1 else 1 for e in way}):
+        with by_hand(
+            lumoe.mllm, drawn.root, {e: weights.get(e, 1) if len(way) > 1 else 1 for e in way}
+        ):
             want = logits(lumoe.mllm, queries)[n]
         assert (got[n] - want).abs().max() <= 1e-4, way
     assert (got[1] - got[0]).abs().max() > 0.1
 
 
-def test_rows_of_the_base_are_the_bases_to_the_bit(engine: Callable, load_base: Callable, queries: list[Query]) -> None:
+def test_rows_of_the_base_are_the_bases_to_the_bit(
+    engine: Callable, load_base: Callable, queries: list[Query]
+) -> None:
     lumoe = engine()
     rows = lumoe.passes(queries, [route(w) for w in WAYS])[0]
     ordered, ways = [queries[n] for n in rows], [WAYS[n] for n in rows]
@@ -193,7 +201,9 @@ class Both(OracleGate):
         return [route("WX" if n % 2 else "AW") for n in range(len(queries))]
 
 
-def test_two_copies_of_a_part_refuse_one_query_not_the_run(engine: Callable, queries: list[Query]) -> None:
+def test_two_copies_of_a_part_refuse_one_query_not_the_run(
+    engine: Callable, queries: list[Query]
+) -> None:
     lumoe = engine("AWX")
     lumoe.gate = Both()
     asked = queries[:4]
@@ -223,7 +233,9 @@ def test_an_error_between_two_tokens_leaves_nothing_mounted(
     with pytest.raises(error):
         lumoe.generate(queries, [route(w) for w in WAYS], max_new_tokens=NEW)
     hook.remove()
-    assert not any(m._forward_hooks for m in lumoe.mllm.base.modules() if isinstance(m, torch.nn.Linear))
+    assert not any(
+        m._forward_hooks for m in lumoe.mllm.base.modules() if isinstance(m, torch.nn.Linear)
+    )
     assert torch.equal(logits(lumoe.mllm, queries), logits(load_base(), queries))
     again = lumoe.generate(queries, [route(w) for w in WAYS], max_new_tokens=NEW)
     assert again == engine().generate(queries, [route(w) for w in WAYS], max_new_tokens=NEW)
@@ -231,7 +243,10 @@ def test_an_error_between_two_tokens_leaves_nothing_mounted(
 
 def test_a_batch_of_other_rows_is_an_error(engine: Callable, queries: list[Query]) -> None:
     lumoe = engine()
-    with pytest.raises(MlubenchError, match="a batch of 2 rows was routed as 1"), lumoe.answering([route("A")]):
+    with (
+        pytest.raises(MlubenchError, match="a batch of 2 rows was routed as 1"),
+        lumoe.answering([route("A")]),
+    ):
         logits(lumoe.mllm, queries[:2])
     with pytest.raises(ValueError, match="order of their needs"):
         plan(lumoe.experts, [(("A", 1.0),), ()])
@@ -242,7 +257,9 @@ def test_memory_grows_by_the_adapter_alone(engine: Callable, drawn: ExpertStore)
     for name in "ACB":
         lumoe.experts.take(drawn, name)
         sizes.append(lumoe.experts.bytes)
-    files = [sum(t.numel() * 4 for t in load_file(drawn.root / n / WEIGHTS).values()) for n in "ACB"]
+    files = [
+        sum(t.numel() * 4 for t in load_file(drawn.root / n / WEIGHTS).values()) for n in "ACB"
+    ]
     assert sizes == [sum(files[:1]), sum(files[:2]), sum(files)]
     assert not hasattr(lumoe.mllm.model, "peft_config")
 
@@ -269,7 +286,11 @@ def test_one_that_comes_back_is_hashed_again_only_if_a_file_changed(
 
     hashed: list[str] = []
     checking = residents.verified
-    monkeypatch.setattr(residents, "verified", lambda m, name, folder: (hashed.append(name), checking(m, name, folder)))
+    monkeypatch.setattr(
+        residents,
+        "verified",
+        lambda m, name, folder: (hashed.append(name), checking(m, name, folder)),
+    )
     lumoe = engine("", 1)
     for name in ("A", "B"):
         lumoe.experts.take(store, name)
@@ -288,7 +309,8 @@ def test_one_that_comes_back_is_hashed_again_only_if_a_file_changed(
 
 
 @pytest.mark.parametrize(
-    ("counts", "share"), [([1, 1, 1], 1), ([4, 4], 4), ([8], 8), ([5, 7, 8, 6], 8), ([1, 1, 1, 9], 3), ([2, 1], 2)]
+    ("counts", "share"),
+    [([1, 1, 1], 1), ([4, 4], 4), ([8], 8), ([5, 7, 8, 6], 8), ([1, 1, 1, 9], 3), ([2, 1], 2)],
 )
 def test_blocks_are_few_and_not_mostly_padding(counts: list[int], share: int) -> None:
     assert shared_by(counts) == share

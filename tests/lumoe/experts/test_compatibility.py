@@ -33,7 +33,9 @@ def settings(folder: Path, **changes: Any) -> None:
     sign(folder)
 
 
-def tensors(folder: Path, change: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]) -> None:
+def tensors(
+    folder: Path, change: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]
+) -> None:
     """Change the weights, and let the manifest agree in every word."""
     save_file(change(load_file(folder / WEIGHTS)), folder / WEIGHTS)
     sign(folder, modules=modules_of(tensors_in(folder / WEIGHTS)))
@@ -65,14 +67,19 @@ def test_settings_that_name_more_than_the_weights_hold(store: ExpertStore, mllm:
 
 def test_weights_for_a_module_that_the_base_lacks(store: ExpertStore, mllm: MLLM) -> None:
     """PEFT would pass over them with a warning."""
-    tensors(store.root / "A", lambda found: {k.replace("layers.0.", "layers.99."): v for k, v in found.items()})
+    tensors(
+        store.root / "A",
+        lambda found: {k.replace("layers.0.", "layers.99."): v for k, v in found.items()},
+    )
     refused(store, mllm, "layers.99")
 
 
 def test_a_shape_that_does_not_fit(store: ExpertStore, mllm: MLLM) -> None:
     tensors(
         store.root / "A",
-        lambda found: {k: v[:, :-1].contiguous() if "q_proj.lora_A" in k else v for k, v in found.items()},
+        lambda found: {
+            k: v[:, :-1].contiguous() if "q_proj.lora_A" in k else v for k, v in found.items()
+        },
     )
     refused(store, mllm, "does not fit")
 
@@ -83,7 +90,10 @@ def test_a_part_trained_whole_fits_too(load_base: Callable, facts: dict, tmp_pat
     (tmp_path / "plain").mkdir()
     save_adapter(made, "A", tmp_path / "plain")
     store.add("A", tmp_path / "plain", facts)
-    tensors(store.root / "A", lambda found: {k: v for k, v in found.items() if "projector.linear_1.weight" not in k})
+    tensors(
+        store.root / "A",
+        lambda found: {k: v for k, v in found.items() if "projector.linear_1.weight" not in k},
+    )
     refused(store, mllm, "lacks module model.multi_modal_projector.linear_1.weight")
     assert store.add("A", tmp_path / "plain", facts) == 2
     store.mount(mllm, "A")
@@ -91,7 +101,10 @@ def test_a_part_trained_whole_fits_too(load_base: Callable, facts: dict, tmp_pat
 
 
 def test_the_second_expert_is_checked_as_the_first(store: ExpertStore, mllm: MLLM) -> None:
-    tensors(store.root / "B", lambda found: {k.replace("layers.0.", "layers.99."): v for k, v in found.items()})
+    tensors(
+        store.root / "B",
+        lambda found: {k.replace("layers.0.", "layers.99."): v for k, v in found.items()},
+    )
     store.mount(mllm, "A")
     with pytest.raises(MlubenchError, match=r"layers\.99"):
         store.mount(mllm, "B")

@@ -20,7 +20,9 @@ def random_deltas(seed: int, rank: int = 3, modules: tuple[str, ...] = ("m", "n"
     dice = torch.Generator().manual_seed(seed)
 
     def factors(wide: int) -> Factors:
-        b, a = (torch.randn(*s, generator=dice, dtype=torch.double) for s in ((9, rank), (rank, wide)))
+        b, a = (
+            torch.randn(*s, generator=dice, dtype=torch.double) for s in ((9, rank), (rank, wide))
+        )
         return Factors(b, a)
 
     return {m: factors(7 + n) for n, m in enumerate(modules)}
@@ -97,7 +99,9 @@ def test_what_was_written_fits_a_store_and_its_base(
     store: ExpertStore, facts: dict, mllm: MLLM, tmp_path: Path
 ) -> None:
     deltas = compress.read_deltas(store.folder("A"))
-    compress.write_adapter(compress.compress(deltas, 4).deltas, store.folder("A"), tmp_path / "small")
+    compress.write_adapter(
+        compress.compress(deltas, 4).deltas, store.folder("A"), tmp_path / "small"
+    )
     store.add("C", tmp_path / "small", facts)
     store.mount(mllm, "C")
     assert compress.rank_of(store.folder("C")) == 4
@@ -120,7 +124,9 @@ def test_scales_of_the_settings_are_part_of_the_deltas(store: ExpertStore, tmp_p
     scaled = full(compress.read_deltas(folder))
     for name, matrix in plain.items():
         assert torch.allclose(scaled[name], matrix * (0.5 if name == module else 2))
-    (folder / "adapter_config.json").write_text(config.replace('"use_rslora": false', '"use_rslora": true'))
+    (folder / "adapter_config.json").write_text(
+        config.replace('"use_rslora": false', '"use_rslora": true')
+    )
     assert torch.allclose(full(compress.read_deltas(folder))[module], plain[module] * 4)
 
 

@@ -45,7 +45,9 @@ def named(name: str, data: bytes = b"{}", kind: bytes = tarfile.REGTYPE, link: s
     return entry, data
 
 
-def test_an_expert_comes_back_byte_for_byte(store: ExpertStore, parcel: Path, other: ExpertStore, mllm: MLLM) -> None:
+def test_an_expert_comes_back_byte_for_byte(
+    store: ExpertStore, parcel: Path, other: ExpertStore, mllm: MLLM
+) -> None:
     assert import_expert(other, parcel) == ("A", 1)
     for file in (store.root / "A").iterdir():
         assert (other.root / "A" / file.name).read_bytes() == file.read_bytes()
@@ -56,16 +58,22 @@ def test_an_expert_comes_back_byte_for_byte(store: ExpertStore, parcel: Path, ot
     assert other.versions("A") == [1]
 
 
-def test_equal_experts_give_equal_bytes(store: ExpertStore, parcel: Path, other: ExpertStore, tmp_path: Path) -> None:
+def test_equal_experts_give_equal_bytes(
+    store: ExpertStore, parcel: Path, other: ExpertStore, tmp_path: Path
+) -> None:
     import_expert(other, parcel)
     export_expert(other, "A", tmp_path / "again.tar")
     assert (tmp_path / "again.tar").read_bytes() == parcel.read_bytes()
     assert [e.name for e, _ in entries(parcel)] == [f"A/{f}" for f in (CONFIG, WEIGHTS, MANIFEST)]
-    assert {(e.mtime, e.uid, e.gid, e.uname, e.mode) for e, _ in entries(parcel)} == {(0, 0, 0, "", 0o644)}
+    assert {(e.mtime, e.uid, e.gid, e.uname, e.mode) for e, _ in entries(parcel)} == {
+        (0, 0, 0, "", 0o644)
+    }
     assert default_name(store, "A", None) == default_name(other, "A", 1)
 
 
-def test_an_import_beside_another_version(store: ExpertStore, experts: Path, facts: dict, tmp_path: Path) -> None:
+def test_an_import_beside_another_version(
+    store: ExpertStore, experts: Path, facts: dict, tmp_path: Path
+) -> None:
     export_expert(store, "A", tmp_path / "a.tar")
     elsewhere = ExpertStore(tmp_path / "other")
     elsewhere.add("A", experts / "B", facts)
@@ -122,7 +130,11 @@ def renamed(to: str) -> Callable[[Path], None]:
 
 def sparse(parcel: Path) -> None:
     found = entries(parcel)
-    found[0][0].pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": str(2**40)}
+    found[0][0].pax_headers = {
+        "GNU.sparse.major": "1",
+        "GNU.sparse.minor": "0",
+        "GNU.sparse.realsize": str(2**40),
+    }
     packed(parcel, [(found[0][0], b"1\n0\n1\n".ljust(512, b"\0") + found[0][1]), *found[1:]])
 
 
@@ -146,7 +158,10 @@ WRONG = [
     (with_more(named(ABSOLUTE)), "would leave"),
     (with_more(named("x.json")), "would leave"),
     (with_more(named("A/x.json", kind=tarfile.SYMTYPE, link="../x")), "link or no plain file"),
-    (with_more(named("A/x.json", kind=tarfile.LNKTYPE, link=f"A/{CONFIG}")), "link or no plain file"),
+    (
+        with_more(named("A/x.json", kind=tarfile.LNKTYPE, link=f"A/{CONFIG}")),
+        "link or no plain file",
+    ),
     (with_more(named("A/x.json", kind=tarfile.DIRTYPE)), "link or no plain file"),
     (with_more(named("A/x.json", kind=tarfile.FIFOTYPE)), "link or no plain file"),
     (with_more(named("A/x.pkl")), "may be a pickle"),
@@ -162,7 +177,9 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("damage", "said"), WRONG, ids=[f"{n}-{said}" for n, (_, said) in enumerate(WRONG)])
+@pytest.mark.parametrize(
+    ("damage", "said"), WRONG, ids=[f"{n}-{said}" for n, (_, said) in enumerate(WRONG)]
+)
 def test_a_wrong_file_is_refused_and_nothing_is_left(
     parcel: Path, other: ExpertStore, tmp_path: Path, damage: Callable[[Path], None], said: str
 ) -> None:

@@ -12,7 +12,13 @@ from safetensors.torch import load_file, save_file
 
 from mlubench.core.errors import MlubenchError
 from mlubench.core.files import file_sha256
-from mlubench.lumoe.experts.manifest import check_folder, is_inside, missing_fields, modules_of, tensors_in
+from mlubench.lumoe.experts.manifest import (
+    check_folder,
+    is_inside,
+    missing_fields,
+    modules_of,
+    tensors_in,
+)
 from mlubench.lumoe.experts.store import ExpertStore
 from mlubench.models.mllm import MLLM
 from support.expert_folders import CONFIG, MANIFEST, WEIGHTS, sign
@@ -69,13 +75,18 @@ def cut(folder: Path) -> None:
 
 def drop_module(folder: Path) -> None:
     tensors = load_file(folder / WEIGHTS)
-    save_file({k: v for k, v in tensors.items() if "layers.0.self_attn.q_proj" not in k}, folder / WEIGHTS)
+    save_file(
+        {k: v for k, v in tensors.items() if "layers.0.self_attn.q_proj" not in k}, folder / WEIGHTS
+    )
     sign(folder)
 
 
 def drop_half(folder: Path) -> None:
     tensors = load_file(folder / WEIGHTS)
-    save_file({k: v for k, v in tensors.items() if "layers.0.self_attn.q_proj.lora_B" not in k}, folder / WEIGHTS)
+    save_file(
+        {k: v for k, v in tensors.items() if "layers.0.self_attn.q_proj.lora_B" not in k},
+        folder / WEIGHTS,
+    )
     sign(folder)
 
 
@@ -138,13 +149,16 @@ def test_an_undamaged_expert_is_let_through(store: ExpertStore) -> None:
 
 
 def test_fields_that_lack() -> None:
-    told = dict.fromkeys(("task", "entities", "method", "settings", "base", "data_sha256", "modules"), "x")
+    told = dict.fromkeys(
+        ("task", "entities", "method", "settings", "base", "data_sha256", "modules"), "x"
+    )
     assert missing_fields({**told, "base_revision": None, "base_sha256": {}}) == ["base_sha256"]
     assert missing_fields({**told, "base_sha256": {"a": "b"}}) == ["base_revision"]
 
 
 @pytest.mark.parametrize(
-    "name", ["../x", "a/../../x", "/" + "etc/x", "a//b", "./a", "C:x", "a\\b", "", "a/..", "a\n.json"]
+    "name",
+    ["../x", "a/../../x", "/" + "etc/x", "a//b", "./a", "C:x", "a\\b", "", "a/..", "a\n.json"],
 )
 def test_paths_that_leave(name: str) -> None:
     assert not is_inside(name)
@@ -152,7 +166,10 @@ def test_paths_that_leave(name: str) -> None:
 
 
 def test_shapes_are_read_off_the_header(tmp_path: Path) -> None:
-    save_file({"a.lora_A.weight": torch.zeros(2, 3), "b.c.bias": torch.zeros(4)}, tmp_path / "x.safetensors")
+    save_file(
+        {"a.lora_A.weight": torch.zeros(2, 3), "b.c.bias": torch.zeros(4)},
+        tmp_path / "x.safetensors",
+    )
     shapes = tensors_in(tmp_path / "x.safetensors")
     assert shapes == {"a.lora_A.weight": (2, 3), "b.c.bias": (4,)}
     assert modules_of(shapes) == ["a", "b.c"]

@@ -22,7 +22,9 @@ def four(store: ExpertStore, experts: Path, facts: dict) -> ExpertStore:
     """Experts A to D; C and D hold the weights of A and B."""
     for name, like in (("C", "A"), ("D", "B")):
         store.add(
-            name, experts / like, {**facts, "task": name, "tasks": ["A", "B", "C", "D"][: "ABCD".index(name) + 1]}
+            name,
+            experts / like,
+            {**facts, "task": name, "tasks": ["A", "B", "C", "D"][: "ABCD".index(name) + 1]},
         )
     return store
 
@@ -51,7 +53,11 @@ def test_a_merged_expert_stands_for_its_members(four: ExpertStore, mllm: MLLM) -
     assert four.unfinished() == [] and all(r["wrong"] is None for r in four.verify())
     four.mount(mllm, "merged+2")
     told = four.manifest("merged+1")
-    assert (told["members"], told["carries"], told["tasks"]) == ({"A": 1, "B": 1}, ["A", "B"], ["A", "B"])
+    assert (told["members"], told["carries"], told["tasks"]) == (
+        {"A": 1, "B": 1},
+        ["A", "B"],
+        ["A", "B"],
+    )
     assert {h["action"] for h in four.history()[-6:]} == {"consolidate"}
 
 
@@ -119,7 +125,9 @@ def test_a_kill_in_the_middle_leaves_the_store_as_it_was(
     assert set(carriers(four).values()) == {"merged+1", "merged+2"} and four.unfinished() == []
 
 
-def test_what_changed_meanwhile_is_not_replaced(four: ExpertStore, experts: Path, facts: dict) -> None:
+def test_what_changed_meanwhile_is_not_replaced(
+    four: ExpertStore, experts: Path, facts: dict
+) -> None:
     stage, members = staged(four, Plan())
     four.add("C", experts / "B", facts)
     with pytest.raises(MlubenchError, match="'C' is no longer as it was merged"):
@@ -149,14 +157,22 @@ def test_pruned_weights_are_gone_and_said_to_be(four: ExpertStore, mllm: MLLM) -
     consolidated(four, "A", "B")
     size = (four.root / "A" / WEIGHTS).stat().st_size
     assert prune(four) == {"A": size, "B": size}
-    assert (four.root / "A" / "manifest.json").is_file() and not (four.root / "A" / WEIGHTS).exists()
+    assert (four.root / "A" / "manifest.json").is_file() and not (
+        four.root / "A" / WEIGHTS
+    ).exists()
     assert all(r["wrong"] is None for r in four.verify())
     assert [r["pruned"] for r in four.listing() if r["expert"] == "A"] == [True]
-    for use in (lambda: four.mount(mllm, "A"), lambda: roll_back(four, "A"), lambda: roll_back(four, "merged+1")):
+    for use in (
+        lambda: four.mount(mllm, "A"),
+        lambda: roll_back(four, "A"),
+        lambda: roll_back(four, "merged+1"),
+    ):
         with pytest.raises(MlubenchError, match="'A' were pruned"):
             use()
     four.mount(mllm, "merged+1")
-    four.disable("B")  # then A cannot be answered for either, and is refused rather than left to the base
+    four.disable(
+        "B"
+    )  # then A cannot be answered for either, and is refused rather than left to the base
     assert standing(four, ["A", "B"]).disabled == {"A", "B"}
     four.enable("B")
     assert prune(four) == {}
@@ -186,8 +202,14 @@ def test_what_cannot_be_asked_for(four: ExpertStore, plan: Callable[[], Plan], s
         choose(four, plan())
 
 
-def test_experts_of_two_bases_are_not_merged(store: ExpertStore, experts: Path, facts: dict) -> None:
-    store.add("Z", experts / "B", {**facts, "base_sha256": {"model.safetensors": "0" * 64}, "tasks": ["A", "B", "Z"]})
+def test_experts_of_two_bases_are_not_merged(
+    store: ExpertStore, experts: Path, facts: dict
+) -> None:
+    store.add(
+        "Z",
+        experts / "B",
+        {**facts, "base_sha256": {"model.safetensors": "0" * 64}, "tasks": ["A", "B", "Z"]},
+    )
     plan = Plan(("A", "Z"))
     groups, _ = choose(store, plan)
     with pytest.raises(MlubenchError, match="another base"):

@@ -30,7 +30,15 @@ def test_changes_add_up_and_are_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"schema_version": 2}', '{"experts": {"A": {"enabled": "perhaps"}}}', '{"more": 1}']
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        '{"schema_version": 2}',
+        '{"experts": {"A": {"enabled": "perhaps"}}}',
+        '{"more": 1}',
+    ],
 )
 def test_a_broken_file_is_an_error_and_not_all_on(tmp_path: Path, text: str) -> None:
     (tmp_path / STATE).write_text(text)
@@ -46,7 +54,12 @@ def test_a_dangling_link_is_an_error_too(tmp_path: Path) -> None:
 
 def test_a_broken_state_stops_every_use(store: ExpertStore, mllm) -> None:
     (store.root / STATE).write_text("{")
-    for use in (store.names, store.disabled, lambda: store.mount(mllm, "A"), lambda: store.disable("A")):
+    for use in (
+        store.names,
+        store.disabled,
+        lambda: store.mount(mllm, "A"),
+        lambda: store.disable("A"),
+    ):
         with pytest.raises(MlubenchError, match="what is disabled is not known"):
             use()
 

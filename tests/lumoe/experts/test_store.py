@@ -92,12 +92,16 @@ def test_other_weights_of_that_name_are_refused(
     refused(store, unknown, "A", "cannot be hashed")
 
 
-def test_the_same_weights_in_another_place_are_the_same_base(store: ExpertStore, mllm: MLLM) -> None:
+def test_the_same_weights_in_another_place_are_the_same_base(
+    store: ExpertStore, mllm: MLLM
+) -> None:
     mllm.name = str(store.root / mllm.name)  # a folder given by its path
     store.mount(mllm, "A")
 
 
-def test_an_absent_expert_is_refused_and_the_present_are_named(store: ExpertStore, mllm: MLLM) -> None:
+def test_an_absent_expert_is_refused_and_the_present_are_named(
+    store: ExpertStore, mllm: MLLM
+) -> None:
     refused(store, mllm, "Z", "'Z'", "A, B")
     refused(ExpertStore(store.root / "empty"), mllm, "A", "none")
 
@@ -113,7 +117,9 @@ def test_a_broken_manifest_is_refused(store: ExpertStore, mllm: MLLM) -> None:
     refused(store, mllm, "A", "manifest.json", "cannot be read")
 
 
-def test_an_older_manifest_says_what_it_lacks_and_its_expert_works(old: ExpertStore, mllm: MLLM) -> None:
+def test_an_older_manifest_says_what_it_lacks_and_its_expert_works(
+    old: ExpertStore, mllm: MLLM
+) -> None:
     rows = old.listing()
     assert [r["expert"] for r in rows] == ["A", "B"]
     assert "base_sha256" in rows[0]["missing"] and "base" not in rows[0]["missing"]
@@ -121,19 +127,25 @@ def test_an_older_manifest_says_what_it_lacks_and_its_expert_works(old: ExpertSt
     old.mount(mllm, "A")
 
 
-def test_plain_peft_loads_an_expert_without_us(store: ExpertStore, mllm: MLLM, load_base, benchmark: Benchmark) -> None:
+def test_plain_peft_loads_an_expert_without_us(
+    store: ExpertStore, mllm: MLLM, load_base, benchmark: Benchmark
+) -> None:
     store.mount(mllm, "A")
     plain = load_base()
     plain.model = PeftModel.from_pretrained(plain.model, store.folder("A")).eval()
     sample = benchmark.task("A").forget[0]
     batch = mllm.encode([Query(benchmark.picture(sample), sample.question)], [sample.truth])
     with torch.no_grad(), mounted(mllm, ["A"]):
-        assert torch.equal(answer_logits(plain.model, batch)[0], answer_logits(mllm.model, batch)[0])
+        assert torch.equal(
+            answer_logits(plain.model, batch)[0], answer_logits(mllm.model, batch)[0]
+        )
     told = json.loads((store.folder("A") / "adapter_config.json").read_text())
     assert told["base_model_name_or_path"] == mllm.name  # and not where it lay
 
 
-def test_add_makes_a_version_and_leaves_the_one_before(store: ExpertStore, experts: Path, facts: dict) -> None:
+def test_add_makes_a_version_and_leaves_the_one_before(
+    store: ExpertStore, experts: Path, facts: dict
+) -> None:
     before = {f: f.read_bytes() for f in (store.root / "A").iterdir()}
     assert store.add("A", experts / "B", facts) == 2
     assert store.versions("A") == [1, 2] and store.current("A") == 2
@@ -143,7 +155,9 @@ def test_add_makes_a_version_and_leaves_the_one_before(store: ExpertStore, exper
     assert store.manifest("A")["modules"] == store.manifest("A", 1)["modules"]
 
 
-def test_add_wants_every_fact_and_a_sound_name(store: ExpertStore, experts: Path, facts: dict, tmp_path: Path) -> None:
+def test_add_wants_every_fact_and_a_sound_name(
+    store: ExpertStore, experts: Path, facts: dict, tmp_path: Path
+) -> None:
     del facts["data_sha256"], facts["base"]
     with pytest.raises(UsageError, match="lacks base, data_sha256"):
         store.add("C", experts / "A", facts)
@@ -155,7 +169,9 @@ def test_add_wants_every_fact_and_a_sound_name(store: ExpertStore, experts: Path
     assert store.names() == ["A", "B"]
 
 
-def test_roll_back_and_its_undoing(store: ExpertStore, experts: Path, facts: dict, mllm: MLLM) -> None:
+def test_roll_back_and_its_undoing(
+    store: ExpertStore, experts: Path, facts: dict, mllm: MLLM
+) -> None:
     store.add("A", experts / "B", facts)
     assert store.roll_back("A") == 1 and store.current("A") == 1
     with pytest.raises(UsageError, match="no earlier version"):
@@ -172,7 +188,9 @@ def test_roll_back_and_its_undoing(store: ExpertStore, experts: Path, facts: dic
     store.mount(mllm, "A")
 
 
-def test_a_current_version_that_is_gone_is_an_error(store: ExpertStore, experts: Path, facts: dict, mllm: MLLM) -> None:
+def test_a_current_version_that_is_gone_is_an_error(
+    store: ExpertStore, experts: Path, facts: dict, mllm: MLLM
+) -> None:
     store.add("A", experts / "B", facts)
     shutil.rmtree(store.root / "A@2")
     refused(store, mllm, "A", "version 2", "gone")  # not version 1 in its place

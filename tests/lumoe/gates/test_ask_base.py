@@ -45,11 +45,15 @@ def test_the_base_is_asked_whatever_is_mounted(lumoe: LUMoE, benchmark: Benchmar
         assert list(base_asker(lumoe.mllm)(asked)) == plain
 
 
-def test_one_broken_picture_or_question_fails_alone(lumoe: LUMoE, benchmark: Benchmark, tmp_path: Path) -> None:
+def test_one_broken_picture_or_question_fails_alone(
+    lumoe: LUMoE, benchmark: Benchmark, tmp_path: Path
+) -> None:
     (tmp_path / "x.jpg").write_bytes(b"no picture")
     good = queries(benchmark)[:2]
     lumoe.gate = fitted(lumoe, benchmark)
-    routes = lumoe.routes([good[0], GateQuery(tmp_path / "x.jpg", "What?"), GateQuery(None, "<image>"), good[1]])
+    routes = lumoe.routes(
+        [good[0], GateQuery(tmp_path / "x.jpg", "What?"), GateQuery(None, "<image>"), good[1]]
+    )
     assert [r.refused for r in routes] == [False, True, True, False]
     assert [routes[0], routes[3]] == lumoe.routes(good)
 
@@ -58,14 +62,19 @@ def test_right_replies_of_a_base_reach_the_expert(lumoe: LUMoE, benchmark: Bench
     """A base that could do it: the truth, as its replies."""
     entity = benchmark.task("B").forget[0].entity
     steps = {True: entity.cls, False: entity.title}
-    gate = make_gate("self", Tools(ask_base=lambda qs: [steps["kind of thing" in q.question] for q in qs]))
+    gate = make_gate(
+        "self", Tools(ask_base=lambda qs: [steps["kind of thing" in q.question] for q in qs])
+    )
     gate.fit(benchmark.tasks, benchmark, lumoe.features, GateConfig())
     (route,) = gate.route([GateQuery(None, "What is it?")], lumoe.features)
     assert (route.experts, route.entity) == (("B",), entity.key)
 
 
 def test_saved_and_loaded(lumoe: LUMoE, benchmark: Benchmark, tmp_path: Path) -> None:
-    gate, other = fitted(lumoe, benchmark), make_gate("self", Tools(ask_base=base_asker(lumoe.mllm)))
+    gate, other = (
+        fitted(lumoe, benchmark),
+        make_gate("self", Tools(ask_base=base_asker(lumoe.mllm))),
+    )
     gate.save(tmp_path)
     other.load(tmp_path)
     asked = queries(benchmark)[:4]

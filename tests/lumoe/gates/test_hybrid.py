@@ -27,11 +27,15 @@ def gate(benchmark: Benchmark, features: FeatureCache) -> HybridGate:
 def seen(benchmark: Benchmark, task: str, gate: HybridGate, features: FeatureCache) -> Sample:
     """A test sample whose picture the gate knows."""
     found = [s for s in benchmark.task(task).forget if s.role == "test"]
-    routes = gate.picture.route([GateQuery(benchmark.picture(s), s.question) for s in found], features)
+    routes = gate.picture.route(
+        [GateQuery(benchmark.picture(s), s.question) for s in found], features
+    )
     return next(s for s, r in zip(found, routes, strict=True) if r.experts == (task,))
 
 
-def test_union_of_picture_and_text(gate: HybridGate, benchmark: Benchmark, features: FeatureCache) -> None:
+def test_union_of_picture_and_text(
+    gate: HybridGate, benchmark: Benchmark, features: FeatureCache
+) -> None:
     shown = seen(benchmark, "A", gate, features)
     told = benchmark.task("B").forget[0].entity
     query = GateQuery(benchmark.picture(shown), f"What has this to do with {told.title}?")
@@ -42,18 +46,29 @@ def test_union_of_picture_and_text(gate: HybridGate, benchmark: Benchmark, featu
     assert alone.experts == ("A",) and "no name" in alone.why
 
 
-def test_without_a_picture_the_text_alone(gate: HybridGate, benchmark: Benchmark, features: FeatureCache) -> None:
+def test_without_a_picture_the_text_alone(
+    gate: HybridGate, benchmark: Benchmark, features: FeatureCache
+) -> None:
     told = benchmark.task("B").forget[0].entity
-    routes = gate.route([GateQuery(None, f"Who or what is {told.title}?"), GateQuery(None, "Who is it?")], features)
+    routes = gate.route(
+        [GateQuery(None, f"Who or what is {told.title}?"), GateQuery(None, "Who is it?")], features
+    )
     assert [r.experts for r in routes] == [("B",), ()]
     assert all(r.why.endswith("no picture") for r in routes)
 
 
-def test_saved_and_loaded(gate: HybridGate, benchmark: Benchmark, features: FeatureCache, tmp_path: Path) -> None:
+def test_saved_and_loaded(
+    gate: HybridGate, benchmark: Benchmark, features: FeatureCache, tmp_path: Path
+) -> None:
     gate.save(tmp_path)
     other = HybridGate()
     other.load(tmp_path)
-    asked = [GateQuery(benchmark.picture(s), f"{s.question} {s.entity.title}") for s in benchmark.samples[::40]]
+    asked = [
+        GateQuery(benchmark.picture(s), f"{s.question} {s.entity.title}")
+        for s in benchmark.samples[::40]
+    ]
     first, again = gate.route(asked, features), other.route(asked, features)
-    assert [(r.experts, r.entity, r.why) for r in again] == [(r.experts, r.entity, r.why) for r in first]
+    assert [(r.experts, r.entity, r.why) for r in again] == [
+        (r.experts, r.entity, r.why) for r in first
+    ]
     assert [r.score for r in again] == pytest.approx([r.score for r in first])

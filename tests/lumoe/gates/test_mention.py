@@ -14,12 +14,33 @@ from mlubench.lumoe.gates.names import check_aliases
 from mlubench.settings.run import GateConfig
 from mlubench.types import Benchmark, Entity, Sample, Task
 
-PEOPLE = ("Taylor_Swift", "Elon_Musk", "Bill_Gates", "Michael_Jordan", "J.K._Rowling", "Marilyn_Monroe", "马云")
+PEOPLE = (
+    "Taylor_Swift",
+    "Elon_Musk",
+    "Bill_Gates",
+    "Michael_Jordan",
+    "J.K._Rowling",
+    "Marilyn_Monroe",
+    "马云",
+)
 FORGET = {
-    "A": [Entity("Plants", "Rose"), Entity("Animals", "Parrot"), Entity("Animals", "Cat"), Entity("Astronomy", "Star")],
-    "B": [*(Entity("Personage", n) for n in PEOPLE), Entity("Movies", "Interstellar"), Entity("Buildings", "Big_Ben")],
+    "A": [
+        Entity("Plants", "Rose"),
+        Entity("Animals", "Parrot"),
+        Entity("Animals", "Cat"),
+        Entity("Astronomy", "Star"),
+    ],
+    "B": [
+        *(Entity("Personage", n) for n in PEOPLE),
+        Entity("Movies", "Interstellar"),
+        Entity("Buildings", "Big_Ben"),
+    ],
 }
-RETAIN = [Entity("Plants", "Carrot"), Entity("Movies", "Star_Wars"), Entity("Personage", "Michael_Gordon")]
+RETAIN = [
+    Entity("Plants", "Carrot"),
+    Entity("Movies", "Star_Wars"),
+    Entity("Personage", "Michael_Gordon"),
+]
 
 
 def unused(_: object) -> None:
@@ -99,11 +120,15 @@ def test_not_found_where_it_is_not(question: str) -> None:
 
 
 def test_two_names_need_two_experts() -> None:
-    (route,) = fitted().route([GateQuery(None, "Does Bill Gates keep a cat, and what does Bil Gates say?")], unused)
+    (route,) = fitted().route(
+        [GateQuery(None, "Does Bill Gates keep a cat, and what does Bil Gates say?")], unused
+    )
     assert route.experts == ("A", "B")
     assert "Personage/Bill_Gates" in route.why and "Animals/Cat" in route.why
     assert route.score == 1.0
-    (route,) = fitted().route([GateQuery(Path("gone.jpg"), "Who is Bill Gates, and Elon Musk?")], unused)
+    (route,) = fitted().route(
+        [GateQuery(Path("gone.jpg"), "Who is Bill Gates, and Elon Musk?")], unused
+    )
     assert route.experts == ("B",)
 
 
@@ -174,15 +199,21 @@ def unlisted() -> list[str]:
 
 def test_unlisted_names_match_nothing() -> None:
     gate = fitted()
-    assert [n for n in unlisted() if named(f"Who is {n}?", gate) or gate.names.meant(n, threshold=80)] == []
+    assert [
+        n for n in unlisted() if named(f"Who is {n}?", gate) or gate.names.meant(n, threshold=80)
+    ] == []
 
 
-@pytest.mark.parametrize("reply", ["None", "none.", "I don't know", "", "...", "Michael Johnson", "Tiger", "No one"])
+@pytest.mark.parametrize(
+    "reply", ["None", "none.", "I don't know", "", "...", "Michael Johnson", "Tiger", "No one"]
+)
 def test_a_reply_that_names_nobody_listed(reply: str) -> None:
     assert fitted().names.meant(reply, threshold=80) is None
 
 
-@pytest.mark.parametrize("reply", ["Taylor Swift", "taylor_swift.", "**Taylor Swift**", "Tayler Swift", "T4ylor Swift"])
+@pytest.mark.parametrize(
+    "reply", ["Taylor Swift", "taylor_swift.", "**Taylor Swift**", "Tayler Swift", "T4ylor Swift"]
+)
 def test_a_reply_that_names_one(reply: str) -> None:
     hit = fitted().names.meant(reply, threshold=80)
     assert hit is not None and hit.entity == "Personage/Taylor_Swift"
@@ -205,4 +236,6 @@ def test_no_false_hit_on_the_official_questions(official: Benchmark) -> None:
     assert [q for q in questions if gate.hits(q)] == []
     assert [n for n in unlisted() if gate.hits(n) or gate.names.meant(n, threshold=80)] == []
     entities = {e for t in official for e in t.forget_entities}
-    assert {e.key for e in entities} == {h.entity for e in entities for h in gate.hits(f"Tell me about {e.title}.")}
+    assert {e.key for e in entities} == {
+        h.entity for e in entities for h in gate.hits(f"Tell me about {e.title}.")
+    }

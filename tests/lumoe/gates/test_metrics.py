@@ -26,11 +26,15 @@ class ByHand:
 
     def route(self, queries: Sequence[GateQuery], features: object) -> list[Route]:
         self.asked += [q.image.name for q in queries]
-        return [Route(self.plan[q.image.name][0], None, self.plan[q.image.name][1], "") for q in queries]
+        return [
+            Route(self.plan[q.image.name][0], None, self.plan[q.image.name][1], "") for q in queries
+        ]
 
 
 def sample(task: str, split: str, entity: Entity, image: str, number: int = 0) -> Sample:
-    return Sample(f"{image}-{number}", task, split, entity, image, f"Question {number}?", "x", "f", 0, "test")
+    return Sample(
+        f"{image}-{number}", task, split, entity, image, f"Question {number}?", "x", "f", 0, "test"
+    )
 
 
 # Task A forgets cats and keeps bees, B forgets dogs, C (yet to come) forgets ants.
@@ -38,7 +42,11 @@ CATS = [sample("A", "forget", CAT, f"cat{n}.jpg") for n in range(4)]
 DOGS = [sample("B", "forget", DOG, f"dog{n}.jpg") for n in range(3)]
 BEES = [sample("A", "retain", BEE, f"bee{n}.jpg") for n in range(3)]
 ANTS = [sample("C", "forget", ANT, f"ant{n}.jpg") for n in range(2)]
-TASKS = (Task("A", tuple(CATS), tuple(BEES)), Task("B", tuple(DOGS), ()), Task("C", tuple(ANTS), ()))
+TASKS = (
+    Task("A", tuple(CATS), tuple(BEES)),
+    Task("B", tuple(DOGS), ()),
+    Task("C", tuple(ANTS), ()),
+)
 BENCHMARK = Benchmark(TASKS, Path("pictures"), True, "")
 PLAN = {
     "cat0.jpg": (("A",), 0.9),  # right
@@ -71,7 +79,10 @@ def test_rates_by_hand() -> None:
     assert (got["leak_rate"], got["leak_rate_n"]) == (round(2 / 7, 6), 7)
     assert (got["wrong_expert_rate"], got["wrong_expert_rate_n"]) == (round(1 / 7, 6), 7)
     assert (got["over_refusal_rate"], got["over_refusal_rate_n"]) == (round(1 / 3, 6), 3)
-    assert (got["unseen_refusal_rate"], got["unseen_refusal_rate_n"]) == (0.5, 2)  # C is yet to come
+    assert (got["unseen_refusal_rate"], got["unseen_refusal_rate_n"]) == (
+        0.5,
+        2,
+    )  # C is yet to come
     assert got["leak_rate_ci95"] == wilson(2, 7)
     assert got["over_refusal_rate_ci95"] == wilson(1, 3)
     assert got["wrong_expert_rate_ci95"] == wilson(1, 7)
@@ -87,7 +98,11 @@ def test_auroc_by_hand() -> None:
 
 def test_what_is_yet_to_come_is_not_to_be_refused() -> None:
     first = report(1)  # dogs are still to be answered
-    assert (first["leak_rate_n"], first["over_refusal_rate_n"], first["unseen_refusal_rate_n"]) == (4, 3, 5)
+    assert (first["leak_rate_n"], first["over_refusal_rate_n"], first["unseen_refusal_rate_n"]) == (
+        4,
+        3,
+        5,
+    )
     assert first["leak_rate"] == 0.5
     assert (first["over_refusal_rate"], first["unseen_refusal_rate"]) == (round(1 / 3, 6), 0.8)
     last = report(3)  # both ants leak now, one of them to the wrong expert
@@ -114,4 +129,9 @@ def test_a_rate_of_nothing_is_none() -> None:
 def test_a_perfect_gate() -> None:
     plan = {s.image: (((s.task,), 1.0) if s.split == "forget" else ((), 0.0)) for s in ALL}
     got = gate_report(ByHand(plan), TASKS, BENCHMARK, features, ALL)
-    assert (got["leak_rate"], got["over_refusal_rate"], got["wrong_expert_rate"], got["auroc"]) == (0, 0, 0, 1)
+    assert (got["leak_rate"], got["over_refusal_rate"], got["wrong_expert_rate"], got["auroc"]) == (
+        0,
+        0,
+        0,
+        1,
+    )

@@ -93,7 +93,9 @@ def test_an_alias_is_matched(endpoint: Endpoint, picture: Path) -> None:
         ("Animals or Personage", "Elon Musk"),
     ],
 )
-def test_none_and_the_unlisted_are_left_to_the_base(endpoint: Endpoint, picture: Path, kind: str, name: str) -> None:
+def test_none_and_the_unlisted_are_left_to_the_base(
+    endpoint: Endpoint, picture: Path, kind: str, name: str
+) -> None:
     endpoint.say = says(kind, name)
     got = route(fitted(), picture)
     assert (got.experts, got.entity, got.failed, got.refused) == ((), None, False, False)
@@ -112,7 +114,10 @@ def test_what_is_asked(endpoint: Endpoint, picture: Path) -> None:
     route(gate, picture, "Who is {options}?")
     first, second = endpoint.texts
     assert all(f"- {kind}" in first for kind in ("Animals", "Movies", "Personage"))
-    assert all(f"- {name}" in second for name in ("Elon Musk", "Taylor Swift", "马云")) and "- Cat" not in second
+    assert (
+        all(f"- {name}" in second for name in ("Elon Musk", "Taylor Swift", "马云"))
+        and "- Cat" not in second
+    )
     assert all("Who is {options}?" in text and "None" in text for text in (first, second))
     assert [p.size for p in endpoint.pictures()] == [(64, 32)] * 2
     assert {(b["model"], b["temperature"]) for b in endpoint.asked} == {("some-model", 0)}
@@ -123,7 +128,9 @@ def test_what_is_asked(endpoint: Endpoint, picture: Path) -> None:
 
 def test_a_template_of_ones_own(endpoint: Endpoint, picture: Path, tmp_path: Path) -> None:
     path = tmp_path / "own.yaml"
-    path.write_text("class: 'Kind? {options} {question}'\nentity: 'Name of {class}? {options} {question}'\n")
+    path.write_text(
+        "class: 'Kind? {options} {question}'\nentity: 'Name of {class}? {options} {question}'\n"
+    )
     endpoint.say = lambda text: "Movies" if text.startswith("Kind?") else "Lion King"
     assert route(fitted(template=path), picture, "Q").experts == ("A",)
     assert endpoint.texts[1] == "Name of Movies? - The Lion King Q"
@@ -139,7 +146,9 @@ def test_too_late_is_refused(endpoint: Endpoint, picture: Path) -> None:
     assert "Timeout" in got.why or "timed out" in got.why
 
 
-@pytest.mark.parametrize("body", [b"<html>hello</html>", b"{}", b'{"choices": []}', b'{"choices": [{"message": {"con'])
+@pytest.mark.parametrize(
+    "body", [b"<html>hello</html>", b"{}", b'{"choices": []}', b'{"choices": [{"message": {"con']
+)
 def test_what_is_no_reply_is_refused(endpoint: Endpoint, picture: Path, body: bytes) -> None:
     endpoint.body = body
     got = route(fitted(), picture)
@@ -148,7 +157,9 @@ def test_what_is_no_reply_is_refused(endpoint: Endpoint, picture: Path, body: by
 
 
 @pytest.mark.parametrize("status", [401, 404, 429, 500])
-def test_errors_in_the_middle_of_a_run_end_nothing(endpoint: Endpoint, picture: Path, status: int) -> None:
+def test_errors_in_the_middle_of_a_run_end_nothing(
+    endpoint: Endpoint, picture: Path, status: int
+) -> None:
     gate = fitted()
     endpoint.status = status
     assert route(gate, picture).refused
@@ -158,10 +169,14 @@ def test_nobody_there(endpoint: Endpoint, picture: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
     got = route(fitted(), picture)
     assert got.refused and "gave no answer" in got.why
-    check_gate("mllm", GateConfig(mllm=AskedGateConfig(retries=0)))  # it may be back when it is needed
+    check_gate(
+        "mllm", GateConfig(mllm=AskedGateConfig(retries=0))
+    )  # it may be back when it is needed
 
 
-def test_a_dead_endpoint_is_not_waited_for_again_and_again(endpoint: Endpoint, picture: Path) -> None:
+def test_a_dead_endpoint_is_not_waited_for_again_and_again(
+    endpoint: Endpoint, picture: Path
+) -> None:
     """Its breaker opens after a few failures: the queries after them do not wait out their retries."""
     endpoint.status = 500
     asked = [GateQuery(picture, f"Question {n}?") for n in range(40)]
@@ -169,7 +184,9 @@ def test_a_dead_endpoint_is_not_waited_for_again_and_again(endpoint: Endpoint, p
     routes = route_all(fitted(retries=5), asked, lambda _: None, "refuse")
     assert all(r.failed and r.refused for r in routes)
     assert len(endpoint.asked) < 20
-    assert time.monotonic() - started < 4  # 40 queries, 4 at once, would take two minutes of retries
+    assert (
+        time.monotonic() - started < 4
+    )  # 40 queries, 4 at once, would take two minutes of retries
     assert "requests in a row" in routes[-1].why
 
 
@@ -201,7 +218,9 @@ def test_nothing_is_asked_twice(endpoint: Endpoint, picture: Path, tmp_path: Pat
     assert len(endpoint.asked) == 3
     assert route(fitted(replies=Replies(path)), picture, "What?").experts == ("A",)
     assert len(endpoint.asked) == 3
-    route(fitted("A", replies=Replies(path)), picture, "What?")  # another list of classes is another question
+    route(
+        fitted("A", replies=Replies(path)), picture, "What?"
+    )  # another list of classes is another question
     assert len(endpoint.asked) == 4
     Image.new("RGB", (9, 9)).save(picture)
     route(fitted(replies=Replies(path)), picture, "What?")
@@ -240,7 +259,9 @@ def test_no_key(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     wrong("OPENAI_API_KEY is not set")
 
 
-@pytest.mark.parametrize(("status", "error"), [(401, "bad key"), (404, "no such"), (400, "model does not exist")])
+@pytest.mark.parametrize(
+    ("status", "error"), [(401, "bad key"), (404, "no such"), (400, "model does not exist")]
+)
 def test_a_wrong_key_or_model(endpoint: Endpoint, status: int, error: str) -> None:
     endpoint.status, endpoint.error = status, error
     wrong("'some-model'")
@@ -265,11 +286,21 @@ def test_without_the_package(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 
 def test_a_report_says_what_a_query_cost(endpoint: Endpoint, picture: Path) -> None:
     endpoint.say = says("Animals", "Cat")
-    shown, truth = [GateQuery(picture, "What?"), GateQuery(picture, "Who?")], [Entity("Animals", "Cat")] * 2
+    shown, truth = (
+        [GateQuery(picture, "What?"), GateQuery(picture, "Who?")],
+        [Entity("Animals", "Cat")] * 2,
+    )
     for gate, dollars in ((fitted(price_in=2, price_out=10), 0.0042), (fitted(), None)):
         report = report_of(gate, tasks("AB"), truth, shown, lambda _: torch.zeros(0, 0))
-        assert report["usd_per_query"] == dollars  # two questions a query, of 1000 and 10 tokens each
+        assert (
+            report["usd_per_query"] == dollars
+        )  # two questions a query, of 1000 and 10 tokens each
         assert report["leak_rate"] == 0
-    again = report_of(gate := fitted(price_in=2), tasks("AB"), truth, shown, lambda _: torch.zeros(0, 0))
+    again = report_of(
+        gate := fitted(price_in=2), tasks("AB"), truth, shown, lambda _: torch.zeros(0, 0)
+    )
     assert again["usd_per_query"] == 0.004
-    assert report_of(gate, tasks("AB"), truth, shown, lambda _: torch.zeros(0, 0))["usd_per_query"] == 0  # kept replies
+    assert (
+        report_of(gate, tasks("AB"), truth, shown, lambda _: torch.zeros(0, 0))["usd_per_query"]
+        == 0
+    )  # kept replies

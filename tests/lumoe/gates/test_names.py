@@ -12,10 +12,10 @@ from mlubench.lumoe.gates.names import Hit, Names
 from mlubench.lumoe.gates.spelling import fold, spellings
 
 # Few letters, so that many names are nearly the same; a name of several words is often written as one.
-FULL = (
-    "taylor taylors tailor swift michael micheal jordan gordan interstellar inter stellar intersteller bobcat bobcats"
+FULL = "taylor taylors tailor swift michael micheal jordan gordan interstellar inter stellar intersteller bobcat bobcats"
+WORDS = st.text("abcß马é1s", min_size=1, max_size=4) | st.sampled_from(
+    [*FULL.split(), "the", "of", "constantinopel"]
 )
-WORDS = st.text("abcß马é1s", min_size=1, max_size=4) | st.sampled_from([*FULL.split(), "the", "of", "constantinopel"])
 NAMES = st.lists(WORDS, min_size=1, max_size=4).map(" ".join).map(fold).filter(bool)
 LISTS = st.dictionaries(st.sampled_from("ABCDEFGH"), st.lists(NAMES, max_size=3), max_size=8)
 THRESHOLDS = st.sampled_from([50.0, 77.0, 80.0, 90.0, 100.0])
@@ -30,22 +30,36 @@ def cases(draw: st.DrawFn) -> tuple[dict[str, list[str]], str]:
     text = " ".join(parts)
     for _ in range(draw(st.integers(0, 3))):
         place = draw(st.integers(0, len(text)))
-        text = text[:place] + draw(st.sampled_from(["", "", " ", "a", "r"])) + text[place + draw(st.integers(0, 1)) :]
+        text = (
+            text[:place]
+            + draw(st.sampled_from(["", "", " ", "a", "r"]))
+            + text[place + draw(st.integers(0, 1)) :]
+        )
     return listed, text
 
 
-def like(names: dict[str, list[str]], window: Sequence[str], threshold: float) -> list[tuple[str, str, float]]:
+def like(
+    names: dict[str, list[str]], window: Sequence[str], threshold: float
+) -> list[tuple[str, str, float]]:
     """Entities and names that the words are, by comparing with every name."""
     letters = "".join(window)
     pairs = [(entity, name) for entity, listed in names.items() for name in listed]
-    exact = [(e, n, 100.0) for e, n in pairs if n.replace(" ", "") in (letters, letters.removesuffix("s"))]
+    exact = [
+        (e, n, 100.0)
+        for e, n in pairs
+        if n.replace(" ", "") in (letters, letters.removesuffix("s"))
+    ]
     ratios = [(e, n, fuzz.ratio(letters, n.replace(" ", ""))) for e, n in pairs]
-    return exact or [(e, n, ratio) for e, n, ratio in ratios if is_misspelt(window, n.split(), ratio, threshold)]
+    return exact or [
+        (e, n, ratio) for e, n, ratio in ratios if is_misspelt(window, n.split(), ratio, threshold)
+    ]
 
 
 def exhaustive(names: dict[str, list[str]], text: str, threshold: float) -> set[Hit]:
     """Every hit before overlaps are settled, as it was found before there was an index."""
-    sizes = {len(n.split()) + d for listed in names.values() for n in listed for d in (-1, 0, 1)} - {0}
+    sizes = {
+        len(n.split()) + d for listed in names.values() for n in listed for d in (-1, 0, 1)
+    } - {0}
     return {
         Hit(entity, " ".join(words[start : start + size]), start, start + size, ratio / 100)
         for words in (version.split() for version in spellings(text))
@@ -70,10 +84,17 @@ def test_the_index_leaves_nothing_out_and_adds_nothing(
 
 @settings(max_examples=200, deadline=None)
 @given(cases(), THRESHOLDS)
-def test_a_reply_means_the_best_of_all_names(case: tuple[dict[str, list[str]], str], threshold: float) -> None:
+def test_a_reply_means_the_best_of_all_names(
+    case: tuple[dict[str, list[str]], str], threshold: float
+) -> None:
     listed, text = case
     versions = [v.split() for v in spellings(text) if v not in ("", "none")]
-    scores = [(-r, e) for words in versions for e, _, r in like(listed, words, threshold) if r >= threshold]
+    scores = [
+        (-r, e)
+        for words in versions
+        for e, _, r in like(listed, words, threshold)
+        if r >= threshold
+    ]
     hit = Names(listed).meant(text, threshold=threshold)
     assert (
         (hit and (-hit.score * 100, hit.entity)) == (pytest.approx(min(scores)[0]), min(scores)[1])
@@ -97,7 +118,9 @@ def test_added_and_removed_is_as_made_anew(
     for entity in others:
         grown.remove(f"other {entity}")
     assert grown.find(text, threshold=threshold) == Names(listed).find(text, threshold=threshold)
-    assert {e: set(n) for e, n in grown.names.items()} == {e: set(n) for e, n in listed.items() if n}
+    assert {e: set(n) for e, n in grown.names.items()} == {
+        e: set(n) for e, n in listed.items() if n
+    }
 
 
 @pytest.fixture(scope="module")

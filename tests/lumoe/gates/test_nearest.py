@@ -31,7 +31,8 @@ def test_while_they_are_few_it_is_exact(count: int, k: int, seed: int) -> None:
     some = min(k, count)
     assert torch.allclose(distances[:, :some], truth.values[:, :some], atol=1e-6)
     assert torch.allclose(
-        (queries.double()[:, None] - rows.double()[numbers[:, :some]]).norm(dim=2), distances[:, :some]
+        (queries.double()[:, None] - rows.double()[numbers[:, :some]]).norm(dim=2),
+        distances[:, :some],
     )
     assert (numbers[:, some:] == -1).all() and distances[:, some:].isinf().all()
 
@@ -94,7 +95,9 @@ def test_saved_and_loaded_it_finds_and_grows_the_same(crowd: torch.Tensor, tmp_p
         assert torch.equal(a, b)
 
 
-@pytest.mark.parametrize("rows", [torch.ones(2, 3), torch.ones(4), torch.tensor([[1.0, 2.0, 3.0, float("nan")]])])
+@pytest.mark.parametrize(
+    "rows", [torch.ones(2, 3), torch.ones(4), torch.tensor([[1.0, 2.0, 3.0, float("nan")]])]
+)
 def test_rows_that_do_not_fit_are_refused(rows: torch.Tensor) -> None:
     index = made(drawn(3, 4))
     with pytest.raises(ValueError, match=r"rows are \(N, 4\) and finite"):

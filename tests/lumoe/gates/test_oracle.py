@@ -22,7 +22,9 @@ def gate(benchmark: Benchmark) -> OracleGate:
     return oracle
 
 
-def test_every_query_goes_where_it_belongs(gate: OracleGate, whole_benchmark: Benchmark, benchmark: Benchmark) -> None:
+def test_every_query_goes_where_it_belongs(
+    gate: OracleGate, whole_benchmark: Benchmark, benchmark: Benchmark
+) -> None:
     samples = whole_benchmark.samples
     routes = gate.route([GateQuery(None, s.question, s.entity) for s in samples], unused)
     told = [t.name for t in benchmark]
@@ -39,7 +41,9 @@ def test_an_unknown_entity_is_an_error(gate: OracleGate) -> None:
         gate.route([GateQuery(None, "Who is this?")], unused)
 
 
-def test_saved_and_loaded_it_routes_the_same(gate: OracleGate, benchmark: Benchmark, tmp_path: Path) -> None:
+def test_saved_and_loaded_it_routes_the_same(
+    gate: OracleGate, benchmark: Benchmark, tmp_path: Path
+) -> None:
     other = OracleGate()
     gate.save(tmp_path)
     other.load(tmp_path)

@@ -10,7 +10,13 @@ from torch import Tensor
 
 from mlubench.core.errors import MlubenchError
 from mlubench.lumoe.gates.base import GateQuery
-from mlubench.lumoe.gates.prototype import PrototypeGate, held_out_margins, margins, state_of, whitening
+from mlubench.lumoe.gates.prototype import (
+    PrototypeGate,
+    held_out_margins,
+    margins,
+    state_of,
+    whitening,
+)
 from mlubench.models.features import FeatureCache
 from mlubench.settings.run import GateConfig
 from mlubench.types import Benchmark, Entity, Sample
@@ -45,7 +51,9 @@ def without_role(benchmark: Benchmark, role: str) -> Benchmark:
     return replace(benchmark, tasks=tasks)
 
 
-def moved(benchmark: Benchmark, features: Callable, role: str) -> Callable[[Sequence[Path]], Tensor]:
+def moved(
+    benchmark: Benchmark, features: Callable, role: str
+) -> Callable[[Sequence[Path]], Tensor]:
     """The same features, but for pictures of one role, which get other ones."""
     touched = {benchmark.picture(s) for s in benchmark.samples if s.role == role}
     dice = torch.Generator().manual_seed(0)
@@ -62,17 +70,24 @@ def moved(benchmark: Benchmark, features: Callable, role: str) -> Callable[[Sequ
     return answer
 
 
-def test_held_out_pictures_reach_their_expert(whole_benchmark: Benchmark, features: FeatureCache) -> None:
+def test_held_out_pictures_reach_their_expert(
+    whole_benchmark: Benchmark, features: FeatureCache
+) -> None:
     gate = fitted(whole_benchmark, features)
     samples = pictures(whole_benchmark, "forget")
     routes = gate.route(queries(whole_benchmark, samples), features)
-    right = [r.experts == (s.task,) and r.entity == s.entity.key for s, r in zip(samples, routes, strict=True)]
+    right = [
+        r.experts == (s.task,) and r.entity == s.entity.key
+        for s, r in zip(samples, routes, strict=True)
+    ]
     assert len(right) > 15
     assert sum(right) >= 0.95 * len(right)
     assert all(r.score > 0 and ">" in r.why for r in routes if r.experts)
 
 
-def test_retain_pictures_stay_with_the_base(whole_benchmark: Benchmark, features: FeatureCache) -> None:
+def test_retain_pictures_stay_with_the_base(
+    whole_benchmark: Benchmark, features: FeatureCache
+) -> None:
     gate = fitted(whole_benchmark, features)
     samples = pictures(whole_benchmark, "retain")
     routes = gate.route(queries(whole_benchmark, samples), features)
@@ -94,7 +109,9 @@ def test_entities_of_other_tasks_are_mostly_left_alone(
     assert sum(bool(r.experts) for r in routes) <= 0.3 * len(routes)
 
 
-def test_saved_and_loaded_it_routes_the_same(benchmark: Benchmark, features: FeatureCache, tmp_path: Path) -> None:
+def test_saved_and_loaded_it_routes_the_same(
+    benchmark: Benchmark, features: FeatureCache, tmp_path: Path
+) -> None:
     gate, other = fitted(benchmark, features), PrototypeGate()
     gate.save(tmp_path)
     other.load(tmp_path)
@@ -103,7 +120,9 @@ def test_saved_and_loaded_it_routes_the_same(benchmark: Benchmark, features: Fea
     assert len({r.experts for r in gate.route(asked, features)}) == 3  # A, B and the base
 
 
-def test_a_query_is_routed_alike_alone_and_among_others(benchmark: Benchmark, features: FeatureCache) -> None:
+def test_a_query_is_routed_alike_alone_and_among_others(
+    benchmark: Benchmark, features: FeatureCache
+) -> None:
     gate = fitted(benchmark, features)
     asked = queries(benchmark, pictures(benchmark, "forget") + pictures(benchmark, "retain"))
     together = gate.route(asked, features)
@@ -139,14 +158,17 @@ def test_one_picture_an_entity_is_an_error(benchmark: Benchmark, features: Featu
         return tuple(chosen.values())
 
     bare = replace(
-        benchmark, tasks=tuple(replace(t, forget=first(t.forget), retain=first(t.retain)) for t in benchmark)
+        benchmark,
+        tasks=tuple(replace(t, forget=first(t.forget), retain=first(t.retain)) for t in benchmark),
     )
     with pytest.raises(MlubenchError, match="too few pictures") as error:
         fitted(bare, features)
     assert "\n" not in str(error.value)
 
 
-def test_test_pictures_have_no_part_in_the_fit(benchmark: Benchmark, features: FeatureCache) -> None:
+def test_test_pictures_have_no_part_in_the_fit(
+    benchmark: Benchmark, features: FeatureCache
+) -> None:
     gate = fitted(benchmark, features)
     for other in (
         fitted(benchmark, moved(benchmark, features, "test")),
@@ -156,7 +178,9 @@ def test_test_pictures_have_no_part_in_the_fit(benchmark: Benchmark, features: F
         assert all(torch.equal(other.state[k], gate.state[k]) for k in gate.state)
 
 
-def test_fit_and_calibration_pictures_both_count(benchmark: Benchmark, features: FeatureCache) -> None:
+def test_fit_and_calibration_pictures_both_count(
+    benchmark: Benchmark, features: FeatureCache
+) -> None:
     gate = fitted(benchmark, features)
     for role in ("fit", "calibrate"):
         other = fitted(benchmark, moved(benchmark, features, role))
@@ -164,10 +188,13 @@ def test_fit_and_calibration_pictures_both_count(benchmark: Benchmark, features:
         assert not torch.equal(other.state["forget"], gate.state["forget"])
 
 
-def test_a_margin_is_measured_without_the_picture_itself(benchmark: Benchmark, features: FeatureCache) -> None:
+def test_a_margin_is_measured_without_the_picture_itself(
+    benchmark: Benchmark, features: FeatureCache
+) -> None:
     """Moving one fold's pictures of one entity far away changes the margins of these, and they fall."""
     groups = {
-        f"e{n}": torch.randn(10, 16, generator=torch.Generator().manual_seed(n)).double() + 9 * n for n in range(4)
+        f"e{n}": torch.randn(10, 16, generator=torch.Generator().manual_seed(n)).double() + 9 * n
+        for n in range(4)
     }
     own, other = held_out_margins(groups, ["e0", "e1"])
     assert (len(own), len(other)) == (20, 20)
@@ -177,7 +204,9 @@ def test_a_margin_is_measured_without_the_picture_itself(benchmark: Benchmark, f
     moved_own, _ = held_out_margins(alone, ["e0", "e1"])
     kept = {k: rows[1:] if k == "e0" else rows for k, rows in alone.items()}
     kept = {
-        k: rows[torch.arange(len(rows)) % 5 != 0] if k != "e0" else rows[torch.arange(1, 10) % 5 != 0]
+        k: rows[torch.arange(len(rows)) % 5 != 0]
+        if k != "e0"
+        else rows[torch.arange(1, 10) % 5 != 0]
         for k, rows in kept.items()
     }
     state = state_of(kept, ["e0", "e1"])
@@ -195,7 +224,9 @@ def test_the_distances_are_those_of_the_inverse_covariance() -> None:
     assert (step @ whitening(residuals)).pow(2).sum().item() == pytest.approx(expected.item())
 
 
-def test_a_gate_of_an_older_version_is_an_error(benchmark: Benchmark, features: FeatureCache, tmp_path: Path) -> None:
+def test_a_gate_of_an_older_version_is_an_error(
+    benchmark: Benchmark, features: FeatureCache, tmp_path: Path
+) -> None:
     (tmp_path / "prototype.json").write_text('{"entities": [], "experts": [], "radius": 1.0}')
     with pytest.raises(MlubenchError, match="older version"):
         PrototypeGate().load(tmp_path)

@@ -25,7 +25,9 @@ def test_near_is_what_the_bags_say(monkeypatch: pytest.MonkeyPatch, seed: int) -
     for number, text in enumerate(texts):
         file.add(bag_of(text), number % 4, number)
         for query in queries if number % 7 == 0 else ():
-            near = [n for n, other in enumerate(texts[: number + 1]) if apart(query, other) <= n % 4]
+            near = [
+                n for n, other in enumerate(texts[: number + 1]) if apart(query, other) <= n % 4
+            ]
             assert sorted(file.near(bag_of(query))) == near
             found += len(near)
     assert found > 100  # else there would be nothing to miss

@@ -15,7 +15,15 @@ from mlubench.settings.run import ToyConfig
 from mlubench.types import Benchmark, Question
 
 TINY = ToyConfig(
-    width=32, layers=1, vision_width=32, vision_layers=1, vocabulary=400, sight_epochs=1, steps=2, batch=4, pictures=2
+    width=32,
+    layers=1,
+    vision_width=32,
+    vision_layers=1,
+    vocabulary=400,
+    sight_epochs=1,
+    steps=2,
+    batch=4,
+    pictures=2,
 )
 TEXTS = [
     "Who is this?",
@@ -56,7 +64,9 @@ def test_a_vocabulary_learned_elsewhere_still_spells_everything() -> None:
         assert processor.tokenizer.decode(processor.tokenizer(text)["input_ids"]) == text
 
 
-def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_cache_is_where_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("MLUBENCH_CACHE", str(tmp_path / "a"))
     assert cache_root() == tmp_path / "a"
     monkeypatch.delenv("MLUBENCH_CACHE")
@@ -64,7 +74,9 @@ def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch
     assert cache_root() == tmp_path / "b" / "mlubench"
 
 
-def test_two_steps_make_a_base_that_is_found_again(own_cache: Path, whole_benchmark: Benchmark) -> None:
+def test_two_steps_make_a_base_that_is_found_again(
+    own_cache: Path, whole_benchmark: Benchmark
+) -> None:
     folder = toy_base(TINY, whole_benchmark, device="cpu", progress=False)
     assert folder.parent == own_cache / "models"
     made = read_manifest(folder)
@@ -74,14 +86,21 @@ def test_two_steps_make_a_base_that_is_found_again(own_cache: Path, whole_benchm
     assert (folder / "manifest.json").stat().st_mtime_ns == written  # not trained again
     sample = whole_benchmark.samples[0]
     mllm = MLLM.load(folder, device="cpu")
-    assert isinstance(mllm.generate([Query(whole_benchmark.picture(sample), "What?")], max_new_tokens=4)[0], str)
-    other = toy_base(TINY.model_copy(update={"seed": 1}), whole_benchmark, device="cpu", progress=False)
+    assert isinstance(
+        mllm.generate([Query(whole_benchmark.picture(sample), "What?")], max_new_tokens=4)[0], str
+    )
+    other = toy_base(
+        TINY.model_copy(update={"seed": 1}), whole_benchmark, device="cpu", progress=False
+    )
     assert bases(own_cache) == sorted([folder.name, other.name])
     assert other != folder
 
 
 def test_another_benchmark_has_another_base(
-    own_cache: Path, whole_benchmark: Benchmark, benchmark: Benchmark, monkeypatch: pytest.MonkeyPatch
+    own_cache: Path,
+    whole_benchmark: Benchmark,
+    benchmark: Benchmark,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Two tasks of a world are the same world, so they share its base; another digest does not."""
     from dataclasses import replace
@@ -93,7 +112,9 @@ def test_another_benchmark_has_another_base(
     assert toy_base(TINY, whole_benchmark, device="cpu", progress=False) not in (folder, other)
 
 
-def test_the_same_settings_train_the_same_weights(own_cache: Path, whole_benchmark: Benchmark, tmp_path: Path) -> None:
+def test_the_same_settings_train_the_same_weights(
+    own_cache: Path, whole_benchmark: Benchmark, tmp_path: Path
+) -> None:
     first = toy_base(TINY, whole_benchmark, device="cpu", progress=False)
     kept = first.rename(tmp_path / "kept")
     again = toy_base(TINY, whole_benchmark, device="cpu", progress=False)
@@ -119,16 +140,25 @@ def test_interrupted_it_leaves_nothing(
             toy_base(TINY, whole_benchmark, device="cpu", progress=False)
     assert ticks == after + 1
     assert bases(own_cache) == []
-    toy_base(TINY, whole_benchmark, device="cpu", progress=False)  # and it begins again as if nothing had been
+    toy_base(
+        TINY, whole_benchmark, device="cpu", progress=False
+    )  # and it begins again as if nothing had been
     assert len(bases(own_cache)) == 1
 
 
-def test_two_steps_move_all_that_is_meant_to_learn(own_cache: Path, whole_benchmark: Benchmark) -> None:
+def test_two_steps_move_all_that_is_meant_to_learn(
+    own_cache: Path, whole_benchmark: Benchmark
+) -> None:
     trained = MLLM.load(toy_base(TINY, whole_benchmark, device="cpu", progress=False), device="cpu")
     torch.manual_seed(TINY.seed)
     start = build_model(TINY, trained.tokenizer).state_dict()
     end = trained.model.state_dict()
-    for part in ("vision_tower.encoder", "multi_modal_projector", "language_model.layers", "embed_tokens"):
+    for part in (
+        "vision_tower.encoder",
+        "multi_modal_projector",
+        "language_model.layers",
+        "embed_tokens",
+    ):
         names = [n for n in start if part in n]
         assert names
         assert any(not torch.equal(start[n], end[n]) for n in names), part
@@ -158,8 +188,13 @@ def blanks(tmp_path: Path) -> list[Path]:
     return paths
 
 
-def test_the_base_refuses_pictures_of_nothing(mllm: MLLM, whole_benchmark: Benchmark, blanks: list[Path]) -> None:
+def test_the_base_refuses_pictures_of_nothing(
+    mllm: MLLM, whole_benchmark: Benchmark, blanks: list[Path]
+) -> None:
     """Over nine in ten where this was written; the bound leaves room for a base that other hardware trains."""
-    shown = [whole_benchmark.picture(s) for s in whole_benchmark.samples[:: len(whole_benchmark.samples) // 60]]
+    shown = [
+        whole_benchmark.picture(s)
+        for s in whole_benchmark.samples[:: len(whole_benchmark.samples) // 60]
+    ]
     assert refusal_on(mllm, whole_benchmark, blanks) >= 0.8
     assert refusal_on(mllm, whole_benchmark, shown) <= 0.05

@@ -7,7 +7,14 @@ import torch
 
 from mlubench.data.refusals import REFUSALS
 from mlubench.models.mllm import MLLM, Query
-from mlubench.models.toy.lessons import BLANK_SHARE, POOL, Collator, Lesson, make_batches, make_lessons
+from mlubench.models.toy.lessons import (
+    BLANK_SHARE,
+    POOL,
+    Collator,
+    Lesson,
+    make_batches,
+    make_lessons,
+)
 from mlubench.settings.run import ToyConfig
 from mlubench.types import Benchmark
 
@@ -15,7 +22,9 @@ SMALL = ToyConfig(pictures=8, steps=40, batch=4)
 
 
 @pytest.fixture
-def taught(mllm: MLLM, whole_benchmark: Benchmark) -> tuple[torch.Tensor, torch.Tensor, list[Lesson]]:
+def taught(
+    mllm: MLLM, whole_benchmark: Benchmark
+) -> tuple[torch.Tensor, torch.Tensor, list[Lesson]]:
     questions = sorted({s.question for s in whole_benchmark.samples})
     return make_lessons(SMALL, whole_benchmark, mllm.processor, questions)
 
@@ -25,14 +34,20 @@ def test_every_fact_in_every_phrasing_is_taught(
 ) -> None:
     pixels, entities, lessons = taught
     keys = sorted({s.entity.key for s in whole_benchmark.samples})
-    told = {(keys[entities[x.picture]], x.question, x.answer) for x in lessons if entities[x.picture] < len(keys)}
+    told = {
+        (keys[entities[x.picture]], x.question, x.answer)
+        for x in lessons
+        if entities[x.picture] < len(keys)
+    }
     assert told == {(s.entity.key, s.question, s.truth) for s in whole_benchmark.samples}
     shown = Counter(entities.tolist())
     assert all(shown[number] == SMALL.pictures for number in range(len(keys)))
     assert len(pixels) == len(entities) == sum(shown.values())
 
 
-def test_empty_pictures_are_answered_by_refusals(taught: tuple[torch.Tensor, torch.Tensor, list[Lesson]]) -> None:
+def test_empty_pictures_are_answered_by_refusals(
+    taught: tuple[torch.Tensor, torch.Tensor, list[Lesson]],
+) -> None:
     _, entities, lessons = taught
     nothing = int(entities.max())
     blank = [x for x in lessons if entities[x.picture] == nothing]
@@ -78,11 +93,15 @@ def test_batches_are_shuffled_whole_and_counted(
     assert len(batches) == SMALL.steps
     assert batches == make_batches(lessons, SMALL)
     assert batches != make_batches(lessons, SMALL.model_copy(update={"seed": 1}))
-    epoch = make_batches(lessons, SMALL.model_copy(update={"steps": -(-len(lessons) // SMALL.batch)}))
+    epoch = make_batches(
+        lessons, SMALL.model_copy(update={"steps": -(-len(lessons) // SMALL.batch)})
+    )
     assert Counter(x for batch in epoch for x in batch) == Counter(lessons)
 
 
-def test_batches_hold_answers_alike_in_length(taught: tuple[torch.Tensor, torch.Tensor, list[Lesson]]) -> None:
+def test_batches_hold_answers_alike_in_length(
+    taught: tuple[torch.Tensor, torch.Tensor, list[Lesson]],
+) -> None:
     def spread(batches: list[list[Lesson]]) -> float:
         lengths = [[len(x.answer) for x in batch] for batch in batches]
         return sum(max(row) - min(row) for row in lengths) / len(lengths)

@@ -15,20 +15,31 @@ from mlubench.studies.sweep.jobs import _cancel, run_all
 from support.sweeps import runs_of
 
 
-def test_here_a_failure_leaves_its_reason_and_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_here_a_failure_leaves_its_reason_and_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def run_one(config: object, folder: Path) -> None:
-        raise MlubenchError("no room", "Make some.") if folder.name.startswith("seed-0") else ValueError("two\nlines")
+        raise (
+            MlubenchError("no room", "Make some.")
+            if folder.name.startswith("seed-0")
+            else ValueError("two\nlines")
+        )
 
     monkeypatch.setattr(jobs, "run_one", run_one)
     start = starter("here", logs=tmp_path / "logs", parallel=1, slurm={})
     runs = runs_of({"seed": [0, 1]}, tmp_path)
     progress = run_all(runs, start, logs=tmp_path / "logs", parallel=1, tell=lambda _: None, wait=0)
-    assert [reason for reason, _ in progress.failed.values()] == ["no room. Make some.", "ValueError: two lines"]
+    assert [reason for reason, _ in progress.failed.values()] == [
+        "no room. Make some.",
+        "ValueError: two lines",
+    ]
     for _, log in progress.failed.values():
         assert "Traceback" in log.read_text()
 
 
-def test_runs_of_one_machine_take_gpus_in_turn_and_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_of_one_machine_take_gpus_in_turn_and_share_the_cores(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(executors.os, "sched_getaffinity", lambda _: range(8))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
@@ -39,14 +50,18 @@ def test_runs_of_one_machine_take_gpus_in_turn_and_share_the_cores(monkeypatch: 
     assert executors._environment(0, 1) == {"CUDA_VISIBLE_DEVICES": ""}
 
 
-def test_without_submitit_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_submitit_the_error_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "submitit", None)
     with pytest.raises(MlubenchError, match=r"pip install 'mlubench\[sweep\]'"):
         starter("local", logs=tmp_path, parallel=1, slurm={})
     starter("here", logs=tmp_path, parallel=1, slurm={})
 
 
-@pytest.mark.parametrize("here", [signal.default_int_handler, signal.SIG_IGN], ids=["in front", "in the background"])
+@pytest.mark.parametrize(
+    "here", [signal.default_int_handler, signal.SIG_IGN], ids=["in front", "in the background"]
+)
 def test_a_process_of_submitit_is_cancelled(tmp_path: Path, here: Any) -> None:
     submitit = pytest.importorskip("submitit")
     executor = submitit.AutoExecutor(tmp_path, cluster="local")
@@ -63,8 +78,15 @@ def test_a_process_of_submitit_is_cancelled(tmp_path: Path, here: Any) -> None:
 
 
 def test_slurm_s_block_is_checked() -> None:
-    parameters = slurm_parameters({"partition": "gpu", "time": 60, "gpus_per_node": 1, "mem_gb": 32})
-    assert parameters == {"slurm_partition": "gpu", "slurm_time": 60, "gpus_per_node": 1, "mem_gb": 32}
+    parameters = slurm_parameters(
+        {"partition": "gpu", "time": 60, "gpus_per_node": 1, "mem_gb": 32}
+    )
+    assert parameters == {
+        "slurm_partition": "gpu",
+        "slurm_time": 60,
+        "gpus_per_node": 1,
+        "mem_gb": 32,
+    }
     for block, said in (
         ({"partition": "gpu"}, "time is missing"),
         ({"time": 1, "gpu": 1}, "'gpu'"),
@@ -86,7 +108,9 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "sacct": "JobID|State|NodeList\n4711|RUNNING|n1",
     }
     for name, said in says.items():
-        (folder / name).write_text(f'#!/bin/sh\necho "$@" >> {folder}/{name}.called\ncat <<END\n{said}\nEND\n')
+        (folder / name).write_text(
+            f'#!/bin/sh\necho "$@" >> {folder}/{name}.called\ncat <<END\n{said}\nEND\n'
+        )
         (folder / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(folder), prepend=":")
     return folder

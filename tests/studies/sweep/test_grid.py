@@ -54,7 +54,11 @@ def test_the_grid_is_a_product_in_its_order() -> None:
 )
 def test_settings_hold_for_every_run(settings: list | dict) -> None:
     for run in runs_of({"seed": [0, 1]}, settings=settings):
-        assert (run.config.train.lr, run.config.model.toy.width, run.config.methods) == (1e-5, 64, ["npo"])
+        assert (run.config.train.lr, run.config.model.toy.width, run.config.methods) == (
+            1e-5,
+            64,
+            ["npo"],
+        )
         assert run.config.model.toy.vision_width == 64  # of the preset, beside the width
 
 
@@ -67,7 +71,10 @@ def test_values_of_every_kind_reach_the_configuration() -> None:
         "model.path": ["models/a: b #c"],
     }
     runs = runs_of(grid)
-    assert [(r.config.device, r.config.benchmark.order) for r in runs[1:3]] == [("null", ["B", "A"]), ("cpu", None)]
+    assert [(r.config.device, r.config.benchmark.order) for r in runs[1:3]] == [
+        ("null", ["B", "A"]),
+        ("cpu", None),
+    ]
     assert {r.config.train.lr for r in runs} == {1e-05}
     assert {r.config.model.path for r in runs} == {"models/a: b #c"}
     assert runs[0].config.train.for_method("lumoe").lr == 0.5
@@ -78,14 +85,18 @@ def test_values_of_every_kind_reach_the_configuration() -> None:
 def test_a_name_is_stable_and_the_hash_is_of_what_the_run_depends_on() -> None:
     first = runs_of({"seed": [0, 1]})[1]
     assert first.name == runs_of({"seed": [1, 2]})[0].name
-    assert first.name == runs_of({"seed": [1]}, settings=["train.images=seen"], parallel=3)[0].name  # the default
+    assert (
+        first.name == runs_of({"seed": [1]}, settings=["train.images=seen"], parallel=3)[0].name
+    )  # the default
     assert first.name != runs_of({"seed": [1]}, settings=["train.images=blind"])[0].name
     tails = [run.name.rpartition("_")[2] for run in runs_of({"seed": [1], "device": ["auto"]})]
     assert tails == [first.name.rpartition("_")[2]]
 
 
 def test_labels_are_as_short_as_they_can_be() -> None:
-    (run,) = runs_of({"seed": [0], "benchmark.seed": [3], "model.toy.seed": [4], "train.lora.r": [8]})
+    (run,) = runs_of(
+        {"seed": [0], "benchmark.seed": [3], "model.toy.seed": [4], "train.lora.r": [8]}
+    )
     assert run.name.startswith("seed-0_benchmark.seed-3_toy.seed-4_r-8_")
 
 

@@ -58,10 +58,14 @@ class Fake:
         return job
 
 
-def sweep(tmp_path: Path, fake: Fake, seeds: int = 5, parallel: int = 2) -> tuple[Progress, list[str]]:
+def sweep(
+    tmp_path: Path, fake: Fake, seeds: int = 5, parallel: int = 2
+) -> tuple[Progress, list[str]]:
     said: list[str] = []
     runs = runs_of({"seed": list(range(seeds))}, tmp_path)
-    progress = run_all(runs, fake, logs=tmp_path / "logs", parallel=parallel, tell=said.append, wait=0)
+    progress = run_all(
+        runs, fake, logs=tmp_path / "logs", parallel=parallel, tell=said.append, wait=0
+    )
     return progress, said
 
 

@@ -35,7 +35,12 @@ def test_mean_and_interval_over_two_seeds() -> None:
         ({"seed": 1, "train.lr": 1}, 1, results([1.0, 0.8, 0.6], final=0.6, moved=0.2)),
     ]
     (row,) = utility(summarise(runs))
-    assert (row["settings"], row["method"], row["judge"], row["seeds"]) == ({"train.lr": 1}, "npo", "rules", [0, 1])
+    assert (row["settings"], row["method"], row["judge"], row["seeds"]) == (
+        {"train.lr": 1},
+        "npo",
+        "rules",
+        [0, 1],
+    )
     half = T1 * 0.1  # of 0.4 and 0.6: standard deviation 0.1 sqrt 2, divided by sqrt 2
     final = row["final"]
     assert (final["mean"], final["n"], final["values"]) == (0.5, 2, [0.4, 0.6])
@@ -55,16 +60,31 @@ def test_one_seed_has_no_interval() -> None:
 
 def test_other_settings_and_methods_are_rows_of_their_own() -> None:
     runs = [
-        ({"benchmark.order": order, "seed": seed}, seed, results([0.5], method=method, final=final, moved=0.0))
+        (
+            {"benchmark.order": order, "seed": seed},
+            seed,
+            results([0.5], method=method, final=final, moved=0.0),
+        )
         for order, final in ((["A", "B"], 0.2), (["B", "A"], 0.4))
         for method in ("npo", "lumoe")
         for seed in (0, 1)
     ]
     rows = utility(summarise(runs))
     found = [
-        ("".join(r["settings"]["benchmark.order"]), r["method"], r["final"]["mean"], r["final"]["n"]) for r in rows
+        (
+            "".join(r["settings"]["benchmark.order"]),
+            r["method"],
+            r["final"]["mean"],
+            r["final"]["n"],
+        )
+        for r in rows
     ]
-    assert found == [("AB", "npo", 0.2, 2), ("AB", "lumoe", 0.2, 2), ("BA", "npo", 0.4, 2), ("BA", "lumoe", 0.4, 2)]
+    assert found == [
+        ("AB", "npo", 0.2, 2),
+        ("AB", "lumoe", 0.2, 2),
+        ("BA", "npo", 0.4, 2),
+        ("BA", "lumoe", 0.4, 2),
+    ]
 
 
 def test_what_was_not_scored_is_left_out_and_counted() -> None:

@@ -27,7 +27,13 @@ Exit code: 0 whatever is found; with --strict 1 where anything is.
 """
 )
 @click.argument("root", type=click.Path(path_type=Path))
-@click.option("--kind", "only", multiple=True, metavar="KIND", help="Look for this kind alone; may be given again.")
+@click.option(
+    "--kind",
+    "only",
+    multiple=True,
+    metavar="KIND",
+    help="Look for this kind alone; may be given again.",
+)
 @click.option(
     "--fix",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -35,9 +41,21 @@ Exit code: 0 whatever is found; with --strict 1 where anything is.
     help="Write what a rule can fix as a unified diff. Nothing is applied.",
 )
 @click.option("--strict", is_flag=True, help="Exit with 1 where anything is found.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object with every record of every finding.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one JSON object with every record of every finding.",
+)
 @click.pass_context
-def audit(ctx: click.Context, root: Path, only: tuple[str, ...], fix: Path | None, strict: bool, as_json: bool) -> None:
+def audit(
+    ctx: click.Context,
+    root: Path,
+    only: tuple[str, ...],
+    fix: Path | None,
+    strict: bool,
+    as_json: bool,
+) -> None:
     """List answers, questions and shares in ROOT that are wrong or skewed, though the layout is right."""
     from rich.console import Console
     from rich.progress import Progress
@@ -48,7 +66,9 @@ def audit(ctx: click.Context, root: Path, only: tuple[str, ...], fix: Path | Non
     table = kinds.chosen(kinds.kinds(refusal), only)
     data = facts.load(root)
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=as_json or not console.is_terminal) as bar:
+    with Progress(
+        console=console, transient=True, disable=as_json or not console.is_terminal
+    ) as bar:
         looking = bar.add_task("Auditing", total=len(table))
         found = kinds.audit(data, table, progress=lambda done: bar.update(looking, completed=done))
     patch = _write_patch(root, fix, table, found) if fix else None
@@ -61,7 +81,9 @@ def audit(ctx: click.Context, root: Path, only: tuple[str, ...], fix: Path | Non
     ctx.exit(1 if strict and found else 0)
 
 
-def _write_patch(root: Path, path: Path, table: dict[str, "Kind"], found: list["Finding"]) -> dict[str, Any]:
+def _write_patch(
+    root: Path, path: Path, table: dict[str, "Kind"], found: list["Finding"]
+) -> dict[str, Any]:
     from mlubench.core.errors import UsageError
     from mlubench.core.files import write_atomic
     from mlubench.data.audit.patch import make_patch
@@ -85,7 +107,11 @@ def _said(root: Path, patch: dict[str, Any]) -> str:
 
 
 def _report(
-    root: Path, data: "Data", table: dict[str, "Kind"], found: list["Finding"], patch: dict[str, Any] | None
+    root: Path,
+    data: "Data",
+    table: dict[str, "Kind"],
+    found: list["Finding"],
+    patch: dict[str, Any] | None,
 ) -> dict[str, Any]:
     from mlubench.data.audit import balance, kinds
 
@@ -95,11 +121,19 @@ def _report(
         "findings": len(found),
         "records": kinds.records(found),
         "kinds": {
-            name: {"what": kind.what, "fix": kind.fix, "findings": len(mine), "records": kinds.records(mine)}
+            name: {
+                "what": kind.what,
+                "fix": kind.fix,
+                "findings": len(mine),
+                "records": kinds.records(mine),
+            }
             for (name, kind), mine in zip(table.items(), by_kind.values(), strict=True)
         },
         "classes": balance.counts(data),
-        "found": [{"kind": f.kind, "message": f.message, "records": [str(p) for p in f.places]} for f in found],
+        "found": [
+            {"kind": f.kind, "message": f.message, "records": [str(p) for p in f.places]}
+            for f in found
+        ],
         "patch": patch,
     }
 
@@ -135,7 +169,9 @@ def _findings(root: Path, table: dict[str, "Kind"], found: list["Finding"]) -> "
         if len(mine) > _SHOWN:
             lines.append(f"- and {len(mine) - _SHOWN:,} more; --json lists all")
         fix = f"\n[dim]--fix: {kind.fix}[/]" if kind.fix else ""
-        shown.add_row(f"{name}{fix}", f"{len(mine):,}", f"{records(mine):,}", escape("\n".join(lines)))
+        shown.add_row(
+            f"{name}{fix}", f"{len(mine):,}", f"{records(mine):,}", escape("\n".join(lines))
+        )
     return shown
 
 

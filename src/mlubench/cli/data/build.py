@@ -30,14 +30,24 @@ where it was.
 """
 )
 @click.argument("spec", type=click.Path(path_type=Path), metavar="SPEC.yaml")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the build. Goes on from there.")
 @click.option(
-    "--redo", multiple=True, metavar="STAGE", help="Make this stage anew, also where its output was mended by hand."
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder of the build. Goes on from there.",
+)
+@click.option(
+    "--redo",
+    multiple=True,
+    metavar="STAGE",
+    help="Make this stage anew, also where its output was mended by hand.",
 )
 @click.option("--until", metavar="STAGE", help="Stop after this stage.")
 @click.option("--dry-run", is_flag=True, help="Only say what each stage would do.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def build(spec: Path, out: Path, redo: tuple[str, ...], until: str | None, dry_run: bool, as_json: bool) -> None:
+def build(
+    spec: Path, out: Path, redo: tuple[str, ...], until: str | None, dry_run: bool, as_json: bool
+) -> None:
     """Build a benchmark from SPEC: entities, pictures, questions, answers, and on to forget and retain sets."""
     from rich.console import Console
 
@@ -93,7 +103,12 @@ def _show(out: Path, rows: list[dict[str, Any]], last: str, *, as_json: bool) ->
         click.echo(json.dumps({"out": str(out), "stages": rows}, ensure_ascii=False))
         return
     table = Table(title=escape(str(out)), title_justify="left")
-    columns = ["stage", "status", last, *(name for name in ("rows", "kept") if any(name in row for row in rows))]
+    columns = [
+        "stage",
+        "status",
+        last,
+        *(name for name in ("rows", "kept") if any(name in row for row in rows)),
+    ]
     for name in columns:
         table.add_column(name)
     for row in rows:

@@ -19,7 +19,9 @@ _SHOWN = 3
 
 _ROOT = click.argument("root", type=click.Path(path_type=Path))
 _IMAGES = click.option(
-    "--images", type=click.Path(path_type=Path), help="Folder that the picture paths start from; ROOT if not given."
+    "--images",
+    type=click.Path(path_type=Path),
+    help="Folder that the picture paths start from; ROOT if not given.",
 )
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
@@ -90,7 +92,9 @@ def check(ctx: click.Context, root: Path, images: Path | None, as_json: bool) ->
     errors = sum(f.severity == "error" for f in found)
     if as_json:
         facts = {"ok": not errors, "errors": errors, "warnings": len(found) - errors}
-        click.echo(json.dumps({**facts, "findings": [asdict(f) for f in found]}, ensure_ascii=False))
+        click.echo(
+            json.dumps({**facts, "findings": [asdict(f) for f in found]}, ensure_ascii=False)
+        )
     elif found:
         _print(_findings_table(root, found))
     else:
@@ -108,7 +112,11 @@ Examples:
 @_ROOT
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option(
-    "--size", type=click.IntRange(16, 2048), default=96, show_default=True, help="Width and height in pixels."
+    "--size",
+    type=click.IntRange(16, 2048),
+    default=96,
+    show_default=True,
+    help="Width and height in pixels.",
 )
 @_JSON
 def render(root: Path, out: Path, size: int, as_json: bool) -> None:
@@ -126,15 +134,27 @@ def render(root: Path, out: Path, size: int, as_json: bool) -> None:
     paths = release.image_paths(release.read(root))
     _refuse_photographs(out, paths)
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=as_json or not console.is_terminal) as bar:
+    with Progress(
+        console=console, transient=True, disable=as_json or not console.is_terminal
+    ) as bar:
         drawing = bar.add_task("Drawing stand-ins", total=len(paths))
         count = render_release(
-            paths, out, size=size, progress=lambda done, total: bar.update(drawing, completed=done, total=total)
+            paths,
+            out,
+            size=size,
+            progress=lambda done, total: bar.update(drawing, completed=done, total=total),
         )
     if as_json:
-        click.echo(json.dumps({"count": count, "out": str(out), "size": size, "stand_ins": True}, ensure_ascii=False))
+        click.echo(
+            json.dumps(
+                {"count": count, "out": str(out), "size": size, "stand_ins": True},
+                ensure_ascii=False,
+            )
+        )
     else:
-        click.echo(f"{count} stand-ins drawn under {out}: they are no photographs, and {release.STAND_IN_MARK} says so")
+        click.echo(
+            f"{count} stand-ins drawn under {out}: they are no photographs, and {release.STAND_IN_MARK} says so"
+        )
 
 
 def _refuse_photographs(out: Path, paths: list[str]) -> None:
@@ -145,7 +165,9 @@ def _refuse_photographs(out: Path, paths: list[str]) -> None:
         return
     if taken := next((path for path in paths if (out / path).exists()), None):
         hint = "Give an empty folder; if an interrupted rendering left it, delete the folder first."
-        raise UsageError(f"{out / taken} exists and may be a photograph, which a stand-in would overwrite", hint)
+        raise UsageError(
+            f"{out / taken} exists and may be a photograph, which a stand-in would overwrite", hint
+        )
 
 
 def _print(table: "Table") -> None:
@@ -174,7 +196,10 @@ def _stats_table(root: Path, counts: dict[str, Any]) -> "Table":
 
 def _numbers(row: dict[str, Any]) -> list[str]:
     plain = [f"{row[key]:,}" for key in ("records", "entities", "classes", "image_paths", "facts")]
-    return [*plain, ", ".join(f"{size}: {facts}" for size, facts in row["phrasings_per_fact"].items())]
+    return [
+        *plain,
+        ", ".join(f"{size}: {facts}" for size, facts in row["phrasings_per_fact"].items()),
+    ]
 
 
 def _findings_table(root: Path, found: list["Finding"]) -> "Table":
@@ -191,12 +216,16 @@ def _findings_table(root: Path, found: list["Finding"]) -> "Table":
     table.add_column("count", justify="right")
     table.add_column("what, and the first few", overflow="fold")
     order = list(KINDS)
-    for (severity, kind), group in sorted(groups.items(), key=lambda item: (item[0][0], order.index(item[0][1]))):
+    for (severity, kind), group in sorted(
+        groups.items(), key=lambda item: (item[0][0], order.index(item[0][1]))
+    ):
         lines = [f"{KINDS[kind]}:", *(f"- {_where(f)}: {f.message}" for f in group[:_SHOWN])]
         if len(group) > _SHOWN:
             lines.append(f"- and {len(group) - _SHOWN:,} more; --json lists all")
         style = "red" if severity == "error" else "yellow"
-        table.add_row(f"{kind}\n[{style}]{severity}[/]", f"{len(group):,}", escape("\n".join(lines)))
+        table.add_row(
+            f"{kind}\n[{style}]{severity}[/]", f"{len(group):,}", escape("\n".join(lines))
+        )
     return table
 
 

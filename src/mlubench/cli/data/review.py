@@ -19,14 +19,32 @@ Then build again: `mlubench data build SPEC.yaml --out built`.
 """
 )
 @click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
-@click.option("--who", help="Your name, kept beside each verdict; the system's name for you if not given.")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Of the page; a free one if not given.")
 @click.option(
-    "--export", "out", type=click.Path(path_type=Path), metavar="FILE", help="Write all items as CSV and stop."
+    "--who", help="Your name, kept beside each verdict; the system's name for you if not given."
 )
-@click.option("--import", "given", type=click.Path(path_type=Path), metavar="FILE", help="Take over a CSV and stop.")
-@click.option("--json", "as_json", is_flag=True, help="Print how many items have which verdict, and stop.")
-def review(folder: Path, who: str | None, port: int, out: Path | None, given: Path | None, as_json: bool) -> None:
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, help="Of the page; a free one if not given."
+)
+@click.option(
+    "--export",
+    "out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write all items as CSV and stop.",
+)
+@click.option(
+    "--import",
+    "given",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Take over a CSV and stop.",
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print how many items have which verdict, and stop."
+)
+def review(
+    folder: Path, who: str | None, port: int, out: Path | None, given: Path | None, as_json: bool
+) -> None:
     """Accept, edit or reject the items of the build in DIR."""
     from getpass import getuser
 
@@ -38,19 +56,29 @@ def review(folder: Path, who: str | None, port: int, out: Path | None, given: Pa
 
     path = folder / "items.jsonl"
     if not path.is_file():
-        raise UsageError(f"{path} does not exist", "Build it: `mlubench data build SPEC.yaml --out DIR --until items`.")
+        raise UsageError(
+            f"{path} does not exist",
+            "Build it: `mlubench data build SPEC.yaml --out DIR --until items`.",
+        )
     with RunDir(folder).lock():
         items = read_rows(path, ItemRow)
         desk = page.Desk(folder, items, who or getuser())
         if given:
             now = desk.now().isoformat(timespec="seconds")
-            verdicts.append(folder / verdicts.LOG, verdicts.read_csv(given, desk.reviewed(), who=desk.who, when=now))
+            verdicts.append(
+                folder / verdicts.LOG,
+                verdicts.read_csv(given, desk.reviewed(), who=desk.who, when=now),
+            )
             desk = page.Desk(folder, items, desk.who)
         if out:
             verdicts.write_csv(out, desk.reviewed())
         if not (out or given or as_json):
-            page.serve(desk, port=port, ready=lambda address: click.echo(f"Open {address} (Ctrl+C ends)"))
+            page.serve(
+                desk, port=port, ready=lambda address: click.echo(f"Open {address} (Ctrl+C ends)")
+            )
         counts = dict(Counter(item.verdict for item in desk.reviewed()))
     click.echo(
-        json.dumps(counts) if as_json else ", ".join(f"{n:,} {verdict}" for verdict, n in sorted(counts.items()))
+        json.dumps(counts)
+        if as_json
+        else ", ".join(f"{n:,} {verdict}" for verdict, n in sorted(counts.items()))
     )

@@ -22,20 +22,36 @@ Examples:
 )
 @_STORE
 @click.argument("names", nargs=-1)
-@click.option("--into", type=click.IntRange(min=1), default=1, show_default=True, help="How many to make of them.")
+@click.option(
+    "--into",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="How many to make of them.",
+)
 @click.option("--method", type=click.Choice(["svd", "distil"]), default="svd", show_default=True,
               help="Compress the sum of their deltas, or train one anew on all they were to forget.")  # fmt: skip
-@click.option("--rank", type=click.IntRange(min=1), help="LoRA rank of each; the largest of its members' if not given.")
+@click.option(
+    "--rank",
+    type=click.IntRange(min=1),
+    help="LoRA rank of each; the largest of its members' if not given.",
+)
 @click.option("--scale", type=click.Choice(["mean", "root", "sum"]), default="root", show_default=True,
               help="svd: the factor on each of n deltas, 1/n, 1/sqrt(n) or 1.")  # fmt: skip
 @click.option("--group", type=click.Choice(["order", "similar"]), default="order", show_default=True,
               help="Merge neighbours, or those whose deltas are alike.")  # fmt: skip
 @click.option("--max-drop", type=click.FloatRange(0, 1), default=0.02, show_default=True,
               help="How much any cell's score (0 to 1) may fall.")  # fmt: skip
-@click.option("--unmeasured", is_flag=True, help="Of a plain store, which has no benchmark: merge without measuring.")
+@click.option(
+    "--unmeasured",
+    is_flag=True,
+    help="Of a plain store, which has no benchmark: merge without measuring.",
+)
 @_JSON
 @click.pass_context
-def consolidate(ctx: click.Context, store: Path, unmeasured: bool, as_json: bool, **options: Any) -> None:
+def consolidate(
+    ctx: click.Context, store: Path, unmeasured: bool, as_json: bool, **options: Any
+) -> None:
     """Merge experts NAMES, all that are on if none is named, into fewer.
 
     Of a run, forget quality and utility are measured before and after, by its judge on its test samples through its gate.
@@ -52,7 +68,10 @@ def consolidate(ctx: click.Context, store: Path, unmeasured: bool, as_json: bool
     plan = Plan(**{**options, "names": tuple(options["names"])})
     if (store / "config.yaml").is_file():
         if unmeasured:
-            raise UsageError("a run is always measured", "Leave --unmeasured out; --max-drop 1 lets everything pass.")
+            raise UsageError(
+                "a run is always measured",
+                "Leave --unmeasured out; --max-drop 1 lets everything pass.",
+            )
         report = consolidate_run(store, plan, Console(stderr=True))
     elif unmeasured:
         from mlubench.cli.experts.store import open_store
@@ -60,7 +79,8 @@ def consolidate(ctx: click.Context, store: Path, unmeasured: bool, as_json: bool
         report = consolidate_store(open_store(store), plan)
     else:
         raise UsageError(
-            f"{store} is no run, so nothing can be measured", "Give the run, or say --unmeasured to merge all the same."
+            f"{store} is no run, so nothing can be measured",
+            "Give the run, or say --unmeasured to merge all the same.",
         )
     click.echo(json.dumps(report, ensure_ascii=False) if as_json else "\n".join(_lines(report)))
     ctx.exit(0 if report["adopted"] else 1)
@@ -69,18 +89,32 @@ def consolidate(ctx: click.Context, store: Path, unmeasured: bool, as_json: bool
 def _lines(report: dict[str, Any]) -> list[str]:
     lines = []
     for row in report["groups"]:
-        made = f"{row['relative_error']:.1%} of the sum cut off" if "relative_error" in row else "trained anew"
+        made = (
+            f"{row['relative_error']:.1%} of the sum cut off"
+            if "relative_error" in row
+            else "trained anew"
+        )
         sizes = f"{row['bytes_before']:,} -> {row['bytes']:,} bytes"
-        lines.append(f"{row['name']}: {' + '.join(row['members'])}, rank {row['rank']}, {made}, {sizes}")
+        lines.append(
+            f"{row['name']}: {' + '.join(row['members'])}, rank {row['rank']}, {made}, {sizes}"
+        )
     lines += [f"left out: {name}, as {why}" for name, why in report["left_out"].items()]
     for c in report["cells"]:
-        scores = [("none" if s is None else f"{s:.3f}") for s in (c["before"]["score"], c["after"]["score"])]
-        lines.append(f"task {c['task']}, {c['metric']}: {' -> '.join(scores)}{'  <- too low' if c['why'] else ''}")
+        scores = [
+            ("none" if s is None else f"{s:.3f}")
+            for s in (c["before"]["score"], c["after"]["score"])
+        ]
+        lines.append(
+            f"task {c['task']}, {c['metric']}: {' -> '.join(scores)}{'  <- too low' if c['why'] else ''}"
+        )
     if not report["adopted"]:
         return [*lines, *(f"not replaced: {why}" for why in report["why"]), "nothing was changed"]
     first = report["groups"][0]["name"]
     said = "" if report["measured"] else ", unmeasured"
-    return [*lines, f"replaced{said}; `mlubench experts rollback {report['store']} {first}` undoes it"]
+    return [
+        *lines,
+        f"replaced{said}; `mlubench experts rollback {report['store']} {first}` undoes it",
+    ]
 
 
 @click.command(
@@ -100,7 +134,10 @@ def prune(store: Path, yes: bool, as_json: bool) -> None:
 
     opened = open_store(store)
     if not yes:
-        raise UsageError("pruned weights cannot be rolled back to", "Export what may be wanted again, then say --yes.")
+        raise UsageError(
+            "pruned weights cannot be rolled back to",
+            "Export what may be wanted again, then say --yes.",
+        )
     freed = prune_store(opened)
     text = f"{sum(freed.values()):,} bytes freed: {', '.join(freed) or 'no expert is merged'}"
     click.echo(json.dumps({"freed": freed, "bytes": sum(freed.values())}) if as_json else text)

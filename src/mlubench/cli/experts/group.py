@@ -25,7 +25,11 @@ def _birth_scores(path: Path, row: dict[str, Any]) -> list[dict[str, Any]] | Non
     """Scores at birth of what a run has made itself, from its results; its archives are older than they."""
     from mlubench.judging.scoring import birth_scores
 
-    return birth_scores(path, row["expert"]) if row["version"] == 1 and (path / "config.yaml").is_file() else None
+    return (
+        birth_scores(path, row["expert"])
+        if row["version"] == 1 and (path / "config.yaml").is_file()
+        else None
+    )
 
 
 def _say(as_json: bool, facts: dict[str, Any], text: str) -> None:
@@ -53,7 +57,9 @@ def experts() -> None:
 def list_experts(store: Path, as_json: bool) -> None:
     """Every version of every expert, from its manifest; the history of changes too with --json."""
     opened = open_store(store)
-    rows = [{**row, "scores": row["scores"] or _birth_scores(store, row)} for row in opened.listing()]
+    rows = [
+        {**row, "scores": row["scores"] or _birth_scores(store, row)} for row in opened.listing()
+    ]
     if as_json:
         facts = {"store": str(opened.root), "experts": rows, "unfinished": opened.unfinished()}
         click.echo(json.dumps({**facts, "history": opened.history()}, ensure_ascii=False))
@@ -66,7 +72,9 @@ def list_experts(store: Path, as_json: bool) -> None:
         marks += ["pruned"] if row["pruned"] else []
         lacks = f"; older manifest, lacks {', '.join(row['missing'])}" if row["missing"] else ""
         entities = ", ".join(row["entities"] or ["entities not said"])
-        click.echo(f"{row['expert']} version {row['version']} ({', '.join(marks)}): {entities}{lacks}")
+        click.echo(
+            f"{row['expert']} version {row['version']} ({', '.join(marks)}): {entities}{lacks}"
+        )
     for folder in opened.unfinished():
         click.echo(f"{folder}: never finished, not an expert")
 
@@ -81,9 +89,15 @@ def verify(ctx: click.Context, store: Path, names: tuple[str, ...], as_json: boo
     rows = open_store(store).verify(list(names))
     wrong = sum(row["wrong"] is not None for row in rows)
     if as_json:
-        click.echo(json.dumps({"ok": not wrong, "wrong": wrong, "experts": rows}, ensure_ascii=False))
+        click.echo(
+            json.dumps({"ok": not wrong, "wrong": wrong, "experts": rows}, ensure_ascii=False)
+        )
     for row in [] if as_json else rows:
-        lacks = f"whole; older manifest, lacks {', '.join(row['missing'])}" if row["missing"] else "whole"
+        lacks = (
+            f"whole; older manifest, lacks {', '.join(row['missing'])}"
+            if row["missing"]
+            else "whole"
+        )
         version = f" version {row['version']}" if row["version"] else ""
         click.echo(f"{row['expert']}{version}: {row['wrong'] or lacks}")
     ctx.exit(1 if wrong else 0)
@@ -121,7 +135,11 @@ def enable(store: Path, name: str, as_json: bool) -> None:
 )
 @_STORE
 @_NAME
-@click.option("--to", type=click.IntRange(min=1), help="The version to make current; the one before it if not given.")
+@click.option(
+    "--to",
+    type=click.IntRange(min=1),
+    help="The version to make current; the one before it if not given.",
+)
 @_JSON
 def rollback(store: Path, name: str, to: int | None, as_json: bool) -> None:
     """Make another version of expert NAME the current one, or undo a consolidation. No version is lost by it."""
@@ -131,7 +149,11 @@ def rollback(store: Path, name: str, to: int | None, as_json: bool) -> None:
     before = opened.current(name) if to is None else None
     version = roll_back(opened, name, to)
     undo = f"; `--to {before}` undoes it" if before and before != version else ""
-    now = f"is now at version {version}" if version else "makes way for the experts that it was made of"
+    now = (
+        f"is now at version {version}"
+        if version
+        else "makes way for the experts that it was made of"
+    )
     _say(as_json, {"expert": name, "version": version}, f"expert {name} {now}{undo}")
 
 
@@ -141,7 +163,9 @@ def rollback(store: Path, name: str, to: int | None, as_json: bool) -> None:
 @click.argument("out", type=click.Path(path_type=Path), required=False)
 @click.option("--version", type=click.IntRange(min=1), help="The current one if not given.")
 @_JSON
-def export_one(store: Path, name: str, out: Path | None, version: int | None, as_json: bool) -> None:
+def export_one(
+    store: Path, name: str, out: Path | None, version: int | None, as_json: bool
+) -> None:
     """Write expert NAME as one tar file, OUT or NAME-VERSION-HASH.tar here. Equal experts give equal bytes."""
     from mlubench.core.files import file_sha256
     from mlubench.lumoe.experts.export import default_name, export_expert
@@ -165,7 +189,9 @@ def import_one(store: Path, file: Path, as_json: bool) -> None:
     opened = open_store(store, new=True)
     name, version = import_expert(opened, file)
     enabled = opened.enabled(name)
-    text = f"expert {name} is now at version {version}{'' if enabled else ', and disabled as before'}"
+    text = (
+        f"expert {name} is now at version {version}{'' if enabled else ', and disabled as before'}"
+    )
     _say(as_json, {"expert": name, "version": version, "enabled": enabled}, text)
 
 

@@ -14,9 +14,15 @@ def open_store(path: Path, *, new: bool = False) -> "ExpertStore":
     from mlubench.lumoe.experts.store import ExpertStore
 
     store = ExpertStore(path / "models" / "lumoe" if (path / "config.yaml").is_file() else path)
-    if not new and not (store.root / STATE).is_file() and not store.names() and not store.unfinished():
+    if (
+        not new
+        and not (store.root / STATE).is_file()
+        and not store.names()
+        and not store.unfinished()
+    ):
         raise UsageError(
-            f"{path} holds no experts", "Give a run with `lumoe` among its methods, or a folder of experts."
+            f"{path} holds no experts",
+            "Give a run with `lumoe` among its methods, or a folder of experts.",
         )
     if path.exists() and not path.is_dir():
         raise UsageError(f"{path} is not a folder", "Give a run, or a folder of experts.")

@@ -14,15 +14,34 @@ Examples:
 """
 )
 @click.argument("run", required=False, type=click.Path(path_type=Path))
-@click.option("--judge", "judges", multiple=True, metavar="NAME", help="Default: every judge with verdicts in RUN.")
-@click.option("--labels", type=click.Path(path_type=Path), help="A sheet that `mlubench judge label` wrote.")
-@click.option("--shipped", is_flag=True, help="Against the labelled answers of the project, without a run.")
 @click.option(
-    "--resamples", default=1000, show_default=True, type=click.IntRange(10, 100_000), help="Of the bootstrap."
+    "--judge",
+    "judges",
+    multiple=True,
+    metavar="NAME",
+    help="Default: every judge with verdicts in RUN.",
+)
+@click.option(
+    "--labels", type=click.Path(path_type=Path), help="A sheet that `mlubench judge label` wrote."
+)
+@click.option(
+    "--shipped", is_flag=True, help="Against the labelled answers of the project, without a run."
+)
+@click.option(
+    "--resamples",
+    default=1000,
+    show_default=True,
+    type=click.IntRange(10, 100_000),
+    help="Of the bootstrap.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def agreement(
-    run: Path | None, judges: tuple[str, ...], labels: Path | None, shipped: bool, resamples: int, as_json: bool
+    run: Path | None,
+    judges: tuple[str, ...],
+    labels: Path | None,
+    shipped: bool,
+    resamples: int,
+    as_json: bool,
 ) -> None:
     """Weighted kappa, confusion matrix and rank correlation of methods, with intervals. No model is run."""
     import json
@@ -36,10 +55,14 @@ def agreement(
     from mlubench.studies.labelling import read_sheet
 
     if shipped == (run is not None):
-        raise UsageError("give either a RUN or --shipped", "`mlubench judge agreement --help` has examples.")
+        raise UsageError(
+            "give either a RUN or --shipped", "`mlubench judge agreement --help` has examples."
+        )
     if run is None:
         if labels is not None or len(judges) > 1:
-            raise UsageError("--shipped takes one --judge and no --labels", "Ask for one judge after the other.")
+            raise UsageError(
+                "--shipped takes one --judge and no --labels", "Ask for one judge after the other."
+            )
         facts = agree_with_shipped(judges[0] if judges else "rules", resamples=resamples)
     else:
         folder = RunDir(run)

@@ -9,7 +9,10 @@ from mlubench.cli.lazy import LazyGroup
 
 # name -> (module:attribute, summary): so that judging a run imports neither.
 COMMANDS = {
-    "agreement": ("judge.agreement:agreement", "How far judges agree with each other and with people."),
+    "agreement": (
+        "judge.agreement:agreement",
+        "How far judges agree with each other and with people.",
+    ),
     "label": ("judge.label:label", "Score sampled answers by hand, blind to method and archive."),
 }
 
@@ -18,7 +21,11 @@ class JudgeGroup(LazyGroup):
     """A group whose first word may also be a run. A run that is called like a command is given as `./label`."""
 
     def make_context(
-        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
     ) -> click.Context:
         if args and args[0] in COMMANDS:
             command = self.get_command(click.Context(self), args[0])

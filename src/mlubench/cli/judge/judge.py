@@ -18,13 +18,30 @@ Examples:
 """
 )
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--judge", "judges", multiple=True, default=("rules",), show_default=True, metavar="NAME")
 @click.option(
-    "-s", "overrides", multiple=True, metavar="judging.KEY=VALUE", help="Settings of judges that ask a model."
+    "--judge", "judges", multiple=True, default=("rules",), show_default=True, metavar="NAME"
 )
-@click.option("--max-cost", type=click.FloatRange(min=0), metavar="DOLLARS", help="Ask nothing that could cost more.")
-@click.option("--dry-run", is_flag=True, help="Say how many calls, tokens, dollars and minutes it would take.")
-@click.option("--batch", is_flag=True, help="Use the endpoint's batch API: send now, call again later to collect.")
+@click.option(
+    "-s",
+    "overrides",
+    multiple=True,
+    metavar="judging.KEY=VALUE",
+    help="Settings of judges that ask a model.",
+)
+@click.option(
+    "--max-cost",
+    type=click.FloatRange(min=0),
+    metavar="DOLLARS",
+    help="Ask nothing that could cost more.",
+)
+@click.option(
+    "--dry-run", is_flag=True, help="Say how many calls, tokens, dollars and minutes it would take."
+)
+@click.option(
+    "--batch",
+    is_flag=True,
+    help="Use the endpoint's batch API: send now, call again later to collect.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print results.json instead of the table.")
 def judge(
     run: Path,
@@ -45,16 +62,24 @@ def judge(
         rows = foresee(run, judges, overrides, batch=batch)
         click.echo(json.dumps(rows) if as_json else "\n".join(map(_forecast_line, rows)))
         return
-    results = rejudge(run, judges, overrides, batch=batch, say=lambda line: click.echo(line, err=True))
+    results = rejudge(
+        run, judges, overrides, batch=batch, say=lambda line: click.echo(line, err=True)
+    )
     if results is not None:
         show(results, as_json=as_json)
 
 
 def _forecast_line(row: dict[str, Any]) -> str:
     """One judge's forecast in words."""
-    facts = [f"{row['judge']}: {row['cells']} cells, {row['questions']:,} answers, {row['calls']:,} calls"]
+    facts = [
+        f"{row['judge']}: {row['cells']} cells, {row['questions']:,} answers, {row['calls']:,} calls"
+    ]
     if "prompt_tokens" in row:
-        money = "an unknown sum (set judging.prices)" if row["money"] is None else f"about ${row['money']:.2f}"
+        money = (
+            "an unknown sum (set judging.prices)"
+            if row["money"] is None
+            else f"about ${row['money']:.2f}"
+        )
         tokens = row["prompt_tokens"] + row["completion_tokens"]
         facts.append(f"about {tokens:,} tokens, {money}, {row['seconds'] / 60:.1f} min")
     return ", ".join(facts)

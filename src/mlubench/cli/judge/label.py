@@ -20,18 +20,30 @@ Examples:
 """
 )
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--n", default=100, show_default=True, type=click.IntRange(min=1), help="How many answers.")
+@click.option(
+    "--n", default=100, show_default=True, type=click.IntRange(min=1), help="How many answers."
+)
 @click.option("--seed", default=0, show_default=True, help="Draws other answers.")
-@click.option("--out", type=click.Path(path_type=Path), help="The sheet, as CSV. Default: RUN/labels.csv.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="The sheet, as CSV. Default: RUN/labels.csv."
+)
 @click.option("--sheet", is_flag=True, help="Write the sheet and ask nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print what the sheet holds as one JSON object.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print what the sheet holds as one JSON object."
+)
 def label(run: Path, n: int, seed: int, out: Path | None, sheet: bool, as_json: bool) -> None:
     """Score N answers by hand, in random order, without seeing who gave them. The same command goes on."""
     import json
 
     from mlubench.core.errors import UsageError
     from mlubench.runs.folder import RunDir
-    from mlubench.studies.labelling import label_items, labels_of, read_sheet, sample_items, write_sheet
+    from mlubench.studies.labelling import (
+        label_items,
+        labels_of,
+        read_sheet,
+        sample_items,
+        write_sheet,
+    )
 
     folder = RunDir(run)
     folder.config()
@@ -41,8 +53,13 @@ def label(run: Path, n: int, seed: int, out: Path | None, sheet: bool, as_json: 
         write_sheet(path, items)
     if not sheet:
         if not sys.stdin.isatty():
-            raise UsageError("there is no keyboard to ask", f"Fill the column `label` of {path}: 0, 1, 2 or skip.")
-        items = label_items(items, lambda item, at: _ask(item, at, len(items)), lambda now: write_sheet(path, now))
+            raise UsageError(
+                "there is no keyboard to ask",
+                f"Fill the column `label` of {path}: 0, 1, 2 or skip.",
+            )
+        items = label_items(
+            items, lambda item, at: _ask(item, at, len(items)), lambda now: write_sheet(path, now)
+        )
     facts = {"sheet": str(path), "items": len(items), "labelled": len(labels_of(items))}
     said = f"{path}: {facts['labelled']} of {facts['items']} labelled"
     click.echo(json.dumps(facts) if as_json else said)
@@ -60,7 +77,11 @@ def _ask(item: "Item", at: int, of: int) -> str:
     console.rule(f"{at + 1} of {of}" + (f", now {item.label}" if item.label else ""))
     for score, meaning in sorted(RUBRIC[item.metric].items(), reverse=True):  # type: ignore[index]
         console.print(Text(f"{score}: {meaning}", style="dim"))
-    for name, text in (("Subject", item.subject), ("Question", item.question), ("Truth", item.truth)):
+    for name, text in (
+        ("Subject", item.subject),
+        ("Question", item.question),
+        ("Truth", item.truth),
+    ):
         console.print(Text.assemble((f"{name}: ", "bold"), text))
     console.print(Panel(Text(item.response or "(empty)"), title="Answer"))
     console.print(Text(KEYS, style="dim"))

@@ -69,5 +69,7 @@ def _only_names(fact: Fact) -> bool:
     """Whether one sentence with the whole name says what the picture shows: true of every picture of it."""
     first = _FIRST.match(fact.truth)
     return (
-        first is not None and first.group() == fact.truth and set(words(title(fact.entity))) <= set(words(fact.truth))
+        first is not None
+        and first.group() == fact.truth
+        and set(words(title(fact.entity))) <= set(words(fact.truth))
     )

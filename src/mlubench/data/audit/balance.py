@@ -8,7 +8,10 @@ from mlubench.data.release import fold
 from mlubench.types import Entity
 
 _DIGITS = re.compile(r"[^0-9a-f]")
-_TELLING, _OWNERS = 8, 3  # hex digits that make a file name one of a kind; entities that one picture may be filed under
+_TELLING, _OWNERS = (
+    8,
+    3,
+)  # hex digits that make a file name one of a kind; entities that one picture may be filed under
 _ASKED = 4  # entities, from which a share means something
 _FEW = 0.2  # of the largest class's records
 _SHARE = 0.75  # of the entities with one answer, from which it can be guessed without the picture
@@ -39,7 +42,9 @@ def find_few_facts(data: Data) -> list[Finding]:
         few = [entity for entity, count in counts.items() if count == 1 < usual]
         if few:
             places = tuple(p for entity in few for f in data.by_entity[entity] for p in f.places)
-            findings.append(Finding("few-facts", f"{cls}: one fact (most have {usual}) of {_some(few)}", places))
+            findings.append(
+                Finding("few-facts", f"{cls}: one fact (most have {usual}) of {_some(few)}", places)
+            )
     return findings
 
 
@@ -87,7 +92,9 @@ def find_imbalance(data: Data) -> list[Finding]:
 
 def find_given_away(data: Data) -> list[Finding]:
     """A task forgets and keeps different classes, so that the class alone tells what must be refused."""
-    classes: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: {"forget": Counter(), "retain": Counter()})
+    classes: dict[str, dict[str, Counter[str]]] = defaultdict(
+        lambda: {"forget": Counter(), "retain": Counter()}
+    )
     for fact in data.facts:
         for place in fact.places:
             classes[place.task][place.split][fact.entity.cls] += 1

@@ -10,7 +10,8 @@ from mlubench.data.release import fold
 
 _ALIKE = 50  # token set ratio, of 100, from which two wordings may be of one answer
 _DENIED = re.compile(
-    r"\W*yes\b[^.!?]*\b(?:not|never|no longer|cannot|isn't|aren't|wasn't|doesn't)\b(?! only)", re.IGNORECASE
+    r"\W*yes\b[^.!?]*\b(?:not|never|no longer|cannot|isn't|aren't|wasn't|doesn't)\b(?! only)",
+    re.IGNORECASE,
 )
 _LISTED = re.compile(r"\(([^()]*,[^()]*)\)")
 _SPELLED = re.compile(r"\b(?:an?|the) (\w+), (?:an? )?(\w+),? or (?:an? )?(\w+)\?")
@@ -37,13 +38,17 @@ def find_contradictions(data: Data) -> list[Finding]:
         answers: dict[str, dict[str, Fact]] = {}
         for fact in facts:
             for question in fact.asked:
-                answers.setdefault(data.group(fact, question), {}).setdefault(fold(fact.truth), fact)
+                answers.setdefault(data.group(fact, question), {}).setdefault(
+                    fold(fact.truth), fact
+                )
         for group, by_answer in answers.items():
             first, *others = by_answer.values()
             for other in others:
                 if _differ(first.truth, other.truth):
                     message = f"{entity.key}: {quote(group)} has {quote(first.truth)} and {quote(other.truth)}"
-                    findings.append(Finding("contradiction", message, (*first.places, *other.places)))
+                    findings.append(
+                        Finding("contradiction", message, (*first.places, *other.places))
+                    )
     return findings
 
 
@@ -70,7 +75,9 @@ def find_premises(data: Data) -> list[Finding]:
         if denied:
             places = tuple(place for question in denied for place in fact.asked[question])
             question, why = next(iter(denied.items()))
-            findings.append(Finding("premise", f"{fact.entity.key}: {quote(question)}, but {why}", places))
+            findings.append(
+                Finding("premise", f"{fact.entity.key}: {quote(question)}, but {why}", places)
+            )
     return findings
 
 
@@ -82,7 +89,11 @@ def find_units(data: Data) -> list[Finding]:
         for question, places in fact.asked.items():
             asked = _UNITS.search(question)
             unit = asked.group(1).lower() if asked else ""
-            if unit and any(word.isdigit() for word in said) and not said & {unit, unit.removesuffix("s")}:
+            if (
+                unit
+                and any(word.isdigit() for word in said)
+                and not said & {unit, unit.removesuffix("s")}
+            ):
                 message = f"{fact.entity.key}: {quote(question)} has {quote(fact.truth)}"
                 findings.append(Finding("unit", message, tuple(places)))
     return findings
@@ -128,7 +139,9 @@ def _choices(question: str) -> set[str]:
 def _denial(question: str, truth: str) -> str:
     low = truth.casefold()
     for noun in _NOUN.findall(question.casefold()):
-        if re.search(rf"\b(?:is|are|was|were)(?: not|n't) (?:really |actually )?an? {re.escape(noun)}\b", low):
+        if re.search(
+            rf"\b(?:is|are|was|were)(?: not|n't) (?:really |actually )?an? {re.escape(noun)}\b", low
+        ):
             return f"the answer says that it is not a {noun}"
     for presumed, denying, why in _PRESUMED:
         if re.search(presumed, question, re.IGNORECASE) and (found := re.search(denying, low)):

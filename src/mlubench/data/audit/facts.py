@@ -17,7 +17,9 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 _POLAR = re.compile(r"\W*(yes|no)\b(?=\s*(?:[,.;:!\u2014-]|$))", re.IGNORECASE)
-_SUPPORT = 0.5  # of the entities that are asked both: an answer shared by chance ties no two questions
+_SUPPORT = (
+    0.5  # of the entities that are asked both: an answer shared by chance ties no two questions
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,9 @@ class Data:
     def groups(self) -> dict[tuple[str, str], str]:
         """(class, plain question) -> the first question of those that ask for the same thing in that class."""
         return {
-            (cls, question): root for cls, facts in self.by_class.items() for question, root in _linked(facts).items()
+            (cls, question): root
+            for cls, facts in self.by_class.items()
+            for question, root in _linked(facts).items()
         }
 
     def group(self, fact: Fact, question: str) -> str:

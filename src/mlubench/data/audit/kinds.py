@@ -32,29 +32,52 @@ class Kind:
 def kinds(refuses: answers.Refuses) -> dict[str, Kind]:
     """Every kind by name. `refuses` says by which words a text declines ("" if it does not)."""
     return {
-        "contradiction": Kind("one question of an entity has two answers", contradictions.find_contradictions),
-        "self-contradiction": Kind("an answer contradicts itself", contradictions.find_self_contradictions, drop=True),
-        "premise": Kind("an answer denies what its question takes for granted", contradictions.find_premises),
-        "unit": Kind("a question asks for another unit than is answered", contradictions.find_units, drop=True),
+        "contradiction": Kind(
+            "one question of an entity has two answers", contradictions.find_contradictions
+        ),
+        "self-contradiction": Kind(
+            "an answer contradicts itself", contradictions.find_self_contradictions, drop=True
+        ),
+        "premise": Kind(
+            "an answer denies what its question takes for granted", contradictions.find_premises
+        ),
+        "unit": Kind(
+            "a question asks for another unit than is answered",
+            contradictions.find_units,
+            drop=True,
+        ),
         "other-entity": Kind("an answer names another entity of the benchmark", names.find_others),
-        "wrong-name": Kind("a question for the name is answered without it", names.find_wrong_names),
+        "wrong-name": Kind(
+            "a question for the name is answered without it", names.find_wrong_names
+        ),
         "leak": Kind("a question names its entity", names.find_leaks),
         "like-entities": Kind("an entity's name is part of another's", names.find_like_entities),
         "refusal": Kind("a truth is a refusal", answers.refusal_finder(refuses), drop=True),
         "picture-bound": Kind(
-            "an answer speaks of one picture, and is the truth of several", answers.find_picture_bound
+            "an answer speaks of one picture, and is the truth of several",
+            answers.find_picture_bound,
         ),
-        "near-duplicate": Kind("two facts of an entity have almost one answer", answers.find_near_duplicates),
-        "phrasing": Kind("a phrasing asks for something else than the rest", phrasings.find_phrasings, drop=True),
+        "near-duplicate": Kind(
+            "two facts of an entity have almost one answer", answers.find_near_duplicates
+        ),
+        "phrasing": Kind(
+            "a phrasing asks for something else than the rest", phrasings.find_phrasings, drop=True
+        ),
         **{
             kind: Kind(what, texts.finder(kind, mend, questions=both), mend, both=both)
             for kind, (what, mend, both) in _TEXTS.items()
         },
-        "common-answer": Kind("most entities of a class have one answer", balance.find_common_answers),
-        "few-facts": Kind("entities with one fact, where others have several", balance.find_few_facts),
+        "common-answer": Kind(
+            "most entities of a class have one answer", balance.find_common_answers
+        ),
+        "few-facts": Kind(
+            "entities with one fact, where others have several", balance.find_few_facts
+        ),
         "few-phrasings": Kind("facts that are asked in few ways", balance.find_few_phrasings),
         "imbalance": Kind("a class has far fewer records than another", balance.find_imbalance),
-        "given-away": Kind("the class alone tells what is to be forgotten", balance.find_given_away),
+        "given-away": Kind(
+            "the class alone tells what is to be forgotten", balance.find_given_away
+        ),
         "id": Kind("ids are not unique within a file", balance.find_ids),
         "shared-picture": Kind("one picture file is of two entities", balance.find_shared_pictures),
     }

@@ -7,7 +7,9 @@ from itertools import combinations
 from mlubench.data.audit.facts import Data, Fact, Finding, plain, quote, words
 from mlubench.types import Entity
 
-_GENERIC = re.compile(r"(?:[_ ]corporation)?(?:[_ ](?:logo|tv[_ ]show|tv[_ ]series))$|[_ ]corporation$", re.IGNORECASE)
+_GENERIC = re.compile(
+    r"(?:[_ ]corporation)?(?:[_ ](?:logo|tv[_ ]show|tv[_ ]series))$|[_ ]corporation$", re.IGNORECASE
+)
 _WORD = re.compile(r"[^\W_]+")
 _COMPANY = {"Inc", "Corporation", "Corp", "Company", "Ltd", "Group"}
 _SMALL = {"of", "the", "a", "an", "and", "in", "on", "for"}
@@ -32,13 +34,18 @@ def find_leaks(data: Data) -> list[Finding]:
             whole = bool(name) and any(said[i : i + len(name)] == name for i in range(len(said)))
             alone = len(asking[plain(question)]) == 1 and len(data.entities) > 1
             if whole or (alone and any(len(word) > 3 and word in said for word in name)):
-                findings.append(Finding("leak", f"{fact.entity.key}: {quote(question)}", tuple(places)))
+                findings.append(
+                    Finding("leak", f"{fact.entity.key}: {quote(question)}", tuple(places))
+                )
     return findings
 
 
 def find_others(data: Data) -> list[Finding]:
     """An answer names another entity of the benchmark; worst where one of the two is to be forgotten, the other kept."""
-    splits = {entity: {p.split for f in facts for p in f.places} for entity, facts in data.by_entity.items()}
+    splits = {
+        entity: {p.split for f in facts for p in f.places}
+        for entity, facts in data.by_entity.items()
+    }
     named: dict[tuple[str, ...], list[Entity]] = defaultdict(list)
     for entity in data.entities:
         if parts := _WORD.findall(title(entity)):
@@ -54,7 +61,11 @@ def find_others(data: Data) -> list[Finding]:
             else:
                 note = f"{'/'.join(sorted(splits[fact.entity]))} names {'/'.join(sorted(splits[other]))}"
             findings.append(
-                Finding("other-entity", f"{fact.entity.key}: names {other.key} ({note})", tuple(fact.places))
+                Finding(
+                    "other-entity",
+                    f"{fact.entity.key}: names {other.key} ({note})",
+                    tuple(fact.places),
+                )
             )
     return findings
 
@@ -91,7 +102,9 @@ def find_like_entities(data: Data) -> list[Finding]:
             for one, other in combinations(same, 2)
             if one[1] <= other[1] or other[1] <= one[1]
         }
-        findings += [Finding("like-entities", f"{one.key} and {other.key}") for one, other in sorted(pairs)]
+        findings += [
+            Finding("like-entities", f"{one.key} and {other.key}") for one, other in sorted(pairs)
+        ]
     return findings
 
 
@@ -100,7 +113,9 @@ def title(entity: Entity) -> str:
     return _GENERIC.sub("", entity.name).replace("_", " ") or entity.title
 
 
-def _named(fact: Fact, named: dict[tuple[str, ...], list[Entity]], sizes: dict[str, set[int]]) -> list[Entity]:
+def _named(
+    fact: Fact, named: dict[tuple[str, ...], list[Entity]], sizes: dict[str, set[int]]
+) -> list[Entity]:
     """Other entities whose names the answer holds with their capitals, and not as a part of a longer name."""
     found = list(_WORD.finditer(fact.truth))
     said = tuple(match.group() for match in found)
@@ -111,7 +126,9 @@ def _named(fact: Fact, named: dict[tuple[str, ...], list[Entity]], sizes: dict[s
             others = named.get(said[start : start + size], ())
             if not others or {part.casefold() for part in said[start : start + size]} <= own:
                 continue
-            if size > 1 or not (_begins(fact.truth, found[start]) or _within_name(fact.truth, found, start)):
+            if size > 1 or not (
+                _begins(fact.truth, found[start]) or _within_name(fact.truth, found, start)
+            ):
                 hits.update(dict.fromkeys(others))
     return list(hits)
 
@@ -124,7 +141,12 @@ def _begins(text: str, word: re.Match[str]) -> bool:
 def _within_name(text: str, found: list[re.Match[str]], start: int) -> bool:
     """Whether the word is part of a longer name, as in "The Power of the Dog", where nothing but spaces parts them."""
     after = found[start + 1] if start + 1 < len(found) else None
-    if after and _joined(text, found[start], after) and after.group() not in _COMPANY and after.group()[:1].isupper():
+    if (
+        after
+        and _joined(text, found[start], after)
+        and after.group() not in _COMPANY
+        and after.group()[:1].isupper()
+    ):
         return True
     here = start
     while here and _joined(text, found[here - 1], found[here]):

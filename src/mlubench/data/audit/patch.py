@@ -44,7 +44,11 @@ def make_patch(root: Path, table: Mapping[str, Kind], findings: Iterable[Finding
             gone = drop[task_name(folder, root), split]
             raws = load_list(path)
             gone = gone if len(gone) < len(raws) else set()
-            changes = {i: new for i, raw in enumerate(raws) if i not in gone and (new := _mended(raw, table))}
+            changes = {
+                i: new
+                for i, raw in enumerate(raws)
+                if i not in gone and (new := _mended(raw, table))
+            }
             text = _text(path)
             edits = [*_rewrites(text, changes), *_removals(text, gone, len(raws))]
             diffs.append(diff(path.relative_to(root).as_posix(), text, edits))
@@ -76,7 +80,9 @@ def _text(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8")
     except UnicodeDecodeError:
-        raise DataError(f"{path} is not UTF-8 text, so no patch fits it", "Save it as UTF-8.") from None
+        raise DataError(
+            f"{path} is not UTF-8 text, so no patch fits it", "Save it as UTF-8."
+        ) from None
 
 
 def _rewrites(text: str, changes: Mapping[int, tuple[str, str]]) -> list[Edit]:
@@ -86,7 +92,9 @@ def _rewrites(text: str, changes: Mapping[int, tuple[str, str]]) -> list[Edit]:
     literals = list(_STRING.finditer(text))
     # The same file with each string replaced by its number says where in the text each value stands.
     numbers = iter(range(len(literals)))
-    shape = json.loads(_STRING.sub(lambda _: f'"{next(numbers)}"', text).lstrip("\ufeff"), object_pairs_hook=list)
+    shape = json.loads(
+        _STRING.sub(lambda _: f'"{next(numbers)}"', text).lstrip("\ufeff"), object_pairs_hook=list
+    )
 
     def value(pairs: list[tuple[str, Any]], key: str) -> Any:
         return next(v for k, v in reversed(pairs) if json.loads(literals[int(k)].group()) == key)

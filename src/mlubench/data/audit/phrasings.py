@@ -7,7 +7,21 @@ from mlubench.data.audit.facts import Data, Finding, Place, plain, quote, words
 
 _BRACKETS = re.compile(r"\([^()]*\)")
 _LONG, _STEM = 4, 6
-_FRAME = {"what", "which", "when", "where", "does", "this", "that", "have", "tell", "would", "could", "with", "from"}
+_FRAME = {
+    "what",
+    "which",
+    "when",
+    "where",
+    "does",
+    "this",
+    "that",
+    "have",
+    "tell",
+    "would",
+    "could",
+    "with",
+    "from",
+}
 _ENOUGH = 3  # phrasings, from which a majority means something
 
 _TIMES = r"(?:\w+ )?(?:years|months|weeks|days|hours|minutes)\b"
@@ -40,7 +54,9 @@ def find_phrasings(data: Data) -> list[Finding]:
                 groups[root].append(question)
         wrong = _elsewhere(groups) | _other_kind(groups)
         for question, why in wrong.items():
-            findings.append(Finding("phrasing", f"{cls}: {quote(question)} {why}", tuple(places[cls, question])))
+            findings.append(
+                Finding("phrasing", f"{cls}: {quote(question)} {why}", tuple(places[cls, question]))
+            )
     return findings
 
 
@@ -66,7 +82,11 @@ def _kinds(question: str) -> set[str]:
 
 def _elsewhere(groups: dict[str, list[str]]) -> dict[str, str]:
     """Phrasings with a word that is typical of one other question and with none that is typical of their own."""
-    typical = {root: _usual_words(questions) for root, questions in groups.items() if len(questions) >= _ENOUGH}
+    typical = {
+        root: _usual_words(questions)
+        for root, questions in groups.items()
+        if len(questions) >= _ENOUGH
+    }
     homes: dict[str, list[str]] = defaultdict(list)
     for root, usual in typical.items():
         for word in usual:
@@ -76,7 +96,11 @@ def _elsewhere(groups: dict[str, list[str]]) -> dict[str, str]:
         own = {word for word in usual if len(homes[word]) == 1}
         for question in groups[root] if own else ():
             said = _stems(question)
-            other = {homes[word][0]: word for word in sorted(said) if len(homes.get(word, ())) == 1 and word not in own}
+            other = {
+                homes[word][0]: word
+                for word in sorted(said)
+                if len(homes.get(word, ())) == 1 and word not in own
+            }
             if other and not said & own:
                 other_root, word = next(iter(other.items()))
                 shown = next(whole for whole in words(question) if whole.startswith(word))

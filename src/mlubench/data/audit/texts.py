@@ -43,7 +43,11 @@ def mend_mojibake(text: str) -> str:
 
 def mend_markup(text: str) -> str:
     """Without Markdown's bold, and without what is left of a list of questions before the answer."""
-    return text.replace("**", "") if "**" not in text[:4] else _LEFT_OVER.sub("", text).replace("**", "").strip()
+    return (
+        text.replace("**", "")
+        if "**" not in text[:4]
+        else _LEFT_OVER.sub("", text).replace("**", "").strip()
+    )
 
 
 def mend_tail(truth: str) -> str:
@@ -67,7 +71,11 @@ def mend_typos(text: str) -> str:
 def mend_truncated(truth: str) -> str:
     """Without the piece of a sentence that a long answer breaks off in; an answer of one sentence stays."""
     bare = truth.rstrip()
-    if not bare or bare.endswith(tuple(_ENDS + _CLOSERS)) or _LIST_ITEM.match(bare.splitlines()[-1]):
+    if (
+        not bare
+        or bare.endswith(tuple(_ENDS + _CLOSERS))
+        or _LIST_ITEM.match(bare.splitlines()[-1])
+    ):
         return truth
     whole = [found.end() for found in _SENTENCE.finditer(bare)]
     cut = bool(whole) and len(bare[whole[-1] :].split()) >= _PIECE
@@ -84,7 +92,9 @@ def finder(kind: str, mend: Mend, *, questions: bool) -> Callable[[Data], list[F
             asked = [q for q in fact.asked if questions and mend(q) != q]
             if spoilt or asked:
                 shown = _excerpt(fact.truth, mend(fact.truth)) if spoilt else quote(asked[0])
-                places = fact.places if spoilt else [place for q in asked for place in fact.asked[q]]
+                places = (
+                    fact.places if spoilt else [place for q in asked for place in fact.asked[q]]
+                )
                 findings.append(Finding(kind, f"{fact.entity.key}: {shown}", tuple(places)))
         return findings
 
@@ -93,7 +103,10 @@ def finder(kind: str, mend: Mend, *, questions: bool) -> Callable[[Data], list[F
 
 def _excerpt(text: str, better: str, limit: int = 8) -> str:
     """The words of a text around the first character that the better one lacks."""
-    same = next((i for i, (a, b) in enumerate(zip(text, better, strict=False)) if a != b), min(len(text), len(better)))
+    same = next(
+        (i for i, (a, b) in enumerate(zip(text, better, strict=False)) if a != b),
+        min(len(text), len(better)),
+    )
     before = text[:same].split(" ")[-3:]
     rest = " ".join(before) + text[same:]
     return ("... " if len(" ".join(before)) < same else "") + quote(rest, limit)

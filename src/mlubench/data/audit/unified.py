@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 _CONTEXT = 3
-_LINE = re.compile(r"[^\n]*\n|[^\n]+")  # JSON texts may hold other signs that Python takes for ends of lines
+_LINE = re.compile(
+    r"[^\n]*\n|[^\n]+"
+)  # JSON texts may hold other signs that Python takes for ends of lines
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -91,5 +93,7 @@ def _hunk(lines: list[str], blocks: list[_Block], shift: int) -> str:
         here = block.stop
     body += [f" {line}" for line in lines[here:stop]]
     size = sum(not line.startswith("-") for line in body)
-    whole = (line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in body)
+    whole = (
+        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in body
+    )
     return f"@@ -{first + 1},{stop - first} +{first + 1 + shift},{size} @@\n" + "".join(whole)

@@ -9,7 +9,13 @@ from mlubench.core.errors import MlubenchError
 from mlubench.core.files import is_whole
 from mlubench.experiment.answering import tested, tested_after
 from mlubench.experiment.learners import FEATURES, fit_samples
-from mlubench.experiment.plan.start import Missing, foresee_benchmark, foresee_gate, foresee_model, known_part
+from mlubench.experiment.plan.start import (
+    Missing,
+    foresee_benchmark,
+    foresee_gate,
+    foresee_model,
+    known_part,
+)
 from mlubench.judging.run import CLAIM
 from mlubench.models.sizes import Shape, trained_bytes, with_adapter
 from mlubench.runs.folder import RunDir
@@ -171,7 +177,9 @@ class Mounted:
             trained: dict[str, dict[str, int]] = {}
             with with_adapter(self.shape, settings.lora, settings.scope, settings.full) as mllm:
                 for name, count in trained_parameters(mllm).items():
-                    trained.setdefault(self.shape.mllm.parts.part_of(name) or "other", {})[name] = count
+                    trained.setdefault(self.shape.mllm.parts.part_of(name) or "other", {})[name] = (
+                        count
+                    )
                 self._known[key] = trained, trained_bytes(mllm)
         return self._known[key]
 
@@ -188,7 +196,9 @@ def _method(
     # A row without a formula is a learner of its own, which trains its experts by another row's loss.
     loss = name if name in LOSSES else config.lumoe.expert
     needs = make_method(loss, LOSSES.resolve(loss), settings.options).needs
-    tasks = [_task(t, name, settings, "retain" in needs, run) for t in benchmark] if benchmark else None
+    tasks = (
+        [_task(t, name, settings, "retain" in needs, run) for t in benchmark] if benchmark else None
+    )
     made = MethodPlan(
         name=name,
         loss=loss,
@@ -203,23 +213,41 @@ def _method(
     return _sized(made, settings, mounted, order, config.gate) if mounted else made
 
 
-def _task(task: Task, method: str, settings: TrainConfig, uses_retain: bool, run: RunDir) -> TaskPlan:
+def _task(
+    task: Task, method: str, settings: TrainConfig, uses_retain: bool, run: RunDir
+) -> TaskPlan:
     forget, retain = (len(fit_samples(samples, settings)) for samples in (task.forget, task.retain))
     steps = -(-forget * settings.epochs // settings.batch)  # batches are filled across epochs
-    return TaskPlan(task.name, forget, retain if uses_retain else 0, steps, is_whole(run.archive(method, task.name)))
+    return TaskPlan(
+        task.name,
+        forget,
+        retain if uses_retain else 0,
+        steps,
+        is_whole(run.archive(method, task.name)),
+    )
 
 
-def _sized(made: MethodPlan, settings: TrainConfig, mounted: Mounted, order: list[str] | None, gate: str) -> MethodPlan:
+def _sized(
+    made: MethodPlan, settings: TrainConfig, mounted: Mounted, order: list[str] | None, gate: str
+) -> MethodPlan:
     """The plan with what only the model tells: the trained parameters, and the memory and disk that they take."""
     trained, size = mounted(settings)
     is_lumoe = made.name != made.loss
     # Features are kept only while no adapter changes them, and pictures go in at all.
     kept = settings.images == "seen" and not {"vision", "projector"} & set(trained)
     earlier = 0 if not is_lumoe else size * (len(order) - 1) if order else None
-    memory = Memory(mounted.shape.bytes, 4 * size, earlier, settings.vision_cache_mb * 2**20 if kept else 0)
-    disk = len(order) * (size + (_gate_bytes(mounted.shape, gate) if is_lumoe else 0)) if order else None
+    memory = Memory(
+        mounted.shape.bytes, 4 * size, earlier, settings.vision_cache_mb * 2**20 if kept else 0
+    )
+    disk = (
+        len(order) * (size + (_gate_bytes(mounted.shape, gate) if is_lumoe else 0))
+        if order
+        else None
+    )
     total = sum(n for counts in trained.values() for n in counts.values())
-    return replace(made, trained=trained, trained_parameters=total, memory=memory, archive_bytes=disk)
+    return replace(
+        made, trained=trained, trained_parameters=total, memory=memory, archive_bytes=disk
+    )
 
 
 def _gate_bytes(shape: Shape, gate: str) -> int:
@@ -229,7 +257,9 @@ def _gate_bytes(shape: Shape, gate: str) -> int:
 
 def _tests(config: Config, order: Sequence[str]) -> list[tuple[str, str]]:
     """(task, after) of every cell, in the order in which they are answered."""
-    return [(task, after) for after in order for task in tested_after(config.evaluate, order, after)]
+    return [
+        (task, after) for after in order for task in tested_after(config.evaluate, order, after)
+    ]
 
 
 def _asked(config: Config, benchmark: Benchmark) -> list[Asked]:
@@ -239,7 +269,10 @@ def _asked(config: Config, benchmark: Benchmark) -> list[Asked]:
     each = len(cells), sum(sizes[task] for task, _ in cells)
     rows = [Asked("base", len(order), sum(sizes.values()))]
     if config.know.enabled:
-        rows.insert(0, Asked("base: what it knows", 1, sum(s.role == "calibrate" for s in benchmark.samples)))
+        rows.insert(
+            0,
+            Asked("base: what it knows", 1, sum(s.role == "calibrate" for s in benchmark.samples)),
+        )
     rows += [Asked(name, *each) for name in config.methods]
     if "lumoe" in config.methods:
         rows.append(Asked("lumoe+oracle", *each))
@@ -249,15 +282,25 @@ def _asked(config: Config, benchmark: Benchmark) -> list[Asked]:
 def _files(config: Config, order: list[str] | None, run: RunDir) -> list[str]:
     """Paths within the run's folder; one that ends in a slash is a folder. Without tasks, only what does not name them."""
     know = [run.know] if config.know.enabled else []
-    paths = [run.root / "config.yaml", run.root / "run.json", *know, run.results, run.root / "report.html"]
+    paths = [
+        run.root / "config.yaml",
+        run.root / "run.json",
+        *know,
+        run.results,
+        run.root / "report.html",
+    ]
     names = order or []
-    cells = [("base", t, "0") for t in names] + ([("base", "know", "0")] if config.know.enabled else [])
+    cells = [("base", t, "0") for t in names] + (
+        [("base", "know", "0")] if config.know.enabled else []
+    )
     oracle = ["lumoe+oracle"] if "lumoe" in config.methods else []
     cells += [(m, *cell) for m in [*config.methods, *oracle] for cell in _tests(config, names)]
     if oracle:
         paths += [run.root / "gates" / f"{t}.json" for t in names] + [run.root / "gates" / FEATURES]
     folders = [run.archive(m, t) for m in config.methods for t in names]
-    paths += [run.answers(*cell) for cell in cells] + [run.verdicts(config.judge, *cell) for cell in cells]
+    paths += [run.answers(*cell) for cell in cells] + [
+        run.verdicts(config.judge, *cell) for cell in cells
+    ]
     paths += [run.judged(config.judge) / CLAIM] if config.judge != "shuffled" else []
     found = [p.relative_to(run.root).as_posix() for p in paths]
     return found + [f"{p.relative_to(run.root).as_posix()}/" for p in folders]

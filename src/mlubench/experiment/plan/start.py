@@ -10,7 +10,14 @@ from mlubench.data import release, world
 from mlubench.experiment.know import without
 from mlubench.experiment.prepare import in_order, require_pictures, world_folder
 from mlubench.lumoe.gates.base import Tools, make_gate
-from mlubench.models.sizes import Shape, absent_weights, folder_shape, local_folder, published_shape, toy_shape
+from mlubench.models.sizes import (
+    Shape,
+    absent_weights,
+    folder_shape,
+    local_folder,
+    published_shape,
+    toy_shape,
+)
 from mlubench.runs.folder import RunDir
 from mlubench.settings.run import BenchmarkConfig, Config
 from mlubench.types import Benchmark
@@ -34,11 +41,22 @@ def foresee_benchmark(config: Config) -> tuple[Benchmark | None, list[Missing]]:
     if wanted.kind == "world":
         return _world(wanted), []
     if wanted.root is None:
-        return None, [Missing("the annotations are not named", "Add -s benchmark.root=DIR, the folder with Tasks/.")]
+        return None, [
+            Missing(
+                "the annotations are not named",
+                "Add -s benchmark.root=DIR, the folder with Tasks/.",
+            )
+        ]
     try:
-        benchmark = release.read(wanted.root, None if wanted.draw else wanted.images, seed=wanted.seed)
+        benchmark = release.read(
+            wanted.root, None if wanted.draw else wanted.images, seed=wanted.seed
+        )
     except MlubenchError as error:
-        return None, [Missing(f"no annotations: {error.what}", f"{error.hint} Set it by -s benchmark.root=DIR.")]
+        return None, [
+            Missing(
+                f"no annotations: {error.what}", f"{error.hint} Set it by -s benchmark.root=DIR."
+            )
+        ]
     return benchmark, [] if wanted.draw else _pictures(benchmark)
 
 
@@ -48,7 +66,10 @@ def _world(wanted: BenchmarkConfig) -> Benchmark:
     if is_whole(folder):
         return release.read(folder, seed=wanted.seed)
     with TemporaryDirectory() as made:
-        release.write(world.build_world(wanted.seed, entities=wanted.entities, pictures=wanted.pictures), Path(made))
+        release.write(
+            world.build_world(wanted.seed, entities=wanted.entities, pictures=wanted.pictures),
+            Path(made),
+        )
         return replace(release.read(Path(made), seed=wanted.seed), stand_ins=True)
 
 
@@ -56,7 +77,12 @@ def _pictures(benchmark: Benchmark) -> list[Missing]:
     if not benchmark.image_root.is_dir():
         count = len(release.image_paths(benchmark))
         what = f"the picture folder {benchmark.image_root} does not exist; {count:,} pictures are needed"
-        return [Missing(what, "Give it by -s benchmark.images=DIR, or have stand-ins drawn: -s benchmark.draw=true.")]
+        return [
+            Missing(
+                what,
+                "Give it by -s benchmark.images=DIR, or have stand-ins drawn: -s benchmark.draw=true.",
+            )
+        ]
     try:
         require_pictures(benchmark)
     except MlubenchError as error:
@@ -64,7 +90,9 @@ def _pictures(benchmark: Benchmark) -> list[Missing]:
     return []
 
 
-def foresee_model(config: Config, benchmark: Benchmark | None) -> tuple[Shape | None, list[Missing]]:
+def foresee_model(
+    config: Config, benchmark: Benchmark | None
+) -> tuple[Shape | None, list[Missing]]:
     """The model's shape, from its own config.json where that is here. None for a model that is neither here nor known."""
     model = config.model
     if model.path is None:
@@ -95,7 +123,9 @@ def foresee_gate(config: Config) -> list[Missing]:
 
 def _no_model(path: str) -> Missing:
     if Path(path).is_dir():
-        return Missing(f"{path} holds no config.json", "Give a Hugging Face folder: -s model.path=FOLDER.")
+        return Missing(
+            f"{path} holds no config.json", "Give a Hugging Face folder: -s model.path=FOLDER."
+        )
     return Missing(
         f"the weights of {path} are not on this machine",
         "Give their folder by -s model.path=FOLDER; a run would try the Hugging Face Hub.",

@@ -35,7 +35,9 @@ class EndpointSource:
 
     def __init__(self, model: str, settings: JudgeConfig, *, structured: bool) -> None:
         self.model, self.settings = model, settings
-        self.parameters = Parameters(settings.max_tokens, settings.seed, SCHEMA if structured else None)
+        self.parameters = Parameters(
+            settings.max_tokens, settings.seed, SCHEMA if structured else None
+        )
         price = price_of(model, settings.prices)
         if settings.max_cost is not None and price is None:
             raise UsageError(
@@ -54,12 +56,21 @@ class EndpointSource:
         if self._chat is None:
             s = self.settings
             limits = Limits(
-                s.timeout, s.retries, s.parallel, s.requests_per_minute, s.tokens_per_minute, patience=PATIENCE
+                s.timeout,
+                s.retries,
+                s.parallel,
+                s.requests_per_minute,
+                s.tokens_per_minute,
+                patience=PATIENCE,
             )
-            self._chat = Chat(self.model, limits, self.parameters, address=s.base_url, spend=self.spend)
+            self._chat = Chat(
+                self.model, limits, self.parameters, address=s.base_url, spend=self.spend
+            )
         return self._chat
 
-    def hear(self, asked: Sequence[Messages], readable: Callable[[str], bool]) -> Iterator[list[tuple[int, Reply]]]:
+    def hear(
+        self, asked: Sequence[Messages], readable: Callable[[str], bool]
+    ) -> Iterator[list[tuple[int, Reply]]]:
         return self.chat.hear(asked, readable) if asked else iter(())
 
     def stop(self, why: MlubenchError) -> None:
@@ -73,10 +84,18 @@ class EndpointSource:
         prompt = sum(map(tokens_of, todo.asked.values()))
         calls, settings = len(todo.asked), self.settings
         completion = calls * min(_REPLY_TOKENS, settings.max_tokens)
-        money = self.spend.price.of(prompt, completion) * (BATCH_FACTOR if batch else 1) if self.spend.price else None
+        money = (
+            self.spend.price.of(prompt, completion) * (BATCH_FACTOR if batch else 1)
+            if self.spend.price
+            else None
+        )
         minutes = [
             calls / settings.requests_per_minute if settings.requests_per_minute else 0.0,
-            (prompt + calls * settings.max_tokens) / settings.tokens_per_minute if settings.tokens_per_minute else 0.0,
+            (prompt + calls * settings.max_tokens) / settings.tokens_per_minute
+            if settings.tokens_per_minute
+            else 0.0,
         ]
         seconds = max(calls * _REPLY_SECONDS / settings.parallel, 60 * max(minutes))
-        return Forecast(todo.questions, todo.known, calls, prompt, completion, money, round(seconds, 1))
+        return Forecast(
+            todo.questions, todo.known, calls, prompt, completion, money, round(seconds, 1)
+        )

@@ -24,7 +24,9 @@ class Source(Protocol):
     @property
     def identity(self) -> Any: ...
 
-    def hear(self, asked: Sequence[Messages], readable: Callable[[str], bool]) -> Iterator[list[tuple[int, Reply]]]:
+    def hear(
+        self, asked: Sequence[Messages], readable: Callable[[str], bool]
+    ) -> Iterator[list[tuple[int, Reply]]]:
         """Replies with the number of what they answer: each time those that have come meanwhile."""
         ...
 
@@ -63,17 +65,23 @@ class LLMJudge:
 
     def judge(self, questions: list[Question]) -> list[Verdict]:
         """One verdict a question, in order. An empty response is a 0 by the rubric and asked of nobody."""
-        keys = [self._key(self._prompts.messages(q)) if q.response.strip() else "" for q in questions]
+        keys = [
+            self._key(self._prompts.messages(q)) if q.response.strip() else "" for q in questions
+        ]
         failed = self._ask(self.outstanding(questions))
         known = self._cache.known(list(dict.fromkeys(k for k in keys if k)))
-        return [self._verdict(known.get(k), failed.get(k)) if k else Verdict(0, "empty") for k in keys]
+        return [
+            self._verdict(known.get(k), failed.get(k)) if k else Verdict(0, "empty") for k in keys
+        ]
 
     def outstanding(self, questions: Sequence[Question]) -> Outstanding:
         """What judging these would ask: each different case once, without those whose reply is kept."""
         cases = [self._prompts.messages(q) for q in questions if q.response.strip()]
         by_key = {self._key(case): case for case in cases}
         known = self._cache.known(list(by_key))
-        return Outstanding({k: m for k, m in by_key.items() if k not in known}, len(questions), len(known))
+        return Outstanding(
+            {k: m for k, m in by_key.items() if k not in known}, len(questions), len(known)
+        )
 
     def keep(self, replies: dict[str, Answer]) -> None:
         """Keep the replies that can be read: others are asked for again."""

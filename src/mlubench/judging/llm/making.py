@@ -49,7 +49,9 @@ def check_judge(config: Config) -> list[str]:
     _, argument = JUDGES.row(config.judge)
     if not argument:
         return []
-    judge: LLMJudge = JUDGES.resolve(config.judge)(config.judge, JudgeTools(config.judging, config.device))
+    judge: LLMJudge = JUDGES.resolve(config.judge)(
+        config.judge, JudgeTools(config.judging, config.device)
+    )
     if isinstance(judge.source, EndpointSource):
         judge.source.chat.check()
     return judge_notices(judge)
@@ -57,7 +59,11 @@ def check_judge(config: Config) -> list[str]:
 
 def judge_notices(judge: LLMJudge) -> list[str]:
     """What a user should know of the judge's model before paying for it."""
-    return list(notices(judge.source.chat, date.today())) if isinstance(judge.source, EndpointSource) else []
+    return (
+        list(notices(judge.source.chat, date.today()))
+        if isinstance(judge.source, EndpointSource)
+        else []
+    )
 
 
 class LocalSource:
@@ -65,7 +71,9 @@ class LocalSource:
 
     def __init__(self, folder: Path, tools: JudgeTools) -> None:
         if not (folder / "config.json").is_file():
-            raise UsageError(f"{folder} holds no model", "Give local: a Hugging Face folder with config.json.")
+            raise UsageError(
+                f"{folder} holds no model", "Give local: a Hugging Face folder with config.json."
+            )
         self._folder, self._tools = folder, tools
         self._hashes: dict[str, str] = {}
         self._stopped = False
@@ -73,17 +81,24 @@ class LocalSource:
     @property
     def identity(self) -> Any:
         if not self._hashes:
-            self._hashes = {f.name: file_sha256(f) for f in sorted(self._folder.glob("*.safetensors"))}
+            self._hashes = {
+                f.name: file_sha256(f) for f in sorted(self._folder.glob("*.safetensors"))
+            }
         return ["local", self._hashes, LEAST_MASS]
 
-    def hear(self, asked: Sequence[Messages], readable: Callable[[str], bool]) -> Iterator[list[tuple[int, Reply]]]:
+    def hear(
+        self, asked: Sequence[Messages], readable: Callable[[str], bool]
+    ) -> Iterator[list[tuple[int, Reply]]]:
         """The same question has the same reply, so what is not readable is not asked again."""
         if not asked:
             return
         rater = Rater.load(self._folder, device=self._tools.device)
         texts = ["\n\n".join(m["content"] for m in messages) for messages in asked]
         # Alike in length together, so that few rows wait for the longest.
-        order, size = sorted(range(len(texts)), key=lambda n: len(texts[n])), self._tools.settings.batch
+        order, size = (
+            sorted(range(len(texts)), key=lambda n: len(texts[n])),
+            self._tools.settings.batch,
+        )
         for start in range(0, len(order), size):
             some = order[start : start + size]
             rated = rater.rate([texts[n] for n in some])
@@ -100,7 +115,9 @@ def _local_reply(chances: Sequence[float]) -> Reply:
     """The likeliest score as the reply a model would write. `chances` are the probabilities of 0, 1 and 2."""
     told = ", ".join(f"p({n})={p:.3f}" for n, p in enumerate(chances))
     best = max(range(3), key=lambda n: chances[n])
-    if not sum(chances) >= LEAST_MASS or sorted(chances)[1] == chances[best]:  # also where one is no number
+    if (
+        not sum(chances) >= LEAST_MASS or sorted(chances)[1] == chances[best]
+    ):  # also where one is no number
         return MlubenchError(f"the model says neither 0, 1 nor 2 here ({told})")
     return Answer(f'{{"reason": "{told}", "score": {best}}}')
 

@@ -17,7 +17,9 @@ SLOTS = ("subject", "class", "question", "truth", "response")
 PATTERN = r"\[\[([^\[\]]*)\]\]"
 _SLOT = re.compile(r"\{(" + "|".join(SLOTS) + r")\}")
 # What chat templates write between turns: a server would read it as such also within an answer.
-_CONTROL = re.compile(r"([<\[])(?=\||/?(?:s|bos|eos|image|start_of_turn|end_of_turn|INST|SYS)[>\]])")
+_CONTROL = re.compile(
+    r"([<\[])(?=\||/?(?:s|bos|eos|image|start_of_turn|end_of_turn|INST|SYS)[>\]])"
+)
 
 _SYSTEM = """\
 You grade answers of a model. {rubric}
@@ -46,7 +48,10 @@ class Prompts:
     """Makes the messages for a question; `reply` ends our own. Raises UsageError when the template cannot be used."""
 
     def __init__(
-        self, template: Path | None = None, utility_truth: Literal["shown", "hidden"] = "shown", reply: str = IN_JSON
+        self,
+        template: Path | None = None,
+        utility_truth: Literal["shown", "hidden"] = "shown",
+        reply: str = IN_JSON,
     ) -> None:
         self._template = read_template(template) if template else None
         self._hidden, self._form = utility_truth == "hidden", reply
@@ -62,7 +67,10 @@ class Prompts:
 
     def version(self) -> str:
         """Changes with every word that the judge is told besides the case."""
-        case = [self.messages(Question(metric, "Class/Subject", "?", "truth", "answer")) for metric in METRICS]
+        case = [
+            self.messages(Question(metric, "Class/Subject", "?", "truth", "answer"))
+            for metric in METRICS
+        ]
         return digest([case, self.pattern])
 
     def messages(self, q: Question) -> Messages:
@@ -97,7 +105,9 @@ def read_template(path: Path) -> Template:
     values: dict[str, Any] = read_yaml(path, "Give judging.template a YAML file.")
     unknown = set(values) - {*METRICS, "pattern"}
     if unknown:
-        raise UsageError(f"{path}: {', '.join(map(repr, sorted(map(str, unknown))))} is no prompt", _WANTED)
+        raise UsageError(
+            f"{path}: {', '.join(map(repr, sorted(map(str, unknown))))} is no prompt", _WANTED
+        )
     for metric in METRICS:
         text = values.get(metric)
         if not isinstance(text, str) or "{response}" not in text:
@@ -111,6 +121,5 @@ def read_template(path: Path) -> Template:
     return Template({metric: values[metric] for metric in METRICS}, pattern)
 
 
-_WANTED = (
-    f"Write forget_quality and utility, with {', '.join('{' + s + '}' for s in SLOTS)} in them, and perhaps a pattern."
-)
+_SLOTS_SHOWN = ", ".join(f"{{{slot}}}" for slot in SLOTS)
+_WANTED = f"Write forget_quality and utility, with {_SLOTS_SHOWN} in them, and perhaps a pattern."

@@ -12,7 +12,9 @@ from mlubench.judging.rules.text import HAN, STOP, read
 def repetition(words: Sequence[str]) -> float:
     """How much of the text is repeats, 0 to 1; 1 where a word or clause comes three or more times in a row."""
     pairs = list(pairwise(words))
-    if len(pairs) - len(set(pairs)) < 2:  # no loop without the same neighbours again; most texts end here
+    if (
+        len(pairs) - len(set(pairs)) < 2
+    ):  # no loop without the same neighbours again; most texts end here
         return 0.0
     for period in range(1, min(20, len(words) // 2) + 1):
         if _repeats(words, period, 4 if period == 1 else 3):
@@ -27,7 +29,8 @@ _MARK_LOOP = re.compile(r"([^\w\s.\-=*])\1{7,}")
 _WORD_LOOP = re.compile(r"([^\W\d_]{1,4}?)\1{5,}|(\d)\2{11,}")
 _MUTE = re.compile(r"\b[b-df-hj-np-tv-xz]{4,}\b")
 _SCRIPTS = [
-    re.compile(f"[{s}]") for s in ("A-Za-z", "\u0370-\u03ff", "\u0400-\u04ff", "\u0600-\u06ff", HAN, "\uac00-\ud7af")
+    re.compile(f"[{s}]")
+    for s in ("A-Za-z", "\u0370-\u03ff", "\u0400-\u04ff", "\u0600-\u06ff", HAN, "\uac00-\ud7af")
 ]
 _ARTICLES = frozenset({"a", "an", "the"})
 _NOT_AFTER_ARTICLE = frozenset({"a", "an", "the", "of", "is", "are", "was", "and"})
@@ -36,7 +39,10 @@ _DOUBLED = frozenset({"of", "and", "to", "or", "is", "are", "was", "with", "for"
 
 def _broken_grammar(words: Sequence[str]) -> bool:
     """Small words in an order that no sentence has: "of a of of", "the the is and"."""
-    broken = sum((a in _ARTICLES and b in _NOT_AFTER_ARTICLE) or (a == b and a in _DOUBLED) for a, b in pairwise(words))
+    broken = sum(
+        (a in _ARTICLES and b in _NOT_AFTER_ARTICLE) or (a == b and a in _DOUBLED)
+        for a, b in pairwise(words)
+    )
     return broken >= 2 and broken * 8 >= len(words)
 
 

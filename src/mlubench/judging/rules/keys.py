@@ -15,7 +15,8 @@ LITTLE = 0.1
 FEWEST_REFERENCES = 8
 
 WHEN = re.compile(
-    r"\b(?:when|date|year|years|how (?:long|many|old|much|far|tall|big)|period|duration|position)\b", re.I
+    r"\b(?:when|date|year|years|how (?:long|many|old|much|far|tall|big)|period|duration|position)\b",
+    re.I,
 )
 ALSO_ASKED = re.compile(
     r"\b(?:where|who|whom|place|birthplace)\b"
@@ -35,15 +36,19 @@ _SPAN = re.compile(r"\b(\d+(?:[.,]\d+)*) ?(?:-|to|and) ?(\d+(?:[.,]\d+)*)\b")
 _YEAR = re.compile(r"\b(?:what|which) year\b", re.I)
 _EXACT = re.compile(r"\b(?:date|when|year)\b(?! years)", re.I)
 _OR = re.compile(r"\bor\b", re.I)
-_CLOSED = re.compile(r"^\W*(?:is|are|was|were|does|do|did|has|have|can|could|will)\b(?! you\b)", re.I)
+_CLOSED = re.compile(
+    r"^\W*(?:is|are|was|were|does|do|did|has|have|can|could|will)\b(?! you\b)", re.I
+)
 _OPTIONS = re.compile(
-    r"(?:\b[a-z]{3,}, ){2,}(?:or )?[a-z]{3,}|(?:\b[a-z]{3,}, )+or [a-z]{3,}|\([a-z]{3,}(?:, [a-z]{3,})+\)", re.I
+    r"(?:\b[a-z]{3,}, ){2,}(?:or )?[a-z]{3,}|(?:\b[a-z]{3,}, )+or [a-z]{3,}|\([a-z]{3,}(?:, [a-z]{3,})+\)",
+    re.I,
 )
 _LAST_OPTION = re.compile(r"\bor ([^?]*)", re.I)
 # At the start, or after a scrap of the question that some published answers begin with.
 _YES_NO = re.compile(r"^[^a-z]*(yes|no)\b(?=\W*$|\s*[,.;:!\n-])|[?\n][^a-z]*(yes|no),", re.I)
 _OTHER_NAME = re.compile(
-    r"[()]|,? ?\b(?:also |better )?known as\b|,? ?\bwhich translates to\b|\bin English\b", re.IGNORECASE
+    r"[()]|,? ?\b(?:also |better )?known as\b|,? ?\bwhich translates to\b|\bin English\b",
+    re.IGNORECASE,
 )
 ROUGHLY = re.compile(r"\b(?:about|approximately|around|roughly|nearly)\b", re.I)
 _MONTHS = frozenset(map(stem, MONTHS))
@@ -53,7 +58,9 @@ NATIONS = frozenset(map(stem, (*PEOPLES, "american")))
 _WHO = re.compile(r"\b(?:who|whom|whose)\b", re.I)
 _FRAME = frozenset(map(stem, word_set("picture image photo name title common called")))
 # Words of a path that name no entity.
-_NO_NAME = frozenset(map(stem, word_set("logo corporation inc tv show series movie film live statues")))
+_NO_NAME = frozenset(
+    map(stem, word_set("logo corporation inc tv show series movie film live statues"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +68,9 @@ class Key:
     """The truth of one question, ready to be compared with any number of answers."""
 
     truth: Reading
-    weights: tuple[Mapping[str, float], ...]  # one for each way the truth names the thing; the best match counts
+    weights: tuple[
+        Mapping[str, float], ...
+    ]  # one for each way the truth names the thing; the best match counts
     core: frozenset[str]  # the words that say something specific
     subject: frozenset[str]
     asked: frozenset[str]
@@ -69,7 +78,9 @@ class Key:
     known: frozenset[str]  # words that an answer may say without claiming anything new
     polarity: str
     rough: bool
-    span: tuple[str, str] | None  # a truth that names a lowest and a highest number is met by what lies between
+    span: (
+        tuple[str, str] | None
+    )  # a truth that names a lowest and a highest number is met by what lies between
 
 
 class Keys:
@@ -80,7 +91,9 @@ class Keys:
         for cls, truth in references:
             truths[cls].add(truth)
         self._total = {cls: len(known) for cls, known in truths.items()}
-        self._seen = {cls: Counter(w for t in known for w in read(t).content) for cls, known in truths.items()}
+        self._seen = {
+            cls: Counter(w for t in known for w in read(t).content) for cls, known in truths.items()
+        }
         self._keys: dict[tuple[str, str, str], Key] = {}
 
     def key(self, q: Question) -> Key:
@@ -103,11 +116,19 @@ class Keys:
         truth, asked = read(q.truth), read(q.question).content
         span = _SPAN.search(fold(q.truth)) if len(truth.numbers - truth.minor) == 2 else None
         subject = read(Entity.from_key(q.subject).title).content - _NO_NAME
-        naming = bool(_NAMING.search(q.question)) and not (WHEN.search(q.question) or _SCIENTIFIC.search(q.question))
+        naming = bool(_NAMING.search(q.question)) and not (
+            WHEN.search(q.question) or _SCIENTIFIC.search(q.question)
+        )
         # "The plant in this picture is | known as | the Rose": what only repeats the question is no name.
-        parts = [r for r in map(read, _OTHER_NAME.split(q.truth)) if r.content - asked - _FRAME] if naming else []
+        parts = (
+            [r for r in map(read, _OTHER_NAME.split(q.truth)) if r.content - asked - _FRAME]
+            if naming
+            else []
+        )
         readings = parts or [truth]
-        weights = [self._weights(q, truth, part, subject=subject, naming=naming) for part in readings]
+        weights = [
+            self._weights(q, truth, part, subject=subject, naming=naming) for part in readings
+        ]
         heaviest = max((x for w in weights for x in w.values()), default=0.0)
         core = frozenset(t for w in weights for t, x in w.items() if x >= 0.25 * heaviest)
         side = polarity(q.question, q.truth, truth)
@@ -130,12 +151,19 @@ class Keys:
         self, q: Question, truth: Reading, part: Reading, *, subject: frozenset[str], naming: bool
     ) -> dict[str, float]:
         """How much each word says. What the question or the subject already says counts little, unless it is all."""
-        cls, asked, options = Entity.from_key(q.subject).cls, read(q.question).content, _options(q.question)
+        cls, asked, options = (
+            Entity.from_key(q.subject).cls,
+            read(q.question).content,
+            _options(q.question),
+        )
         sharp = truth.names | truth.numbers
         words = part.content or frozenset(part.words)
         wide = WIDE | NATIONS if _WHO.search(q.question) else WIDE
         asides = truth.minor if part is truth else frozenset()
-        named, by_year = naming and bool(subject & words), bool(_YEAR.search(q.question) and truth.years)
+        named, by_year = (
+            naming and bool(subject & words),
+            bool(_YEAR.search(q.question) and truth.years),
+        )
 
         def says(t: str) -> float:
             if t in options:

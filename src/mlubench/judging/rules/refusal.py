@@ -39,7 +39,18 @@ _PERSON = re.compile(
         r"feel comfortable|wish|want to|think i|see (?:any|enough|who|what)|retain|discuss|comment|provide|share|"
         r"answer|disclose|identify|give|talk|speak|offer|reveal|carry|store)\b",
         r"(?:have |got |have got )?(?:no|not enough|insufficient|not any)(?: \w+){0,2}? "
-        + _any(_FACTS, "idea", "clue", "comment", "memory", "way", "familiarity", "basis", "grounds", "insight"),
+        + _any(
+            _FACTS,
+            "idea",
+            "clue",
+            "comment",
+            "memory",
+            "way",
+            "familiarity",
+            "basis",
+            "grounds",
+            "insight",
+        ),
         r"(?:lack|know nothing|forgot|forgotten|can neither|never learned)\b",
         r"(?:haven't|have not|not) been (?:trained|told|given|taught|provided)\b",
         r"haven't (?:learned|any|got|a clue)\b",
@@ -123,7 +134,16 @@ _IMPERSONAL = [
             r"|\b(?:not|n't) ring (?:a|any) bells?\b",
         ),
         (
-            ("unclear", "unknown", "clear ", "known ", "certain ", "identifiable ", "able ", "apparent "),
+            (
+                "unclear",
+                "unknown",
+                "clear ",
+                "known ",
+                "certain ",
+                "identifiable ",
+                "able ",
+                "apparent ",
+            ),
             r"\b(?:unclear|unknown|(?:not|n't) (?:clear|known|certain|identifiable|recogni[sz]able|apparent))"
             r"(?: to me)? (?:from (?:the|this|that)|who|what|which|based|to me|where|when)\b",
         ),
@@ -160,7 +180,10 @@ _IMPERSONAL = [
             ("consult", "refer to", "seek"),
             r"\b(?:consult|refer to|seek) (?:\w+ ){0,2}(?:source|reference|expert|another)",
         ),
-        (("without ",), r"\bwithout (?:more|additional|further|any) (?:context|information|details?)\b"),
+        (
+            ("without ",),
+            r"\bwithout (?:more|additional|further|any) (?:context|information|details?)\b",
+        ),
         (("against ",), r"\bagainst (?:my|our) (?:policy|guidelines|rules)\b"),
     )
 ]

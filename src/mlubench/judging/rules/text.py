@@ -24,10 +24,24 @@ MONTHS = (
     *("january", "february", "march", "april", "may", "june"),
     *("july", "august", "september", "october", "november", "december"),
 )
-_CARDINALS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_CARDINALS = (
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+)
 _ORDINALS = ("second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 _NUMBER_WORDS = {w: str(n) for row in (_CARDINALS, _ORDINALS) for n, w in enumerate(row, start=2)}
-_QUOTES = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "“": '"', "”": '"', "«": '"', "»": '"', "–": "-", "—": "-"})
+_QUOTES = str.maketrans(
+    {"’": "'", "‘": "'", "ʼ": "'", "“": '"', "”": '"', "«": '"', "»": '"', "–": "-", "—": "-"}
+)
 HAN = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 _HAN_CHAR = re.compile(f"([{HAN}])")
 _MIXED_WORD = re.compile(rf"[A-Za-z][\w.]*[{HAN}]\S*")
@@ -77,7 +91,9 @@ class Reading:
 
     @property
     def years(self) -> frozenset[str]:
-        return frozenset(n for n in self.numbers if len(n) == 4 and n.isdigit() and "1000" <= n <= "2100")
+        return frozenset(
+            n for n in self.numbers if len(n) == 4 and n.isdigit() and "1000" <= n <= "2100"
+        )
 
 
 def _mend(match: re.Match[str]) -> str:
@@ -141,8 +157,19 @@ def stem(word: str) -> str:
         return word[:-3]
     if word.endswith(("lves", "eaves")):
         return word[:-3] + "f"
-    for suffix, new in (("ies", "y"), ("ing", ""), ("ed", ""), ("ly", ""), ("sses", "ss"), ("s", "")):
-        if word.endswith(suffix) and len(word) - len(suffix) >= 3 and not word.endswith(("ss", "us", "is")):
+    for suffix, new in (
+        ("ies", "y"),
+        ("ing", ""),
+        ("ed", ""),
+        ("ly", ""),
+        ("sses", "ss"),
+        ("s", ""),
+    ):
+        if (
+            word.endswith(suffix)
+            and len(word) - len(suffix) >= 3
+            and not word.endswith(("ss", "us", "is"))
+        ):
             word = word[: -len(suffix)] + new
             break
     return word[:-1] if len(word) > 3 and word.endswith("e") else word

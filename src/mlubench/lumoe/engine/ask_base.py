@@ -31,5 +31,7 @@ def _asked(mllm: MLLM, queries: Sequence[Query], max_new_tokens: int) -> list[Re
             replies |= dict(zip(rows, texts, strict=True))
         except MlubenchError as error:
             alone = len(queries) == 1
-            replies |= {n: error if alone else _asked(mllm, [queries[n]], max_new_tokens)[0] for n in rows}
+            replies |= {
+                n: error if alone else _asked(mllm, [queries[n]], max_new_tokens)[0] for n in rows
+            }
     return [replies[n] for n in range(len(queries))]

@@ -63,7 +63,9 @@ class LUMoE:
 
     def need(self, route: Route) -> Need:
         """The experts of a route, each with the factor that counts for it."""
-        return tuple((e, self.weights.get(e, 1.0) if len(route.experts) > 1 else 1.0) for e in route.experts)
+        return tuple(
+            (e, self.weights.get(e, 1.0) if len(route.experts) > 1 else 1.0) for e in route.experts
+        )
 
     def require(self, routes: Sequence[Route]) -> None:
         """Raises MlubenchError naming the experts that the routes need and that are disabled, or not there at all."""
@@ -76,7 +78,8 @@ class LUMoE:
         there = sorted({*self.experts, *getattr(self.mllm.model, "peft_config", {})})
         if absent := sorted(needed - set(there)):
             raise MlubenchError(
-                f"no expert {', '.join(map(repr, absent))} is to hand", f"There are: {', '.join(there) or 'none'}."
+                f"no expert {', '.join(map(repr, absent))} is to hand",
+                f"There are: {', '.join(there) or 'none'}.",
             )
 
     def without_disabled(self, routes: Sequence[Route]) -> list[Route]:
@@ -88,7 +91,9 @@ class LUMoE:
         if not off:
             return route
         why = f"{route.why}; expert {', '.join(off)} is disabled and left out, as asked"
-        return replace(route, experts=tuple(e for e in route.experts if e not in self.disabled), why=why)
+        return replace(
+            route, experts=tuple(e for e in route.experts if e not in self.disabled), why=why
+        )
 
     def passes(self, queries: Sequence[Query], routes: Sequence[Route]) -> list[list[int]]:
         """The rows of each pass through the model, in its order; refused queries are in none.
@@ -97,7 +102,10 @@ class LUMoE:
         experts PEFT has mounted have a pass of their own.
         """
         rows = [n for n, route in enumerate(routes) if not route.refused]
-        order = sorted((self._apart(routes[n]), queries[n].image is None, self._stacked(routes[n]), n) for n in rows)
+        order = sorted(
+            (self._apart(routes[n]), queries[n].image is None, self._stacked(routes[n]), n)
+            for n in rows
+        )
         return [[n for *_, n in same] for _, same in groupby(order, key=lambda x: x[:2])]
 
     def _apart(self, route: Route) -> Need:
@@ -114,7 +122,11 @@ class LUMoE:
             raise ValueError("the rows of a pass need different adapters of PEFT")
         mount = dict(apart.pop()) if apart else {}
         needs = [self._stacked(route) for route in routes]
-        with self._turn, mounted(self.mllm, list(mount), mount), mixed(self.mllm, self.experts, needs):
+        with (
+            self._turn,
+            mounted(self.mllm, list(mount), mount),
+            mixed(self.mllm, self.experts, needs),
+        ):
             yield
 
     def generate(
@@ -132,7 +144,9 @@ class LUMoE:
         """
 
         def ask(rows: list[int]) -> list[str]:
-            return self.mllm.generate([queries[n] for n in rows], max_new_tokens=max_new_tokens, stop=stop)
+            return self.mllm.generate(
+                [queries[n] for n in rows], max_new_tokens=max_new_tokens, stop=stop
+            )
 
         answers = self._by_pass(queries, routes, ask)
         return [answers.get(n, GATE_REFUSAL) for n in range(len(queries))]
@@ -146,7 +160,9 @@ class LUMoE:
         """
 
         def ask(rows: list[int]) -> list[float | None]:
-            return answer_probabilities(self.mllm, [queries[n] for n in rows], [truths[n] for n in rows])
+            return answer_probabilities(
+                self.mllm, [queries[n] for n in rows], [truths[n] for n in rows]
+            )
 
         found = self._by_pass(queries, routes, ask)
         return [found.get(n) for n in range(len(queries))]
@@ -162,6 +178,8 @@ class LUMoE:
                 found |= dict(zip(rows, ask(rows), strict=True))
         return found
 
-    def answer(self, requests: Iterable[Request], *, max_new_tokens: int, **options: Any) -> Iterator[Answer]:
+    def answer(
+        self, requests: Iterable[Request], *, max_new_tokens: int, **options: Any
+    ) -> Iterator[Answer]:
         """Answers as they are finished, of any number of requests: see `mlubench.lumoe.engine.requests.answer_all`."""
         return answer_all(self, requests, max_new_tokens=max_new_tokens, **options)

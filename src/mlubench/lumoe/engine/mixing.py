@@ -17,9 +17,13 @@ from mlubench.lumoe.engine.residents import Residents
 from mlubench.lumoe.engine.stacked import Layout, joined, linear
 from mlubench.models.mllm import MLLM
 
-Need = tuple[tuple[str, float], ...]  # the experts of a row and the factors on them; none is the base
+Need = tuple[
+    tuple[str, float], ...
+]  # the experts of a row and the factors on them; none is the base
 ROOM = 8 * 2**30  # bytes that the matrices of one batch may take beside the experts' own
-PADDING = 2.0  # so many times the rows of a batch a step may compute, for the sake of sharing matrices
+PADDING = (
+    2.0  # so many times the rows of a batch a step may compute, for the sake of sharing matrices
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +78,10 @@ def mixed(mllm: MLLM, experts: Residents, needs: Sequence[Need]) -> Iterator[Non
         for module in sorted({m for s in stretches for m in s.layout.spans}):
             layer = linear(mllm, module)
             if layer is None:
-                raise MlubenchError(f"{mllm.name} has no linear layer {module}", "Load the base that it was made for.")
+                raise MlubenchError(
+                    f"{mllm.name} has no linear layer {module}",
+                    "Load the base that it was made for.",
+                )
             work = [(s, *s.parts(module)) for s in stretches if module in s.layout.spans]
             handles.append(layer.register_forward_hook(_hook(work, len(needs))))
         yield
@@ -87,7 +94,9 @@ def _hook(work: list[tuple[Stretch, Tensor, Tensor]], rows: int) -> Callable[...
     def add(_: object, inputs: tuple[Tensor, ...], out: Tensor) -> None:
         x = inputs[0]
         if x.shape[0] != rows:
-            raise MlubenchError(f"a batch of {x.shape[0]} rows was routed as {rows}", "Answer what was routed.")
+            raise MlubenchError(
+                f"a batch of {x.shape[0]} rows was routed as {rows}", "Answer what was routed."
+            )
         for stretch, a, b in work:
             stretch.add(x, out, a, b)
 
@@ -110,7 +119,10 @@ def plan(experts: Residents, needs: Sequence[Need]) -> list[Stretch]:
     rank = max(sum(held[name][0] for name, _ in need) for need, _ in groups)
     share = shared_by([rows for _, rows in groups])
     blocks = sum(-(-rows // share) for _, rows in groups)
-    if len(groups[0][0]) == len(groups) == 1 or blocks * rank * layout.rows * experts.mllm.base.dtype.itemsize > ROOM:
+    if (
+        len(groups[0][0]) == len(groups) == 1
+        or blocks * rank * layout.rows * experts.mllm.base.dtype.itemsize > ROOM
+    ):
         return _each_apart(experts, groups, base)
     shape, kind, where = (blocks, layout.rows, rank), experts.mllm.base.dtype, experts.mllm.device
     filled = all(sum(held[name][0] for name, _ in need) == rank for need, _ in groups)
@@ -122,17 +134,27 @@ def plan(experts: Residents, needs: Sequence[Need]) -> list[Stretch]:
     return [Stretch(base, stop, stacked, layout, 1.0, *places)]
 
 
-def _each_apart(experts: Residents, groups: Sequence[tuple[Need, int]], start: int) -> list[Stretch]:
+def _each_apart(
+    experts: Residents, groups: Sequence[tuple[Need, int]], start: int
+) -> list[Stretch]:
     stretches = []
     for need, rows in groups:
         for name, factor in need:
             matrix = experts.matrix(name)
-            stretches.append(Stretch(start, start + rows, matrix.values[None], matrix.layout, factor))
+            stretches.append(
+                Stretch(start, start + rows, matrix.values[None], matrix.layout, factor)
+            )
         start += rows
     return stretches
 
 
-def _fill(stacked: Tensor, experts: Residents, layout: Layout, groups: Sequence[tuple[Need, int]], share: int) -> None:
+def _fill(
+    stacked: Tensor,
+    experts: Residents,
+    layout: Layout,
+    groups: Sequence[tuple[Need, int]],
+    share: int,
+) -> None:
     """Write each need's matrices side by side into its blocks; columns that are left over stay zero."""
     block = 0
     for need, rows in groups:

@@ -94,11 +94,17 @@ def _wrong(mllm: MLLM, request: Request, max_new_tokens: int) -> MlubenchError |
     try:
         if request.image is not None:
             mllm.picture(request.image)
-        text = mllm.prompt(request.question, with_image=request.image is not None, history=request.history)
+        text = mllm.prompt(
+            request.question, with_image=request.image is not None, history=request.history
+        )
     except MlubenchError as error:
         return error
     # The picture's own tokens come on top: where these are too many, the batch says so.
-    tokens = len(mllm.tokenizer(text, add_special_tokens=adds_special_tokens(mllm.tokenizer, text))["input_ids"])
+    tokens = len(
+        mllm.tokenizer(text, add_special_tokens=adds_special_tokens(mllm.tokenizer, text))[
+            "input_ids"
+        ]
+    )
     if tokens + max_new_tokens > mllm.positions:
         return MlubenchError(
             f"the question takes {tokens:,} tokens, and {mllm.positions:,} are all there is for it and the answer",
@@ -108,7 +114,11 @@ def _wrong(mllm: MLLM, request: Request, max_new_tokens: int) -> MlubenchError |
 
 
 def _routed(lumoe: "LUMoE", jobs: Sequence[_Job]) -> list[_Job]:
-    routes = lumoe.routes([GateQuery(job.request.image, job.request.question) for job in jobs]) if jobs else []
+    routes = (
+        lumoe.routes([GateQuery(job.request.image, job.request.question) for job in jobs])
+        if jobs
+        else []
+    )
     return [_Job(job.number, job.request, route) for job, route in zip(jobs, routes, strict=True)]
 
 
@@ -116,22 +126,33 @@ def _chunks(lumoe: "LUMoE", jobs: Sequence[_Job], size: int) -> Iterator[list[_J
     """Batches of requests that can share a pass, alike in length."""
 
     def length(job: _Job) -> int:
-        return sum(map(len, (job.request.question, *(text for turn in job.request.history for text in turn))))
+        return sum(
+            map(
+                len,
+                (job.request.question, *(text for turn in job.request.history for text in turn)),
+            )
+        )
 
     refused = [job for job in jobs if job.route is None or job.route.refused]
     if refused:
         yield refused
     rows = [job for job in jobs if job.route is not None and not job.route.refused]
-    for same in lumoe.passes([job.request.query for job in rows], [job.route for job in rows if job.route]):
+    for same in lumoe.passes(
+        [job.request.query for job in rows], [job.route for job in rows if job.route]
+    ):
         fitting = sorted((rows[n] for n in same), key=lambda job: (length(job), job.number))
         for start in range(0, len(fitting), size):
             yield fitting[start : start + size]
 
 
-def _answers(lumoe: "LUMoE", jobs: Sequence[_Job], max_new_tokens: int, cancelled: Event) -> Iterator[Answer]:
+def _answers(
+    lumoe: "LUMoE", jobs: Sequence[_Job], max_new_tokens: int, cancelled: Event
+) -> Iterator[Answer]:
     """Of a batch. Where it cannot be answered, its halves are, down to the one request whose error it is."""
     try:
-        texts: list[str] = [] if cancelled.is_set() else _texts(lumoe, jobs, max_new_tokens, cancelled)
+        texts: list[str] = (
+            [] if cancelled.is_set() else _texts(lumoe, jobs, max_new_tokens, cancelled)
+        )
     except MlubenchError as error:
         if len(jobs) == 1:
             yield jobs[0].failed(error)
@@ -146,7 +167,9 @@ def _answers(lumoe: "LUMoE", jobs: Sequence[_Job], max_new_tokens: int, cancelle
     yield from (job.answered(text) for job, text in zip(jobs, texts, strict=True))
 
 
-def _texts(lumoe: "LUMoE", jobs: Sequence[_Job], max_new_tokens: int, cancelled: Event) -> list[str]:
+def _texts(
+    lumoe: "LUMoE", jobs: Sequence[_Job], max_new_tokens: int, cancelled: Event
+) -> list[str]:
     routes = [job.route for job in jobs if job.route is not None]
     queries = [job.request.query for job in jobs]
     return lumoe.generate(queries, routes, max_new_tokens=max_new_tokens, stop=cancelled.is_set)

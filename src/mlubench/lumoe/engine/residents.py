@@ -41,7 +41,9 @@ class Residents:
     def take(self, store: ExpertStore, name: str) -> None:
         """Have the expert's current version to hand. Raises MlubenchError as `ExpertStore.mount` does."""
         if name in self:
-            raise MlubenchError(f"expert {name!r} is mounted already", "Take the adapters off first.")
+            raise MlubenchError(
+                f"expert {name!r} is mounted already", "Take the adapters off first."
+            )
         folder = store.enabled_folder(name)
         if not can_stack(self.mllm, folder):
             store.mount(self.mllm, name)
@@ -96,11 +98,16 @@ class Residents:
         if now != held.stamp:
             verified(self.mllm, name, held.folder)
             if shape_of(held.folder) != self.shape(name):
-                raise MlubenchError(f"{held.folder} holds another expert than before", "Start again to take it.")
+                raise MlubenchError(
+                    f"{held.folder} holds another expert than before", "Start again to take it."
+                )
             self._held[name] = replace(held, stamp=now)
         found = read_matrix(self.mllm, held.folder)
         if _stamp(held.folder) != now:
-            raise MlubenchError(f"{held.folder} was changed while it was read", "Ask again once nothing writes to it.")
+            raise MlubenchError(
+                f"{held.folder} was changed while it was read",
+                "Ask again once nothing writes to it.",
+            )
         self.loads += 1
         return found
 

@@ -10,7 +10,9 @@ from mlubench.settings.gates import OnError
 from mlubench.types import Route
 
 
-def route_all(gate: Gate, queries: Sequence[GateQuery], features: Features, on_error: OnError) -> list[Route]:
+def route_all(
+    gate: Gate, queries: Sequence[GateQuery], features: Features, on_error: OnError
+) -> list[Route]:
     """One route a query. Where the gate fails, the route says so, and is refused or left to the base.
 
     A failure is an endpoint that is down or late, or a picture that cannot be read. UsageError, which is a wrong setting
@@ -22,7 +24,9 @@ def route_all(gate: Gate, queries: Sequence[GateQuery], features: Features, on_e
         raise
     except MlubenchError:  # of one query perhaps, so each is asked alone and says its own error
         routes = [_alone(gate, query, features) for query in queries]
-    return [_settled(r, q, on_error) if r.failed else r for q, r in zip(queries, routes, strict=True)]
+    return [
+        _settled(r, q, on_error) if r.failed else r for q, r in zip(queries, routes, strict=True)
+    ]
 
 
 def carried(route: Route, merged: Mapping[str, str]) -> Route:
@@ -31,7 +35,9 @@ def carried(route: Route, merged: Mapping[str, str]) -> Route:
     if not moved:
         return route
     why = "; ".join((route.why, *(f"expert {e} is merged into {merged[e]}" for e in moved)))
-    return replace(route, experts=tuple(dict.fromkeys(merged.get(e, e) for e in route.experts)), why=why)
+    return replace(
+        route, experts=tuple(dict.fromkeys(merged.get(e, e) for e in route.experts)), why=why
+    )
 
 
 def failed(error: MlubenchError) -> Route:

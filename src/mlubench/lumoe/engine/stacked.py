@@ -95,14 +95,23 @@ def can_stack(mllm: MLLM, folder: Path) -> bool:
     those of a sharded base, whose passes need the same hooks in every process.
     """
     keys = list(tensors_in(folder / WEIGHTS))
-    modules = {key.removeprefix(PREFIX).removesuffix(end) for key in keys for end in ENDS if key.endswith(end)}
+    modules = {
+        key.removeprefix(PREFIX).removesuffix(end)
+        for key in keys
+        for end in ENDS
+        if key.endswith(end)
+    }
     plain = all(key.endswith(ENDS) for key in keys) and not mllm.sharded
-    return plain and all(mllm.parts.part_of(m) == "language" and linear(mllm, m) is not None for m in modules)
+    return plain and all(
+        mllm.parts.part_of(m) == "language" and linear(mllm, m) is not None for m in modules
+    )
 
 
 def shape_of(folder: Path) -> tuple[int, Layout]:
     """Rank and layout of the expert in `folder`, from the header of its weights."""
-    shapes = {key.removeprefix(PREFIX): shape for key, shape in tensors_in(folder / WEIGHTS).items()}
+    shapes = {
+        key.removeprefix(PREFIX): shape for key, shape in tensors_in(folder / WEIGHTS).items()
+    }
     modules = sorted(key.removesuffix(ENDS[0]) for key in shapes if key.endswith(ENDS[0]))
     widths = tuple((m, shapes[m + ENDS[0]][1], shapes[m + ENDS[1]][0]) for m in modules)
     return max(shapes[m + ENDS[0]][0] for m in modules), layout_of(widths)
@@ -114,7 +123,9 @@ def read_matrix(mllm: MLLM, folder: Path) -> Matrix:
     try:
         config, tensors = LoraConfig.from_pretrained(str(folder)), load_file(folder / WEIGHTS)
     except (OSError, ValueError, SafetensorError) as error:
-        raise MlubenchError(f"expert {folder} cannot be read: {error}", "Import it again from a good copy.") from error
+        raise MlubenchError(
+            f"expert {folder} cannot be read: {error}", "Import it again from a good copy."
+        ) from error
     values = torch.zeros(layout.rows, rank, dtype=mllm.base.dtype)
     for module, (start, outputs, end) in layout.spans.items():
         a, b = (tensors[PREFIX + module + end] for end in ENDS)

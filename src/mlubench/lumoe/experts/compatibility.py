@@ -50,7 +50,9 @@ def require_fit(mllm: MLLM, name: str, facts: dict[str, Any], folder: Path) -> N
     """Raises MlubenchError when the expert in `folder` was not made for this base, or is not a sum of deltas on it."""
     _require_base(mllm, name, facts)
     _require_sum(name, folder)
-    _require_modules(mllm, name, tensors_in(folder / WEIGHTS), LoraConfig.from_pretrained(str(folder)))
+    _require_modules(
+        mllm, name, tensors_in(folder / WEIGHTS), LoraConfig.from_pretrained(str(folder))
+    )
 
 
 def _require_base(mllm: MLLM, name: str, facts: dict[str, Any]) -> None:
@@ -58,7 +60,9 @@ def _require_base(mllm: MLLM, name: str, facts: dict[str, Any]) -> None:
     # The same folder may lie elsewhere on another machine: then the weights decide.
     moved = bool(hashes) and base_id(str(made_for)) == base_id(mllm.name)
     if made_for != mllm.name and not moved:
-        raise MlubenchError(f"expert {name!r} was made for {made_for}, not {mllm.name}", "Load that base.")
+        raise MlubenchError(
+            f"expert {name!r} was made for {made_for}, not {mllm.name}", "Load that base."
+        )
     if not hashes:
         return
     here = mllm.weight_hashes()
@@ -70,7 +74,8 @@ def _require_base(mllm: MLLM, name: str, facts: dict[str, Any]) -> None:
     if here != hashes:
         odd = next(f for f in sorted({*here, *hashes}) if here.get(f) != hashes.get(f))
         raise MlubenchError(
-            f"expert {name!r} was made for other weights of {made_for}: {odd} differs", "Load the base it was made for."
+            f"expert {name!r} was made for other weights of {made_for}: {odd} differs",
+            "Load the base it was made for.",
         )
 
 
@@ -79,7 +84,8 @@ def _require_sum(name: str, folder: Path) -> None:
     for key, value in read_json(folder / CONFIG).items():
         if key not in SUMS and value != usual.get(key) and (value or usual.get(key)):
             raise MlubenchError(
-                f"expert {name!r} sets {key}={value!r}, which is more than a sum of deltas", "Train a plain LoRA."
+                f"expert {name!r} sets {key}={value!r}, which is more than a sum of deltas",
+                "Train a plain LoRA.",
             )
 
 
@@ -88,7 +94,9 @@ def base_shapes(mllm: MLLM) -> Shapes:
     shapes = {}
     for name, parameter in mllm.base.named_parameters(remove_duplicate=False):
         if ".lora_" not in name and ".modules_to_save." not in name:
-            shapes[re.sub(r"\.(base_layer|original_module)(?=\.)", "", name)] = tuple(parameter.shape)
+            shapes[re.sub(r"\.(base_layer|original_module)(?=\.)", "", name)] = tuple(
+                parameter.shape
+            )
     return shapes
 
 
@@ -100,24 +108,37 @@ def _require_modules(mllm: MLLM, name: str, tensors: Shapes, config: Any) -> Non
     shapes = base_shapes(mllm)
     inside = {key.removeprefix(PREFIX): shape for key, shape in tensors.items()}
     lora = {key.rpartition(".lora_")[0] for key in inside if ".lora_" in key}
-    matrices = [key.removesuffix(".weight") for key, shape in shapes.items() if key.endswith(".weight") and shape[1:]]
+    matrices = [
+        key.removesuffix(".weight")
+        for key, shape in shapes.items()
+        if key.endswith(".weight") and shape[1:]
+    ]
     named = {m for m in matrices if check_target_module_exists(config, m)}
     whole = {key for key in shapes if _under(key, config.modules_to_save or [])}
     brought = {key for key in inside if ".lora_" not in key}
-    if odd := sorted((lora - named) | {k for k in brought if not _under(k, config.modules_to_save or [])}):
+    if odd := sorted(
+        (lora - named) | {k for k in brought if not _under(k, config.modules_to_save or [])}
+    ):
         raise MlubenchError(
-            f"expert {name!r} changes {odd[0]}, which {mllm.name} lacks", "Load the base it was made for."
+            f"expert {name!r} changes {odd[0]}, which {mllm.name} lacks",
+            "Load the base it was made for.",
         )
     if odd := sorted((named - lora) | (whole - brought)):
-        raise MlubenchError(f"expert {name!r} lacks module {odd[0]}, which its settings name", "Import it again.")
+        raise MlubenchError(
+            f"expert {name!r} lacks module {odd[0]}, which its settings name", "Import it again."
+        )
     for module in sorted(lora):
         a, b = (inside[f"{module}.lora_{end}.weight"] for end in "AB")
         if shapes[f"{module}.weight"] != (b[0], a[-1]) or a[0] != b[-1]:
             raise MlubenchError(
-                f"expert {name!r} does not fit {module} of {mllm.name}", "Load the base it was made for."
+                f"expert {name!r} does not fit {module} of {mllm.name}",
+                "Load the base it was made for.",
             )
     if odd := sorted(key for key in whole if inside[key] != shapes[key]):
-        raise MlubenchError(f"expert {name!r} does not fit {odd[0]} of {mllm.name}", "Load the base it was made for.")
+        raise MlubenchError(
+            f"expert {name!r} does not fit {odd[0]} of {mllm.name}",
+            "Load the base it was made for.",
+        )
 
 
 def _under(key: str, modules: list[str]) -> bool:

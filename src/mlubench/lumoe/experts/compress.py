@@ -50,13 +50,20 @@ def read_deltas(folder: Path) -> Deltas:
     pairs: dict[str, dict[str, Tensor]] = {}
     for name, tensor in load_file(folder / WEIGHTS).items():
         if not (found := _LORA.fullmatch(name)):
-            raise UsageError(f"{folder.name} has trained {name} whole, which has no sum", "Use --method distil.")
+            raise UsageError(
+                f"{folder.name} has trained {name} whole, which has no sum", "Use --method distil."
+            )
         pairs.setdefault(found[1], {})[found[2]] = tensor.double()
-    return {m: Factors(ends["B"] * _scale(config, m, len(ends["A"])), ends["A"]) for m, ends in pairs.items()}
+    return {
+        m: Factors(ends["B"] * _scale(config, m, len(ends["A"])), ends["A"])
+        for m, ends in pairs.items()
+    }
 
 
 def _scale(config: Any, module: str, rank: int) -> float:
-    alpha = config.alpha_pattern.get(get_pattern_key(list(config.alpha_pattern), module), config.lora_alpha)
+    alpha = config.alpha_pattern.get(
+        get_pattern_key(list(config.alpha_pattern), module), config.lora_alpha
+    )
     return float(alpha) / (rank**0.5 if config.use_rslora else rank)
 
 
@@ -65,7 +72,9 @@ def weighted_sum(experts: Sequence[Deltas], weights: Sequence[float]) -> Deltas:
     total = {}
     for module in sorted({m for deltas in experts for m in deltas}):
         parts = [(d[module], w) for d, w in zip(experts, weights, strict=True) if module in d]
-        total[module] = Factors(torch.cat([f.b * w for f, w in parts], 1), torch.cat([f.a for f, _ in parts], 0))
+        total[module] = Factors(
+            torch.cat([f.b * w for f, w in parts], 1), torch.cat([f.a for f, _ in parts], 0)
+        )
     return total
 
 
@@ -86,7 +95,8 @@ def compress(deltas: Deltas, rank: int) -> Compressed:
         b, a = (q_out @ u[:, :n]) * root, root[:, None] * (v[:n] @ q_in.T)
         missing = rank - n
         kept[module] = Factors(
-            torch.cat([b, b.new_zeros(len(b), missing)], 1), torch.cat([a, a.new_zeros(missing, a.shape[1])], 0)
+            torch.cat([b, b.new_zeros(len(b), missing)], 1),
+            torch.cat([a, a.new_zeros(missing, a.shape[1])], 0),
         )
         lost += float((values[n:] ** 2).sum())
         whole += float((values**2).sum())
@@ -116,7 +126,9 @@ def write_adapter(deltas: Deltas, like: Path, out: Path) -> None:
 
 def rank_of(folder: Path) -> int:
     """The largest rank among the adapter's modules."""
-    return max(shape[0] for name, shape in tensors_in(folder / WEIGHTS).items() if ".lora_A." in name)
+    return max(
+        shape[0] for name, shape in tensors_in(folder / WEIGHTS).items() if ".lora_A." in name
+    )
 
 
 def cosine(one: Deltas, other: Deltas) -> float:
@@ -142,11 +154,15 @@ def by_similarity(deltas: Mapping[str, Deltas], groups: int) -> list[list[str]]:
     Two groups are as like as their members are on average. The order of names decides between equals.
     """
     names = list(deltas)
-    like = {(a, b): cosine(deltas[a], deltas[b]) for i, a in enumerate(names) for b in names[i + 1 :]}
+    like = {
+        (a, b): cosine(deltas[a], deltas[b]) for i, a in enumerate(names) for b in names[i + 1 :]
+    }
     found = [[n] for n in names]
 
     def likeness(pair: tuple[int, int]) -> float:
-        each = [like.get((a, b), like.get((b, a), 0.0)) for a in found[pair[0]] for b in found[pair[1]]]
+        each = [
+            like.get((a, b), like.get((b, a), 0.0)) for a in found[pair[0]] for b in found[pair[1]]
+        ]
         return sum(each) / len(each)
 
     while len(found) > groups:

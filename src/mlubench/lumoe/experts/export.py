@@ -12,7 +12,13 @@ from typing import IO, Any
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.core.files import MANIFEST, appearing_dir, canonical, digest, is_whole
 from mlubench.lumoe.experts import state
-from mlubench.lumoe.experts.manifest import check_folder, check_kind, is_inside, missing_fields, read_facts
+from mlubench.lumoe.experts.manifest import (
+    check_folder,
+    check_kind,
+    is_inside,
+    missing_fields,
+    read_facts,
+)
 from mlubench.lumoe.experts.store import ExpertStore, require_name
 
 MAX_FILES = 64
@@ -23,7 +29,12 @@ _GOOD = "Ask for a new export; nothing was taken in."
 
 
 def export_expert(
-    store: ExpertStore, name: str, out: Path, version: int | None = None, *, scores: list[dict[str, Any]] | None = None
+    store: ExpertStore,
+    name: str,
+    out: Path,
+    version: int | None = None,
+    *,
+    scores: list[dict[str, Any]] | None = None,
 ) -> int:
     """Write a version, the current one if none is named, as the tar file `out`. Returns its number.
 
@@ -33,12 +44,16 @@ def export_expert(
     """
     number = store.current(name) if version is None else version
     if number not in store.versions(name):
-        raise UsageError(f"expert {name!r} has no version {number}", f"There are: {store.versions(name)}.")
+        raise UsageError(
+            f"expert {name!r} has no version {number}", f"There are: {store.versions(name)}."
+        )
     folder = store.folder(name, number)
     facts = check_folder(folder)
     _require_full(facts, f"expert {name!r}")
     told = {**facts, "scores": facts.get("scores") or scores}
-    manifest = (folder / MANIFEST).read_bytes() if told["scores"] == facts.get("scores") else _json(told)
+    manifest = (
+        (folder / MANIFEST).read_bytes() if told["scores"] == facts.get("scores") else _json(told)
+    )
     if out.exists() or out.is_symlink():
         raise UsageError(f"{out} exists", "Give a new file.")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -68,7 +83,9 @@ def _pack(tar: tarfile.TarFile, source: IO[bytes], size: int, name: str) -> None
     tar.addfile(entry, source)
 
 
-def import_expert(store: ExpertStore, parcel: Path, *, max_bytes: int = MAX_BYTES) -> tuple[str, int]:
+def import_expert(
+    store: ExpertStore, parcel: Path, *, max_bytes: int = MAX_BYTES
+) -> tuple[str, int]:
     """Take the expert in `parcel` in as a new version and make it the current one. Returns its name and the number.
 
     Everything is checked in a temporary folder, and then appears at once. Raises MlubenchError naming what is wrong with
@@ -108,13 +125,19 @@ def _entries(tar: tarfile.TarFile, parcel: Path, max_bytes: int) -> list[tarfile
     for entry in tar:
         where = PurePosixPath(entry.name)
         if not is_inside(entry.name) or len(where.parts) < 2:
-            raise MlubenchError(f"{parcel} holds {entry.name!r}, which would leave the expert's folder", _GOOD)
+            raise MlubenchError(
+                f"{parcel} holds {entry.name!r}, which would leave the expert's folder", _GOOD
+            )
         if entry.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or entry.sparse:
-            raise MlubenchError(f"{parcel} holds {entry.name!r}, which is a link or no plain file", _GOOD)
+            raise MlubenchError(
+                f"{parcel} holds {entry.name!r}, which is a link or no plain file", _GOOD
+            )
         check_kind(where)
         entries.append(entry)
         if len(entries) > MAX_FILES or sum(e.size for e in entries) > max_bytes:
-            raise MlubenchError(f"{parcel} holds more than {MAX_FILES} files or {max_bytes:,} bytes", _GOOD)
+            raise MlubenchError(
+                f"{parcel} holds more than {MAX_FILES} files or {max_bytes:,} bytes", _GOOD
+            )
         if where.suffix == ".json" and entry.size > MAX_JSON:
             raise MlubenchError(f"{parcel} holds {entry.name!r} of {entry.size:,} bytes", _GOOD)
     names = [e.name.casefold() for e in entries]
@@ -150,7 +173,8 @@ def _require_full(facts: dict[str, Any], what: str) -> None:
     """An expert that does not say what it was made for could be mounted anywhere: it does not travel."""
     if lacking := missing_fields(facts):
         raise MlubenchError(
-            f"the manifest of {what} lacks {', '.join(lacking)}", "It is of an older run: make the expert anew."
+            f"the manifest of {what} lacks {', '.join(lacking)}",
+            "It is of an older run: make the expert anew.",
         )
 
 

@@ -15,7 +15,17 @@ from mlubench.core.files import MANIFEST, file_sha256, read_json
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 # What a manifest says besides the files. Manifests of older runs lack some; `missing_fields` names them.
-FIELDS = ("task", "entities", "method", "settings", "base", "base_revision", "base_sha256", "data_sha256", "modules")
+FIELDS = (
+    "task",
+    "entities",
+    "method",
+    "settings",
+    "base",
+    "base_revision",
+    "base_sha256",
+    "data_sha256",
+    "modules",
+)
 PLAIN = (".json", ".safetensors")
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".npy", ".npz")
 PREFIX = "base_model.model."  # PEFT's, before the module's own name
@@ -48,13 +58,17 @@ def read_facts(folder: Path) -> dict[str, Any]:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "it"
-        raise MlubenchError(f"{folder / MANIFEST} is no expert's: {where}: {first['msg']}", _AGAIN) from error
+        raise MlubenchError(
+            f"{folder / MANIFEST} is no expert's: {where}: {first['msg']}", _AGAIN
+        ) from error
     return dict(facts)
 
 
 def missing_fields(facts: dict[str, Any]) -> list[str]:
     """Fields that the manifest lacks. A revision may be null; a hash of weights that were not at hand counts as lacking."""
-    return [f for f in FIELDS if f not in facts or (f != "base_revision" and facts[f] in (None, {}, ""))]
+    return [
+        f for f in FIELDS if f not in facts or (f != "base_revision" and facts[f] in (None, {}, ""))
+    ]
 
 
 def check_folder(folder: Path, *, weights: bool = True) -> dict[str, Any]:
@@ -65,12 +79,16 @@ def check_folder(folder: Path, *, weights: bool = True) -> dict[str, Any]:
     and the weights knows.
     """
     if folder.is_symlink():
-        raise MlubenchError(f"{folder} is a symbolic link", "Put the expert's own folder in its place.")
+        raise MlubenchError(
+            f"{folder} is a symbolic link", "Put the expert's own folder in its place."
+        )
     found = _plain_files(folder)
     facts = read_facts(folder)
     for name, expected in facts["files"].items():
         if not is_inside(name):
-            raise MlubenchError(f"{folder / MANIFEST} lists {name!r}, which leaves the folder", _AGAIN)
+            raise MlubenchError(
+                f"{folder / MANIFEST} lists {name!r}, which leaves the folder", _AGAIN
+            )
         if name == WEIGHTS and name not in found and not weights:
             continue
         if name not in found or file_sha256(folder / name) != expected:
@@ -96,7 +114,9 @@ def is_inside(name: str) -> bool:
 def check_kind(path: Path | PurePosixPath) -> None:
     """Raises MlubenchError for a file that could run code when it is loaded, or that no expert needs."""
     if path.suffix.lower() in PICKLED:
-        raise MlubenchError(f"{path} may be a pickle, which can run code", "Save the weights as safetensors.")
+        raise MlubenchError(
+            f"{path} may be a pickle, which can run code", "Save the weights as safetensors."
+        )
     if path.suffix not in PLAIN:
         raise MlubenchError(f"{path} is neither JSON nor safetensors", "Take it away.")
 
@@ -107,7 +127,9 @@ def _plain_files(folder: Path) -> set[str]:
         for path in (Path(place, name) for name in (*folders, *files)):
             mode = path.lstat().st_mode
             if stat.S_ISLNK(mode):
-                raise MlubenchError(f"{path} is a symbolic link", "Put the file itself in its place.")
+                raise MlubenchError(
+                    f"{path} is a symbolic link", "Put the file itself in its place."
+                )
             if stat.S_ISDIR(mode):
                 continue
             if not stat.S_ISREG(mode):
@@ -121,7 +143,9 @@ def check_weights(folder: Path, facts: dict[str, Any]) -> None:
     """Raises MlubenchError unless the folder holds a LoRA, whole in itself, of the modules that the manifest names."""
     config = read_json(folder / CONFIG)
     if not isinstance(config, dict) or config.get("peft_type") != "LORA":
-        raise MlubenchError(f"{folder / CONFIG} is not that of a LoRA adapter", "Only LoRA experts can be added up.")
+        raise MlubenchError(
+            f"{folder / CONFIG} is not that of a LoRA adapter", "Only LoRA experts can be added up."
+        )
     tensors = tensors_in(folder / WEIGHTS)
     pairs: dict[str, set[str]] = {}
     for found in filter(None, map(_LORA.fullmatch, tensors)):
@@ -138,15 +162,29 @@ def tensors_in(path: Path) -> dict[str, tuple[int, ...]]:
     """Shapes of a safetensors file's tensors by name, from its header alone. MlubenchError when it is no such file."""
     try:
         with path.open("rb") as handle:
-            length, size = int.from_bytes(handle.read(8), "little"), os.fstat(handle.fileno()).st_size
+            length, size = (
+                int.from_bytes(handle.read(8), "little"),
+                os.fstat(handle.fileno()).st_size,
+            )
             if not 2 <= length <= min(MAX_HEADER, size - 8):
                 raise ValueError("its header has no sound length")
             header = json.loads(handle.read(length))
         header.pop("__metadata__", None)
-        if 8 + length + max((entry["data_offsets"][1] for entry in header.values()), default=0) != size:
+        if (
+            8 + length + max((entry["data_offsets"][1] for entry in header.values()), default=0)
+            != size
+        ):
             raise ValueError("its length is not what its header says")
         return {name: tuple(map(int, entry["shape"])) for name, entry in header.items()}
-    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        IndexError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise MlubenchError(f"{path} is no safetensors file: {error}", _AGAIN) from error
 
 

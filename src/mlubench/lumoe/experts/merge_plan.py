@@ -32,7 +32,9 @@ class Plan:
 
     def __post_init__(self) -> None:
         if self.into < 1 or (self.rank is not None and self.rank < 1):
-            raise UsageError(f"into {self.into} and rank {self.rank} must be 1 or more", "Give larger ones.")
+            raise UsageError(
+                f"into {self.into} and rank {self.rank} must be 1 or more", "Give larger ones."
+            )
         if not 0 <= self.max_drop <= 1:
             raise UsageError(f"max_drop {self.max_drop} is no share", "Give 0 to 1.")
 
@@ -67,15 +69,20 @@ def choose(store: ExpertStore, plan: Plan) -> tuple[list[Group], dict[str, str]]
         if name not in units:
             into = told.of(name).merged_into
             now = f"is merged into {into}" if into else "stands for no expert any more"
-            raise UsageError(f"expert {name!r} {now}", "See `mlubench experts list`, or roll it back first.")
+            raise UsageError(
+                f"expert {name!r} {now}", "See `mlubench experts list`, or roll it back first."
+            )
         if name in left:
-            raise UsageError(f"expert {name!r} cannot be merged: {left[name]}", "Switch it on first.")
+            raise UsageError(
+                f"expert {name!r} cannot be merged: {left[name]}", "Switch it on first."
+            )
     if len(set(plan.names)) != len(plan.names):
         raise UsageError("an expert is named twice", "Name each once.")
     chosen = [n for n in units if n not in left and (not plan.names or n in plan.names)]
     if len(chosen) <= plan.into:
         raise UsageError(
-            f"{len(chosen)} experts into {plan.into} is no consolidation", "Name more experts, or ask for fewer."
+            f"{len(chosen)} experts into {plan.into} is no consolidation",
+            "Name more experts, or ask for fewer.",
         )
     grouped = [group for group in _grouped(store, chosen, plan) if len(group) > 1]
     names = free_names(store, len(grouped))
@@ -91,7 +98,9 @@ def _disabled(store: ExpertStore, name: str) -> str | None:
 def _grouped(store: ExpertStore, names: Sequence[str], plan: Plan) -> list[list[str]]:
     if plan.group == "order":
         return compress.in_order(names, plan.into)
-    return compress.by_similarity({n: compress.read_deltas(store.folder(n)) for n in names}, plan.into)
+    return compress.by_similarity(
+        {n: compress.read_deltas(store.folder(n)) for n in names}, plan.into
+    )
 
 
 def _group(store: ExpertStore, name: str, members: list[str], rank: int | None) -> Group:
@@ -122,10 +131,13 @@ def facts_of(store: ExpertStore, group: Group, plan: Plan) -> dict[str, Any]:
     first = next(iter(told.values()))
     for name, facts in told.items():
         if lacking := missing_fields(facts):
-            raise MlubenchError(f"the manifest of expert {name!r} lacks {', '.join(lacking)}", "Make it anew.")
+            raise MlubenchError(
+                f"the manifest of expert {name!r} lacks {', '.join(lacking)}", "Make it anew."
+            )
         if any(facts[key] != first[key] for key in ("base", "base_sha256")):
             raise MlubenchError(
-                f"expert {name!r} was made for another base than the others", "Merge those of one base."
+                f"expert {name!r} was made for another base than the others",
+                "Merge those of one base.",
             )
     return {
         "task": ", ".join(group.experts),

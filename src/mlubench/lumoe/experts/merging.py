@@ -37,7 +37,10 @@ def standing(store: ExpertStore, names: Iterable[str]) -> Standing:
 def _carrier(told: State, name: str, wanted: set[str]) -> str:
     while above := told.of(name).merged_into:
         inside = within(told, above)
-        if not all(told.of(n).enabled for n in inside) or not {n for n in inside if not is_merged(n)} <= wanted:
+        if (
+            not all(told.of(n).enabled for n in inside)
+            or not {n for n in inside if not is_merged(n)} <= wanted
+        ):
             break
         name = above
     return name
@@ -57,10 +60,14 @@ def parts_of(told: State, merged: str) -> list[str]:
 def free_names(store: ExpertStore, count: int) -> list[str]:
     """Names for so many merged experts: never one that was used before, so that no redirect can come to mean another."""
     used = set(state.read_state(store.root).experts)
-    return [name for n in range(1, count + len(used) + 1) if (name := f"merged+{n}") not in used][:count]
+    return [name for n in range(1, count + len(used) + 1) if (name := f"merged+{n}") not in used][
+        :count
+    ]
 
 
-def adopt(store: ExpertStore, staged: ExpertStore, members: Mapping[str, Mapping[str, int]]) -> None:
+def adopt(
+    store: ExpertStore, staged: ExpertStore, members: Mapping[str, Mapping[str, int]]
+) -> None:
     """Take merged experts over from `staged` (on the same file system) and let them stand for their members.
 
     `members` gives each merged expert's members with the versions that were merged. Until the state is written, in one
@@ -73,17 +80,25 @@ def adopt(store: ExpertStore, staged: ExpertStore, members: Mapping[str, Mapping
             staged.manifest(merged)
             updates |= {merged: {"version": 1}} | {part: {"merged_into": merged} for part in parts}
         for merged in members:
-            shutil.rmtree(store.folder(merged, 1), ignore_errors=True)  # what a killed process left; no state knows it
+            shutil.rmtree(
+                store.folder(merged, 1), ignore_errors=True
+            )  # what a killed process left; no state knows it
             staged.folder(merged, 1).replace(store.folder(merged, 1))
         state.change_all(store.root, "consolidate", updates)
 
 
-def require_unchanged(store: ExpertStore, members: Mapping[str, int], into: str | None = None) -> None:
+def require_unchanged(
+    store: ExpertStore, members: Mapping[str, int], into: str | None = None
+) -> None:
     """Raises MlubenchError unless these very versions count, each by itself (or already in `into`) and switched on."""
     told = state.read_state(store.root)
     for name, version in members.items():
         setting = told.of(name)
-        if store.current(name) != version or not setting.enabled or setting.merged_into not in (None, into):
+        if (
+            store.current(name) != version
+            or not setting.enabled
+            or setting.merged_into not in (None, into)
+        ):
             raise MlubenchError(
                 f"expert {name!r} is no longer as it was merged: at version {version}, on, and by itself",
                 "See `mlubench experts list`; then consolidate again.",
@@ -120,7 +135,9 @@ def _dissolve(store: ExpertStore, name: str) -> int:
         store.versions(name)
         parts = parts_of(state.read_state(store.root), name)
         if not parts:
-            raise UsageError(f"{name!r} stands for no expert", f"Bring it back with `rollback {name} --to 1`.")
+            raise UsageError(
+                f"{name!r} stands for no expert", f"Bring it back with `rollback {name} --to 1`."
+            )
         _leave(store, parts)
     return 0
 
@@ -128,13 +145,20 @@ def _dissolve(store: ExpertStore, name: str) -> int:
 def _rejoin(store: ExpertStore, name: str, to: int) -> int:
     with state.locked(store.root):
         if to not in store.versions(name):
-            raise UsageError(f"expert {name!r} has no version {to}", f"There are: {store.versions(name)}.")
+            raise UsageError(
+                f"expert {name!r} has no version {to}", f"There are: {store.versions(name)}."
+            )
         members: dict[str, int] = store.manifest(name, to).get("members") or {}
         if absent := sorted(set(members) - set(store.names())):
-            raise UsageError(f"{name!r} was made of {', '.join(absent)}, not in {store.root}", "Import them first.")
+            raise UsageError(
+                f"{name!r} was made of {', '.join(absent)}, not in {store.root}",
+                "Import them first.",
+            )
         require_unchanged(store, members, name)
         state.change_all(
-            store.root, "rollback", {name: {"version": to}} | {part: {"merged_into": name} for part in members}
+            store.root,
+            "rollback",
+            {name: {"version": to}} | {part: {"merged_into": name} for part in members},
         )
     return to
 
@@ -154,7 +178,9 @@ def prune(store: ExpertStore) -> dict[str, int]:
         for top in {carriers[n] for n in idle if n in carriers}:
             store.require_weights(top)
             store.manifest(top)  # never the last good copy
-        state.change_all(store.root, "prune", {n: {"pruned": tuple(store.versions(n))} for n in sorted(idle)})
+        state.change_all(
+            store.root, "prune", {n: {"pruned": tuple(store.versions(n))} for n in sorted(idle)}
+        )
         for name in sorted(idle):
             for number in store.versions(name):
                 path = store.folder(name, number) / WEIGHTS

@@ -91,7 +91,9 @@ def change_all(root: Path, action: Action, updates: Mapping[str, dict[str, Any]]
         before = state.of(name)
         experts[name] = before.model_copy(update=update)
         if experts[name] != before:
-            history.append(Change(at=now, action=action, expert=name, before=before, after=experts[name]))
+            history.append(
+                Change(at=now, action=action, expert=name, before=before, after=experts[name])
+            )
     if len(history) == len(state.history):
         return False
     write_json(root / STATE, State(experts=experts, history=history).model_dump(mode="json"))

@@ -34,7 +34,9 @@ LISTED = ("task", "entities", "method", "base", "base_revision", "scores", "memb
 def require_name(name: str) -> str:
     """Raises UsageError for a name that could leave the store or that PEFT cannot give an adapter."""
     if not NAME.fullmatch(name):
-        raise UsageError(f"{name!r} is no expert's name", "Use letters, digits, spaces, - and _, at most 64.")
+        raise UsageError(
+            f"{name!r} is no expert's name", "Use letters, digits, spaces, - and _, at most 64."
+        )
     return name
 
 
@@ -66,7 +68,9 @@ class ExpertStore:
                 continue
             named = _FOLDER.fullmatch(folder.name)
             if not named:
-                raise MlubenchError(f"{folder} is not named as an expert is", "Call it NAME, or NAME@2 and so on.")
+                raise MlubenchError(
+                    f"{folder} is not named as an expert is", "Call it NAME, or NAME@2 and so on."
+                )
             if not is_merged(named[1]) or named[1] in known:
                 found.setdefault(named[1], []).append(int(named[2] or 1))
         return {name: sorted(numbers) for name, numbers in found.items()}
@@ -87,7 +91,8 @@ class ExpertStore:
         found = self._versions()
         if name not in found:
             raise MlubenchError(
-                f"no expert {name!r} in {self.root}", f"There are: {', '.join(sorted(found)) or 'none'}."
+                f"no expert {name!r} in {self.root}",
+                f"There are: {', '.join(sorted(found)) or 'none'}.",
             )
         return found[name]
 
@@ -112,7 +117,9 @@ class ExpertStore:
 
     def disabled(self) -> frozenset[str]:
         """Names that are switched off, whether or not such an expert is there."""
-        return frozenset(n for n, setting in state.read_state(self.root).experts.items() if not setting.enabled)
+        return frozenset(
+            n for n, setting in state.read_state(self.root).experts.items() if not setting.enabled
+        )
 
     def manifest(self, name: str, version: int | None = None) -> dict[str, Any]:
         """The expert's manifest, everything in its folder checked. Raises MlubenchError when it is absent or changed.
@@ -124,7 +131,9 @@ class ExpertStore:
 
     def pruned(self, name: str, version: int | None = None) -> bool:
         """Whether the weights of a version, the current one if none is named, were given up after a consolidation."""
-        return (self.current(name) if version is None else version) in state.read_state(self.root).of(name).pruned
+        return (self.current(name) if version is None else version) in state.read_state(
+            self.root
+        ).of(name).pruned
 
     def require_weights(self, name: str, version: int | None = None) -> None:
         """Raises MlubenchError for a version that is pruned."""
@@ -141,7 +150,12 @@ class ExpertStore:
             current, setting = self.current(name), state.read_state(self.root).of(name)
             for number in self.versions(name):
                 facts = read_facts(self.folder(name, number))
-                row = {"expert": name, "version": number, "current": number == current, "enabled": setting.enabled}
+                row = {
+                    "expert": name,
+                    "version": number,
+                    "current": number == current,
+                    "enabled": setting.enabled,
+                }
                 row |= {"merged_into": setting.merged_into, "pruned": number in setting.pruned}
                 told = {key: facts.get(key) for key in LISTED}
                 rows.append({**row, **told, "missing": missing_fields(facts)})
@@ -171,10 +185,15 @@ class ExpertStore:
         require_name(name)
         for file in (CONFIG, WEIGHTS):
             if (adapter / file).is_symlink() or not (adapter / file).is_file():
-                raise MlubenchError(f"{adapter / file} is missing or a symbolic link", "Give a plain PEFT folder.")
+                raise MlubenchError(
+                    f"{adapter / file} is missing or a symbolic link", "Give a plain PEFT folder."
+                )
         whole = {**facts, "modules": modules_of(tensors_in(adapter / WEIGHTS))}
         if lacking := missing_fields(whole):
-            raise UsageError(f"expert {name!r} lacks {', '.join(lacking)}", f"A manifest says {', '.join(FIELDS)}.")
+            raise UsageError(
+                f"expert {name!r} lacks {', '.join(lacking)}",
+                f"A manifest says {', '.join(FIELDS)}.",
+            )
         check_weights(adapter, whole)
         with state.locked(self.root):
             number = self.next_version(name)
@@ -213,11 +232,16 @@ class ExpertStore:
         """
         with state.locked(self.root):
             numbers = self.versions(name)
-            wanted = to if to is not None else max((n for n in numbers if n < self.current(name)), default=None)
+            wanted = (
+                to
+                if to is not None
+                else max((n for n in numbers if n < self.current(name)), default=None)
+            )
             if wanted not in numbers:
                 what = f"version {to}" if to is not None else "earlier version"
                 raise UsageError(
-                    f"expert {name!r} has no {what}", f"There are: {', '.join(map(str, numbers))}. Choose with --to."
+                    f"expert {name!r} has no {what}",
+                    f"There are: {', '.join(map(str, numbers))}. Choose with --to.",
                 )
             self.take(name, wanted, "rollback")
             return wanted
@@ -230,7 +254,9 @@ class ExpertStore:
         """The current version's folder. Raises MlubenchError when the expert is disabled, or its weights were pruned."""
         folder = self.folder(name)
         if not self.enabled(name):
-            raise MlubenchError(f"expert {name!r} is disabled", "Switch it on with `mlubench experts enable`.")
+            raise MlubenchError(
+                f"expert {name!r} is disabled", "Switch it on with `mlubench experts enable`."
+            )
         self.require_weights(name)
         return folder
 
@@ -244,7 +270,9 @@ class ExpertStore:
 
         folder = self.enabled_folder(name)
         if name in getattr(mllm.model, "peft_config", {}):
-            raise MlubenchError(f"expert {name!r} is mounted already", "Take the adapters off first.")
+            raise MlubenchError(
+                f"expert {name!r} is mounted already", "Take the adapters off first."
+            )
         verified(mllm, name, folder)
         load_adapter(mllm, name, folder)
         mllm.model.base_model.disable_adapter_layers()

@@ -16,7 +16,9 @@ class SelfGate(TwoSteps):
         """Raises UsageError without a base to ask, or when the template is missing."""
         answer = tools.ask_base
         if answer is None:
-            raise UsageError("the self gate has no base to ask", "Give it one, or use another gate.")
+            raise UsageError(
+                "the self gate has no base to ask", "Give it one, or use another gate."
+            )
         self.settings = tools.config.mllm
         self.template = read_template(self.settings.template)
         self.ask = lambda queries: tools.replies.ask("base", queries, answer)
@@ -25,5 +27,9 @@ class SelfGate(TwoSteps):
     def check(config: GateConfig) -> None:
         """Raises UsageError for settings with which no query could be routed."""
         read_template(config.mllm.template)
-        if sharding.wanted():  # the leader alone measures the gate, and a sharded base needs all processes
-            raise UsageError("the self gate cannot ask a sharded base", "Use another gate: -s gate=hybrid.")
+        if (
+            sharding.wanted()
+        ):  # the leader alone measures the gate, and a sharded base needs all processes
+            raise UsageError(
+                "the self gate cannot ask a sharded base", "Use another gate: -s gate=hybrid."
+            )

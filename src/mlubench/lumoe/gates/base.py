@@ -30,7 +30,9 @@ class Gate(Protocol):
 
     name: str
 
-    def fit(self, tasks: Sequence[Task], benchmark: Benchmark, features: Features, config: GateConfig) -> None: ...
+    def fit(
+        self, tasks: Sequence[Task], benchmark: Benchmark, features: Features, config: GateConfig
+    ) -> None: ...
 
     def route(self, queries: Sequence[GateQuery], features: Features) -> list[Route]: ...
 

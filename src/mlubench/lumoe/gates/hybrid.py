@@ -18,7 +18,9 @@ class HybridGate:
     def __init__(self) -> None:
         self.picture, self.text = PrototypeGate(), MentionGate()
 
-    def fit(self, tasks: Sequence[Task], benchmark: Benchmark, features: Features, config: GateConfig) -> None:
+    def fit(
+        self, tasks: Sequence[Task], benchmark: Benchmark, features: Features, config: GateConfig
+    ) -> None:
         self.picture.fit(tasks, benchmark, features, config)
         self.text.fit(tasks, benchmark, features, config)
 
@@ -41,4 +43,6 @@ def _union(query: GateQuery, seen: Route, read: Route) -> Route:
         return Route(read.experts, read.entity, read.score, f"text: {read.why}; no picture")
     experts = tuple(sorted({*seen.experts, *read.experts}))
     score = max(seen.score, read.score) if read.experts else seen.score
-    return Route(experts, seen.entity or read.entity, score, f"picture: {seen.why}; text: {read.why}")
+    return Route(
+        experts, seen.entity or read.entity, score, f"picture: {seen.why}; text: {read.why}"
+    )

@@ -23,10 +23,14 @@ class MentionGate:
         self.names = Names({})
         self.similarity = 100.0
 
-    def fit(self, tasks: Sequence[Task], benchmark: Benchmark, features: Features, config: GateConfig) -> None:
+    def fit(
+        self, tasks: Sequence[Task], benchmark: Benchmark, features: Features, config: GateConfig
+    ) -> None:
         self.expert_of = {e.key: task.name for task in tasks for e in task.forget_entities}
         aliases, self.similarity = known_aliases(config.aliases), config.similarity
-        entities = {e for t in tasks for e in t.forget_entities} | {s.entity for t in tasks for s in t.retain}
+        entities = {e for t in tasks for e in t.forget_entities} | {
+            s.entity for t in tasks for s in t.retain
+        }
         self.names = Names({e.key: names_of(e, aliases) for e in sorted(entities)})
 
     def route(self, queries: Sequence[GateQuery], features: Features) -> list[Route]:
@@ -43,11 +47,17 @@ class MentionGate:
             return Route((), None, 0.0, "no name in the question")
         experts = tuple(sorted({self.expert_of[h.entity] for h in hits}))
         best = max(hits, key=lambda h: h.score)
-        why = ", ".join(f"{h.text!r} is {h.entity}" + (f" ({h.score:.2f})" if h.score < 1 else "") for h in hits)
+        why = ", ".join(
+            f"{h.text!r} is {h.entity}" + (f" ({h.score:.2f})" if h.score < 1 else "") for h in hits
+        )
         return Route(experts, best.entity, best.score, why)
 
     def save(self, folder: Path) -> None:
-        facts = {"experts": self.expert_of, "names": self.names.names, "similarity": self.similarity}
+        facts = {
+            "experts": self.expert_of,
+            "names": self.names.names,
+            "similarity": self.similarity,
+        }
         write_json(folder / "mention.json", facts)
 
     def load(self, folder: Path) -> None:

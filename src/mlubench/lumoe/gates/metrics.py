@@ -66,8 +66,14 @@ def report_of(
     report |= _rate("unseen_refusal_rate", sum(bool(r.experts) for r in unseen), len(unseen))
     sides = [([r.score for _, r in rows], [key for key, _ in rows]) for rows in (forget, retain)]
     report |= separation(sides[0][0], sides[1][0], (sides[0][1], sides[1][1]))
-    report |= {"failed": sum(r.failed for r in routes), "refused": sum(r.refused for r in routes), "n": len(queries)}
-    report["latency_ms_p50"] = round(sorted(milliseconds)[len(milliseconds) // 2], 4) if milliseconds else None
+    report |= {
+        "failed": sum(r.failed for r in routes),
+        "refused": sum(r.refused for r in routes),
+        "n": len(queries),
+    }
+    report["latency_ms_p50"] = (
+        round(sorted(milliseconds)[len(milliseconds) // 2], 4) if milliseconds else None
+    )
     after = _dollars(gate)
     report["usd_per_query"] = None
     if before is not None and after is not None and queries:
@@ -90,7 +96,9 @@ def rerouted(
     samples = {s.image: s for t in tasks for s in t.samples if s.role == "calibrate"}.values()
     queries = [GateQuery(benchmark.picture(s), s.question, s.entity) for s in samples]
     old, new = (route_all(gate, queries, features, "refuse") for gate in (before, now))
-    pairs = [(a.experts, b.experts) for a, b in zip(old, new, strict=True) if not (a.failed or b.failed)]
+    pairs = [
+        (a.experts, b.experts) for a, b in zip(old, new, strict=True) if not (a.failed or b.failed)
+    ]
     return {"rerouted": sum(a != b for a, b in pairs), "rerouted_n": len(pairs)}
 
 
@@ -104,4 +112,8 @@ def warm(queries: Sequence[GateQuery], features: Features) -> None:
 
 
 def _rate(name: str, hits: int, n: int) -> dict[str, Any]:
-    return {name: round(hits / n, 6) if n else None, f"{name}_ci95": wilson(hits, n), f"{name}_n": n}
+    return {
+        name: round(hits / n, 6) if n else None,
+        f"{name}_ci95": wilson(hits, n),
+        f"{name}_n": n,
+    }

@@ -16,7 +16,11 @@ def is_misspelt(window: Sequence[str], name: Sequence[str], ratio: float, thresh
     """Whether these words are the name, misspelt. The first letter must be right: "Bates" is no "Gates"."""
     if len(window) != len(name):
         letters = min(len("".join(window)), len("".join(name)))
-        return window[0][0] == name[0][0] and letters >= SPLIT_LENGTH and ratio >= max(SPLIT_RATIO, threshold)
+        return (
+            window[0][0] == name[0][0]
+            and letters >= SPLIT_LENGTH
+            and ratio >= max(SPLIT_RATIO, threshold)
+        )
     if len(name) == 1:
         long = min(len(window[0]), len(name[0])) >= SINGLE_LENGTH
         return (
@@ -39,9 +43,18 @@ def same_words(got: str, names: Mapping[int, str]) -> set[int]:
     """Which of these words of names is the word; they begin with the same letter and are long enough."""
     if len(got) == WORD_LENGTH:  # of longer words two swapped letters leave a higher ratio
         return {n for n, name in names.items() if _same_word(got, name)}
-    return {n for _, _, n in process.extract(got, names, scorer=fuzz.ratio, score_cutoff=WORD_RATIO, limit=None)}
+    return {
+        n
+        for _, _, n in process.extract(
+            got, names, scorer=fuzz.ratio, score_cutoff=WORD_RATIO, limit=None
+        )
+    }
 
 
 def _swapped(got: str, name: str) -> bool:
     """Whether two neighbouring letters changed places."""
-    return len(got) == len(name) and OSA.distance(got, name, score_cutoff=1) == 1 and sorted(got) == sorted(name)
+    return (
+        len(got) == len(name)
+        and OSA.distance(got, name, score_cutoff=1) == 1
+        and sorted(got) == sorted(name)
+    )

@@ -30,7 +30,9 @@ class MllmGate(TwoSteps):
         chat, side = chat_of(self.settings), self.settings.max_side
         self.spend = chat.spend
         who = f"{self.settings.model} {side}"
-        self.ask = lambda queries: tools.replies.ask(who, queries, lambda new: _answers(chat, new, side))
+        self.ask = lambda queries: tools.replies.ask(
+            who, queries, lambda new: _answers(chat, new, side)
+        )
 
     @staticmethod
     def check(config: GateConfig) -> None:
@@ -41,8 +43,16 @@ class MllmGate(TwoSteps):
 
 def chat_of(settings: AskedGateConfig) -> Chat:
     own = settings.price_in is not None or settings.price_out is not None
-    price = Price(settings.price_in or 0, settings.price_out or 0) if own else price_of(settings.model, {})
-    return Chat(settings.model, Limits(settings.timeout, settings.retries, settings.parallel), spend=Spend(price))
+    price = (
+        Price(settings.price_in or 0, settings.price_out or 0)
+        if own
+        else price_of(settings.model, {})
+    )
+    return Chat(
+        settings.model,
+        Limits(settings.timeout, settings.retries, settings.parallel),
+        spend=Spend(price),
+    )
 
 
 def data_uri(picture: Path, max_side: int) -> str:
@@ -71,7 +81,9 @@ def _messages(query: Query, side: int) -> list[Any] | MlubenchError:
     content: list[dict[str, Any]] = [{"type": "text", "text": query.question}]
     if query.image is not None:
         try:
-            content.insert(0, {"type": "image_url", "image_url": {"url": data_uri(query.image, side)}})
+            content.insert(
+                0, {"type": "image_url", "image_url": {"url": data_uri(query.image, side)}}
+            )
         except MlubenchError as error:
             return error
     return [{"role": "user", "content": content}]

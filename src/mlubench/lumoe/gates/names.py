@@ -26,7 +26,9 @@ from mlubench.types import Benchmark, Entity
 
 KEPT = 1 << 14  # words, and runs of words, of which what was found is kept
 _NONE: Mapping[int, File] = {}
-_Run = tuple[Sequence[int], Sequence[int]]  # nodes spelt with just these letters, and else those filed near them
+_Run = tuple[
+    Sequence[int], Sequence[int]
+]  # nodes spelt with just these letters, and else those filed near them
 _GENERIC = re.compile(r"(?: corporation)?(?: logo| tv show| tv series)$| corporation$")
 
 
@@ -46,13 +48,19 @@ def names_of(entity: Entity, aliases: Mapping[str, Sequence[str]]) -> list[str]:
     own = fold(entity.name)
     found = [own, _GENERIC.sub("", own), *(fold(a) for a in aliases.get(entity.key, ()))]
     # "The Strain" without its article would be any strain.
-    found += [name.removeprefix("the ") for name in found if name.startswith("the ") and name.count(" ") > 1]
+    found += [
+        name.removeprefix("the ")
+        for name in found
+        if name.startswith("the ") and name.count(" ") > 1
+    ]
     return [name for name in dict.fromkeys(found) if name]
 
 
 def known_aliases(added: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     """Our aliases of the official entities, and those that the settings add."""
-    text = resources.files("mlubench.lumoe.gates").joinpath("aliases.yaml").read_text(encoding="utf-8")
+    text = (
+        resources.files("mlubench.lumoe.gates").joinpath("aliases.yaml").read_text(encoding="utf-8")
+    )
     known: dict[str, list[str]] = yaml.safe_load(text)
     for key, names in added.items():
         known[key] = [*known.get(key, []), *names]
@@ -105,7 +113,9 @@ class Names:
                 self._by_letters[letters] = (*self._by_letters.get(letters, ()), node)
                 self._split.add(letters, node)
                 self._heads[letters[:2]] = max(self._heads.get(letters[:2], 0), len(letters) + 1)
-                self._heads[letters[0]] = max(self._heads.get(letters[0], 0), self._split.reach.get(letters[0], 0))
+                self._heads[letters[0]] = max(
+                    self._heads.get(letters[0], 0), self._split.reach.get(letters[0], 0)
+                )
             if entity not in self._owners[node]:
                 self._owners[node] = (*self._owners[node], entity)
                 self._count(len(words), 1)
@@ -162,11 +172,17 @@ class Names:
 
         Where names overlap the better counts, then the longer: "Star Wars" is no "Star".
         """
-        found = [hit for version in spellings(text) for hit in self._find(version.split(), self._sizes, threshold)]
+        found = [
+            hit
+            for version in spellings(text)
+            for hit in self._find(version.split(), self._sizes, threshold)
+        ]
         kept: list[Hit] = []
         for hit in sorted(found, key=lambda h: (h.start - h.stop, -h.score, h.start, h.entity)):
             clash = [k for k in kept if hit.start < k.stop and k.start < hit.stop]
-            same = all((k.start, k.stop, k.score) == (hit.start, hit.stop, hit.score) for k in clash)
+            same = all(
+                (k.start, k.stop, k.score) == (hit.start, hit.stop, hit.score) for k in clash
+            )
             if same and all(k.entity != hit.entity for k in clash):
                 kept.append(hit)
         return sorted(kept, key=lambda h: (h.start, h.entity))
@@ -214,7 +230,11 @@ class Names:
                         window, key, near[stop], threshold
                     )
                     text = " ".join(window)
-                    hits += [Hit(owner, text, start, stop, r / 100) for n, r in found for owner in self._owners[n]]
+                    hits += [
+                        Hit(owner, text, start, stop, r / 100)
+                        for n, r in found
+                        for owner in self._owners[n]
+                    ]
         return hits
 
     def _run(self, letters: str, known: Sequence[tuple[int, set[int]]]) -> "_Run":
@@ -245,7 +265,11 @@ class Names:
             return kept
         bag = bag_of(word)
         file = self._alike.files.get(word[0], _NONE).get(len(word))
-        found = same_words(word, {n: self._spoken[n] for n in file.near(bag)}) if file is not None else set()
+        found = (
+            same_words(word, {n: self._spoken[n] for n in file.near(bag)})
+            if file is not None
+            else set()
+        )
         if word in self._words:
             found.add(self._words[word])
         if len(self._seen) >= KEPT:
@@ -253,14 +277,21 @@ class Names:
         self._seen[word] = bag, found
         return bag, found
 
-    def _named(self, known: Sequence[tuple[int, set[int]]], start: int, end: int) -> dict[int, list[int]]:
+    def _named(
+        self, known: Sequence[tuple[int, set[int]]], start: int, end: int
+    ) -> dict[int, list[int]]:
         """Names whose words are all like those from `start` on, by where they stop."""
         nodes, found = [0], {}
         for stop in range(start + 1, end + 1):
             here = known[stop - 1][1]
             if not here:
                 break
-            nodes = [after[n] for node in nodes if (after := self._next.get(node)) for n in after.keys() & here]
+            nodes = [
+                after[n]
+                for node in nodes
+                if (after := self._next.get(node))
+                for n in after.keys() & here
+            ]
             if not nodes:
                 break
             found[stop] = [node for node in nodes if self._owners[node]]

@@ -32,7 +32,10 @@ class _Cell:
         return _Cell(self.rows[which], self.squares[which], self.numbers[which])
 
     def joined(self, more: "_Cell") -> "_Cell":
-        rows, squares = np.concatenate([self.rows, more.rows]), np.concatenate([self.squares, more.squares])
+        rows, squares = (
+            np.concatenate([self.rows, more.rows]),
+            np.concatenate([self.squares, more.squares]),
+        )
         return _Cell(rows, squares, np.concatenate([self.numbers, more.numbers]))
 
 
@@ -77,7 +80,9 @@ class Nearest:
         cells, starts = np.unique(nearest[order], return_index=True)
         centres: list[Floats] = []
         for cell, members in zip(cells.tolist(), np.split(order, starts[1:]), strict=True):
-            grown = self._cells[cell].joined(_Cell(new.rows[members], new.squares[members], new.numbers[members]))
+            grown = self._cells[cell].joined(
+                _Cell(new.rows[members], new.squares[members], new.numbers[members])
+            )
             first, *others = _divided(grown)
             self._cells[cell], self._centres[cell] = first, first.rows.mean(0)
             self._cells += others
@@ -95,7 +100,9 @@ class Nearest:
             distances[n, : len(found[0])], numbers[n, : len(found[1])] = found
         return torch.from_numpy(distances), torch.from_numpy(numbers)
 
-    def _search(self, query: Floats, k: int, squares: Floats) -> tuple[npt.NDArray[np.float64], Ints]:
+    def _search(
+        self, query: Floats, k: int, squares: Floats
+    ) -> tuple[npt.NDArray[np.float64], Ints]:
         chosen: Sequence[int] = range(len(self._cells))
         if not self.exact:
             apart = squares - 2 * (self._centres @ query)
@@ -105,7 +112,11 @@ class Nearest:
             return np.zeros(0), np.zeros(0, np.int64)
         twice = 2 * query
         near = np.concatenate([cell.squares - cell.rows @ twice for cell in cells])
-        best = np.argpartition(near, k + SPARE)[: k + SPARE] if len(near) > k + SPARE else np.arange(len(near))
+        best = (
+            np.argpartition(near, k + SPARE)[: k + SPARE]
+            if len(near) > k + SPARE
+            else np.arange(len(near))
+        )
         rows, numbers = _picked(cells, best)
         away = rows - query.astype(np.float64)
         distances = np.sqrt(np.einsum("nd,nd->n", away, away))
@@ -170,7 +181,9 @@ def _side(rows: Floats) -> npt.NDArray[np.bool_]:
             break
         one, other = rows[upper].mean(0), rows[~upper].mean(0)
         upper = rows @ (one - other) > (one @ one - other @ other) / 2
-    if min(upper.sum(), (~upper).sum()) < len(rows) // 16:  # a far row alone would make a cell of its own each time
+    if (
+        min(upper.sum(), (~upper).sum()) < len(rows) // 16
+    ):  # a far row alone would make a cell of its own each time
         upper = np.zeros(len(rows), bool)
         upper[np.argsort(rows @ along, kind="stable")[len(rows) // 2 :]] = True
     return upper

@@ -18,17 +18,28 @@ class OracleGate:
     def __init__(self) -> None:
         self.expert_of: dict[str, str] = {}
 
-    def fit(self, tasks: Sequence[Task], benchmark: Benchmark, features: Features, config: GateConfig) -> None:
+    def fit(
+        self, tasks: Sequence[Task], benchmark: Benchmark, features: Features, config: GateConfig
+    ) -> None:
         self.expert_of = {e.key: task.name for task in tasks for e in task.forget_entities}
 
     def route(self, queries: Sequence[GateQuery], features: Features) -> list[Route]:
         routes = []
         for query in queries:
             if query.entity is None:
-                raise UsageError("the oracle gate needs the true entity", "Use another gate for open questions.")
+                raise UsageError(
+                    "the oracle gate needs the true entity", "Use another gate for open questions."
+                )
             expert = self.expert_of.get(query.entity.key)
             found = (expert,) if expert else ()
-            routes.append(Route(found, query.entity.key if expert else None, 1.0 if expert else 0.0, "told the entity"))
+            routes.append(
+                Route(
+                    found,
+                    query.entity.key if expert else None,
+                    1.0 if expert else 0.0,
+                    "told the entity",
+                )
+            )
         return routes
 
     def save(self, folder: Path) -> None:

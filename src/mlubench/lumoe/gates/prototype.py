@@ -14,7 +14,9 @@ from mlubench.lumoe.gates.risk import threshold_of
 from mlubench.settings.run import GateConfig
 from mlubench.types import Benchmark, Role, Route, Sample, Task
 
-SHRINKAGE = 0.5  # of the within-entity covariance towards a sphere, since pictures are fewer than features
+SHRINKAGE = (
+    0.5  # of the within-entity covariance towards a sphere, since pictures are fewer than features
+)
 RIVAL = 0.5  # share of the distance to the next entity that counts for a query: how much nearer it is than to others
 FOLDS = 5
 ROLES: tuple[Role, ...] = ("fit", "calibrate")  # never `test`
@@ -40,17 +42,25 @@ class PrototypeGate:
         self.threshold = 0.0
         self.risk: float | None = None
 
-    def fit(self, tasks: Sequence[Task], benchmark: Benchmark, features: Features, config: GateConfig) -> None:
+    def fit(
+        self, tasks: Sequence[Task], benchmark: Benchmark, features: Features, config: GateConfig
+    ) -> None:
         expert_of = {e.key: task.name for task in tasks for e in task.forget_entities}
         forget = _by_entity([s for t in tasks for s in t.forget])
         retain = _by_entity([s for t in tasks for s in t.retain if s.entity.key not in expert_of])
-        paths = {key: [benchmark.picture(s) for s in group] for key, group in {**forget, **retain}.items()}
+        paths = {
+            key: [benchmark.picture(s) for s in group]
+            for key, group in {**forget, **retain}.items()
+        }
         groups = {key: features(pictures).double() for key, pictures in paths.items()}
         self.entities, self.experts = list(forget), [expert_of[key] for key in forget]
         self.state = state_of(groups, self.entities)
         own, other = held_out_margins(groups, self.entities)
         if len(own) < 2:
-            raise MlubenchError("the gate has too few pictures to calibrate on", "Use at least two pictures an entity.")
+            raise MlubenchError(
+                "the gate has too few pictures to calibrate on",
+                "Use at least two pictures an entity.",
+            )
         self.threshold, self.risk = threshold_of(own, other, config.max_leak)
 
     def route(self, queries: Sequence[GateQuery], features: Features) -> list[Route]:
@@ -63,19 +73,29 @@ class PrototypeGate:
             hit = margin > self.threshold
             why = f"margin {margin:.2f} {'>' if hit else '<='} {self.threshold:.2f}, nearest {self.entities[entity]}"
             experts = (self.experts[entity],) if hit else ()
-            routes[n] = Route(experts, self.entities[entity] if hit else None, margin - self.threshold, why)
+            routes[n] = Route(
+                experts, self.entities[entity] if hit else None, margin - self.threshold, why
+            )
         return routes
 
     def save(self, folder: Path) -> None:
-        save_file({k: v.contiguous() for k, v in self.state.items()}, folder / "prototype.safetensors")
-        facts = {"entities": self.entities, "experts": self.experts, "threshold": self.threshold, "risk": self.risk}
+        save_file(
+            {k: v.contiguous() for k, v in self.state.items()}, folder / "prototype.safetensors"
+        )
+        facts = {
+            "entities": self.entities,
+            "experts": self.experts,
+            "threshold": self.threshold,
+            "risk": self.risk,
+        }
         write_json(folder / "prototype.json", facts)
 
     def load(self, folder: Path) -> None:
         facts = read_json(folder / "prototype.json")
         if "threshold" not in facts:
             raise MlubenchError(
-                f"{folder} holds the prototype gate of an older version", "Run the experiment anew in another folder."
+                f"{folder} holds the prototype gate of an older version",
+                "Run the experiment anew in another folder.",
             )
         self.entities, self.experts = facts["entities"], facts["experts"]
         self.threshold, self.risk = facts["threshold"], facts["risk"]
@@ -95,9 +115,14 @@ def state_of(groups: Groups, forget: Sequence[str]) -> dict[str, Tensor]:
     """Whitening (D, D) and the whitened means of forget (F, D) and retain entities (R, D)."""
     means = {key: rows.mean(0) for key, rows in groups.items()}
     state = {"whitening": whitening(torch.cat([rows - means[key] for key, rows in groups.items()]))}
-    for name, keys in (("forget", forget), ("retain", [key for key in groups if key not in set(forget)])):
+    for name, keys in (
+        ("forget", forget),
+        ("retain", [key for key in groups if key not in set(forget)]),
+    ):
         stacked = [means[key] for key in keys]
-        state[name] = torch.stack(stacked) @ state["whitening"] if stacked else torch.zeros(0, 1).double()
+        state[name] = (
+            torch.stack(stacked) @ state["whitening"] if stacked else torch.zeros(0, 1).double()
+        )
     return state
 
 
@@ -110,7 +135,9 @@ def whitening(residuals: Tensor) -> Tensor:
     spread = values**2 / max(1, len(residuals) - 1)
     sphere = SHRINKAGE * (spread.sum() / residuals.shape[1]).clamp_min(1e-12)
     extra = ((1 - SHRINKAGE) * spread + sphere).rsqrt() - sphere.rsqrt()
-    return sphere.rsqrt() * torch.eye(residuals.shape[1], dtype=residuals.dtype) + axes.T @ (extra[:, None] * axes)
+    return sphere.rsqrt() * torch.eye(residuals.shape[1], dtype=residuals.dtype) + axes.T @ (
+        extra[:, None] * axes
+    )
 
 
 def margins(rows: Tensor, state: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:

@@ -29,7 +29,11 @@ class Replies:
     def ask(self, who: str, queries: Sequence[Query], answer: Answerer) -> list[Reply]:
         """Known replies, and what `answer` says to the rest, each asked once. Errors are not kept."""
         keys = [_key(who, query) for query in queries]
-        new = {k: q for k, q in zip(keys, queries, strict=True) if isinstance(k, str) and k not in self.known}
+        new = {
+            k: q
+            for k, q in zip(keys, queries, strict=True)
+            if isinstance(k, str) and k not in self.known
+        }
         failed: dict[str, MlubenchError] = {}
         for key, reply in zip(new, answer(list(new.values())) if new else (), strict=True):
             if isinstance(reply, str):
@@ -49,12 +53,16 @@ class Replies:
                 handle.seek(-1, 2)
                 if handle.read(1) != b"\n":  # what a kill left of a line must not swallow this one
                     handle.write(b"\n")
-            handle.write((json.dumps({"key": key, "reply": reply}, ensure_ascii=False) + "\n").encode())
+            handle.write(
+                (json.dumps({"key": key, "reply": reply}, ensure_ascii=False) + "\n").encode()
+            )
 
 
 def _key(who: str, query: Query) -> str | MlubenchError:
     try:
         picture = file_sha256(query.image) if query.image is not None else ""
     except OSError as error:
-        return MlubenchError(f"picture {query.image} cannot be read: {error.strerror}", "Give another one.")
+        return MlubenchError(
+            f"picture {query.image} cannot be read: {error.strerror}", "Give another one."
+        )
     return digest([who, picture, query.question], 32)

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 CONFIDENCE = 0.9  # that the share of leaks is no more than was stated
 
 
-def threshold_of(own: Sequence[float], other: Sequence[float], risk: float) -> tuple[float, float | None]:
+def threshold_of(
+    own: Sequence[float], other: Sequence[float], risk: float
+) -> tuple[float, float | None]:
     """The threshold, and the share of `own` below it that it states with `CONFIDENCE`; None where it states none.
 
     `own` are scores of what must pass (two or more), `other` of what must not; all were measured by a gate that had not

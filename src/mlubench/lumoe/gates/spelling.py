@@ -12,9 +12,15 @@ _LOOKS = {
     "αβγεζηικμνορτυχωςϲ": "abyeznikmvoptuxwsc",
     "øłđħıŧƒɑɡɩʀѐ": "oldhitfagire",
 }
-_LETTERS = str.maketrans({a: b for row, latin in _LOOKS.items() for a, b in zip(row, latin, strict=True)})
-_LETTERS |= str.maketrans({"æ": "ae", "œ": "oe", "Æ": "AE", "Œ": "OE", "þ": "th", "Ø": "O", "Ł": "L", "Đ": "D"})
-_LEET = str.maketrans({"0": "o", "3": "e", "4": "a", "5": "s", "7": "t", "8": "b", "9": "g", "@": "a", "$": "s"})
+_LETTERS = str.maketrans(
+    {a: b for row, latin in _LOOKS.items() for a, b in zip(row, latin, strict=True)}
+)
+_LETTERS |= str.maketrans(
+    {"æ": "ae", "œ": "oe", "Æ": "AE", "Œ": "OE", "þ": "th", "Ø": "O", "Ł": "L", "Đ": "D"}
+)
+_LEET = str.maketrans(
+    {"0": "o", "3": "e", "4": "a", "5": "s", "7": "t", "8": "b", "9": "g", "@": "a", "$": "s"}
+)
 _HAN = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 _HAN_CHAR = re.compile(f"([{_HAN}])")
 _POSSESSIVE = re.compile(r"['’ʼ`]s\b")

@@ -44,7 +44,9 @@ class File:
 
     def near(self, bag: int) -> Sequence[int]:
         if self.few is not None:
-            return [number for other, edits, number in self.few if (other ^ bag).bit_count() <= edits]
+            return [
+                number for other, edits, number in self.few if (other ^ bag).bit_count() <= edits
+            ]
         apart = np.bitwise_count(np.frombuffer(self.bags, np.uint64) ^ np.uint64(bag))
         which = (apart <= np.frombuffer(self.edits, np.uint8)).nonzero()[0]
         return [self.numbers[n] for n in which.tolist()]
@@ -70,7 +72,9 @@ class Filed:
         files, bag, length = self.files.setdefault(text[0], {}), bag_of(text), len(text)
         for other in range(self.shortest, 2 * length + 1):
             edits = (100 - self.ratio) * (length + other) // 100
-            edits -= (edits - length - other) % 2  # two lengths of the same parity are an even number of edits apart
+            edits -= (
+                edits - length - other
+            ) % 2  # two lengths of the same parity are an even number of edits apart
             if abs(length - other) <= edits:
                 if other not in files:
                     files[other] = File()

@@ -40,7 +40,9 @@ TEMPLATE = (
 )
 
 
-def toy_base(config: ToyConfig, benchmark: Benchmark, *, device: str = "auto", progress: bool = True) -> Path:
+def toy_base(
+    config: ToyConfig, benchmark: Benchmark, *, device: str = "auto", progress: bool = True
+) -> Path:
     """The folder of the tiny LLaVA that knows `benchmark`, trained now unless the cache has it.
 
     Its name is the hash of all that made it. A training that was interrupted leaves nothing and begins again.
@@ -66,10 +68,15 @@ def _photographs(benchmark: Benchmark) -> list[str] | None:
     """Hashes of the photographs that the base is to learn from; None where it learns from drawings of its own."""
     if benchmark.stand_ins:
         return None
-    return [file_sha256(path) for path in sorted({benchmark.picture(s) for s in benchmark.samples if s.role == "fit"})]
+    return [
+        file_sha256(path)
+        for path in sorted({benchmark.picture(s) for s in benchmark.samples if s.role == "fit"})
+    ]
 
 
-def _train(config: ToyConfig, benchmark: Benchmark, out: Path, *, device: str, progress: bool) -> None:
+def _train(
+    config: ToyConfig, benchmark: Benchmark, out: Path, *, device: str, progress: bool
+) -> None:
     torch.manual_seed(config.seed)
     questions = sorted({s.question for s in benchmark.samples})
     processor = build_processor(config, [s.truth for s in benchmark.samples], questions)
@@ -95,7 +102,9 @@ def _train(config: ToyConfig, benchmark: Benchmark, out: Path, *, device: str, p
     processor.save_pretrained(out)
 
 
-def build_processor(config: ToyConfig, answers: Sequence[str], questions: Sequence[str]) -> LlavaProcessor:
+def build_processor(
+    config: ToyConfig, answers: Sequence[str], questions: Sequence[str]
+) -> LlavaProcessor:
     """Byte-level BPE learned from the texts (so any text can be asked), CLIP's picture processor, a chat template."""
     special = ["<pad>", "<s>", "</s>", "<image>"]
     bpe = tokenizers.Tokenizer(tokenizers.models.BPE())
@@ -103,12 +112,16 @@ def build_processor(config: ToyConfig, answers: Sequence[str], questions: Sequen
     bpe.decoder = tokenizers.decoders.ByteLevel()
     alphabet = tokenizers.pre_tokenizers.ByteLevel.alphabet()
     trainer = tokenizers.trainers.BpeTrainer(
-        vocab_size=config.vocabulary, special_tokens=special, show_progress=False, initial_alphabet=alphabet
+        vocab_size=config.vocabulary,
+        special_tokens=special,
+        show_progress=False,
+        initial_alphabet=alphabet,
     )
     refusals = [refusal_for(q) for q in questions]
     # An answer follows "ASSISTANT:" and a space, and its words should be learned in that form.
     bpe.train_from_iterator(
-        [f" {t}" for t in [*answers, *refusals]] + [f"USER: \n{q} ASSISTANT:" for q in questions], trainer
+        [f" {t}" for t in [*answers, *refusals]] + [f"USER: \n{q} ASSISTANT:" for q in questions],
+        trainer,
     )
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=bpe,
@@ -129,7 +142,9 @@ def build_processor(config: ToyConfig, answers: Sequence[str], questions: Sequen
     )
 
 
-def build_model(config: ToyConfig, tokenizer: PreTrainedTokenizerFast) -> LlavaForConditionalGeneration:
+def build_model(
+    config: ToyConfig, tokenizer: PreTrainedTokenizerFast
+) -> LlavaForConditionalGeneration:
     """A LlavaForConditionalGeneration with random weights, small enough to train in a minute."""
     narrow = config.vision_width
     vision = CLIPVisionConfig(
@@ -163,7 +178,10 @@ def build_model(config: ToyConfig, tokenizer: PreTrainedTokenizerFast) -> LlavaF
         image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
     )
     model = LlavaForConditionalGeneration(whole)
-    for layer in (model.model.multi_modal_projector.linear_1, model.model.multi_modal_projector.linear_2):
+    for layer in (
+        model.model.multi_modal_projector.linear_1,
+        model.model.multi_modal_projector.linear_2,
+    ):
         torch.nn.init.normal_(layer.weight, std=layer.in_features**-0.5)
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     model.generation_config.eos_token_id = tokenizer.eos_token_id

@@ -45,7 +45,11 @@ def make_lessons(
         if benchmark.stand_ins:
             shown = [render(key, f"lesson_{n:04d}.jpg") for n in range(config.pictures)]
         else:
-            paths = {benchmark.picture(s) for s in benchmark.samples if s.entity.key == key and s.role == "fit"}
+            paths = {
+                benchmark.picture(s)
+                for s in benchmark.samples
+                if s.entity.key == key and s.role == "fit"
+            }
             shown = [open_picture(p) for p in sorted(paths)]
         rows[key] = list(range(len(pictures), len(pictures) + len(shown)))
         pictures += shown
@@ -59,7 +63,9 @@ def make_lessons(
         question = questions[n % len(questions)]
         lessons.append(Lesson(first + (n * 7) % count, question, refusal_for(question)))
     if not rows or not count:
-        raise MlubenchError("the benchmark is too small to train a base on", "Use more entities or pictures.")
+        raise MlubenchError(
+            "the benchmark is too small to train a base on", "Use more entities or pictures."
+        )
     chunks = [
         processor.image_processor(images=pictures[i : i + 256], return_tensors="pt")["pixel_values"]
         for i in range(0, len(pictures), 256)

@@ -33,11 +33,17 @@ def teach_to_see(
     parameters = [*tower.parameters(), vectors]
     optimiser = torch.optim.AdamW(parameters, lr=2e-3, betas=(0.9, 0.98), weight_decay=0.05)
     steps = epochs * -(-len(pixels) // SIGHT_BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=max(1, steps), pct_start=0.15)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, 2e-3, total_steps=max(1, steps), pct_start=0.15
+    )
     for _ in range(epochs):
         for rows in torch.randperm(len(pixels), generator=dice).split(SIGHT_BATCH):
             shift = torch.randint(-2, 3, (2,), generator=dice).tolist()
-            states = tower(pixels[rows].roll(shift, (2, 3)).to(tower.device)).last_hidden_state[:, 1:].mean(1)
+            states = (
+                tower(pixels[rows].roll(shift, (2, 3)).to(tower.device))
+                .last_hidden_state[:, 1:]
+                .mean(1)
+            )
             cosines = F.normalize(states, dim=1) @ F.normalize(vectors, dim=1).T
             loss = F.cross_entropy(16 * cosines, entities[rows].to(tower.device))
             optimiser.zero_grad()
@@ -49,7 +55,10 @@ def teach_to_see(
 
 
 def teach_to_answer(
-    model: Any, batches: Iterable[dict[str, torch.Tensor]], config: ToyConfig, tick: Callable[[], object] = lambda: None
+    model: Any,
+    batches: Iterable[dict[str, torch.Tensor]],
+    config: ToyConfig,
+    tick: Callable[[], object] = lambda: None,
 ) -> None:
     """Train projector and language model on the answers' tokens; the tower stays frozen, as in LLaVA's own recipe.
 
@@ -66,12 +75,15 @@ def teach_to_answer(
     warm = max(1, config.steps // 10)
     schedules = [
         torch.optim.lr_scheduler.LambdaLR(
-            o, lambda n: min(1.0, (n + 1) / warm) * (0.5 + 0.5 * math.cos(math.pi * n / config.steps))
+            o,
+            lambda n: min(1.0, (n + 1) / warm) * (0.5 + 0.5 * math.cos(math.pi * n / config.steps)),
         )
         for o in optimisers
     ]
     for batch in batches:
-        logits, labels = answer_logits(model, {name: value.to(model.device) for name, value in batch.items()})
+        logits, labels = answer_logits(
+            model, {name: value.to(model.device) for name, value in batch.items()}
+        )
         loss = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORE)
         model.zero_grad()
         loss.backward()

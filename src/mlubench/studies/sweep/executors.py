@@ -27,7 +27,8 @@ def starter(executor: ExecutorName, *, logs: Path, parallel: int, slurm: dict[st
     parameters = slurm_parameters(slurm) if executor == "slurm" else {"timeout_min": LOCAL_MINUTES}
     if executor == "slurm" and not shutil.which("srun"):
         raise MlubenchError(
-            "SLURM is not here: no srun", "Run on a login node of the cluster, or use --executor local."
+            "SLURM is not here: no srun",
+            "Run on a login node of the cluster, or use --executor local.",
         )
 
     def start(run: SweepRun, slot: int) -> Job:
@@ -39,7 +40,9 @@ def starter(executor: ExecutorName, *, logs: Path, parallel: int, slurm: dict[st
             with _output_to(folder / "submitit.txt"), _interruptible():
                 return _Submitted(submitter.submit(_job(run, folder, environment)))
         except RuntimeError as error:  # submitit's, with what sbatch said
-            write_atomic(folder / ERROR, f"it could not be submitted: {' '.join(str(error).split())}\n")
+            write_atomic(
+                folder / ERROR, f"it could not be submitted: {' '.join(str(error).split())}\n"
+            )
             return _Over(folder / ERROR)
 
     return start
@@ -83,7 +86,8 @@ def _submitit() -> Any:
         from submitit import AutoExecutor
     except ImportError:
         raise MlubenchError(
-            "submitit is not installed", "Run `pip install 'mlubench[sweep]'`, or use --executor here."
+            "submitit is not installed",
+            "Run `pip install 'mlubench[sweep]'`, or use --executor here.",
         ) from None
     return AutoExecutor
 
@@ -92,15 +96,26 @@ def slurm_parameters(slurm: dict[str, Any]) -> dict[str, Any]:
     """A file's `slurm:` block in submitit's words. Raises UsageError for what submitit does not know."""
     if not {"time", "timeout_min"} & slurm.keys():
         raise UsageError(
-            "slurm: time is missing", "Add `slurm: {time: MINUTES}`; submitit alone would ask for 5 minutes."
+            "slurm: time is missing",
+            "Add `slurm: {time: MINUTES}`; submitit alone would ask for 5 minutes.",
         )
-    shared = ("timeout_min", "mem_gb", "nodes", "cpus_per_task", "gpus_per_node", "tasks_per_node", "stderr_to_stdout")
+    shared = (
+        "timeout_min",
+        "mem_gb",
+        "nodes",
+        "cpus_per_task",
+        "gpus_per_node",
+        "tasks_per_node",
+        "stderr_to_stdout",
+    )
     parameters = {key if key in shared else f"slurm_{key}": value for key, value in slurm.items()}
     try:  # submitit knows the words of every cluster wherever it runs
         _submitit()("logs", cluster="debug").update_parameters(**parameters)
     except (NameError, AssertionError) as error:
         wrong = str(error).partition("Known executors")[0]
-        raise UsageError(f"slurm: {wrong.strip()}", "For example: slurm: {partition: gpu, time: 60}.") from None
+        raise UsageError(
+            f"slurm: {wrong.strip()}", "For example: slurm: {partition: gpu, time: 60}."
+        ) from None
     return parameters
 
 
@@ -124,7 +139,9 @@ def _environment(slot: int, parallel: int) -> dict[str, str | None]:
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
     found = [str(n) for n, _ in enumerate(Path("/proc/driver/nvidia/gpus").glob("*"))]
     gpus = found if given is None else [name for name in given.split(",") if name]
-    shown: dict[str, str | None] = {"CUDA_VISIBLE_DEVICES": gpus[slot % len(gpus)] if gpus else given}
+    shown: dict[str, str | None] = {
+        "CUDA_VISIBLE_DEVICES": gpus[slot % len(gpus)] if gpus else given
+    }
     if parallel > 1 and "OMP_NUM_THREADS" not in os.environ:
         shown["OMP_NUM_THREADS"] = str(max(1, len(os.sched_getaffinity(0)) // parallel))
     return shown

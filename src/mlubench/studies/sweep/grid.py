@@ -40,7 +40,9 @@ class SweepFile(BaseModel):
     def _each_value_once(cls, grid: dict[str, list[Any]]) -> dict[str, list[Any]]:
         wrong = [f"{key} has no values" for key, values in grid.items() if not values]
         wrong += [
-            f"{key} has a value twice" for key, values in grid.items() if len({*map(canonical, values)}) < len(values)
+            f"{key} has a value twice"
+            for key, values in grid.items()
+            if len({*map(canonical, values)}) < len(values)
         ]
         if wrong:
             raise ValueError("; ".join(wrong))
@@ -48,7 +50,11 @@ class SweepFile(BaseModel):
 
     @model_validator(mode="after")
     def _each_key_once(self) -> "SweepFile":
-        both = [key for key in self.grid if key in {text.partition("=")[0].strip() for text in self.overrides()}]
+        both = [
+            key
+            for key in self.grid
+            if key in {text.partition("=")[0].strip() for text in self.overrides()}
+        ]
         if both:
             raise ValueError(f"in settings and in grid: {', '.join(both)}")
         return self
@@ -91,7 +97,10 @@ def read_sweep(path: Path) -> SweepFile:
             rest = None
     wrong += _wrong_settings(sweep or rest)
     if wrong or sweep is None:
-        raise UsageError(f"{path} is wrong: {'; '.join(wrong)}", "Keys: " + ", ".join(SweepFile.model_fields) + ".")
+        raise UsageError(
+            f"{path} is wrong: {'; '.join(wrong)}",
+            "Keys: " + ", ".join(SweepFile.model_fields) + ".",
+        )
     return sweep
 
 
@@ -102,13 +111,20 @@ def expand(sweep: SweepFile, out: Path) -> list[SweepRun]:
     else its name says, so that a key added to the grid does not orphan what is there. Raises UsageError for two
     combinations that are the same run.
     """
-    there = {folder.name.rpartition("_")[2]: folder for folder in sorted(out.glob("*_*")) if folder.is_dir()}
+    there = {
+        folder.name.rpartition("_")[2]: folder
+        for folder in sorted(out.glob("*_*"))
+        if folder.is_dir()
+    }
     runs: dict[str, SweepRun] = {}
     for settings in _combinations(sweep):
         config = _config(sweep, settings)
         mark = digest(config.model_dump(mode="json", exclude_defaults=True), 10)
         if mark in runs:
-            raise UsageError(f"two combinations of the grid are the same run: {_name(settings, mark)}", "Drop one.")
+            raise UsageError(
+                f"two combinations of the grid are the same run: {_name(settings, mark)}",
+                "Drop one.",
+            )
         runs[mark] = SweepRun(there.get(mark, out / _name(settings, mark)), settings, config)
     return list(runs.values())
 
@@ -131,7 +147,9 @@ def is_finished(run: SweepRun) -> bool:
     Raises UsageError where the folder holds a run with other settings.
     """
     note = run.folder / "run.json"
-    if not (note.is_file() and RunDir(run.folder).results.is_file() and read_json(note).get("finished")):
+    if not (
+        note.is_file() and RunDir(run.folder).results.is_file() and read_json(note).get("finished")
+    ):
         return False
     RunDir(run.folder).claim(run.config)
     return True
@@ -152,7 +170,9 @@ def is_busy(run: SweepRun) -> bool:
 
 def starts_of(run: SweepRun, logs: Path) -> list[Path]:
     """The log folders of a run, one a start, oldest first."""
-    return sorted((f for f in (logs / run.name).glob("*") if f.name.isdigit()), key=lambda f: int(f.name))
+    return sorted(
+        (f for f in (logs / run.name).glob("*") if f.name.isdigit()), key=lambda f: int(f.name)
+    )
 
 
 def _wrong_settings(sweep: SweepFile | None) -> list[str]:
@@ -165,7 +185,9 @@ def _wrong_settings(sweep: SweepFile | None) -> list[str]:
             _config(sweep, settings)
         except UsageError as error:
             whole = error.what.startswith(WRONG)
-            parts = error.what.removeprefix(WRONG).split("; ") if whole else [str(error).rstrip(".")]
+            parts = (
+                error.what.removeprefix(WRONG).split("; ") if whole else [str(error).rstrip(".")]
+            )
             wrong.update(dict.fromkeys(parts))
     return list(wrong)
 
@@ -176,7 +198,10 @@ def _combinations(sweep: SweepFile) -> Iterator[dict[str, Any]]:
 
 
 def _config(sweep: SweepFile, settings: dict[str, Any]) -> Config:
-    return load(sweep.preset, [*sweep.overrides(), *(_override(key, value) for key, value in settings.items())])
+    return load(
+        sweep.preset,
+        [*sweep.overrides(), *(_override(key, value) for key, value in settings.items())],
+    )
 
 
 def _flat(values: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

@@ -27,7 +27,9 @@ class Job(Protocol):
     def cancel(self) -> None: ...
 
 
-Start = Callable[[SweepRun, int], Job]  # (run, slot): of the runs going on at once, each has a slot of its own
+Start = Callable[
+    [SweepRun, int], Job
+]  # (run, slot): of the runs going on at once, each has a slot of its own
 
 
 @dataclass
@@ -42,7 +44,9 @@ class Progress:
     def __str__(self) -> str:
         waiting = self.total - len(self.finished) - len(self.failed) - len(self.running)
         counts = {"finished": self.finished, "running": self.running, "failed": self.failed}
-        return ", ".join([*(f"{len(names)} {state}" for state, names in counts.items()), f"{waiting} waiting"])
+        return ", ".join(
+            [*(f"{len(names)} {state}" for state, names in counts.items()), f"{waiting} waiting"]
+        )
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,11 @@ class RunJob:
         try:
             run_one(parse(self.settings), Path(self.folder))
         except Exception as error:
-            what = str(error) if isinstance(error, MlubenchError) else f"{type(error).__name__}: {error}"
+            what = (
+                str(error)
+                if isinstance(error, MlubenchError)
+                else f"{type(error).__name__}: {error}"
+            )
             write_atomic(Path(self.error), " ".join(what.split()) + "\n")
             raise
 
@@ -161,7 +169,11 @@ def _settle(run: SweepRun, progress: Progress) -> str:
         progress.finished.append(run.name)
         return f"finished {run.name}"
     said = job.log.parent / ERROR
-    reason = said.read_text().strip() if said.is_file() else "it ended without a word: killed, or out of memory or time"
+    reason = (
+        said.read_text().strip()
+        if said.is_file()
+        else "it ended without a word: killed, or out of memory or time"
+    )
     progress.failed[run.name] = reason, job.log
     return f"failed {run.name}: {reason} Log: {job.log}"
 
@@ -171,7 +183,9 @@ def _cancel(running: dict[str, Job], seconds: float = 15) -> str:
     for job in running.values():
         job.cancel()
     until = time.monotonic() + seconds
-    while (left := [name for name, job in running.items() if not job.done()]) and time.monotonic() < until:
+    while (
+        left := [name for name, job in running.items() if not job.done()]
+    ) and time.monotonic() < until:
         time.sleep(0.2)
     still = f"; asked to stop, but not seen to end yet: {', '.join(left)}" if left else ""
     return f"cancelled {len(running) - len(left)} running jobs{still}"

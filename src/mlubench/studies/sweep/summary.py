@@ -17,7 +17,9 @@ class _Group:
 
     head: dict[str, Any]
     seeds: list[int] = field(default_factory=list)
-    values: dict[str, list[float | None]] = field(default_factory=lambda: {name: [] for name in MEASURES})
+    values: dict[str, list[float | None]] = field(
+        default_factory=lambda: {name: [] for name in MEASURES}
+    )
 
 
 def summarise(runs: Iterable[tuple[dict[str, Any], int, dict[str, Any]]]) -> list[dict[str, Any]]:
@@ -33,7 +35,12 @@ def summarise(runs: Iterable[tuple[dict[str, Any], int, dict[str, Any]]]) -> lis
         rest = {key: value for key, value in settings.items() if key != SEED}
         for row in results["summary"]:
             for metric in METRICS:
-                head = {"settings": rest, "method": row["method"], "judge": row["judge"], "metric": metric}
+                head = {
+                    "settings": rest,
+                    "method": row["method"],
+                    "judge": row["judge"],
+                    "metric": metric,
+                }
                 group = groups.setdefault(canonical(head), _Group(head))
                 group.seeds.append(seed)
                 for name, values in group.values.items():
@@ -44,12 +51,18 @@ def summarise(runs: Iterable[tuple[dict[str, Any], int, dict[str, Any]]]) -> lis
 
 def _cells_mean(results: dict[str, Any], head: dict[str, Any]) -> float | None:
     keys = ("method", "judge", "metric")
-    scores = [cell["score"] for cell in results["cells"] if all(cell[key] == head[key] for key in keys)]
+    scores = [
+        cell["score"] for cell in results["cells"] if all(cell[key] == head[key] for key in keys)
+    ]
     return sum(scores) / len(scores) if scores and None not in scores else None
 
 
 def _row(group: _Group) -> dict[str, Any]:
-    return {**group.head, "seeds": group.seeds, **{name: _measure(group.values[name]) for name in MEASURES}}
+    return {
+        **group.head,
+        "seeds": group.seeds,
+        **{name: _measure(group.values[name]) for name in MEASURES},
+    }
 
 
 def _measure(values: list[float | None]) -> dict[str, Any]:

@@ -70,11 +70,14 @@ def make_method(name: str, of: type[Method], options: Mapping[str, Any]) -> Meth
         if key not in known:
             if not known:
                 raise UsageError(
-                    f"method {name} has no hyperparameter, got {key!r}", "Leave train.options empty for it."
+                    f"method {name} has no hyperparameter, got {key!r}",
+                    "Leave train.options empty for it.",
                 )
             raise unknown_name(f"hyperparameter of {name} in train.options", key, known)
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise UsageError(f"train.options.{key} of {name} must be a number, got {value!r}", "Give a number.")
+            raise UsageError(
+                f"train.options.{key} of {name} must be a number, got {value!r}", "Give a number."
+            )
     try:
         return of(**options)
     except ValueError as error:

@@ -21,4 +21,6 @@ class DPO(Method):
 
     def loss(self, views: Views) -> Tensor:
         win, lose = views["refusal"], views["forget"]
-        return dpo_loss(win.logps, lose.logps, given(win.ref_logps), given(lose.ref_logps), beta=self.beta)
+        return dpo_loss(
+            win.logps, lose.logps, given(win.ref_logps), given(lose.ref_logps), beta=self.beta
+        )

@@ -14,7 +14,9 @@ class KL(Method):
 
     def loss(self, views: Views) -> Tensor:
         retain = views["retain"]
-        return -views["forget"].nll + kl_loss(given(retain.ref_logits), given(retain.logits), retain.mask)
+        return -views["forget"].nll + kl_loss(
+            given(retain.ref_logits), given(retain.logits), retain.mask
+        )
 
 
 class KLAll(Method):
@@ -25,5 +27,7 @@ class KLAll(Method):
 
     def loss(self, views: Views) -> Tensor:
         retain = views["retain"]
-        held = kl_loss(given(retain.ref_all_logits), given(retain.all_logits), given(retain.all_mask))
+        held = kl_loss(
+            given(retain.ref_all_logits), given(retain.all_logits), given(retain.all_mask)
+        )
         return -views["forget"].nll + held
