@@ -1,15 +1,24 @@
-"""JSON-lines files that survive a kill: a last line cut short is left out, any other broken line is an error."""
+"""JSON-lines files that survive a kill: the last line may be cut short, and everything before it still counts.
+
+A file that grows line by line can only be broken at its end. `read_lines` therefore leaves a cut last line out, and `mend`
+takes it off before more lines are added. Any other broken line means that somebody changed the file.
+"""
 
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mlubench.core.errors import MlubenchError
 from mlubench.core.files import write_atomic
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The objects of a JSON-lines file. A last line cut short by a kill is left out; any other broken line is an error."""
+def read_lines(path: Path, *, broken: Literal["error", "skip"] = "error") -> list[dict[str, Any]]:
+    """The objects of a JSON-lines file; none where there is no file.
+
+    A last line that was being written is left out. `broken` says what becomes of any other line that is no JSON:
+    "error" raises MlubenchError with its number, "skip" leaves it out as well (of a cache, which can be asked again).
+    """
     if not path.is_file():
         return []
     lines = path.read_bytes().split(b"\n")
@@ -20,23 +29,34 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
         try:
             rows.append(json.loads(line))
         except ValueError:
-            if number == len(lines):  # no newline after it: it was being written
-                break
+            # After the last newline there is a piece that was being written when the process was killed.
+            is_cut = number == len(lines)
+            if is_cut or broken == "skip":
+                continue
             raise MlubenchError(
                 f"{path}, line {number} is broken", "Delete the file and run again."
             ) from None
     return rows
 
 
-def write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
-    write_atomic(path, _lines(rows))
+def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """The whole file in one step."""
+    write_atomic(path, _as_text(rows))
 
 
-def append_lines(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Add lines to a file that a kill may leave with its last line cut short."""
-    with path.open("a") as handle:
-        handle.write(_lines(rows))
+def append_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Add lines to a file that a kill may leave with its last line cut short. `mend` it before the first call."""
+    with path.open("a", encoding="utf-8") as handle:
+        handle.write(_as_text(rows))
 
 
-def _lines(rows: list[dict[str, Any]]) -> str:
+def mend(path: Path) -> None:
+    """Take off a last line without its newline: the next line would run into it, and both would be lost."""
+    data = path.read_bytes() if path.is_file() else b""
+    if data and not data.endswith(b"\n"):
+        end_of_last_whole_line = data.rfind(b"\n") + 1
+        write_atomic(path, data[:end_of_last_whole_line])
+
+
+def _as_text(rows: Iterable[Mapping[str, Any]]) -> str:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

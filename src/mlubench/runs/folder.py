@@ -1,6 +1,5 @@
 """A run's folder: where each file lies, and that only one process with one configuration writes it."""
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ import yaml
 from mlubench.core import processes
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.core.files import digest, is_whole, read_json, write_atomic, write_json
+from mlubench.core.locks import locked
 from mlubench.settings.loading import dump, parse
 from mlubench.settings.run import Config
 
@@ -104,13 +104,10 @@ class RunDir:
             self.root.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
             raise UsageError(f"{self.root} is not a folder", "Give another --out.") from None
-        with (self.root / ".lock").open("w") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise MlubenchError(
-                    f"another process is working in {self.root}", "Wait for it, or use --out."
-                ) from None
+        busy = MlubenchError(
+            f"another process is working in {self.root}", "Wait for it, or use --out."
+        )
+        with locked(self.root / ".lock", if_held=busy):
             yield
 
     def finish(self, seconds: float) -> None:

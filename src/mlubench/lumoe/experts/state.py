@@ -1,6 +1,5 @@
 """What changes in a store whose experts never do: which version is current, what is switched off, and how it came so."""
 
-import fcntl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -9,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from mlubench.core import locks
 from mlubench.core.errors import MlubenchError
 from mlubench.core.files import read_json, write_json
 
@@ -69,8 +69,7 @@ def read_state(root: Path) -> State:
 def locked(root: Path) -> Iterator[None]:
     """One process at a time changes the store; others wait. Freed by the system however the process ends."""
     root.mkdir(parents=True, exist_ok=True)
-    with (root / LOCK).open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with locks.locked(root / LOCK):
         yield
 
 

@@ -1,16 +1,15 @@
 """What a sweep's job does, and the loop that keeps so many going at once and tells what became of each."""
 
-import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from mlubench.core.errors import MlubenchError
 from mlubench.core.files import write_atomic
+from mlubench.core.locks import locked
 from mlubench.settings.loading import parse
 from mlubench.settings.run import Config
 from mlubench.studies.sweep.grid import ERROR, SweepRun, is_busy, is_finished
@@ -97,19 +96,12 @@ def run_one(config: Config, folder: Path) -> None:
     from mlubench.models.toy.base import toy_base
 
     quiet()
-    with _alone(cache_root() / "sweep.lock"):
+    cache_root().mkdir(parents=True, exist_ok=True)
+    with locked(cache_root() / "sweep.lock"):
         benchmark = open_benchmark(config)
         if config.model.path is None:
             toy_base(config.model.toy, benchmark, device=config.device)
     run_lifelong(config, folder, Console(stderr=True))
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 def run_all(
