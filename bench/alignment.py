@@ -26,7 +26,8 @@ from mlubench.core.files import write_atomic
 from mlubench.experiment.sequence import run_lifelong
 from mlubench.models.quiet import quiet
 from mlubench.settings.loading import load
-from mlubench.statistics.scores import METRICS, over_seeds
+from mlubench.statistics.intervals import mean_over_seeds
+from mlubench.statistics.scores import METRICS
 from mlubench.studies.alignment import measure_run, measures
 from mlubench.unlearning.trainer import NoGradientError
 
@@ -130,7 +131,7 @@ def study(args: argparse.Namespace) -> dict[str, Any]:
 
 def _row(key: Key, values: list[dict[str, Any]]) -> dict[str, Any]:
     known = [v["value"] for v in values if v["value"] is not None]
-    mean, ci95 = over_seeds(known) if known else (None, None)
+    mean, ci95 = mean_over_seeds(known) if known else (None, None)
     if len(values) == 1:
         ci95 = values[0]["ci95"]
     names = ("images", "scope", "method", "after", "measure")

@@ -10,7 +10,7 @@ from mlubench.data.evasion import NAMES, PICTURES, side_by_side
 from mlubench.data.pictures import open_picture
 from mlubench.lumoe.gates.base import Gate, GateQuery
 from mlubench.lumoe.gates.names import known_aliases
-from mlubench.statistics.scores import wilson
+from mlubench.statistics.intervals import wilson
 from mlubench.types import Entity
 
 if TYPE_CHECKING:

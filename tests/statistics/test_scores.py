@@ -3,18 +3,15 @@
 import numpy as np
 import pytest
 
+from mlubench.statistics.directions import BETTER, marked
+from mlubench.statistics.intervals import clustered_mean, mean_over_seeds, wilson
 from mlubench.statistics.scores import (
-    BETTER,
     Scored,
     breakdowns,
-    clustered_mean,
     final_level,
-    marked,
-    over_seeds,
     paired_difference,
     score_of,
     stability,
-    wilson,
 )
 from mlubench.types import Cell
 
@@ -168,18 +165,26 @@ def test_a_clustered_mean_counts_samples_and_resamples_clusters() -> None:
 
 
 def test_intervals_over_seeds_cover_as_they_say() -> None:
-    assert over_seeds([0.5]) == (0.5, None)
-    assert over_seeds([1.0, 2.0, 3.0]) == (
+    assert mean_over_seeds([0.5]) == (0.5, None)
+    assert mean_over_seeds([1.0, 2.0, 3.0]) == (
         2.0,
-        (pytest.approx(2 - 4.3027 / 3**0.5), pytest.approx(2 + 4.3027 / 3**0.5)),
+        (pytest.approx(2 - 4.302653 / 3**0.5), pytest.approx(2 + 4.302653 / 3**0.5)),
     )
     dice = np.random.default_rng(0)
-    for runs in (2, 3, 10):
-        intervals = [over_seeds(list(dice.normal(size=runs)))[1] for _ in range(2000)]
+    for runs in (2, 3, 10, 20):
+        intervals = [mean_over_seeds(list(dice.normal(size=runs)))[1] for _ in range(2000)]
         assert np.mean([low < 0 < high for low, high in intervals]) == pytest.approx(
             0.95, abs=0.015
         )
-    assert over_seeds([0.0] * 16) == (0.0, None)
+
+
+def test_twenty_seeds_have_an_interval() -> None:
+    values = [float(n) for n in range(20)]
+    # 2.0930 is the 97.5% point of Student's t at 19 degrees of freedom; the variance of 0..19 is 35.
+    half = 2.0930 * 35**0.5 / 20**0.5
+    mean, interval = mean_over_seeds(values)
+    assert mean == 9.5
+    assert interval == pytest.approx((9.5 - half, 9.5 + half), abs=1e-3)
 
 
 def test_a_paired_difference_is_narrower_than_two_intervals() -> None:

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mlubench.report.reading import TITLES, label
-from mlubench.statistics.scores import marked
+from mlubench.statistics.directions import marked
 
 NOTE = (
     "Kappa: 1 is full agreement, 0 what chance would give; higher is better. In brackets: 95% interval, facts resampled. "

@@ -2,7 +2,8 @@
 
 from mlubench.report.board import MISSING, number
 from mlubench.report.reading import BASE, Results, Score, label
-from mlubench.statistics.scores import METRICS, both_sides, marked
+from mlubench.statistics.directions import both_sides, marked
+from mlubench.statistics.scores import METRICS
 from mlubench.types import METRIC_OF
 
 MEASURES = {

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mlubench.report.reading import BASE, GateRow, Results, Score, label
-from mlubench.statistics.scores import DIRECTIONS_NOTE, METRICS, marked
+from mlubench.statistics.directions import DIRECTIONS_NOTE, marked
+from mlubench.statistics.scores import METRICS
 from mlubench.types import Metric
 
 MISSING = "–"

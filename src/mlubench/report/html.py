@@ -21,7 +21,8 @@ from mlubench.report.reading import (
 )
 from mlubench.report.samples import pick_examples
 from mlubench.report.svg import inline_svg
-from mlubench.statistics.scores import DIRECTIONS_NOTE, METRICS, marked
+from mlubench.statistics.directions import DIRECTIONS_NOTE, marked
+from mlubench.statistics.scores import METRICS
 
 REPORT = "report.html"
 

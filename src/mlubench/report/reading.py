@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from mlubench.core.errors import MlubenchError
 from mlubench.core.files import read_json
-from mlubench.statistics.scores import BETTER
+from mlubench.statistics.directions import BETTER
 from mlubench.types import Metric
 
 SCHEMA_VERSION = 1

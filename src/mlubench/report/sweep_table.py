@@ -8,7 +8,7 @@ from rich.text import Text
 
 from mlubench.report.board import STABILITY_NOTE
 from mlubench.report.reading import STAND_INS, TITLES, label
-from mlubench.statistics.scores import DIRECTIONS_NOTE, marked
+from mlubench.statistics.directions import DIRECTIONS_NOTE, marked
 
 MEASURES = {"final": "Final", "cells_mean": "Mean of cells", "stability": "Stability"}
 COLUMNS = (

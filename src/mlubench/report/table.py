@@ -24,7 +24,7 @@ from mlubench.report.board import (
 )
 from mlubench.report.differences import COLUMNS, NOTE, differences
 from mlubench.report.reading import MEANINGS, STAND_INS, TITLES, Results, parse_results
-from mlubench.statistics.scores import DIRECTIONS_NOTE
+from mlubench.statistics.directions import DIRECTIONS_NOTE
 
 WIDTH = 120
 NAME_WIDTH = 16

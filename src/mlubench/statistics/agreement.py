@@ -2,13 +2,23 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlubench.statistics.bootstrap import (
+    Interval,
+    draw_clusters,
+    number_clusters,
+    percentile_interval,
+)
+
 SCORES = (0, 1, 2)
-Weighting = str  # "linear" or "quadratic": how a disagreement grows with the distance
+Table = NDArray[
+    np.float64
+]  # counts, (3, 3): rows are the scores of one judge, columns of the other
+Weighting = Literal["linear", "quadratic"]  # how a disagreement grows with the distance
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,103 +30,117 @@ class Pair:
     b: int
 
 
-def confusion(a: Sequence[int], b: Sequence[int]) -> NDArray[np.float64]:
-    """Counts, 3 x 3: rows are the scores of `a`, columns those of `b`."""
+class Measured(TypedDict):
+    """A measure (-1 to 1) with its 95% interval. None where it is not defined, as kappa where all scores are equal."""
+
+    value: float | None
+    ci95: Interval | None
+
+
+class Agreement(TypedDict):
+    """How far two judges agree on `n` answers about `facts` facts."""
+
+    n: int
+    facts: int
+    kappa_quadratic: Measured
+    kappa_linear: Measured
+    # The share of answers with the same score.
+    agreement: Measured
+    confusion: list[list[int]]
+
+
+def confusion(a: Sequence[int], b: Sequence[int]) -> Table:
+    """Counts, (3, 3): rows are the scores of `a`, columns those of `b`."""
     table = np.zeros((len(SCORES), len(SCORES)))
     np.add.at(table, (np.asarray(a, dtype=int), np.asarray(b, dtype=int)), 1)
     return table
 
 
-def weighted_kappa(table: NDArray[np.float64], weighting: Weighting = "quadratic") -> float | None:
+def weighted_kappa(table: Table, weighting: Weighting = "quadratic") -> float | None:
     """Cohen's weighted kappa (Cohen, 1968) of a confusion matrix: 1 is full agreement, 0 what chance would give.
 
     None where both judges gave one and the same score throughout, since chance then explains everything.
     """
+    # scikit-learn has it of lists of labels; a bootstrap has thousands of tables.
     total = table.sum()
     if not total:
         return None
-    distance = np.abs(np.subtract.outer(np.arange(len(table)), np.arange(len(table)))).astype(float)
+    scores = np.arange(len(table))
+    distance = np.abs(np.subtract.outer(scores, scores)).astype(float)
     weights = distance**2 if weighting == "quadratic" else distance
     expected = np.outer(table.sum(1), table.sum(0)) / total
-    chance = float((weights * expected).sum())
-    return 1 - float((weights * table).sum()) / chance if chance else None
+    by_chance = float((weights * expected).sum())
+    if not by_chance:
+        return None
+    return 1 - float((weights * table).sum()) / by_chance
 
 
 def kendall(a: Sequence[float], b: Sequence[float]) -> float | None:
     """Kendall's tau-b of two score lists; None where either ties everything or fewer than two are compared."""
-    x, y = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
-    upper = np.triu_indices(len(x), 1)
-    dx, dy = np.sign(np.subtract.outer(x, x)[upper]), np.sign(np.subtract.outer(y, y)[upper])
-    scale = np.sqrt(float(np.abs(dx).sum()) * float(np.abs(dy).sum()))
-    return float((dx * dy).sum() / scale) if scale else None
+    if _ties_everything(a) or _ties_everything(b):
+        return None
+    from scipy.stats import kendalltau  # takes half a second to import
+
+    return float(kendalltau(a, b).statistic)
 
 
 def spearman(a: Sequence[float], b: Sequence[float]) -> float | None:
     """Spearman's rank correlation, ties at their mean rank; None where either ties everything."""
-    x, y = _ranks(a), _ranks(b)
-    if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
+    if _ties_everything(a) or _ties_everything(b):
         return None
-    return float(np.corrcoef(x, y)[0, 1])
+    from scipy.stats import spearmanr  # takes half a second to import
+
+    return float(spearmanr(a, b).statistic)
 
 
-def _ranks(values: Sequence[float]) -> NDArray[np.float64]:
-    _, inverse, counts = np.unique(
-        np.asarray(values, dtype=float), return_inverse=True, return_counts=True
-    )
-    return (np.cumsum(counts) - (counts - 1) / 2)[inverse]
+def _ties_everything(values: Sequence[float]) -> bool:
+    """Whether there is no rank to compare. scipy would warn, and answer with nan."""
+    return len(values) < 2 or min(values) == max(values)
 
 
-def agreement(pairs: Sequence[Pair], *, resamples: int, seed: int = 0) -> dict[str, Any]:
+def agreement(pairs: Sequence[Pair], *, resamples: int, seed: int = 0) -> Agreement:
     """Weighted kappa (quadratic and linear), plain agreement, confusion matrix and n, with 95% intervals.
 
-    Intervals are percentile bootstraps over facts, whose answers depend on each other.
+    Intervals are percentile bootstraps over facts, whose answers depend on each other. One fact has no interval.
     """
-    tables = _tables_by_fact(pairs)
+    tables = _table_of_each_fact(pairs)  # (facts, 3, 3)
     whole = tables.sum(0)
-    drawn = (
-        []
-        if len(tables) < 2
-        else [np.tensordot(d, tables, 1) for d in draws(len(tables), resamples, seed)]
-    )
+    resampled: list[Table] = []
+    if len(tables) > 1:
+        for counts in draw_clusters(len(tables), resamples, np.random.default_rng(seed)):
+            resampled.append(np.tensordot(counts, tables, 1))
 
-    def measured(measure: Callable[[NDArray[np.float64]], float | None]) -> dict[str, Any]:
+    def measured(measure: Callable[[Table], float | None]) -> Measured:
         return {
             "value": rounded(measure(whole)),
-            "ci95": interval([measure(table) for table in drawn]),
+            "ci95": percentile_interval([measure(table) for table in resampled]),
         }
 
     return {
         "n": len(pairs),
         "facts": len(tables),
-        "kappa_quadratic": measured(lambda t: weighted_kappa(t, "quadratic")),
-        "kappa_linear": measured(lambda t: weighted_kappa(t, "linear")),
-        "agreement": measured(lambda t: float(np.trace(t) / t.sum()) if t.sum() else None),
+        "kappa_quadratic": measured(lambda table: weighted_kappa(table, "quadratic")),
+        "kappa_linear": measured(lambda table: weighted_kappa(table, "linear")),
+        "agreement": measured(_share_of_equal_scores),
         "confusion": whole.astype(int).tolist(),
     }
 
 
-def _tables_by_fact(pairs: Sequence[Pair]) -> NDArray[np.float64]:
-    numbers = {fact: n for n, fact in enumerate(sorted({p.fact for p in pairs}))}
-    tables = np.zeros((len(numbers), len(SCORES), len(SCORES)))
-    for pair in pairs:
-        tables[numbers[pair.fact], pair.a, pair.b] += 1
+def _share_of_equal_scores(table: Table) -> float | None:
+    total = table.sum()
+    if not total:
+        return None
+    return float(np.trace(table) / total)
+
+
+def _table_of_each_fact(pairs: Sequence[Pair]) -> NDArray[np.float64]:
+    """The confusion matrix of each fact, by sorted name. (facts, 3, 3)"""
+    numbers, facts = number_clusters([pair.fact for pair in pairs])
+    tables = np.zeros((facts, len(SCORES), len(SCORES)))
+    for number, pair in zip(numbers, pairs, strict=True):
+        tables[number, pair.a, pair.b] += 1
     return tables
-
-
-def draws(clusters: int, resamples: int, seed: int = 0) -> NDArray[np.int64]:
-    """How often each cluster is drawn in each resample, (resamples, clusters)."""
-    dice = np.random.default_rng(seed)
-    return dice.multinomial(clusters, np.full(clusters, 1 / clusters), size=resamples)
 
 
 def rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 6)
-
-
-def interval(values: Sequence[float | None]) -> tuple[float, float] | None:
-    """The 95% percentile interval of resampled values; None where fewer than half of the resamples have a value."""
-    known = [v for v in values if v is not None]
-    if len(known) * 2 < len(values) or len(known) < 2:
-        return None
-    low, high = np.percentile(known, [2.5, 97.5])
-    return round(float(low), 6), round(float(high), 6)

@@ -1,40 +1,68 @@
 """Differences between methods after the last task, paired on the samples that both answered."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
-from typing import Any
 
-from mlubench.statistics.scores import METRICS, Scored, paired_difference
+from mlubench.statistics.scores import METRICS, Difference, Scored, paired_difference
+from mlubench.types import Metric
 
 ALL = "all"  # in the place of a task: the answers of all tasks together
-Rows = dict[str, Scored]  # by sample id
+ScoredById = dict[str, Scored]
+Pairs = list[tuple[Scored, Scored]]
+
+
+class Comparison(Difference):
+    """The difference between method `a` and method `b` on one task, or on all."""
+
+    metric: Metric
+    task: str
+    after: str
+    a: str
+    b: str
 
 
 def compare(
-    rows_of: Callable[[str, str], dict[str, Rows]],
+    rows_of: Callable[[str, str], Mapping[str, ScoredById]],
     methods: Sequence[str],
     order: Sequence[str],
     *,
     resamples: int,
-) -> list[dict[str, Any]]:
+) -> list[Comparison]:
     """Each pair of methods on each task and on all, for each metric, at the archive of the last task.
 
-    `rows_of(method, task)` gives the scored answers by metric. A pair that shares no sample is left out.
+    `rows_of(method, task)` gives the scored answers by metric. A pair that shares no sample of a task is left out there,
+    and on all tasks together.
     """
-    last = order[-1]
     scored = {(method, task): rows_of(method, task) for method in methods for task in order}
     found = []
     for metric in METRICS:
         for a, b in combinations(methods, 2):
-            tasks = {t: (scored[a, t].get(metric, {}), scored[b, t].get(metric, {})) for t in order}
-            parts = {t: [(x[i], y[i]) for i in x if i in y] for t, (x, y) in tasks.items()}
-            whole = all(parts.values())
-            for task, pairs in [
-                *parts.items(),
-                *([(ALL, [p for part in parts.values() for p in part])] if whole else []),
-            ]:
+            # A list, since a task may itself be called `all`.
+            parts: list[tuple[str, Pairs]] = []
+            for task in order:
+                of_a = scored[a, task].get(metric, {})
+                of_b = scored[b, task].get(metric, {})
+                parts.append((task, _pairs(of_a, of_b)))
+            if all(pairs for _, pairs in parts):
+                parts.append((ALL, [pair for _, pairs in parts for pair in pairs]))
+            for task, pairs in parts:
                 if pairs:
-                    head = {"metric": metric, "task": task, "after": last, "a": a, "b": b}
-                    first, second = zip(*pairs, strict=True)
-                    found.append({**head, **paired_difference(first, second, resamples=resamples)})
+                    comparison: Comparison = {
+                        "metric": metric,
+                        "task": task,
+                        "after": order[-1],
+                        "a": a,
+                        "b": b,
+                        **paired_difference(
+                            [first for first, _ in pairs],
+                            [second for _, second in pairs],
+                            resamples=resamples,
+                        ),
+                    }
+                    found.append(comparison)
     return found
+
+
+def _pairs(a: ScoredById, b: ScoredById) -> Pairs:
+    """The samples that are in both, in the order of `a`."""
+    return [(a[sample], b[sample]) for sample in a if sample in b]

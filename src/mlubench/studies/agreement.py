@@ -15,12 +15,11 @@ from mlubench.runs.folder import RunDir
 from mlubench.statistics.agreement import (
     Pair,
     agreement,
-    draws,
-    interval,
     kendall,
     rounded,
     spearman,
 )
+from mlubench.statistics.bootstrap import draw_clusters, percentile_interval
 from mlubench.statistics.scores import METRICS
 from mlubench.studies.labelling import Item, answered, item_of, labels_of
 
@@ -141,7 +140,7 @@ def _ranking(answers: Sequence[Answer], a: str, b: str, resamples: int) -> dict[
     whole = _levels(sums.sum(0)) if both else np.zeros((0, 2))
     taus = [
         kendall(*levels.T)
-        for d in (draws(len(facts), resamples) if facts else ())
+        for d in (draw_clusters(len(facts), resamples, np.random.default_rng(0)) if facts else ())
         if len(levels := _levels(np.tensordot(d, sums, 1))) == len(methods)
     ]
     return {
@@ -150,7 +149,7 @@ def _ranking(answers: Sequence[Answer], a: str, b: str, resamples: int) -> dict[
             for m, (x, y) in zip(methods, whole, strict=True)
         ],
         "kendall": rounded(kendall(*whole.T)) if len(methods) > 1 else None,
-        "kendall_ci95": interval(taus) if len(methods) > 1 else None,
+        "kendall_ci95": percentile_interval(taus) if len(methods) > 1 else None,
         "spearman": rounded(spearman(*whole.T)) if len(methods) > 1 else None,
     }
 

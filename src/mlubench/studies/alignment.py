@@ -18,7 +18,8 @@ from mlubench.lumoe.gates.base import GateQuery
 from mlubench.models.mllm import Query
 from mlubench.models.probe import SITES, answer_log_probs, compare, sights
 from mlubench.runs.folder import RunDir
-from mlubench.statistics.scores import FULL, clustered_mean
+from mlubench.statistics.intervals import clustered_mean
+from mlubench.statistics.scores import FULL
 from mlubench.types import Benchmark, Judge, Question, Sample
 
 VERSION = 1  # raised when the same state would be measured otherwise

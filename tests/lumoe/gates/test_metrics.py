@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mlubench.lumoe.gates.base import GateQuery
 from mlubench.lumoe.gates.metrics import gate_report
-from mlubench.statistics.scores import wilson
+from mlubench.statistics.intervals import wilson
 from mlubench.types import Benchmark, Entity, Route, Sample, Task
 
 CAT, DOG, ANT, BEE = (Entity("Animals", name) for name in ("Cat", "Dog", "Ant", "Bee"))

@@ -8,7 +8,7 @@ from mlubench.core.errors import MlubenchError
 from mlubench.lumoe.engine.router import route_all
 from mlubench.lumoe.gates.base import Features, Gate, GateQuery, Paid
 from mlubench.settings.gates import OnError
-from mlubench.statistics.scores import wilson
+from mlubench.statistics.intervals import wilson
 from mlubench.statistics.separation import separation
 from mlubench.types import Benchmark, Entity, Sample, Task
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlubench.core.files import canonical
-from mlubench.statistics.scores import METRICS, over_seeds
+from mlubench.statistics.intervals import mean_over_seeds
+from mlubench.statistics.scores import METRICS
 
 SEED = "seed"
 MEASURES = ("final", "cells_mean", "stability")
@@ -67,5 +68,5 @@ def _row(group: _Group) -> dict[str, Any]:
 
 def _measure(values: list[float | None]) -> dict[str, Any]:
     known = [value for value in values if value is not None]
-    mean, interval = over_seeds(known) if known else (None, None)
+    mean, interval = mean_over_seeds(known) if known else (None, None)
     return {"mean": mean, "ci95": interval, "n": len(known), "values": values}
