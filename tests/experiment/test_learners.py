@@ -19,7 +19,8 @@ from mlubench.experiment.learners import (
     data_hash,
     learner_for,
 )
-from mlubench.models.mllm import MLLM, answer_logits
+from mlubench.models.answers import answer_logits
+from mlubench.models.mllm import MLLM
 from mlubench.runs.folder import RunDir
 from mlubench.settings import loading as settings
 from mlubench.types import Benchmark, Route, Sample

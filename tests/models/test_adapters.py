@@ -15,7 +15,8 @@ from mlubench.models.adapters import (
     remove_adapters,
     save_adapter,
 )
-from mlubench.models.mllm import MLLM, Query, answer_logits
+from mlubench.models.answers import answer_logits
+from mlubench.models.mllm import MLLM, Query
 from mlubench.settings.run import LoraConfig
 from mlubench.types import Benchmark
 

@@ -10,9 +10,10 @@ from mlubench.lumoe.engine.lumoe import LUMoE
 from mlubench.lumoe.gates.base import GateQuery
 from mlubench.lumoe.gates.prototype import PrototypeGate
 from mlubench.models.adapters import add_adapter, load_adapter, save_adapter
+from mlubench.models.answers import answer_labels, answer_logits, append_answers
 from mlubench.models.families import parts_of
 from mlubench.models.features import FeatureCache
-from mlubench.models.mllm import MLLM, Query, answer_logits
+from mlubench.models.mllm import MLLM, Query
 from mlubench.settings.run import GateConfig, LoraConfig
 from mlubench.types import Benchmark, Route
 from support.short_training import FAMILIES, MODULES, TRAINED, fit, said, step
@@ -77,10 +78,10 @@ def test_what_is_generated_is_what_training_would_find_likeliest(
     ids = mllm.model.generate(
         **batch, max_new_tokens=6, do_sample=False, eos_token_id=None, pad_token_id=0
     )
-    made = ids[:, batch["input_ids"].shape[1] :].tolist()
-    mllm._append(batch, made)
+    labels = answer_labels(ids[:, batch["input_ids"].shape[1] :].tolist())
+    batch = {**append_answers(batch, labels, mllm.tokenizer.pad_token_id), "labels": labels}
     with torch.no_grad():
-        logits, labels = answer_logits(mllm.model, batch)
+        logits, _ = answer_logits(mllm.model, batch)
     assert torch.equal(logits.argmax(-1), labels)
 
 

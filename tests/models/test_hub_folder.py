@@ -18,9 +18,11 @@ def test_a_base_from_the_hubs_cache_has_hashes(base_path: Path, tmp_path: Path) 
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text(commit)
     code = (
-        "import json; from mlubench.models.mllm import MLLM, local_folder\n"
+        "import json\n"
+        "from mlubench.models.folders import local_folder\n"
+        "from mlubench.models.mllm import MLLM\n"
         "mllm = MLLM.load('org/tiny', device='cpu')\n"
-        "print(json.dumps([mllm.name, mllm.weight_hashes(), str(local_folder('org/other'))]))"
+        "print(json.dumps([mllm.name, mllm.weight_hashes(), local_folder('org/other')]))"
     )
     environment = {**os.environ, "HF_HUB_CACHE": str(tmp_path), "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(
@@ -28,5 +30,5 @@ def test_a_base_from_the_hubs_cache_has_hashes(base_path: Path, tmp_path: Path) 
     )
     assert done.returncode == 0, done.stderr
     expected = {f.name: file_sha256(f) for f in base_path.glob("*.safetensors")}
-    assert json.loads(done.stdout.splitlines()[-1]) == ["org/tiny", expected, "."]
+    assert json.loads(done.stdout.splitlines()[-1]) == ["org/tiny", expected, None]
     assert expected

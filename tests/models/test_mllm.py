@@ -11,7 +11,9 @@ from PIL import Image
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.data.pictures import open_picture
 from mlubench.data.render import render
-from mlubench.models.mllm import IGNORE, MLLM, Query, answer_logits, pick_device
+from mlubench.models.answers import IGNORE, answer_logits
+from mlubench.models.devices import pick_device
+from mlubench.models.mllm import MLLM, Query
 from mlubench.types import Benchmark, Sample
 
 ANSWERS = [

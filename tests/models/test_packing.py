@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from mlubench.models.adapters import add_adapter
-from mlubench.models.mllm import IGNORE, MLLM, Query, answer_logits
-from mlubench.models.packing import answer_labels, can_pack, with_answers
+from mlubench.models.answers import IGNORE, answer_labels, answer_logits
+from mlubench.models.mllm import MLLM, Query
+from mlubench.models.packing import can_pack, pack_answers
 from mlubench.settings.run import LoraConfig
 from support.short_training import TRAINED
 
@@ -40,7 +41,7 @@ def packed(
         for t in told
     ]
     labels = [answer_labels(rows, mllm.device) for rows in ids]
-    return with_answers(mllm.base, mllm.encode(asked), labels, mllm.tokenizer.pad_token_id), labels
+    return pack_answers(mllm.base, mllm.encode(asked), labels, mllm.tokenizer.pad_token_id), labels
 
 
 def answers_of(mllm: MLLM, inputs: dict[str, Any], labels: list[Tensor]) -> list[Tensor]:

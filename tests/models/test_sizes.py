@@ -9,12 +9,11 @@ import torch
 
 from mlubench.core.errors import MlubenchError
 from mlubench.models.adapters import add_adapter
+from mlubench.models.folders import absent_weights, local_folder
 from mlubench.models.mllm import MLLM
 from mlubench.models.sizes import (
     PUBLISHED,
-    absent_weights,
     folder_shape,
-    local_folder,
     published_shape,
     toy_shape,
     trained_bytes,

@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mlubench.models.mllm import MLLM, Query, answer_logits
+from mlubench.models.answers import answer_logits
+from mlubench.models.mllm import MLLM, Query
 from mlubench.settings.run import TrainConfig
 from mlubench.types import Benchmark, Sample
 from mlubench.unlearning.methods.base import make_method

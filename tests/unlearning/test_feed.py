@@ -11,8 +11,9 @@ import torch
 
 from mlubench.data.refusals import refusal_for
 from mlubench.models.adapters import add_adapter
-from mlubench.models.mllm import IGNORE, MLLM, Query, answer_logits
-from mlubench.models.prompts import Prompts
+from mlubench.models.answers import IGNORE, answer_logits
+from mlubench.models.mllm import MLLM, Query
+from mlubench.models.prompt_cache import PromptCache
 from mlubench.settings.run import TrainConfig
 from mlubench.types import Benchmark
 from mlubench.unlearning.feed import Feed, schedule
@@ -204,7 +205,7 @@ def test_packed_answers_give_the_losses_of_answers_apart(
 def test_pictures_beyond_the_limit_are_computed_anew_and_alike(
     mllm: MLLM, benchmark: Benchmark
 ) -> None:
-    prompts = Prompts(mllm, 30_000)  # room for one or two pictures
+    prompts = PromptCache(mllm, 30_000)  # room for one or two pictures
     queries = [Query(benchmark.picture(s), s.question) for s in fit(benchmark, "forget")]
     features = [
         prompts.batch(queries)["mm_encoder_outputs"]["image"].pooler_output for _ in range(2)

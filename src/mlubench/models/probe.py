@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mlubench.models.mllm import IGNORE, MLLM, Query, answer_logits
+from mlubench.models.answers import IGNORE, answer_logits
+from mlubench.models.mllm import MLLM, Query
 
 RIDGES = (
     1e-4,

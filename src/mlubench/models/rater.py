@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from mlubench.core.errors import MlubenchError
-from mlubench.models.mllm import pick_device
+from mlubench.models.devices import pick_device
 from mlubench.models.processors import load_processor
 
 DIGITS = ("0", "1", "2")

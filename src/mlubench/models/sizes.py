@@ -1,6 +1,5 @@
 """How large a model and its adapters are, read off the real classes on torch's meta device: no weight is ever loaded."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -110,31 +109,6 @@ class Shape:
     @property
     def hidden(self) -> int:
         return int(self.mllm.base.config.get_text_config().hidden_size)
-
-
-def local_folder(path: str, revision: str | None = None) -> Path | None:
-    """The folder of a model that is on this machine: `path` itself, or its snapshot in the Hub's cache. Never downloads."""
-    if (Path(path) / "config.json").is_file():
-        return Path(path)
-    from transformers.utils import cached_file
-
-    try:
-        found = cached_file(path, "config.json", revision=revision, local_files_only=True)
-    except (OSError, ValueError):
-        return None
-    return Path(found).parent if found else None
-
-
-def absent_weights(folder: Path) -> list[str]:
-    """Names of the safetensors files that a model's folder lacks; its index says which there should be."""
-    index = folder / "model.safetensors.index.json"
-    if not index.is_file():
-        return [] if any(folder.glob("*.safetensors")) else ["model.safetensors"]
-    try:
-        wanted = set(json.loads(index.read_text())["weight_map"].values())
-    except (OSError, ValueError, KeyError, AttributeError):
-        return [index.name]
-    return sorted(name for name in wanted if not (folder / name).is_file())
 
 
 def folder_shape(folder: Path, dtype: str) -> Shape:

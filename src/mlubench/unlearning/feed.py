@@ -9,9 +9,10 @@ from torch import Tensor
 
 from mlubench.core import processes
 from mlubench.data.refusals import refusal_for
+from mlubench.models.answers import answer_labels
 from mlubench.models.mllm import MLLM, Query
-from mlubench.models.packing import answer_labels, can_pack, with_answers
-from mlubench.models.prompts import Prompts
+from mlubench.models.packing import can_pack, pack_answers
+from mlubench.models.prompt_cache import PromptCache
 from mlubench.settings.run import TrainConfig
 from mlubench.types import Benchmark, Sample
 from mlubench.unlearning.forward import Group, Step, outputs_of
@@ -47,7 +48,7 @@ class Feed:
         self, mllm: MLLM, benchmark: Benchmark, method: Method, config: TrainConfig
     ) -> None:
         self.mllm, self.benchmark, self.method, self.config = mllm, benchmark, method, config
-        self.prompts = Prompts(
+        self.prompts = PromptCache(
             mllm, 0 if _changes_pictures(mllm) else int(config.vision_cache_mb * 2**20)
         )
         self.reference: dict[tuple[Kind, str], Tensor] = {}
@@ -76,7 +77,7 @@ class Feed:
             kind: answer_labels(self._answers(kind, items), self.mllm.device) for kind in kinds
         }
         pad = self.mllm.tokenizer.pad_token_id
-        return Group(with_answers(self.mllm.base, prompt, list(labels.values()), pad), labels)
+        return Group(pack_answers(self.mllm.base, prompt, list(labels.values()), pad), labels)
 
     def _query(self, sample: Sample) -> Query:
         return Query(

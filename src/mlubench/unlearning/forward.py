@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mlubench.models.mllm import IGNORE, MLLM
+from mlubench.models.answers import IGNORE
+from mlubench.models.mllm import MLLM
 from mlubench.unlearning.losses import sums, token_log_probs
 from mlubench.unlearning.methods.base import Form, Kind, Method, View
 

@@ -17,7 +17,8 @@ from mlubench.lumoe.engine.lumoe import LUMoE
 from mlubench.lumoe.experts.store import ExpertStore
 from mlubench.lumoe.gates.base import GateQuery
 from mlubench.models.adapters import mounted, remove_adapters
-from mlubench.models.mllm import MLLM, Query, answer_logits
+from mlubench.models.answers import answer_logits
+from mlubench.models.mllm import MLLM, Query
 from mlubench.models.probe import answer_probabilities
 from mlubench.types import Benchmark, Route, Sample
 

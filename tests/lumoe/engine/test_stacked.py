@@ -20,8 +20,9 @@ from mlubench.lumoe.experts.manifest import WEIGHTS
 from mlubench.lumoe.experts.store import ExpertStore
 from mlubench.lumoe.gates.oracle import OracleGate
 from mlubench.models.adapters import add_adapter, mounted, remove_adapters, save_adapter
+from mlubench.models.answers import answer_logits
 from mlubench.models.features import FeatureCache
-from mlubench.models.mllm import MLLM, Query, answer_logits
+from mlubench.models.mllm import MLLM, Query
 from mlubench.settings.run import LoraConfig
 from mlubench.types import Benchmark, Route, Scope
 

@@ -12,7 +12,8 @@ from mlubench.lumoe.experts import compress
 from mlubench.lumoe.experts.compress import Deltas, Factors
 from mlubench.lumoe.experts.store import ExpertStore
 from mlubench.models.adapters import load_adapter, mounted
-from mlubench.models.mllm import MLLM, Query, answer_logits
+from mlubench.models.answers import answer_logits
+from mlubench.models.mllm import MLLM, Query
 from mlubench.types import Benchmark
 
 

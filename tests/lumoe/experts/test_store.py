@@ -11,7 +11,8 @@ from peft import PeftModel
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.lumoe.experts.store import ExpertStore
 from mlubench.models.adapters import load_adapter, mounted
-from mlubench.models.mllm import MLLM, Query, answer_logits
+from mlubench.models.answers import answer_logits
+from mlubench.models.mllm import MLLM, Query
 from mlubench.types import Benchmark
 
 WEIGHTS = "adapter_model.safetensors"

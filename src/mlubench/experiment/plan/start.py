@@ -10,14 +10,8 @@ from mlubench.data import release, world
 from mlubench.experiment.know import without
 from mlubench.experiment.prepare import in_order, require_pictures, world_folder
 from mlubench.lumoe.gates.base import Tools, make_gate
-from mlubench.models.sizes import (
-    Shape,
-    absent_weights,
-    folder_shape,
-    local_folder,
-    published_shape,
-    toy_shape,
-)
+from mlubench.models.folders import absent_weights, local_folder
+from mlubench.models.sizes import Shape, folder_shape, published_shape, toy_shape
 from mlubench.runs.folder import RunDir
 from mlubench.settings.run import BenchmarkConfig, Config
 from mlubench.types import Benchmark

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from mlubench.core.errors import MlubenchError
 from mlubench.lumoe.gates.base import GateQuery
+from mlubench.models.chat_template import History, adds_special_tokens
 from mlubench.models.mllm import MLLM, Query
-from mlubench.models.turns import Turns, adds_special_tokens
 from mlubench.types import Route
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Request:
     id: str
     image: Path | None
     question: str
-    history: Turns = ()
+    history: History = ()
 
     @property
     def query(self) -> Query:

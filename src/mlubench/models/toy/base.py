@@ -25,7 +25,7 @@ from mlubench.core.files import digest, disk_errors, file_sha256, is_whole, whol
 from mlubench.core.progress import progress_bar
 from mlubench.data.refusals import REFUSALS, refusal_for
 from mlubench.data.render import RENDERER_VERSION
-from mlubench.models.mllm import pick_device
+from mlubench.models.devices import pick_device
 from mlubench.models.toy.lessons import Collator, make_batches, make_lessons
 from mlubench.models.toy.teaching import SIGHT_BATCH, teach_to_answer, teach_to_see
 from mlubench.settings.run import ToyConfig

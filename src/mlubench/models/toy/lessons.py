@@ -12,7 +12,7 @@ from mlubench.core.errors import MlubenchError
 from mlubench.data.pictures import open_picture
 from mlubench.data.refusals import refusal_for
 from mlubench.data.render import render, render_blank
-from mlubench.models.mllm import IGNORE
+from mlubench.models.answers import IGNORE
 from mlubench.settings.run import ToyConfig
 from mlubench.types import Benchmark
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from mlubench.models.mllm import IGNORE, answer_logits
+from mlubench.models.answers import IGNORE, answer_logits
 from mlubench.settings.run import ToyConfig
 
 SIGHT_BATCH = 64

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mlubench.models.adapters import add_adapter
 from mlubench.models.mllm import MLLM, Query
-from mlubench.models.prompts import Prompts
+from mlubench.models.prompt_cache import PromptCache
 from mlubench.settings.run import LoraConfig, TrainConfig
 from mlubench.types import Benchmark, Part, Scope
 from mlubench.unlearning.feed import Feed
@@ -66,7 +66,7 @@ def test_kept_features_give_the_logits_of_pixels(
     load_family: Load, shapes: list[Path], name: str
 ) -> None:
     mllm, asked = load_family(name), queries(shapes)
-    prompts = Prompts(mllm, PLENTY)
+    prompts = PromptCache(mllm, PLENTY)
     wanted = logits(mllm, mllm.encode(asked))
     assert (wanted[0] - wanted[1]).abs().max() > 1e-2
     for order in (
@@ -84,7 +84,7 @@ def test_the_inputs_are_else_those_of_pixels(
     load_family: Load, shapes: list[Path], name: str
 ) -> None:
     mllm, asked = load_family(name), queries(shapes)
-    kept, plain = Prompts(mllm, PLENTY).batch(asked), mllm.encode(asked)
+    kept, plain = PromptCache(mllm, PLENTY).batch(asked), mllm.encode(asked)
     assert set(plain) - set(kept) == {"pixel_values"}
     assert set(kept) - set(plain) == {"mm_encoder_outputs"}
     assert all(torch.equal(kept[k], plain[k]) for k in set(plain) & set(kept))
@@ -95,7 +95,7 @@ def test_the_same_bytes_under_two_names_are_computed_once(
     load_family: Load, shapes: list[Path], tmp_path: Path, name: str
 ) -> None:
     mllm = load_family(name)
-    computed, prompts = Computed(mllm), Prompts(mllm, PLENTY)
+    computed, prompts = Computed(mllm), PromptCache(mllm, PLENTY)
     twin = Path(shutil.copy(shapes[0], tmp_path / "twin.png"))
     first = features(prompts.batch([Query(shapes[0], "What?"), Query(shapes[0], "Who made it?")]))
     second = features(prompts.batch([Query(twin, "What?")]))
@@ -111,7 +111,7 @@ def test_a_changed_file_is_computed_anew(
 ) -> None:
     """Also one of another shape, which makes another prompt in the families that show pictures at their own size."""
     mllm, path = load_family(name), tmp_path / "picture.png"
-    computed, prompts = Computed(mllm), Prompts(mllm, PLENTY)
+    computed, prompts = Computed(mllm), PromptCache(mllm, PLENTY)
     for times, source in enumerate((shapes[0], shapes[2]), 1):
         recoloured(path, source)
         batch = prompts.batch([Query(path, "What?")])
@@ -130,8 +130,8 @@ def test_the_least_recently_used_go_first(
         n: Query(recoloured(tmp_path / f"{n}.png", shapes[0], 90 * i), "What?")
         for i, n in enumerate("abc")
     }
-    size = features(Prompts(mllm, PLENTY).batch([asked["a"]]))[0].nbytes
-    computed, prompts = Computed(mllm), Prompts(mllm, 2 * size + size // 2)
+    size = features(PromptCache(mllm, PLENTY).batch([asked["a"]]))[0].nbytes
+    computed, prompts = Computed(mllm), PromptCache(mllm, 2 * size + size // 2)
     for name, anew in (
         ("a", 1),
         ("b", 1),
@@ -152,9 +152,9 @@ def test_the_least_recently_used_go_first(
 def test_a_picture_without_room_drives_out_no_other(load_family: Load, shapes: list[Path]) -> None:
     mllm = load_family("qwen3_vl")
     small, large = Query(shapes[3], "What?"), Query(shapes[2], "What?")
-    probe = Prompts(mllm, PLENTY)
+    probe = PromptCache(mllm, PLENTY)
     probe.batch([small])
-    computed, prompts = Computed(mllm), Prompts(mllm, probe.used + 1)
+    computed, prompts = Computed(mllm), PromptCache(mllm, probe.used + 1)
     prompts.batch([small])
     batch = prompts.batch([large])
     assert torch.allclose(logits(mllm, batch), logits(mllm, mllm.encode([large])), atol=5e-5)
@@ -169,7 +169,7 @@ def test_a_picture_without_room_drives_out_no_other(load_family: Load, shapes: l
 
 def test_a_limit_of_nothing_keeps_nothing(load_family: Load, shapes: list[Path]) -> None:
     mllm, asked = load_family("qwen2_5_vl"), queries(shapes)
-    computed, prompts = Computed(mllm), Prompts(mllm, 0)
+    computed, prompts = Computed(mllm), PromptCache(mllm, 0)
     batch, plain = prompts.batch(asked), mllm.encode(asked)
     assert set(batch) == set(plain)
     assert all(torch.equal(batch[k], plain[k]) for k in plain)

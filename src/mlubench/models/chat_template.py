@@ -1,0 +1,107 @@
+"""A conversation as the model's own chat template renders it, and the tokens of its last answer."""
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from mlubench.core.errors import MlubenchError, UsageError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase, ProcessorMixin
+
+History = tuple[tuple[str, str], ...]  # earlier (question, answer) pairs, oldest first
+
+# Training asks for the same few texts in every epoch.
+CACHED_TEXTS = 100_000
+
+
+def prompt_text(
+    processor: "ProcessorMixin", question: str, *, with_image: bool, history: History = ()
+) -> str:
+    """The text up to where the answer to `question` begins; the picture stands in the first turn.
+
+    Raises UsageError when a turn holds the marker that stands for a picture or a video.
+    """
+    texts = [question]
+    for earlier_question, earlier_answer in history:
+        texts += [earlier_question, earlier_answer]
+    # The processor would put a picture's tokens wherever the marker stands, also inside a question.
+    for name in ("image_token", "video_token"):
+        marker = getattr(processor, name, None)
+        if marker and any(marker in text for text in texts):
+            raise UsageError(
+                f"the question holds the picture marker {marker!r}",
+                "Leave it out: the picture goes apart.",
+            )
+    return _render(processor, question, None, with_image, history)
+
+
+def adds_special_tokens(tokenizer: "PreTrainedTokenizerBase", text: str) -> bool:
+    """Whether the tokenizer is to put its first token before the text: not where the template has written it."""
+    return tokenizer.bos_token is None or not text.startswith(tokenizer.bos_token)
+
+
+@lru_cache(maxsize=CACHED_TEXTS)
+def answer_tokens(
+    processor: "ProcessorMixin",
+    ends: tuple[str, ...],
+    question: str,
+    answer: str,
+    with_image: bool,
+    history: History = (),
+) -> tuple[int, ...]:
+    """Tokens of the answer and of its end, exactly as the model would have to generate them after the prompt.
+
+    The end is the template's own where that is one of `ends`, else the first of these: some published templates
+    write no end after an answer, or a misspelt one. What the template writes after the end is no part of the answer.
+    """
+    prompt = prompt_text(processor, question, with_image=with_image, history=history)
+    whole = _render(processor, question, answer, with_image, history)
+    behind = whole.removeprefix(prompt)
+    # Templates may strip the answer, so its stripped form is what must be found.
+    stripped = answer.strip()
+    if not whole.startswith(prompt) or stripped not in behind:
+        raise MlubenchError(
+            "the chat template changes the prompt once there is an answer", "Give another template."
+        )
+    stop = behind.index(stripped) + len(stripped)
+    tail = behind[stop:].lstrip()
+    written_ends = [end for end in ends if tail.startswith(end)]
+    end = written_ends[0] if written_ends else ends[0]
+    return tuple(_tokens_after(processor.tokenizer, prompt, behind[:stop] + end))
+
+
+def _tokens_after(tokenizer: "PreTrainedTokenizerBase", prompt: str, text: str) -> list[int]:
+    """Tokens of the text behind the prompt: on its own, a Llama tokenizer would put a space before it."""
+    special = adds_special_tokens(tokenizer, prompt)
+    # Some tokenizers join the prompt's end and the text's beginning into one token, which a model that generates
+    # cannot do. A new line, which nothing is joined with, then stands for the prompt.
+    for context in (prompt, "\n"):
+        before = tokenizer(context, add_special_tokens=special)["input_ids"]
+        both = tokenizer(context + text, add_special_tokens=special)["input_ids"]
+        if both[: len(before)] == before:
+            return list(both[len(before) :])
+    raise MlubenchError(
+        f"the tokenizer joins the answer {text[:40]!r} with the text before it",
+        "Give another chat template.",
+    )
+
+
+@lru_cache(maxsize=CACHED_TEXTS)
+def _render(
+    processor: "ProcessorMixin",
+    question: str,
+    answer: str | None,
+    with_image: bool,
+    history: History,
+) -> str:
+    messages: list[dict[str, Any]] = []
+    for asked, answered in (*history, (question, answer)):
+        messages.append({"role": "user", "content": [{"type": "text", "text": asked}]})
+        if answered is not None:
+            messages.append({"role": "assistant", "content": [{"type": "text", "text": answered}]})
+    if with_image:
+        messages[0]["content"].insert(0, {"type": "image"})
+    text = processor.apply_chat_template(
+        messages, tokenize=False, add_generation_prompt=answer is None
+    )
+    return str(text)
