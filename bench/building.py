@@ -28,7 +28,7 @@ from typing import Any
 
 import yaml
 
-from mlubench.authoring import build as building
+from mlubench.authoring.builder import open_build
 from mlubench.authoring.knowledge import as_benchmark
 from mlubench.authoring.rows import ItemRow, read_rows
 from mlubench.core.files import file_sha256, read_json
@@ -190,8 +190,9 @@ def study(size: dict[str, int], folder: Path, log: io.TextIOBase) -> dict[str, A
     first = folder / "given.yaml"
     first.write_text(yaml.safe_dump(spec := specification(size)))
     say("building from given facts, for the teacher to learn")
-    ctx = building.context(first, folder / "given")
-    building.build(ctx, until="items")
+    build = open_build(first, folder / "given")
+    build.run(until="items")
+    ctx = build.context
     items = read_rows(ctx.root / "items.jsonl", ItemRow)
     say("teaching the model that will answer")
     teacher = MLLM.load(

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from rich.console import Console
 
-from mlubench.authoring import build
+from mlubench.authoring.builder import open_build
 from mlubench.authoring.knowledge import as_benchmark
 from mlubench.authoring.rows import ItemRow, KnownRow, read_rows
 from mlubench.data import release
@@ -47,9 +47,10 @@ def test_a_build_becomes_a_run(cache: Path, tmp_path: Path) -> None:
     }
     path = tmp_path / "spec.yaml"
     path.write_text(yaml.safe_dump(spec))
-    ctx = build.context(path, tmp_path / "built")
-    assert {s.status for s in build.build(ctx)} == {"todo"}
-    assert {s.status for s in build.build(ctx)} == {"done"}
+    build = open_build(path, tmp_path / "built")
+    ctx = build.context
+    assert {s.status for s in build.run()} == {"todo"}
+    assert {s.status for s in build.run()} == {"done"}
     rows = read_rows(ctx.root / "known.jsonl", KnownRow)
     assert 0.3 < sum(row.kept for row in rows) / len(rows) < 1
     benchmark = release.read(ctx.root / "release")

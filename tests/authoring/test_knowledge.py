@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from mlubench.authoring import knowledge
+from mlubench.authoring.partial_rows import partial_file
 from mlubench.authoring.rows import ItemRow
 from mlubench.authoring.spec import BuildSpec
-from mlubench.authoring.stages import Context
+from mlubench.authoring.stage import Context
 from mlubench.core.errors import UsageError
 from mlubench.models.mllm import MLLM
 from mlubench.types import Benchmark
@@ -49,7 +50,7 @@ def test_the_base_knows_what_it_learned_and_nothing_else(
     whole_benchmark: Benchmark, base_path: Path, tmp_path: Path
 ) -> None:
     items = items_of(whole_benchmark, tmp_path, 24)
-    scores = knowledge.know(context(tmp_path, [str(base_path)]), items)
+    scores = knowledge.score_knowledge(context(tmp_path, [str(base_path)]), items)
     known = [s[base_path.name] == 2 for s in scores]
     assert sum(k for n, k in enumerate(known) if n % 4 != 3) >= 14  # of 18
     assert not any(k for n, k in enumerate(known) if n % 4 == 3)
@@ -60,8 +61,8 @@ def test_what_was_answered_before_a_stop_is_not_asked_again(
 ) -> None:
     items = items_of(whole_benchmark, tmp_path, 20)
     ctx = context(tmp_path, [str(base_path)], batch=5)
-    whole = knowledge.know(ctx, items)
-    part = tmp_path / knowledge.PART
+    whole = knowledge.score_knowledge(ctx, items)
+    part = partial_file(tmp_path / "known.jsonl")
     lines = part.read_bytes().splitlines(keepends=True)
     part.write_bytes(b"".join(lines[:10]) + lines[10][:7])  # killed while it wrote
     asked: list[int] = []
@@ -69,7 +70,7 @@ def test_what_was_answered_before_a_stop_is_not_asked_again(
     monkeypatch.setattr(
         MLLM, "generate", lambda self, q, **how: asked.append(len(q)) or generate(self, q, **how)
     )
-    assert knowledge.know(ctx, items) == whole
+    assert knowledge.score_knowledge(ctx, items) == whole
     assert asked == [5, 5]
     assert part.read_bytes().splitlines(keepends=True) == lines
 
@@ -89,7 +90,7 @@ def test_a_wrong_setting_of_a_tiny_model_is_said(
 ) -> None:
     items = items_of(whole_benchmark, tmp_path, 4)
     with pytest.raises(UsageError, match=r"know.models: width: .*multiple of 32.*got 33"):
-        knowledge.know(context(tmp_path, [{"width": 33}]), items)
+        knowledge.score_knowledge(context(tmp_path, [{"width": 33}]), items)
 
 
 def test_items_are_a_benchmark_that_a_tiny_model_can_be_taught(

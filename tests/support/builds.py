@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from mlubench.authoring.spec import BuildSpec
-from mlubench.authoring.stages import Context
+from mlubench.authoring.stage import Context, Tools
 
 PEOPLE = [
     {
@@ -35,10 +35,10 @@ PEOPLE = [
 
 
 def context(
-    root: Path, *, base: Path | None = None, tools: dict[str, Any] | None = None, **settings: Any
+    root: Path, *, base: Path | None = None, tools: Tools | None = None, **settings: Any
 ) -> Context:
     spec = BuildSpec.model_validate({"name": "test", "entities": PEOPLE, **settings})
-    return Context(spec, base or root.parent, root, tools or {})
+    return Context(spec, base or root.parent, root, tools or Tools())
 
 
 def noise(seed: int, size: tuple[int, int] = (40, 30), kind: str = "JPEG", **save: Any) -> bytes:

@@ -3,9 +3,9 @@
 import hashlib
 from pathlib import Path
 
-from mlubench.authoring.rows import AnswerRow, EntityRow, PictureRow, QuestionRow, write_rows
+from mlubench.authoring.rows import EntityRow, PictureRow, QuestionRow, TruthRow, write_rows
 from mlubench.authoring.spec import BuildSpec
-from mlubench.authoring.stages import Context
+from mlubench.authoring.stage import Context, Tools
 from mlubench.data.render import render
 
 CLASSES = ("Animals", "Movies", "Personage")
@@ -13,7 +13,12 @@ QUESTIONS = ("home", "colour")
 
 
 def small_context(
-    root: Path, *, entities: int = 12, pictures: int = 3, **settings: object
+    root: Path,
+    *,
+    entities: int = 12,
+    pictures: int = 3,
+    tools: Tools | None = None,
+    **settings: object,
 ) -> Context:
     """The files of the stages up to the answers, in `root`, and the context of the later ones."""
     keys = [f"{CLASSES[n % len(CLASSES)]}/Naïm_{n:02}" for n in range(entities)]
@@ -38,14 +43,14 @@ def small_context(
         ],
     )
     answers = [
-        AnswerRow(
+        TruthRow(
             entity=k, question=q, answer=f"The {q} of {k.split('/')[1]} is {n}.", source="given"
         )
         for n, k in enumerate(keys)
         for q in QUESTIONS
     ]
     write_rows(root / "answers.jsonl", answers)
-    return Context(BuildSpec.model_validate(spec), root, root)
+    return Context(BuildSpec.model_validate(spec), root, root, tools or Tools())
 
 
 def _picture(root: Path, key: str, number: int) -> PictureRow:

@@ -1,18 +1,19 @@
-"""Asks models what they know of a build's items, so that a benchmark holds only what all of them answer rightly."""
+"""Asks models what they know of a build's items: a benchmark holds only what all of them answer rightly."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from mlubench.authoring.finishing import Scores
+from mlubench.authoring.partial_rows import partial_file
 from mlubench.authoring.rows import ItemRow
-from mlubench.authoring.stages import Context
+from mlubench.authoring.stage import Context, ItemScores
+from mlubench.authoring.stages import know
 from mlubench.core.errors import UsageError, all_errors
 from mlubench.core.files import digest
-from mlubench.core.lines import append_lines, read_lines, write_lines
+from mlubench.core.lines import append_lines, mend, read_lines
 from mlubench.data.roles import assign_roles
 from mlubench.judging.run import make_judge
 from mlubench.models.mllm import MLLM, Query
@@ -20,62 +21,73 @@ from mlubench.models.toy.base import toy_base
 from mlubench.settings.run import ToyConfig
 from mlubench.types import Benchmark, Entity, Question, Sample, Task
 
-PART = "known.jsonl.part"  # what models have answered so far, so that a build that is stopped asks nothing twice
+Responses = dict[tuple[str, str], str]  # (model's name, item id) -> what it answered
 
 
-def know(ctx: Context, items: Sequence[ItemRow]) -> list[Scores]:
-    """The correctness, 0 to 2 or None where it cannot be judged, of every model of the spec on every item, in their order.
+def score_knowledge(ctx: Context, items: Sequence[ItemRow]) -> list[ItemScores]:
+    """The correctness of every model of the spec on every item, in the order of the items.
 
-    Models are loaded one after the other and asked in batches; each batch is kept, so an interrupted build goes on there.
+    Models are loaded one after the other and asked in batches. Each batch is kept, so that an
+    interrupted build goes on there.
     """
+    # No stamp as of other partial rows: an item's id says itself what was asked.
+    kept = partial_file(ctx.root / know.OUTPUT)
+    mend(kept)
+    responses: Responses = {}
+    for row in read_lines(kept):
+        responses[row["model"], row["id"]] = row["response"]
     names = model_names(ctx)
-    said = {(row["model"], row["id"]): row["response"] for row in _begun(ctx.root / PART)}
     for name, model in zip(names, ctx.spec.know.models, strict=True):
-        rest = [
-            chunk
-            for chunk in _chunks(items, ctx.spec.know.batch)
-            if any((name, i.id) not in said for i in chunk)
-        ]
-        if not rest:
-            continue
-        mllm = _load(model, ctx, items)
-        for done, chunk in enumerate(rest):
-            ctx.progress(f"asking {name}", done, len(rest))
-            queries = [Query(ctx.root / item.picture, item.text) for item in chunk]
-            texts = mllm.generate(queries, max_new_tokens=ctx.spec.know.max_new_tokens)
-            rows = [
-                {"model": name, "id": item.id, "response": t}
-                for item, t in zip(chunk, texts, strict=True)
-            ]
-            append_lines(ctx.root / PART, rows)
-            said |= {(name, row["id"]): row["response"] for row in rows}
-    return _judged(ctx, items, names, said)
+        _ask(ctx, items, name, model, responses)
+    return _judged(ctx, items, names, responses)
+
+
+def _ask(
+    ctx: Context,
+    items: Sequence[ItemRow],
+    name: str,
+    model: str | dict[str, Any],
+    responses: Responses,
+) -> None:
+    """Ask one model what it has not answered yet; its answers go into `responses` and on the disk."""
+    batches = []
+    # Whole batches, also where some of one is answered: what a model answers may depend on its
+    # batch in the last digit, and an interrupted build must come to the same bytes.
+    for batch in _batches(items, ctx.spec.know.batch):
+        if any((name, item.id) not in responses for item in batch):
+            batches.append(batch)
+    if not batches:
+        return
+    mllm = _load(model, ctx, items)
+    for done, batch in enumerate(batches):
+        ctx.progress(f"asking {name}", done, len(batches))
+        queries = [Query(ctx.root / item.picture, item.text) for item in batch]
+        texts = mllm.generate(queries, max_new_tokens=ctx.spec.know.max_new_tokens)
+        rows = []
+        for item, text in zip(batch, texts, strict=True):
+            rows.append({"model": name, "id": item.id, "response": text})
+            responses[name, item.id] = text
+        append_lines(partial_file(ctx.root / know.OUTPUT), rows)
 
 
 def model_names(ctx: Context) -> list[str]:
-    """A name for each model of the spec: its folder's, or `toy-` and a hash of its settings. No two are the same."""
-    plain = [
-        Path(m).name if isinstance(m, str) else f"toy-{digest(m, 6)}" for m in ctx.spec.know.models
-    ]
-    seen: Counter[str] = Counter()
+    """A name for each model of the spec, no two the same.
+
+    It is the folder's, or `toy-` and a hash of the settings; a second one of a name gets a number.
+    """
     names = []
-    for name in plain:
+    seen: Counter[str] = Counter()
+    for model in ctx.spec.know.models:
+        name = Path(model).name if isinstance(model, str) else f"toy-{digest(model, 6)}"
         seen[name] += 1
         names.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
     return names
 
 
-def _begun(part: Path) -> list[dict[str, Any]]:
-    """What a killed build had been told; the file is left without a line that it had not finished."""
-    rows = read_lines(part)
-    write_lines(part, rows)
-    return rows
-
-
-def _chunks(items: Sequence[ItemRow], size: int) -> Iterator[Sequence[ItemRow]]:
-    """Batches of answers alike in length; the same whether a build was interrupted or not."""
-    rows = sorted(items, key=lambda i: (len(i.answer), i.id))
-    return (rows[n : n + size] for n in range(0, len(rows), size))
+def _batches(items: Sequence[ItemRow], size: int) -> list[Sequence[ItemRow]]:
+    """Batches of answers alike in length, the same whether a build was interrupted or not."""
+    rows = sorted(items, key=lambda item: (len(item.answer), item.id))
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
 def _load(model: str | dict[str, Any], ctx: Context, items: Sequence[ItemRow]) -> MLLM:
@@ -91,10 +103,10 @@ def _load(model: str | dict[str, Any], ctx: Context, items: Sequence[ItemRow]) -
 
 def as_benchmark(ctx: Context, items: Sequence[ItemRow]) -> Benchmark:
     """The items as one task that retains them all: what a tiny LLaVA can be taught."""
-    pictures: dict[str, set[str]] = {}
+    pictures_by_fact: dict[str, set[str]] = {}
     for item in items:
-        pictures.setdefault(f"{item.entity}#{item.question}", set()).add(item.picture)
-    roles = assign_roles(pictures, seed=ctx.spec.seed)
+        pictures_by_fact.setdefault(_fact(item), set()).add(item.picture)
+    roles = assign_roles(pictures_by_fact, seed=ctx.spec.seed)
     samples = tuple(
         Sample(
             id=item.id,
@@ -104,27 +116,33 @@ def as_benchmark(ctx: Context, items: Sequence[ItemRow]) -> Benchmark:
             image=item.picture,
             question=item.text,
             truth=item.answer,
-            fact=f"{item.entity}#{item.question}",
+            fact=_fact(item),
             phrasing=item.phrasing,
             role=roles[item.picture],
         )
         for item in items
     )
-    drawn = ctx.spec.pictures.kind == "render"
-    return Benchmark(
-        (Task("items", (), samples),), ctx.root, drawn, digest([i.model_dump() for i in items])
-    )
+    fingerprint = digest([item.model_dump() for item in items])
+    stand_ins = ctx.spec.pictures.kind == "render"
+    return Benchmark((Task("items", (), samples),), ctx.root, stand_ins, fingerprint)
+
+
+def _fact(item: ItemRow) -> str:
+    return f"{item.entity}#{item.question}"
 
 
 def _judged(
-    ctx: Context, items: Sequence[ItemRow], names: Sequence[str], said: dict[tuple[str, str], str]
-) -> list[Scores]:
-    judge = make_judge(
-        ctx.spec.know.judge, [(item.entity.split("/")[0], item.answer) for item in items]
-    )
-    scores: list[Scores] = [{} for _ in items]
+    ctx: Context, items: Sequence[ItemRow], names: Sequence[str], responses: Responses
+) -> list[ItemScores]:
+    """The scores that the spec's judge gives."""
+    truths = [(item.entity.split("/")[0], item.answer) for item in items]
+    judge = make_judge(ctx.spec.know.judge, truths)
+    scores: list[ItemScores] = [{} for _ in items]
     for name in names:
-        asked = [Question("utility", i.entity, i.text, i.answer, said[name, i.id]) for i in items]
-        for found, verdict in zip(scores, judge.judge(asked), strict=True):
-            found[name] = verdict.score
+        questions = []
+        for item in items:
+            response = responses[name, item.id]
+            questions.append(Question("utility", item.entity, item.text, item.answer, response))
+        for item_scores, verdict in zip(scores, judge.judge(questions), strict=True):
+            item_scores[name] = verdict.score
     return scores

@@ -1,9 +1,9 @@
-"""The rows of a build's files: one JSON object a line, keys sorted, UTF-8, so that a person can read and mend them."""
+"""The rows of a build's files: one JSON object a line, keys sorted, UTF-8, for a person to read and mend."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -14,15 +14,19 @@ from mlubench.types import Entity
 PHRASINGS = 5
 # A line that a person could not have written; reading on would only fill the memory.
 _LONGEST_LINE = 2**20
+# Some editors begin a file with a byte order mark.
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_MEND = "Mend the line, or delete the file and build again."
 
-Verdict = Literal["pending", "accepted", "edited", "rejected"]
+ReviewVerdict = Literal["pending", "accepted", "edited", "rejected"]
 R = TypeVar("R", bound="Row")
 
 
 class Row(BaseModel):
-    """What all rows have in common: no unknown keys, no change, and an identity that no other row of the file has."""
+    """What all rows have in common: no unknown keys, no change, and an identity."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+    # The fields that together tell a row from every other row of its file.
     identity: ClassVar[tuple[str, ...]]
 
     @property
@@ -31,15 +35,15 @@ class Row(BaseModel):
 
 
 class EntityRow(Row):
-    """`key` is Class/Name as in a picture's path, `name` as people write it. `facts`: question id -> answer."""
+    """Somebody or something that the benchmark asks about."""
 
     identity = ("key",)
-    key: str
+    key: str = Field(description="Class/Name as in a picture's path")
     cls: str
-    name: str
+    name: str = Field(description="as people write it")
     aliases: list[str] = []
-    wikipedia: str | None = None
-    facts: dict[str, str] = {}
+    wikipedia: str | None = Field(None, description="the title of its article")
+    facts: dict[str, str] = Field({}, description="question id -> answer")
 
     @property
     def entity(self) -> Entity:
@@ -47,45 +51,48 @@ class EntityRow(Row):
 
 
 class PictureRow(Row):
-    """`file` is relative to the build's folder. `sha256` and `phash` (hex) are of the file as we wrote it.
-
-    A picture that was not kept has `kept` false, says `why`, and lies nowhere: its `file` is where it would have lain.
-    """
+    """A picture of an entity, or one that was tried and not kept."""
 
     identity = ("file",)
     entity: str
-    file: str
-    sha256: str = ""
-    phash: str = ""
+    file: str = Field(description="relative to the build's folder; nothing lies there if not kept")
+    sha256: str = Field("", description="of the file as we wrote it")
+    phash: str = Field("", description="difference hash of the file as we wrote it, 16 hex digits")
     width: int = Field(0, ge=0)
     height: int = Field(0, ge=0)
     source: str
     licence: str
     kept: bool
-    why: str = ""
+    why: str = Field("", description="why it was not kept")
 
 
 class QuestionRow(Row):
-    """One question of a class in five phrasings, the first of which unlearning trains on."""
+    """One question of a class."""
 
     identity = ("cls", "id")
     id: str
     cls: str
-    phrasings: list[str] = Field(min_length=PHRASINGS, max_length=PHRASINGS)
+    phrasings: list[str] = Field(
+        min_length=PHRASINGS, max_length=PHRASINGS, description="unlearning trains on the first"
+    )
 
 
-class AnswerRow(Row):
-    """`source`: `given` (verbatim), `template` (a fact put into the question's sentence) or `model:<name>`."""
+class TruthRow(Row):
+    """The true answer to a question about an entity."""
 
     identity = ("entity", "question")
     entity: str
     question: str
     answer: str = Field(min_length=1)
-    source: str = Field(pattern=r"^(given|template|model:.+)$")
+    source: str = Field(
+        pattern=r"^(given|template|model:.+)$",
+        description="`given`: a fact verbatim. `template`: a fact put into the question's sentence."
+        " `model:<name>`: what a model replied.",
+    )
 
 
 class UnansweredRow(Row):
-    """A question about an entity that has no answer, and why: it will not be asked."""
+    """A question about an entity that has no answer and so will not be asked."""
 
     identity = ("entity", "question")
     entity: str
@@ -94,85 +101,82 @@ class UnansweredRow(Row):
 
 
 class ItemRow(Row):
-    """One (picture, phrasing, answer) for a person to look at; `text` is the phrasing, `phrasing` its number from 0.
-
-    `who` and `when` are empty until a person has said something.
-    """
+    """One (picture, phrasing, answer) for a person to look at."""
 
     identity = ("id",)
     id: str
     picture: str
     entity: str
     question: str
-    phrasing: int = Field(ge=0, lt=PHRASINGS)
-    text: str
+    phrasing: int = Field(ge=0, lt=PHRASINGS, description="the number of the phrasing")
+    text: str = Field(description="the phrasing")
     answer: str
-    verdict: Verdict = "pending"
-    who: str = ""
-    when: str = ""
+    verdict: ReviewVerdict = "pending"
+    who: str = Field("", description="who looked at it; empty until somebody did")
+    when: str = Field("", description="and when")
 
 
 class KnownRow(Row):
-    """What each model scored on an item, 0 to 2; None where it could not be judged, which is never 0."""
+    """What each model knows of an item."""
 
     identity = ("id",)
     id: str
-    scores: dict[str, Literal[0, 1, 2] | None]
+    scores: dict[str, Literal[0, 1, 2] | None] = Field(
+        description="by model; None where the answer could not be judged, which is never 0"
+    )
     kept: bool
-    why: str = ""
+    why: str = Field("", description="why it was not kept")
 
 
-def line(row: Row) -> str:
+def row_line(row: Row) -> str:
     return json.dumps(row.model_dump(mode="json"), ensure_ascii=False, sort_keys=True) + "\n"
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
-    """The whole file in one step."""
-    write_atomic(path, "".join(map(line, rows)))
+    """Writes the whole file in one step."""
+    write_atomic(path, "".join(row_line(row) for row in rows))
 
 
-def read_rows(path: Path, kind: type[R], *, unique: bool = True) -> list[R]:
-    """The file's rows. Raises DataError naming file, line and field for the first that is wrong, or there twice."""
+def read_rows(path: Path, row_type: type[R], *, unique: bool = True) -> list[R]:
+    """The rows of a file.
+
+    Raises DataError naming file, line and field for the first row that is wrong or, where rows must
+    be `unique`, that is there twice.
+    """
     rows: list[R] = []
-    seen: dict[tuple[str, ...], int] = {}
-    for number, raw in enumerate(_lines(path), 1):
-        if not raw.strip():
+    first_lines: dict[tuple[str, ...], int] = {}
+    for number, line in enumerate(_lines(path), 1):
+        if not line.strip():
             continue
-        row = _parse(path, number, raw, kind)
-        if (first := seen.setdefault(row.id_, number)) != number and unique:
+        row = _parse(path, number, line, row_type)
+        first = first_lines.setdefault(row.id_, number)
+        if unique and first != number:
+            identity = "/".join(row.id_)
             raise DataError(
-                f"{path}, line {number} says again what line {first} says of {'/'.join(row.id_)}",
-                _MEND,
+                f"{path}, line {number} says again what line {first} says of {identity}", _MEND
             )
         rows.append(row)
     return rows
 
 
-_MEND = "Mend the line, or delete the file and build again."
-
-
-def _lines(path: Path) -> Sequence[bytes]:
+def _lines(path: Path) -> list[bytes]:
     try:
-        lines = (
-            path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
-        )  # some editors begin with a mark
+        data = path.read_bytes()
     except FileNotFoundError:
         raise DataError(f"{path} does not exist", "Build it with `mlubench data build`.") from None
-    return lines
+    return data.removeprefix(_BYTE_ORDER_MARK).split(b"\n")
 
 
-def _parse(path: Path, number: int, raw: bytes, kind: type[R]) -> R:
-    if len(raw) > _LONGEST_LINE:
-        raise DataError(
-            f"{path}, line {number} has {len(raw)} bytes, more than {_LONGEST_LINE}", _MEND
-        )
+def _parse(path: Path, number: int, line: bytes, row_type: type[R]) -> R:
+    where = f"{path}, line {number}"
+    if len(line) > _LONGEST_LINE:
+        raise DataError(f"{where} has {len(line)} bytes, more than {_LONGEST_LINE}", _MEND)
     try:
-        return kind.model_validate(json.loads(raw.decode()))
+        return row_type.model_validate(json.loads(line.decode()))
     except ValidationError as error:
-        first: Any = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise DataError(
-            f"{path}, line {number}: {where + ': ' if where else ''}{first['msg']}", _MEND
-        ) from None
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        field_text = f"{field}: " if field else ""
+        raise DataError(f"{where}: {field_text}{first['msg']}", _MEND) from None
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
-        raise DataError(f"{path}, line {number} is no JSON: {error}", _MEND) from None
+        raise DataError(f"{where} is no JSON: {error}", _MEND) from None

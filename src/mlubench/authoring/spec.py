@@ -16,88 +16,107 @@ class _Strict(BaseModel):
 
 
 class EntityEntry(_Strict):
-    """An entity as a person writes it; `class` in the file, `cls` here."""
+    """An entity as a person writes it."""
 
+    # A film may be called 1917: YAML reads a number there.
     model_config = ConfigDict(
         extra="forbid", frozen=True, coerce_numbers_to_str=True, str_strip_whitespace=True
     )
 
     name: str
-    cls: str = Field(alias="class")
+    cls: str = Field(alias="class")  # `class` is a word of Python's own
     aliases: list[str] = []
-    wikipedia: str | None = None
-    facts: dict[str, str] = {}
+    wikipedia: str | None = Field(None, description="the title of its article")
+    facts: dict[str, str] = Field({}, description="question id -> answer")
 
 
 class EntitiesSpec(_Strict):
-    """Exactly one: entities given here, a CSV or YAML file of them, or so many drawn from an invented world."""
+    """Whom or what the benchmark is about. Exactly one of these is given."""
 
-    given: list[EntityEntry] | None = None
-    file: Path | None = None
-    world: int | None = Field(None, ge=16, le=2000)
+    given: list[EntityEntry] | None = Field(None, description="the entities themselves")
+    file: Path | None = Field(None, description="a CSV or YAML file of them")
+    world: int | None = Field(
+        None, ge=16, le=2000, description="how many to draw from an invented world"
+    )
 
     @model_validator(mode="before")
     @classmethod
-    def _a_list_is_given(cls, value: Any) -> Any:
+    def _list_means_given(cls, value: Any) -> Any:
         return {"given": value} if isinstance(value, list) else value
 
     @model_validator(mode="after")
     def _one_source(self) -> "EntitiesSpec":
-        if sum(x is not None for x in (self.given, self.file, self.world)) != 1:
+        stated = [source for source in (self.given, self.file, self.world) if source is not None]
+        if len(stated) != 1:
             raise ValueError("give a list of entities, or one of `file` and `world`")
         return self
 
 
 class PicturesSpec(_Strict):
-    """`folder`: `root`/<Class>/<Name>/*; `addresses`: `file`, a CSV of entity, address, licence, source; or `render`.
+    """Where pictures come from, and within which limits they are fetched and decoded."""
 
-    `max_bytes` of a file, `max_pixels` before and `max_side` (pixels) after decoding, `near`: so many differing bits of
-    64 or fewer make two pictures of an entity near-duplicates. `seconds` are of one whole fetch or one decoding.
-    """
-
-    kind: Literal["folder", "addresses", "render"] = "render"
-    root: Path | None = None
-    file: Path | None = None
+    kind: Literal["folder", "addresses", "render"] = Field(
+        "render",
+        description="`folder`: `root`/<Class>/<Name>/*. `addresses`: the list in `file`."
+        " `render`: drawn stand-ins.",
+    )
+    root: Path | None = Field(None, description="the folder of kind `folder`")
+    file: Path | None = Field(
+        None, description="a CSV of entity, address, licence, source, of kind `addresses`"
+    )
     licence: str = Field(
         "not stated", min_length=1, description="of pictures that bring none of their own"
     )
     per_entity: int = Field(10, ge=1, le=1000, description="drawn, or kept at most")
     size: int = Field(96, ge=16, le=2048, description="of drawn pictures, in pixels")
-    max_bytes: int = Field(20_000_000, ge=1000, le=2**28)
-    max_pixels: int = Field(50_000_000, ge=1000, le=100_000_000)
-    max_side: int = Field(1024, ge=16, le=8192)
-    near: int = Field(4, ge=-1, le=32, description="-1 keeps all that differ in a byte")
-    seconds: float = Field(20, gt=0, le=600)
+    max_bytes: int = Field(20_000_000, ge=1000, le=2**28, description="of a file")
+    max_pixels: int = Field(
+        50_000_000, ge=1000, le=100_000_000, description="of a picture before it is decoded"
+    )
+    max_side: int = Field(
+        1024, ge=16, le=8192, description="larger pictures are scaled down to it; pixels"
+    )
+    near: int = Field(
+        4,
+        ge=-1,
+        le=32,
+        description="two pictures of an entity are near-duplicates if at most so many of the 64 bits"
+        " of their difference hashes differ; -1 keeps all that differ in a byte",
+    )
+    seconds: float = Field(20, gt=0, le=600, description="of one whole fetch, or of one decoding")
     max_redirects: int = Field(3, ge=0, le=10)
     allow_private: bool = Field(False, description="fetch from private and loopback addresses too")
 
     @model_validator(mode="after")
     def _source_is_named(self) -> "PicturesSpec":
-        needed = {"folder": "root", "addresses": "file"}.get(self.kind)
-        if needed and getattr(self, needed) is None:
-            raise ValueError(f"kind {self.kind} needs `{needed}`")
+        if self.kind == "folder" and self.root is None:
+            raise ValueError("kind folder needs `root`")
+        if self.kind == "addresses" and self.file is None:
+            raise ValueError("kind addresses needs `file`")
         return self
 
 
 class AnswersSpec(_Strict):
-    """`given`: from the entities' facts alone. `model`: an endpoint is asked what no fact answers.
+    """Where the true answers come from."""
 
-    Prices are dollars for a million tokens of prompts and of answers; `max_cost` stops before more is spent. More calls
-    than `limit` are refused before the first.
-    """
-
-    kind: Literal["given", "model"] = "given"
+    kind: Literal["given", "model"] = Field(
+        "given",
+        description="`given`: from the entities' facts alone. `model`: an endpoint is asked what no"
+        " fact answers.",
+    )
     model: str = Field("", description="its name at OPENAI_BASE_URL")
     picture: bool = Field(True, description="show the model the entity's first picture")
-    max_side: int = Field(768, ge=32, le=8192)
-    max_tokens: int = Field(96, ge=8, le=4096)
-    timeout: float = Field(60, gt=0)
+    max_side: int = Field(768, ge=32, le=8192, description="of the picture that is sent; pixels")
+    max_tokens: int = Field(96, ge=8, le=4096, description="of one reply")
+    timeout: float = Field(60, gt=0, description="of one request; seconds")
     retries: int = Field(3, ge=0, le=10)
-    parallel: int = Field(4, ge=1, le=64)
-    limit: int = Field(10_000, ge=0)
-    price_in: float = Field(0, ge=0)
-    price_out: float = Field(0, ge=0)
-    max_cost: float | None = Field(None, gt=0)
+    parallel: int = Field(4, ge=1, le=64, description="requests at once")
+    limit: int = Field(10_000, ge=0, description="more calls are refused before the first")
+    price_in: float = Field(0, ge=0, description="dollars for a million tokens of prompts")
+    price_out: float = Field(0, ge=0, description="dollars for a million tokens of replies")
+    max_cost: float | None = Field(
+        None, gt=0, description="dollars; the build stops before more is spent"
+    )
 
     @model_validator(mode="after")
     def _model_is_named(self) -> "AnswersSpec":
@@ -107,33 +126,35 @@ class AnswersSpec(_Strict):
 
 
 class ReviewSpec(_Strict):
-    """Whether a person must have looked at every item before anything is built from it."""
+    """Whether a person has to look."""
 
-    required: bool = False
+    required: bool = Field(False, description="nothing is built from an item nobody looked at")
 
 
 class KnowSpec(_Strict):
-    """Models that must all answer an item rightly, by `judge`, for it to stay. None: all stay.
+    """Models that must all answer an item rightly for it to stay. Without models all stay."""
 
-    A model is a folder, or settings of a tiny LLaVA (`{width: 96}`), which is then taught the items first: a stand-in for
-    a pretrained model, where none is at hand.
-    """
-
-    models: list[str | dict[str, Any]] = []
-    judge: str = "rules"
+    models: list[str | dict[str, Any]] = Field(
+        [],
+        description="a folder, or settings of a tiny LLaVA (`{width: 96}`), which is then taught the"
+        " items first: a stand-in for a pretrained model, where none is at hand",
+    )
+    judge: str = Field("rules", description="which judge says what is right")
     batch: int = Field(64, ge=1)
     max_new_tokens: int = Field(64, ge=1)
 
 
 class SplitSpec(_Strict):
-    """How entities become tasks; `given`: {task: {forget: [keys], retain: [keys]}} by hand."""
+    """How entities become tasks."""
 
     kind: Literal["by_class", "mixed", "similarity", "given"] = "mixed"
     tasks: int = Field(4, ge=1, le=1000)
     forget: float = Field(
         0.6, gt=0, lt=1, description="the share of a task's entities that is to be forgotten"
     )
-    given: dict[str, dict[Literal["forget", "retain"], list[str]]] = {}
+    given: dict[str, dict[Literal["forget", "retain"], list[str]]] = Field(
+        {}, description="{task: {forget: [keys], retain: [keys]}} of kind `given`"
+    )
 
 
 class WriteSpec(_Strict):
@@ -143,12 +164,12 @@ class WriteSpec(_Strict):
 
 
 class BuildSpec(_Strict):
-    """The whole spec. Paths are relative to the spec's own folder. `questions`: a file of classes to add or replace."""
+    """The whole spec. Paths are relative to the spec's own folder."""
 
     name: str = Field(min_length=1, max_length=80)
     seed: int = 0
     entities: EntitiesSpec
-    questions: Path | None = None
+    questions: Path | None = Field(None, description="a file of classes to add or replace")
     pictures: PicturesSpec = PicturesSpec()
     answers: AnswersSpec = AnswersSpec()
     review: ReviewSpec = ReviewSpec()

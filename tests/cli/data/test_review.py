@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from mlubench.authoring.review.spreadsheet import COLUMNS
+from mlubench.authoring.review.verdicts import LOG, read_log
 from mlubench.authoring.rows import ItemRow, write_rows
-from mlubench.authoring.verdicts import COLUMNS, LOG, read_log
 from mlubench.cli.main import main
 
 

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import TaskID
 
-    from mlubench.authoring.stages import Progress, State
+    from mlubench.authoring.build_record import StageState
+    from mlubench.authoring.stage import ProgressCallback
 
 _SAID = {"todo": "made", "done": "unchanged", "mended": "mended by hand, kept"}
 
@@ -51,25 +52,26 @@ def build(
     """Build a benchmark from SPEC: entities, pictures, questions, answers, and on to forget and retain sets."""
     from rich.console import Console
 
-    from mlubench.authoring import build as building
+    from mlubench.authoring.builder import open_build
 
     if dry_run:
-        planned = building.plan(building.context(spec, out))
+        planned = open_build(spec, out).plan()
         rows = [{"stage": s.name, "status": s.status, "plan": text} for s, text in planned]
         _show(out, rows, "plan", as_json=as_json)
         return
     console = Console(stderr=True)
     with _progress(console, silent=as_json) as progress:
-        ctx = building.context(spec, out, progress)
-        states = building.build(ctx, redo=redo, until=until)
-    files = {stage.name: stage.outputs[0] for stage in building.stages_of(ctx.spec)}
-    if told := building.spent(ctx):
-        click.echo(f"The endpoint: {told}", err=True)
+        opened = open_build(spec, out, progress)
+        states = opened.run(redo=redo, until=until)
+    files = {stage.name: stage.outputs[0] for stage in opened.stages}
+    spent = opened.spent()
+    if spent:
+        click.echo(f"The endpoint: {spent}", err=True)
     _show(out, [_row(s, out / files[s.name]) for s in states], "file", as_json=as_json)
 
 
 @contextmanager
-def _progress(console: "Console", *, silent: bool) -> "Iterator[Progress]":
+def _progress(console: "Console", *, silent: bool) -> "Iterator[ProgressCallback]":
     """A bar for each thing that takes long."""
     from rich.progress import Progress as Bars
 
@@ -84,7 +86,7 @@ def _progress(console: "Console", *, silent: bool) -> "Iterator[Progress]":
         yield progress
 
 
-def _row(state: "State", file: Path) -> dict[str, Any]:
+def _row(state: "StageState", file: Path) -> dict[str, Any]:
     row: dict[str, Any] = {"stage": state.name, "status": _SAID[state.status], "file": file.name}
     if file.suffix == ".jsonl":
         rows = [json.loads(text) for text in file.read_bytes().splitlines() if text.strip()]

@@ -48,8 +48,9 @@ def review(
     """Accept, edit or reject the items of the build in DIR."""
     from getpass import getuser
 
-    from mlubench.authoring import review as page
-    from mlubench.authoring import verdicts
+    from mlubench.authoring.review import page, spreadsheet
+    from mlubench.authoring.review.session import ReviewSession
+    from mlubench.authoring.review.verdicts import LOG, append_to_log
     from mlubench.authoring.rows import ItemRow, read_rows
     from mlubench.core.errors import UsageError
     from mlubench.runs.folder import RunDir
@@ -62,21 +63,22 @@ def review(
         )
     with RunDir(folder).lock():
         items = read_rows(path, ItemRow)
-        desk = page.Desk(folder, items, who or getuser())
+        session = ReviewSession(folder, items, who or getuser())
         if given:
-            now = desk.now().isoformat(timespec="seconds")
-            verdicts.append(
-                folder / verdicts.LOG,
-                verdicts.read_csv(given, desk.reviewed(), who=desk.who, when=now),
-            )
-            desk = page.Desk(folder, items, desk.who)
+            now = session.now().isoformat(timespec="seconds")
+            changes = spreadsheet.read_csv(given, session.reviewed(), who=session.who, when=now)
+            append_to_log(folder / LOG, changes)
+            # Reads the log anew.
+            session = ReviewSession(folder, items, session.who)
         if out:
-            verdicts.write_csv(out, desk.reviewed())
+            spreadsheet.write_csv(out, session.reviewed())
         if not (out or given or as_json):
             page.serve(
-                desk, port=port, ready=lambda address: click.echo(f"Open {address} (Ctrl+C ends)")
+                session,
+                port=port,
+                ready=lambda address: click.echo(f"Open {address} (Ctrl+C ends)"),
             )
-        counts = dict(Counter(item.verdict for item in desk.reviewed()))
+        counts = dict(Counter(item.verdict for item in session.reviewed()))
     click.echo(
         json.dumps(counts)
         if as_json

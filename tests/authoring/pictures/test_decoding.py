@@ -1,0 +1,181 @@
+"""Strangers' pictures: bombs, broken ones and strange ones end in one reason each, and the worker goes on."""
+
+import io
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image, PngImagePlugin
+
+from mlubench.authoring.pictures import decoding
+from mlubench.authoring.pictures.decoding import Decoder, UnreadableFileError, read_plain_file
+from mlubench.authoring.pictures.worker import difference_hash, plain_jpeg
+from mlubench.authoring.spec import PicturesSpec
+from mlubench.core.errors import MlubenchError
+from support.builds import noise, png_bomb
+
+LIMITS = PicturesSpec(max_pixels=1_000_000, max_bytes=1_000_000, max_side=64, seconds=5)
+
+
+@pytest.fixture(scope="module")
+def decoder() -> Iterator[Decoder]:
+    with Decoder(LIMITS) as decoder:
+        yield decoder
+
+
+def opened(jpeg: bytes) -> Image.Image:
+    picture = Image.open(io.BytesIO(jpeg))
+    picture.load()
+    return picture
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_every_format_becomes_a_plain_jpeg(decoder: Decoder, kind: str) -> None:
+    report, jpeg = decoder.decode(noise(1, (100, 80), kind))
+    assert (report["width"], report["height"]) == (64, 51)
+    assert opened(jpeg).size == (64, 51)
+    assert opened(jpeg).mode == "RGB"
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"", "it is no JPEG, PNG, WEBP"),
+        (b"<html>not found</html>", "it is no JPEG"),
+        (b"GIF89a" + bytes(100), "it is no JPEG"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "it is no JPEG"),
+        (noise(1)[:400], "Truncated"),
+        (noise(1)[:800], "truncated"),
+        (noise(1, kind="PNG")[:-40], "cannot be decoded"),
+        (noise(1, kind="WEBP")[:60], "cannot be decoded"),
+        (png_bomb(1001), "has 1001 x 1001 pixels, more than 1000000"),
+        (png_bomb(60_000), "cannot be decoded"),
+        (png_bomb(2**31 - 1), "cannot be decoded"),
+        (png_bomb(0), "cannot be decoded"),
+    ],
+)
+def test_what_is_no_picture_says_why(decoder: Decoder, data: bytes, why: str) -> None:
+    report, jpeg = decoder.decode(data)
+    assert jpeg == b""
+    assert why in report["why"]
+    assert decoder.decode(noise(2))[1]
+
+
+def test_a_byte_bomb_in_a_text_chunk_is_refused_or_left_unread(decoder: Decoder) -> None:
+    info = PngImagePlugin.PngInfo()
+    info.add_text("comment", "x" * 50_000_000, zip=True)
+    buffer = io.BytesIO()
+    Image.new("RGB", (9, 9)).save(buffer, "PNG", pnginfo=info)
+    assert len(buffer.getvalue()) < 100_000
+    report, jpeg = decoder.decode(buffer.getvalue())
+    assert "cannot be decoded" in report.get("why", "") or len(jpeg) < 2000
+
+
+def test_the_memory_limit_holds_and_the_next_picture_is_decoded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Within the pixels that are allowed here but beyond the memory: the limit of the process is the last wall."""
+    big = png_bomb(8000, bytes(8000 * (8000 * 3 + 1)))
+    assert len(big) < 300_000
+    monkeypatch.setattr(decoding, "_BYTES_A_PIXEL", 0)
+    monkeypatch.setattr(decoding, "_BASE_MEMORY", 150 * 2**20)
+    with Decoder(PicturesSpec(max_pixels=100_000_000, max_bytes=1000, seconds=20)) as decoder:
+        report, jpeg = decoder.decode(big)
+        assert jpeg == b""
+        assert "memory" in report["why"]
+        assert decoder.decode(noise(3))[1]
+
+
+def test_a_worker_that_takes_too_long_is_stopped_and_replaced() -> None:
+    with Decoder(LIMITS.model_copy(update={"seconds": 0.2})) as decoder:
+        assert decoder.decode(noise(1))[1]
+        process = decoder._process
+        assert process
+        os.kill(process.pid, signal.SIGSTOP)  # takes no CPU time, so only the clock can tell
+        start = time.monotonic()
+        assert "took more than 0.2 s" in decoder.decode(noise(1))[0]["why"]
+        assert time.monotonic() - start < 9
+        assert decoder.decode(noise(1))[1]
+
+
+def test_a_worker_that_is_killed_is_replaced() -> None:
+    with Decoder(LIMITS) as decoder:
+        whole = decoder.decode(noise(1))
+        assert decoder._process
+        decoder._process.kill()
+        decoder._process.wait()
+        assert "why" in decoder.decode(noise(1))[0]
+        assert decoder.decode(noise(1)) == whole
+
+
+def test_a_worker_that_cannot_start_is_no_fault_of_the_picture(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(decoding.sys, "executable", "/bin/false")
+    with Decoder(LIMITS) as decoder, pytest.raises(MlubenchError, match="does not start"):
+        decoder.decode(noise(1))
+
+
+def test_nothing_of_the_old_file_is_left_but_the_picture(decoder: Decoder) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E] = 6, "secret place"  # to be turned by 90 degrees; a description
+    old = noise(1, (40, 30), exif=exif, comment=b"secret words", icc_profile=b"secret profile" * 9)
+    report, jpeg = decoder.decode(old)
+    assert b"secret" in old
+    assert b"secret" not in jpeg
+    assert (report["width"], report["height"]) == (30, 40)
+
+
+def test_what_cameras_write_is_a_jpeg_too(decoder: Decoder) -> None:
+    """Two JPEGs in one file, which Pillow takes for a kind of its own."""
+    buffer = io.BytesIO()
+    first = Image.open(io.BytesIO(noise(1)))
+    first.save(buffer, "MPO", save_all=True, append_images=[Image.open(io.BytesIO(noise(2)))])
+    assert b"MPF" in buffer.getvalue()
+    assert decoder.decode(buffer.getvalue())[0]["width"] == 40
+
+
+def test_only_the_first_frame_counts_and_clear_becomes_white(decoder: Decoder) -> None:
+    frames = [Image.new("RGBA", (20, 20), colour) for colour in ((0, 0, 0, 0), (0, 0, 255, 255))]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, "WEBP", save_all=True, append_images=frames[1:], lossless=True)
+    assert opened(decoder.decode(buffer.getvalue())[1]).getpixel((10, 10)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "I;16", "RGBA", "CMYK"])
+def test_every_mode_can_be_had(decoder: Decoder, mode: str) -> None:
+    buffer = io.BytesIO()
+    Image.new(mode, (20, 10)).save(buffer, "JPEG" if mode == "CMYK" else "PNG")
+    assert opened(decoder.decode(buffer.getvalue())[1]).mode == "RGB"
+
+
+def test_the_hash_is_near_for_the_same_picture_and_far_for_another() -> None:
+    def bits(data: bytes) -> int:
+        return int(difference_hash(opened(plain_jpeg(data, max_pixels=10**6, max_side=999)[1])), 16)
+
+    same, again = bits(noise(1, (400, 300))), bits(noise(1, (200, 150), "WEBP"))
+    assert (same ^ again).bit_count() <= 4
+    assert (same ^ bits(noise(2, (400, 300)))).bit_count() > 16
+
+
+def test_only_plain_files_are_read(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"x" * 100)
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    os.mkfifo(tmp_path / "pipe")
+    assert read_plain_file(tmp_path / "a", 100) == b"x" * 100
+    refused = {
+        tmp_path / "link": "is a link",
+        tmp_path / "pipe": "is no plain file",
+        tmp_path: "is no plain file",
+        tmp_path / "none": "cannot be opened: No such file or directory",
+        Path("/dev/zero"): "is no plain file",
+    }
+    for path, why in refused.items():
+        with pytest.raises(UnreadableFileError) as error:
+            read_plain_file(path, 100)
+        assert str(error.value) == why
+    with pytest.raises(UnreadableFileError, match="has 100 bytes, more than 99"):
+        read_plain_file(tmp_path / "a", 99)

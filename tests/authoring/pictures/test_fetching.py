@@ -1,0 +1,217 @@
+"""A server may send anything, at any speed, and lead anywhere."""
+
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlubench.authoring.pictures.addresses import RefusedError
+from mlubench.authoring.pictures.fetching import fetch
+from mlubench.authoring.spec import PicturesSpec
+from support.builds import Web, noise, web
+
+PICTURE = noise(0)
+
+
+@pytest.fixture
+def site() -> Iterator[Web]:
+    with web() as site:
+        yield site
+
+
+def limits(**more: Any) -> PicturesSpec:
+    return PicturesSpec.model_validate(
+        {"kind": "render", "allow_private": True, "seconds": 5, **more}
+    )
+
+
+def refused(url: str, **more: Any) -> str:
+    with pytest.raises(RefusedError) as error:
+        fetch(url, limits(**more))
+    return str(error.value)
+
+
+def test_a_picture_comes_as_it_is(site: Web) -> None:
+    assert fetch(site.page("/a.jpg", PICTURE), limits()) == PICTURE
+    assert fetch(site.page("/b.jpg", PICTURE, Content_Length=""), limits()) == PICTURE
+
+
+def test_private_addresses_are_refused_unless_allowed_and_not_even_asked(site: Web) -> None:
+    url = site.page("/a.jpg", PICTURE)
+    assert "leads to 127.0.0.1, which is loopback" in refused(url, allow_private=False)
+    assert site.asked == []
+    assert PicturesSpec().allow_private is False
+
+
+def test_a_redirect_is_followed_so_often_and_checked_each_time(site: Web) -> None:
+    site.page("/end.jpg", PICTURE)
+    site.page("/2", b"", status=302, Location="/end.jpg")
+    start = site.page("/1", b"", status=301, Location="2")
+    assert fetch(start, limits(max_redirects=2)) == PICTURE
+    assert "redirected more than 1 times" in refused(start, max_redirects=1)
+    for number, (place, why) in enumerate(
+        [("file:///dev/zero", "scheme 'file'"), ("http://user@127.0.0.1/", "user name")]
+    ):
+        assert why in refused(site.page(f"/x{number}", b"", status=307, Location=place))
+
+
+def test_a_redirect_from_a_public_to_a_private_address_is_refused(
+    site: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The names are ours: `public.example` passes for public, though the connection goes to the server of this test."""
+    port = int(site.address.rpartition(":")[2])
+    site.page("/a", b"", status=302, Location=f"http://private.example:{port}/secret.jpg")
+    site.page("/secret.jpg", PICTURE)
+    real, connect = socket.getaddrinfo, socket.create_connection
+
+    def answer(host: str, port: int, *rest: Any, **more: Any) -> Any:
+        made = {"public.example": "93.184.216.34", "private.example": "127.0.0.1"}
+        return (
+            [(2, 1, 6, "", (made[host], port))] if host in made else real(host, port, *rest, **more)
+        )
+
+    asked = []
+
+    def to_us(address: tuple[str, int], *more: Any) -> socket.socket:
+        asked.append(address[0])
+        return connect(("127.0.0.1", address[1]), *more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
+    monkeypatch.setattr(socket, "create_connection", to_us)
+    assert "leads to 127.0.0.1" in refused(f"http://public.example:{port}/a", allow_private=False)
+    assert asked == ["93.184.216.34"]  # what was checked is what was connected to
+    assert site.asked == ["/a"]
+
+
+def test_a_redirect_without_end_or_from_https_to_http_is_refused(site: Web) -> None:
+    assert "redirected more than" in refused(site.page("/loop", b"", status=302, Location="/loop"))
+    assert "redirected more than" in refused(site.page("/nowhere", b"", status=302))
+
+
+@pytest.mark.parametrize(
+    ("headers", "why"),
+    [
+        ({"Content_Type": "text/html"}, "is of type 'text/html'"),
+        ({"Content_Type": "image/svg+xml"}, "image/svg+xml"),
+        ({"Content_Type": ""}, "text/plain"),
+        ({"Content_Encoding": "gzip"}, "packed as 'gzip'"),
+        ({"status": 404}, "status 404"),
+        ({"status": 206}, "status 206"),
+        ({"status": 500}, "status 500"),
+        ({"Content_Length": "99999999999"}, "has 99999999999 bytes, more than 20000000"),
+        ({"Content_Length": "99999"}, "IncompleteRead"),
+        ({"Content_Length": "-5"}, ""),
+    ],
+)
+def test_what_is_no_picture_is_refused(site: Web, headers: dict[str, Any], why: str) -> None:
+    url = site.page("/a", b"<html>no such picture</html>", **headers)
+    if why:
+        assert why in refused(url)
+    else:  # read until the server ends: the decoder will say what it is
+        assert fetch(url, limits()).startswith(b"<html>")
+
+
+def test_a_body_without_end_stops_at_the_cap(site: Web) -> None:
+    sent = []
+
+    def pour(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", "image/png")
+        handler.end_headers()
+        while not site.stop.is_set():
+            handler.wfile.write(bytes(2**16))
+            sent.append(2**16)
+
+    site.pages["/flood"] = pour
+    assert "has more than 100000 bytes" in refused(site.address + "/flood", max_bytes=100_000)
+    assert sum(sent) < 50_000_000
+
+
+@pytest.mark.parametrize("part", ["head", "body", "nothing"])
+def test_a_server_that_dribbles_is_left_when_the_time_is_up(site: Web, part: str) -> None:
+    def dribble(handler: BaseHTTPRequestHandler) -> None:
+        if part == "body":
+            handler.send_response(200)
+            handler.send_header("Content-Type", "image/png")
+            handler.end_headers()
+        elif part == "head":
+            handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+        while not site.stop.wait(0.1):
+            if part != "nothing":
+                handler.wfile.write(b"x")
+                handler.wfile.flush()
+
+    site.pages["/slow"] = dribble
+    start = time.monotonic()
+    assert "took more than 0.6 s" in refused(site.address + "/slow", seconds=0.6)
+    assert time.monotonic() - start < 3
+
+
+def test_what_speaks_no_http_is_refused(site: Web) -> None:
+    site.pages["/odd"] = lambda handler: handler.wfile.write(b"SSH-2.0-what\r\n" * 5) and None
+    assert "cannot be fetched" in refused(site.address + "/odd")
+    assert "cannot be fetched" in refused(site.address.replace("http:", "https:") + "/tls")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        assert "cannot be fetched" in refused(f"http://127.0.0.1:{free.getsockname()[1]}/")
+
+
+@pytest.fixture
+def secure(site: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The site behind TLS, with a certificate for pictures.example that this process trusts; its port."""
+    if not shutil.which("openssl"):
+        pytest.skip("no openssl to make a certificate with")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    words = [
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "2",
+    ]
+    names = ["-subj", "/CN=pictures.example", "-addext", "subjectAltName=DNS:pictures.example"]
+    subprocess.run(
+        ["openssl", *words, *names, "-keyout", key, "-out", certificate],
+        check=True,
+        capture_output=True,
+    )
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    site.server.socket = context.wrap_socket(site.server.socket, server_side=True)
+    real = socket.getaddrinfo
+
+    def answer(host: str, port: int, *rest: Any, **more: Any) -> Any:
+        return real("127.0.0.1" if host.endswith(".example") else host, port, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
+    return site.address.rpartition(":")[2]
+
+
+def test_tls_makes_sure_of_the_name_though_the_address_is_pinned(site: Web, secure: str) -> None:
+    site.page("/a.jpg", PICTURE)
+    site.page("/down", b"", status=302, Location=f"http://pictures.example:{secure}/a.jpg")
+    assert fetch(f"https://pictures.example:{secure}/a.jpg", limits()) == PICTURE
+    assert "CERTIFICATE_VERIFY_FAILED" in refused(f"https://other.example:{secure}/a.jpg")
+    assert "redirected from https to http" in refused(f"https://pictures.example:{secure}/down")
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_server_that_says_nothing_is_left_when_the_time_is_up(scheme: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        start = time.monotonic()
+        assert "took more than 0.5 s" in refused(
+            f"{scheme}://127.0.0.1:{silent.getsockname()[1]}/", seconds=0.5
+        )
+        assert time.monotonic() - start < 3

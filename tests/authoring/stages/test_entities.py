@@ -1,0 +1,144 @@
+"""Entities: all problems at once, no two that could be taken for each other, and lists of any size."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlubench.authoring.entities.checks import check_entities, path_name
+from mlubench.authoring.rows import EntityRow
+from mlubench.authoring.runner import run_stages
+from mlubench.authoring.stages import entities
+from mlubench.core.errors import DataError, MlubenchError, UsageError
+from support.builds import PEOPLE, context, rows
+
+QUESTIONS = {"Animals": {"name", "diet"}, "Movies": {"name"}}
+
+
+def make(ctx: Any) -> list[dict[str, Any]]:
+    run_stages([entities.STAGE], ctx)
+    return rows(ctx.root / "entities.jsonl")
+
+
+def entity(name: str, cls: str = "Animals", **more: Any) -> EntityRow:
+    return EntityRow(key=f"{cls}/{path_name(name)}", cls=cls, name=name, **more)
+
+
+def test_entities_of_the_spec(tmp_path: Path) -> None:
+    found = make(context(tmp_path / "b"))
+    assert [row["key"] for row in found] == [
+        "Personage/Zoë_Ångström",
+        "Animals/Grey_Marten",
+        "Buildings/月の塔",
+    ]
+    assert found[0]["aliases"] == ["Dr. Z"]
+
+
+def test_csv_and_yaml_say_the_same(tmp_path: Path) -> None:
+    (tmp_path / "e.csv").write_text(
+        "name,class,aliases,wikipedia,work,diet,habitat\n"
+        "Zoë Ångström,Personage,Dr. Z,,a glassblower,,\n"
+        "Grey Marten,Animals,,,,It eats snails.,reed swamps\n"
+        "月の塔,Buildings\n"
+    )
+    import yaml
+
+    (tmp_path / "e.yaml").write_text(yaml.safe_dump({"entities": PEOPLE}))
+    given = make(context(tmp_path / "a"))
+    assert make(context(tmp_path / "b", entities={"file": "e.csv"})) == given
+    assert make(context(tmp_path / "c", entities={"file": "e.yaml"})) == given
+
+
+def test_a_drawn_world_has_all_nine_classes_and_five_facts_each(tmp_path: Path) -> None:
+    found = make(context(tmp_path / "b", entities={"world": 72}))
+    assert len(found) == 72
+    assert len({row["cls"] for row in found}) == 9
+    assert {len(row["facts"]) for row in found} == {5}
+    assert make(context(tmp_path / "c", entities={"world": 72}, seed=1)) != found
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (entity("x", "Animlas"), "unknown class 'Animlas' (did you mean Animals?)"),
+        (entity("a/../../b"), "holds a /"),
+        (entity(".."), "leaves its folder"),
+        (entity("a\\b"), "backslash"),
+        (entity("a\x07b"), "control character"),
+        (entity(" . "), "is not downloaded_images/<Class>/<Entity>/<file>"),
+        (entity(""), "has no name"),
+        (entity("é" * 150), "more than 200 bytes"),
+        (entity("x", facts={"colour": "red"}), "has a fact for 'colour', no question of its class"),
+        (entity("x", facts={"diet": "  "}), "has an empty fact for diet"),
+        (entity("x", aliases=[""]), "empty alias"),
+        (entity("x", wikipedia="a\nb"), "impossible Wikipedia title"),
+        (EntityRow(key="Movies/x", cls="Animals", name="x"), "should have the key 'Animals/x'"),
+    ],
+)
+def test_bad_entities_are_told(row: EntityRow, message: str) -> None:
+    with pytest.raises(DataError) as error:
+        check_entities([entity("good"), row], QUESTIONS)
+    assert message in str(error.value)
+
+
+def test_all_problems_come_at_once() -> None:
+    with pytest.raises(DataError) as error:
+        check_entities([entity("a/b"), entity("x", "No"), entity("ok"), entity("OK")], QUESTIONS)
+    assert all(
+        text in str(error.value) for text in ("holds a /", "unknown class", "is there twice")
+    )
+    with pytest.raises(DataError, match="and 80 more"):
+        check_entities([entity(f"x{n}", "No") for n in range(100)], QUESTIONS)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "what"),
+    [
+        (entity("Frozen"), entity("FROZEN", "Movies"), "twice"),
+        (entity("Ångström"), entity("A\u030angstro\u0308m"), "twice"),
+        (entity("Grey Marten"), entity("Ｇｒｅｙ  marten"), "twice"),
+        (entity("Grey Marten", aliases=["Gus"]), entity("Gus"), "clash"),
+        (entity("a", aliases=["The One"]), entity("b", aliases=["the-one"]), "clash"),
+    ],
+)
+def test_names_that_two_answer_to(first: EntityRow, second: EntityRow, what: str) -> None:
+    with pytest.raises(DataError, match=what):
+        check_entities([first, second], QUESTIONS)
+    check_entities([first], QUESTIONS)
+
+
+def test_an_alias_may_repeat_its_own_name() -> None:
+    check_entities([entity("Gus", aliases=["gus", "GUS"])], QUESTIONS)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("e.yaml", "- {name: x}"),
+        ("e.yaml", "a: 1"),
+        ("e.yaml", "- [1]"),
+        ("e.csv", "name,class,colour\n"),
+    ],
+)
+def test_a_wrong_file_is_wrong_use(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UsageError):
+        make(context(tmp_path / "b", entities={"file": name}))
+
+
+def test_mended_rows_are_checked_as_well(tmp_path: Path) -> None:
+    ctx = context(tmp_path / "b")
+    make(ctx)
+    path = ctx.root / "entities.jsonl"
+    path.write_text(path.read_text().replace("Grey_Marten", "../../Grey_Marten"))
+    with pytest.raises(MlubenchError, match=r"should have the key.*leaves its folder"):
+        entities.load_entities(ctx)
+
+
+def test_a_hundred_thousand_entities_take_seconds(tmp_path: Path) -> None:
+    lines = "".join(f"Entity {n},Animals,other {n};Øther-{n}\n" for n in range(100_000))
+    (tmp_path / "e.csv").write_text("name,class,aliases\n" + lines)
+    start = time.process_time()
+    assert len(make(context(tmp_path / "b", entities={"file": "e.csv"}))) == 100_000
+    assert time.process_time() - start < 60

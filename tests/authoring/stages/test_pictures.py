@@ -1,0 +1,212 @@
+"""Pictures from folders, addresses and drawn: what is kept, what is not and why, and the same bytes after a kill."""
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlubench.authoring.pictures.sources import DRAWN
+from mlubench.authoring.rows import EntityRow
+from mlubench.authoring.runner import run_stages
+from mlubench.authoring.stage import Context
+from mlubench.authoring.stages import entities, pictures
+from mlubench.core.errors import DataError, MlubenchError, UsageError
+from support.builds import context, files, noise, png_bomb, rows, web
+
+STAGES = [entities.STAGE, pictures.STAGE]
+ZOE, MARTEN, TOWER = "Personage/Zoë_Ångström", "Animals/Grey_Marten", "Buildings/月の塔"
+
+
+def make(ctx: Context) -> dict[str, dict[str, Any]]:
+    run_stages(STAGES, ctx)
+    return {
+        Path(row["file"]).relative_to("pictures").as_posix(): row
+        for row in rows(ctx.root / "pictures.jsonl")
+    }
+
+
+def folder(tmp_path: Path, **photos: bytes) -> Path:
+    """A folder of photographs: by default two of Zoë."""
+    for name, data in (photos or {"a.jpg": noise(1), "b.png": noise(2, kind="PNG")}).items():
+        path = tmp_path / "photos" / ZOE / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return tmp_path / "photos"
+
+
+def test_drawn_pictures(tmp_path: Path) -> None:
+    found = make(context(tmp_path / "b", pictures={"per_entity": 3}))
+    assert len(found) == 9
+    assert all(row["kept"] and row["source"] == DRAWN for row in found.values())
+    assert {p for p in files(tmp_path / "b") if p.endswith(".jpg")} == {
+        f"pictures/{name}" for name in found
+    }
+
+
+def test_a_folder_of_all_kinds(tmp_path: Path) -> None:
+    root = folder(tmp_path)
+    mine = root / ZOE
+    (mine / "c.jpg").write_bytes(noise(1, (80, 60)))
+    (mine / "d.jpg").write_bytes(noise(3)[:300])
+    (mine / "e.jpg").symlink_to(tmp_path / "photos" / ZOE / "a.jpg")
+    (mine / "f.jpg").write_bytes(png_bomb(20_000))
+    (mine / "g.jpg").mkdir()
+    (mine / ".hidden").write_bytes(b"x")
+    (mine / "h.jpg").write_bytes(bytes(3000) + noise(4))
+    found = make(
+        context(
+            tmp_path / "b",
+            pictures={"kind": "folder", "root": "photos", "max_bytes": 2900, "near": 6},
+        )
+    )
+    assert [found[f"{ZOE}/{n}.jpg"]["kept"] for n in range(1, 9)] == [True, True, *[False] * 6]
+    why = [found[f"{ZOE}/{n}.jpg"]["why"] for n in range(3, 9)]
+    expected = [
+        "is nearly pictures",
+        "Truncated",
+        "is a link",
+        "20000 x 20000 pixels",
+        "is no plain file",
+        "bytes, more",
+    ]
+    assert [text for text, part in zip(why, expected, strict=True) if part not in text] == []
+    assert {p for p in files(tmp_path / "b") if p.endswith(".jpg")} == {
+        f"pictures/{ZOE}/{n}.jpg" for n in (1, 2)
+    }
+
+
+def test_licences_are_kept_per_picture(tmp_path: Path) -> None:
+    root = folder(tmp_path)
+    (root / "licences.csv").write_text(
+        f"file,licence,source\n{ZOE}/a.jpg,CC BY 4.0,https://a.example/1\n"
+    )
+    found = make(
+        context(tmp_path / "b", pictures={"kind": "folder", "root": "photos", "licence": "mine"})
+    )
+    assert [(row["licence"], row["source"]) for row in found.values()] == [
+        ("CC BY 4.0", "https://a.example/1"),
+        ("mine", f"{ZOE}/b.png"),
+    ]
+
+
+def test_a_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    root = folder(tmp_path)
+    (root / "Animals").mkdir()
+    (root / MARTEN).symlink_to(tmp_path)
+    with pytest.raises(DataError, match="is a link"):
+        make(context(tmp_path / "b", pictures={"kind": "folder", "root": "photos"}))
+    with pytest.raises(UsageError, match="is not a folder"):
+        make(context(tmp_path / "c", pictures={"kind": "folder", "root": "no-photos"}))
+
+
+def test_one_picture_is_of_one_entity(tmp_path: Path) -> None:
+    root = folder(tmp_path)
+    shutil.copytree(root / ZOE, root / MARTEN)
+    found = make(context(tmp_path / "b", pictures={"kind": "folder", "root": "photos"}))
+    assert found[f"{MARTEN}/1.jpg"]["why"] == f"is a picture of {ZOE} too"
+
+
+def test_no_picture_at_all_is_an_error(tmp_path: Path) -> None:
+    folder(tmp_path, **{"a.jpg": b"no"})
+    with pytest.raises(DataError, match="no picture could be used: 1 cannot be decoded"):
+        make(context(tmp_path / "b", pictures={"kind": "folder", "root": "photos"}))
+
+
+def test_addresses_are_fetched_within_limits_and_only_as_many_as_needed(tmp_path: Path) -> None:
+    with web() as site:
+        good = [site.page(f"/{n}.jpg", noise(n)) for n in range(4)]
+        html = site.page("/h", b"<html>", Content_Type="text/html")
+        lines = [
+            f"{ZOE},{html},CC0,",
+            *(f"{ZOE},{url},CC0,me" for url in good),
+            f"{MARTEN},{good[0]},,",
+        ]
+        (tmp_path / "a.csv").write_text("\n".join(["entity,address,licence,source", *lines]))
+        settings = {"kind": "addresses", "file": "a.csv", "per_entity": 2, "allow_private": True}
+        found = make(context(tmp_path / "b", pictures=settings))
+        assert [(row["kept"], row["licence"], row["source"]) for row in found.values()] == [
+            (False, "CC0", html),
+            (True, "CC0", "me"),
+            (True, "CC0", "me"),
+            (False, "not stated", good[0]),
+        ]
+        assert "text/html" in found[f"{ZOE}/1.jpg"]["why"]
+        assert site.asked == ["/h", "/0.jpg", "/1.jpg", "/0.jpg"]
+        with pytest.raises(DataError, match="which is loopback"):
+            make(context(tmp_path / "c", pictures=settings | {"allow_private": False}))
+
+
+def test_a_wrong_list_of_addresses_names_its_lines(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(
+        f"entity,address\nNo/body,http://a.example\n{ZOE},\n../../x,http://b.example\n"
+    )
+    with pytest.raises(DataError) as error:
+        make(context(tmp_path / "b", pictures={"kind": "addresses", "file": "a.csv"}))
+    assert all(
+        text in str(error.value)
+        for text in ("line 2 is of 'No/body'", "line 3 has no address", "line 4")
+    )
+
+
+def test_a_hundred_thousand_addresses_are_read_in_seconds(tmp_path: Path) -> None:
+    lines = "".join(
+        f"{ZOE if n % 2 else 'No/body'},https://a.example/{n}.jpg\n" for n in range(100_000)
+    )
+    (tmp_path / "a.csv").write_text("entity,address\n" + lines)
+    ctx = context(tmp_path / "b", pictures={"kind": "addresses", "file": "a.csv"})
+    start = time.process_time()
+    with pytest.raises(DataError, match="and 49980 more"):
+        make(ctx)
+    assert time.process_time() - start < 20
+
+
+class KilledError(Exception):
+    """Stands for a kill between two pictures."""
+
+
+def test_the_bytes_are_the_same_wherever_it_was_stopped(tmp_path: Path) -> None:
+    root = folder(tmp_path, **{f"{n}.jpg": noise(n % 4) for n in range(6)})
+    settings = {"kind": "folder", "root": str(root)}
+    make(context(tmp_path / "whole", pictures=settings))
+    for stop in range(1, 7):
+
+        def progress(what: str, done: int, total: int, stop: int = stop) -> None:
+            if done == stop:
+                raise KilledError
+
+        ctx = context(tmp_path / f"b{stop}", pictures=settings)
+        with pytest.raises(KilledError):
+            run_stages(STAGES, Context(ctx.spec, ctx.base, ctx.root, progress=progress))
+        stray = ctx.root / "pictures" / ZOE / ".9.jpg.1.tmp"
+        stray.parent.mkdir(parents=True, exist_ok=True)
+        stray.write_bytes(b"half")
+        make(ctx)
+        assert files(ctx.root) == files(tmp_path / "whole")
+
+
+def test_a_changed_folder_is_read_again(tmp_path: Path) -> None:
+    root = folder(tmp_path)
+    ctx = context(tmp_path / "b", pictures={"kind": "folder", "root": "photos"})
+    assert len(make(ctx)) == 2
+    (root / ZOE / "c.jpg").write_bytes(noise(9))
+    assert len(make(ctx)) == 3
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (f'"pictures/{ZOE}/1.jpg"', f'"pictures/{ZOE}/../../../1.jpg"'),
+        (ZOE, "No/body"),
+        ("1.jpg", "9.jpg"),
+    ],
+)
+def test_mended_rows_are_checked(tmp_path: Path, old: str, new: str) -> None:
+    ctx = context(tmp_path / "b", pictures={"per_entity": 1})
+    make(ctx)
+    path = ctx.root / "pictures.jsonl"
+    path.write_text(path.read_text().replace(old, new))
+    people = [EntityRow(key=key, cls=key.split("/")[0], name="x") for key in (ZOE, MARTEN, TOWER)]
+    with pytest.raises(MlubenchError, match=r"no entity|does not lie in|not there"):
+        pictures.load_pictures(ctx, people)
