@@ -25,6 +25,7 @@ from mlubench.core.errors import MlubenchError
 from mlubench.core.files import write_atomic
 from mlubench.experiment.sequence import run_lifelong
 from mlubench.models.quiet import quiet
+from mlubench.runs.results import Results
 from mlubench.settings.loading import load
 from mlubench.statistics.intervals import mean_over_seeds
 from mlubench.statistics.scores import METRICS
@@ -163,16 +164,13 @@ def run_and_measure(
     return states
 
 
-def scores_of(results: dict[str, Any], method: str, after: str) -> dict[str, dict[str, Any]]:
+def scores_of(results: Results, method: str, after: str) -> dict[str, dict[str, Any]]:
     """Forget quality and utility, the mean over the tasks that the state is tested on."""
-    cells = [
-        c
-        for c in results["base"] + results["cells"]
-        if (c["method"], c["after"]) == (method, after)
-    ]
+    every = [*results.base, *results.cells]
+    cells = [c for c in every if (c.method, c.after) == (method, after)]
     found = {}
     for metric in METRICS:
-        values = [c["score"] for c in cells if c["metric"] == metric and c["score"] is not None]
+        values = [c.score for c in cells if c.metric == metric and c.score is not None]
         found[metric] = {"value": sum(values) / len(values) if values else None, "ci95": None}
     return found
 

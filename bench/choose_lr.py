@@ -17,11 +17,11 @@ from typing import Any
 
 from rich.console import Console
 
-from mlubench.core.lines import read_lines
 from mlubench.experiment.sequence import run_lifelong
-from mlubench.judging.run import make_judge, question_of
+from mlubench.judging.run import make_judge
 from mlubench.models.quiet import quiet
 from mlubench.runs.folder import RunDir
+from mlubench.runs.rows import read_answers
 from mlubench.settings.loading import load
 from mlubench.statistics.scores import FULL
 
@@ -31,9 +31,9 @@ UNLEARNED = 0.5
 
 def still_known(run: RunDir, method: str) -> float:
     """Mean correctness (0-1) on task A's forget samples after unlearning it."""
-    rows = [row for row in read_lines(run.answers(method, "A", "A")) if row["split"] == "forget"]
-    judge = make_judge("rules", [(row["entity"].split("/")[0], row["truth"]) for row in rows])
-    verdicts = judge.judge([replace(question_of(row), metric="utility") for row in rows])
+    rows = [row for row in read_answers(run.answers(method, "A", "A")) if row.split == "forget"]
+    judge = make_judge("rules", [(row.cls, row.truth) for row in rows])
+    verdicts = judge.judge([replace(row.to_judge(), metric="utility") for row in rows])
     return sum(v.score or 0 for v in verdicts) / FULL / len(verdicts)
 
 
@@ -49,7 +49,7 @@ def try_rate(
         *settings,
     ]
     results = run_lifelong(load(preset, overrides), out, Console(quiet=True))
-    scores = {cell["metric"]: cell["score"] for cell in results["cells"]}
+    scores = {cell.metric: cell.score for cell in results.cells}
     return {
         "method": method,
         "lr": rate,

@@ -9,12 +9,9 @@ Split = Literal["forget", "retain"]
 Metric = Literal["forget_quality", "utility"]
 Role = Literal["fit", "calibrate", "test"]
 Part = Literal["vision", "projector", "language"]  # of a model; `vision` is its tower
-Scope = Literal[
-    "language", "projector", "vision", "all"
-]  # what may change; `vision` is tower and projector
+# What a method may change; here `vision` is the tower and the projector.
+Scope = Literal["language", "projector", "vision", "all"]
 
-# The key of an answer that says how probable its truth is to the model that answered.
-PROBABILITY = "truth_probability"
 # The metric that a split is scored by: refusal on what must go, correctness on what must stay.
 METRIC_OF: dict[Split, Metric] = {"forget": "forget_quality", "retain": "utility"}
 
@@ -122,6 +119,42 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerRow:
+    """One answer of a model: a line of RUN/answers/<method>/X-UY.jsonl, whose keys are these fields in this order.
+
+    `runs.rows` reads and writes it. Everything that handles answers, from generation to score, handles this type.
+    """
+
+    id: str  # of the sample; a file has one line a sample
+    split: Split
+    task: str
+    image: str  # as in Sample: below the folder of pictures
+    entity: str  # its key, `class/name`
+    question: str
+    truth: str
+    response: str  # what the model said
+    fact: str
+    phrasing: int
+    route: Route | None  # None for a method without a gate
+    # How probable the truth is to the model that answered (0-1). None where no model answered, as where a failed gate
+    # refused. The line holds this key only if the run measures it.
+    truth_probability: float | None = None
+    probability_measured: bool = False  # no key of the line: whether it holds `truth_probability`
+
+    @property
+    def metric(self) -> Metric:
+        return METRIC_OF[self.split]
+
+    @property
+    def cls(self) -> str:
+        return Entity.from_key(self.entity).cls
+
+    def to_judge(self) -> "Question":
+        """What a judge is shown of this answer."""
+        return Question(self.metric, self.entity, self.question, self.truth, self.response)
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """What a judge is shown. `response` is data to the judge, never an instruction."""
 
@@ -138,9 +171,21 @@ class Verdict:
 
     score: Literal[0, 1, 2] | None
     why: str
+    # Of a model that judged: its name and fingerprint.
+    facts: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictRow:
+    """One verdict on an answer: a line of RUN/verdicts/<judge>/<method>/X-UY.jsonl, whose keys are these fields."""
+
+    id: str  # of the sample, as in the line of answers
+    metric: Metric
+    score: Literal[0, 1, 2] | None
+    why: str
     facts: Mapping[str, str] = field(
         default_factory=dict, hash=False
-    )  # of a model that judged: name, fingerprint
+    )  # no key where there are none
 
 
 class Judge(Protocol):
@@ -148,27 +193,28 @@ class Judge(Protocol):
 
     name: str
 
+    @property
+    def version(self) -> str | None:
+        """Changes with everything that verdicts depend on, so that a run never mixes those of two versions.
+
+        None: there is but one version, and verdicts that lie there are kept.
+        """
+
     def judge(self, questions: list[Question]) -> list[Verdict]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One X-UY score: `task` tested after unlearning up to `after`. `ci95` is a bootstrap over facts.
+class Cell(Protocol):
+    """One X-UY score: `task` tested after unlearning up to `after`. `runs.results.CellRow` is how it is written."""
 
-    Whoever judged, `rouge_l` is the answers' mean ROUGE-L to their truths (0-1), and `truth_probability` the mean
-    length-normalised probability of the truths to the models that answered (0-1), where a run measures it;
-    `truth_probability_missing` answers have none, as a failed gate's refusals, and are left out of it.
-    """
+    @property
+    def task(self) -> str: ...
 
-    method: str
-    task: str
-    after: str
-    metric: Metric
-    score: float | None
-    ci95: tuple[float, float] | None
-    n: int
-    unscored: int
-    judge: str
-    rouge_l: float | None = None
-    truth_probability: float | None = None
-    truth_probability_missing: int = 0
+    @property
+    def after(self) -> str: ...
+
+    @property
+    def metric(self) -> str: ...
+
+    @property
+    def score(self) -> float | None:
+        """0 to 1; None where no answer could be judged."""

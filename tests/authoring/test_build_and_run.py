@@ -67,10 +67,10 @@ def test_a_build_becomes_a_run(cache: Path, tmp_path: Path) -> None:
     ]
     chosen += ["benchmark.order=null", "methods=[lumoe]", "evaluate.limit=10", "train.epochs=1"]
     results = run_lifelong(settings.load("smoke", chosen), tmp_path / "run", Console(quiet=True))
-    assert {(c["task"], c["after"]) for c in results["cells"]} == {
+    assert {(c.task, c.after) for c in results.cells} == {
         ("A", "A"),
         ("A", "B"),
         ("B", "B"),
     }
-    final = next(s for s in results["summary"] if s["method"] == "lumoe")["final"]
+    final = next(s for s in results.summary if s.method == "lumoe").final
     assert final["utility"] > 0.5

@@ -13,27 +13,25 @@ from support.runs import Finished, call
 
 def test_a_forget_picture_goes_to_its_expert_and_is_refused(finished: Finished) -> None:
     row = row_of(finished, "A", "forget", "A")
-    called = call("ask", finished.folder, "--image", picture(finished, row), row["question"])
+    called = call("ask", finished.folder, "--image", picture(finished, row), row.question)
     assert called.code == 0
-    assert called.out == row["response"] + "\n"
+    assert called.out == row.response + "\n"
     assert refusal(called.out)
-    assert f"route: expert A ({row['entity']}); picture: margin" in called.err
+    assert f"route: expert A ({row.entity}); picture: margin" in called.err
 
 
 @pytest.mark.parametrize(("split", "experts"), [("retain", []), ("forget", ["B"])])
 def test_json_holds_answer_and_route(finished: Finished, split: str, experts: list[str]) -> None:
     row = row_of(finished, "B", split, *experts)
-    called = call(
-        "ask", finished.folder, "--json", "--image", picture(finished, row), row["question"]
-    )
+    called = call("ask", finished.folder, "--json", "--image", picture(finished, row), row.question)
     assert called.code == 0
     facts = json.loads(called.out)
-    assert facts["answer"] == row["response"]
+    assert facts["answer"] == row.response
     assert (facts["route"]["experts"], facts["route"]["entity"]) == (
         experts,
-        row["route"]["entity"],
+        row.route.entity,
     )
-    assert facts["route"]["score"] == pytest.approx(row["route"]["score"], abs=1e-3)
+    assert facts["route"]["score"] == pytest.approx(row.route.score, abs=1e-3)
     assert facts["route"]["why"]
 
 
@@ -72,6 +70,6 @@ def test_a_changed_expert_is_never_mounted(finished: Finished, copied: Path) -> 
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
-    called = call("ask", copied, "--image", picture(finished, row), row["question"])
+    called = call("ask", copied, "--image", picture(finished, row), row.question)
     assert called.code == 1
     assert "missing or changed" in called.error

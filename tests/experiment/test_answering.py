@@ -10,10 +10,11 @@ import pytest
 
 from mlubench.core.lines import read_lines
 from mlubench.experiment import answering
-from mlubench.experiment.answering import Known, _chunks, answer_cell, known_answers
+from mlubench.experiment.answering import KnownAnswers, _batches, answer_cell, known_answers
 from mlubench.experiment.learners import Base, Context
-from mlubench.types import PROBABILITY, Benchmark, Route, Sample
+from mlubench.types import Benchmark, Route, Sample
 
+PROBABILITY = "truth_probability"
 BATCH = 8
 
 
@@ -72,7 +73,7 @@ def test_a_cell_has_one_line_a_sample_in_the_order_of_the_samples(
 ) -> None:
     rows = known_answers(whole)
     assert [name for name, _ in rows] == [s.id for s in samples]
-    assert all(said["response"] for said in rows.values())
+    assert all(said.response for said in rows.values())
     assert [f.name for f in whole.parent.iterdir()] == [whole.name]  # the .part is gone
 
 
@@ -113,7 +114,7 @@ def test_a_part_cut_in_a_line_resumes_to_the_same_bytes(
 def test_what_is_known_is_not_asked_again(
     whole: Path, context: Callable, samples: list[Sample], tmp_path: Path
 ) -> None:
-    known: Known = dict(list(known_answers(whole).items())[:20])
+    known: KnownAnswers = dict(list(known_answers(whole).items())[:20])
     learner = Counting(context(tmp_path))
     answer_cell(tmp_path / "x.jsonl", samples, learner, batch=BATCH, known=known, probability=True)
     assert set(learner.asked) == {s.id for s in samples} - {name for name, _ in known}
@@ -210,10 +211,10 @@ def test_chunks_lose_nothing(benchmark: Benchmark, mixed: bool) -> None:
     routes = [("A",), (), ("A", "B"), ("B",), ()]
     rows = answering.tested(benchmark.task("A"), 18)
     asked = [(s, Route(routes[n % 5], None, 0.0, "")) for n, s in enumerate(rows)]
-    chunks = list(_chunks(asked, BATCH, mixed))
+    chunks = list(_batches(asked, BATCH, mixed))
     apart = Counter(r.experts for _, r in asked).values()
     assert all(0 < len(chunk) <= BATCH for chunk in chunks)
     assert all(len({r.experts for _, r in chunk}) == 1 for chunk in chunks) != mixed
     assert Counter(s.id for chunk in chunks for s, _ in chunk) == Counter(s.id for s in rows)
     assert len(chunks) == (-(-len(rows) // BATCH) if mixed else sum(-(-n // BATCH) for n in apart))
-    assert list(_chunks(asked[::-1], BATCH, mixed)) == chunks
+    assert list(_batches(asked[::-1], BATCH, mixed)) == chunks

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
 from statistics import mean, pstdev
@@ -18,9 +19,11 @@ from mlubench.core.files import is_whole, read_manifest
 from mlubench.core.lines import read_lines
 from mlubench.judging.rejudge import rejudge
 from mlubench.judging.rules.refusal import refusal
-from mlubench.judging.run import make_judge, question_of
+from mlubench.judging.run import make_judge
 from mlubench.runs.folder import RunDir
+from mlubench.runs.rows import read_answers
 from mlubench.settings.loading import load
+from mlubench.types import AnswerRow
 from support.runs import PRESET, Finished, level, scores
 
 SHORT = [
@@ -38,7 +41,7 @@ BASELINES = ("ga", "npo", "po")
 def run_here(folder: Path, *more: str) -> dict[str, Any]:
     from mlubench.experiment.sequence import run_lifelong
 
-    return run_lifelong(load("smoke", [*SHORT, *more]), folder, Console(quiet=True))
+    return run_lifelong(load("smoke", [*SHORT, *more]), folder, Console(quiet=True)).as_json()
 
 
 def test_run_leaves_the_folder_of_the_contract(finished: Finished) -> None:
@@ -134,13 +137,13 @@ def apart(entities: list[str], dice: random.Random) -> list[int]:
     return dealt
 
 
-def chance(rows: list[dict[str, Any]], metric: str, judge: Any, draws: int = 25) -> list[float]:
+def chance(rows: list[AnswerRow], metric: str, judge: Any, draws: int = 25) -> list[float]:
     """What a metric's rows score when they get the answers of other entities' rows, for several such deals."""
     dice, found = random.Random(0), []
     for _ in range(draws):
-        dealt = apart([row["entity"] for row in rows], dice)
+        dealt = apart([row.entity for row in rows], dice)
         asked = [
-            question_of({**row, "response": rows[j]["response"]})
+            replace(row, response=rows[j].response).to_judge()
             for row, j in zip(rows, dealt, strict=True)
         ]
         verdicts = judge.judge([q for q in asked if q.metric == metric])
@@ -151,15 +154,15 @@ def chance(rows: list[dict[str, Any]], metric: str, judge: Any, draws: int = 25)
 def test_shuffled_answers_score_at_chance(finished: Finished, tmp_path: Path) -> None:
     """A control that must fail: answers dealt to other entities' questions earn what unrelated answers earn."""
     run = RunDir(copytree(finished.folder, tmp_path / "run"))
-    cells = rejudge(run.root, ["shuffled"])["cells"]
+    cells = rejudge(run.root, ["shuffled"]).as_json()["cells"]
     references = [
-        (r["entity"].split("/")[0], r["truth"])
-        for t in "AB"
-        for r in read_lines(run.answers("base", t, "0"))
+        (row.cls, row.truth)
+        for task in "AB"
+        for row in read_answers(run.answers("base", task, "0"))
     ]
     judge = make_judge("rules", references)
     for task in "AB":
-        rows = read_lines(run.answers("lumoe", task, "B"))
+        rows = read_answers(run.answers("lumoe", task, "B"))
         for metric in ("utility", "forget_quality"):
             null, shuffled = chance(rows, metric, judge), level(cells, "lumoe", metric)[task, "B"]
             assert abs(shuffled - mean(null)) <= 4 * pstdev(null) + 0.03, (task, metric)
@@ -169,7 +172,9 @@ def test_shuffled_answers_score_at_chance(finished: Finished, tmp_path: Path) ->
 def test_shuffled_refusals_earn_their_share_of_the_cell(finished: Finished, tmp_path: Path) -> None:
     """Forget quality cannot tell which question was refused: it falls to the share of refusals among others' answers."""
     run = RunDir(copytree(finished.folder, tmp_path / "run"))
-    shuffled = level(rejudge(run.root, ["shuffled"])["cells"], "lumoe", "forget_quality")["A", "A"]
+    shuffled = level(rejudge(run.root, ["shuffled"]).as_json()["cells"], "lumoe", "forget_quality")[
+        "A", "A"
+    ]
     rows = read_lines(run.answers("lumoe", "A", "A"))
     refused = {row["id"]: bool(refusal(row["response"])) for row in rows}
     shares = [

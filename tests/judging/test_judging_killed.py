@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from mlubench.core.lines import read_lines, write_lines
+from mlubench.core.lines import read_lines
 from mlubench.endpoint.cache import ReplyCache
 from mlubench.judging.llm.making import CACHE
 from mlubench.runs.folder import RunDir
+from mlubench.runs.rows import write_answers
 from support.judging_endpoint import Endpoint, serving
 from support.paths import SUPPORT
+from support.rows import answer_row
 
 JUDGE, CELLS, ROWS, KILLS, PARALLEL = "openai:m-2025-01-01", 6, 60, 50, 4
 
@@ -27,17 +29,15 @@ def write_run(root: Path) -> RunDir:
     run = RunDir(root)
     for cell in range(CELLS):
         rows = [
-            {
-                "id": f"s{n}",
-                "split": "retain",
-                "entity": "Animals/Cat",
-                "question": "What?",
-                "truth": "A cat",
-                "response": f"Answer {n} of cell {cell}, worth {(n + cell) % 3}.",
-            }
+            answer_row(
+                id=f"s{n}",
+                entity="Animals/Cat",
+                truth="A cat",
+                response=f"Answer {n} of cell {cell}, worth {(n + cell) % 3}.",
+            )
             for n in range(ROWS)
         ]
-        write_lines(run.answers("base" if cell == 0 else "npo", "A", str(cell)), rows)
+        write_answers(run.answers("base" if cell == 0 else "npo", "A", str(cell)), rows)
     return run
 
 

@@ -12,11 +12,13 @@ from mlubench.core.files import read_json, read_manifest
 from mlubench.core.lines import read_lines, write_lines
 from mlubench.judging.scoring import build_results
 from mlubench.runs.folder import RunDir
+from mlubench.runs.opening import open_run
 from mlubench.settings.loading import load
-from mlubench.types import METRIC_OF, PROBABILITY
+from mlubench.types import METRIC_OF
 from support.runs import KEY, Finished, grouped, scores
 
 PAIRS = [("A", "A"), ("A", "B"), ("B", "B")]
+PROBABILITY = "truth_probability"
 METRICS = ("forget_quality", "utility")
 
 
@@ -168,7 +170,7 @@ def test_probabilities_are_averaged_over_the_answers_that_a_model_gave(
     for row in rows:
         row.setdefault(PROBABILITY, None)
     write_lines(path, rows)
-    build_results(run, run.config(), ["A", "B"], ["rules"])
+    build_results(open_run(run.root), ["rules"])
     built = read_json(run.results)
     cells = {
         c["metric"]: c
@@ -194,7 +196,7 @@ def test_probabilities_are_averaged_over_the_answers_that_a_model_gave(
 def test_results_hold_only_what_is_judged(finished: Finished, tmp_path: Path) -> None:
     run = RunDir(copytree(finished.folder, tmp_path / "run"))
     run.verdicts("rules", "npo", "A", "B").unlink()
-    built = build_results(run, run.config(), ["A", "B"], ["rules"])
+    built = build_results(open_run(run.root), ["rules"]).as_json()
     gone = set(scores(finished.results["cells"])) - set(scores(built["cells"]))
     assert gone == {("rules", "npo", "A", "B", x) for x in METRICS}
     summary = {row["method"]: row for row in built["summary"]}

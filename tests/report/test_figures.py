@@ -14,8 +14,8 @@ from mlubench.report.decay import points, spread
 from mlubench.report.figures import decay_curves, heat_maps, save_png
 from mlubench.report.html import write_figures
 from mlubench.report.marks import STYLES, ink, luminance, plain, style
-from mlubench.report.reading import parse_results
 from mlubench.report.svg import inline_svg
+from mlubench.runs.results import parse_results
 from support.paths import REPOSITORY
 from support.synthetic import HOSTILE, make_results
 
@@ -27,7 +27,7 @@ def texts(ax: object) -> list[str]:
 
 
 def test_heat_maps_have_a_panel_per_method_and_metric() -> None:
-    figure = heat_maps(make_results(("ga", "lumoe")))
+    figure = heat_maps(parse_results(make_results(("ga", "lumoe"))))
     panels, bar = figure.axes[:-1], figure.axes[-1]
     assert [ax.get_title() for ax in panels] == ["GA", "LUMoE", "", ""]
     assert texts(panels[0])[:4] == ["0.38", "0.22", "0.06", "0.00"]
@@ -38,7 +38,7 @@ def test_heat_maps_have_a_panel_per_method_and_metric() -> None:
 
 
 def test_heat_map_rows_and_columns_follow_the_sequence() -> None:
-    ax = heat_maps(make_results(("ga",), "CABD")).axes[1]
+    ax = heat_maps(parse_results(make_results(("ga",), "CABD"))).axes[1]
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["C", "A", "B", "D"]
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["UC", "UA", "UB", "UD"]
     places = {text.get_position() for text in ax.texts}
@@ -49,7 +49,7 @@ def test_heat_map_tells_missing_from_unjudged() -> None:
     results = make_results(("ga",), "AB")
     results["cells"][0] |= {"score": None, "ci95": None}
     del results["cells"][1]
-    assert texts(heat_maps(results).axes[0])[:2] == ["?", "–"]
+    assert texts(heat_maps(parse_results(results)).axes[0])[:2] == ["?", "–"]
 
 
 def test_decay_is_the_mean_over_past_tasks_by_hand() -> None:
@@ -72,13 +72,13 @@ def test_decay_leaves_out_steps_and_intervals_that_are_not_whole() -> None:
     next(c for c in utility if (c["task"], c["after"]) == ("B", "C"))["ci95"] = None
     found = points(parse_results(results), "rules", "utility", "ga")
     assert [(point.index, point.reach is None) for point in found] == [(0, False), (2, True)]
-    drawn = decay_curves(results).axes[1].lines[0].get_ydata()
+    drawn = decay_curves(parse_results(results)).axes[1].lines[0].get_ydata()
     assert len(drawn) == 3
     assert drawn[1] != drawn[1]
 
 
 def test_decay_names_every_line() -> None:
-    for ax in decay_curves(make_results(("ga", "po", "new_method"))).axes:
+    for ax in decay_curves(parse_results(make_results(("ga", "po", "new_method")))).axes:
         assert sorted(texts(ax)) == ["Base", "GA", "PO", "new_method"]
         assert "higher is better" in ax.get_title()
 
@@ -106,9 +106,9 @@ def test_colours_are_distinct_fixed_and_readable() -> None:
 )
 def test_odd_runs_can_be_drawn(draw, methods, tasks, tmp_path: Path) -> None:
     results = make_results(methods, tasks, gates=False)
-    save_png(draw(results), tmp_path / "x.png", dpi=50)
+    save_png(draw(parse_results(results)), tmp_path / "x.png", dpi=50)
     assert Image.open(tmp_path / "x.png").width > 100
-    ET.fromstring(inline_svg(draw(results), "p", "alt"))
+    ET.fromstring(inline_svg(draw(parse_results(results)), "p", "alt"))
 
 
 @pytest.mark.parametrize("draw", DRAWINGS)
@@ -116,7 +116,8 @@ def test_svg_is_the_same_each_time_and_its_ids_are_its_own(draw) -> None:
     results = make_results()
     results["cells"][0]["score"] = None  # hatching brings a pattern with an id of its own
     one, again, other = (
-        inline_svg(draw(results), prefix, "what it shows") for prefix in ("a", "a", "b")
+        inline_svg(draw(parse_results(results)), prefix, "what it shows")
+        for prefix in ("a", "a", "b")
     )
     assert one == again
     ids = [{e.get("id") for e in ET.fromstring(svg).iter() if e.get("id")} for svg in (one, other)]
@@ -137,7 +138,7 @@ def test_svg_is_the_same_each_time_and_its_ids_are_its_own(draw) -> None:
 
 
 def test_svg_escapes_hostile_names() -> None:
-    svg = inline_svg(heat_maps(make_results(("<b>", "ga"))), "p", HOSTILE)
+    svg = inline_svg(heat_maps(parse_results(make_results(("<b>", "ga")))), "p", HOSTILE)
     assert "<b>" not in svg
     assert "<script" not in svg
     assert ET.fromstring(svg).get("aria-label") == HOSTILE
@@ -150,7 +151,7 @@ def test_plain_names() -> None:
 
 
 def test_write_figures_saves_both_at_readme_size(tmp_path: Path) -> None:
-    paths = write_figures(tmp_path, make_results(), tmp_path / "out")
+    paths = write_figures(parse_results(make_results()), tmp_path / "out")
     assert [path.name for path in paths] == ["heatmaps.png", "decay.png"]
     for path in paths:
         assert 1900 <= Image.open(path).width <= 2200
@@ -160,7 +161,8 @@ def test_write_figures_saves_both_at_readme_size(tmp_path: Path) -> None:
 def test_drawing_leaves_pyplot_alone() -> None:
     code = (
         "import sys; sys.path.insert(0, 'tests'); from support.synthetic import make_results;"
-        "from mlubench.report.figures import heat_maps, decay_curves; r = make_results(('ga',), 'A');"
+        "from mlubench.report.figures import heat_maps, decay_curves; from mlubench.runs.results import parse_results;"
+        "r = parse_results(make_results(('ga',), 'A'));"
         "heat_maps(r); decay_curves(r); print('matplotlib.pyplot' in sys.modules, 'torch' in sys.modules)"
     )
     done = subprocess.run(

@@ -11,8 +11,9 @@ from PIL import Image
 from mlubench.core.errors import MlubenchError
 from mlubench.report.breakdown import splits
 from mlubench.report.html import write_report
-from mlubench.report.reading import parse_results
 from mlubench.report.samples import pick_examples
+from mlubench.runs.folder import RunDir
+from mlubench.runs.results import parse_results
 from support.synthetic import HOSTILE, make_answers, make_results
 
 VOID = {"meta", "img", "br"}
@@ -110,8 +111,8 @@ def test_samples_show_base_first_and_last_answers(tmp_path: Path) -> None:
 def test_samples_are_two_forget_one_retain_of_different_entities(tmp_path: Path) -> None:
     results = make_results(("ga",), "CABD")
     make_answers(tmp_path, results)
-    first = pick_examples(tmp_path, parse_results(results)).shown
-    assert first == pick_examples(tmp_path, parse_results(results)).shown
+    first = pick_examples(RunDir(tmp_path), parse_results(results)).shown
+    assert first == pick_examples(RunDir(tmp_path), parse_results(results)).shown
     assert [example.task for example in first] == [task for task in "CABD" for _ in range(3)]
     for at in range(0, 12, 3):
         three = first[at : at + 3]
@@ -153,7 +154,7 @@ def test_only_files_below_the_picture_folder_are_opened(tmp_path: Path, image: s
     for path in (tmp_path / "answers").rglob("*.jsonl"):
         lines = [json.loads(line) | {"image": image} for line in path.read_text().splitlines()]
         path.write_text("\n".join(json.dumps(line) for line in lines))
-    shown = pick_examples(tmp_path, parse_results(results)).shown
+    shown = pick_examples(RunDir(tmp_path), parse_results(results)).shown
     assert all(
         not e.picture and e.no_picture.startswith("not a path inside the picture folder")
         for e in shown
@@ -167,7 +168,7 @@ def test_broken_pictures_and_lines_do_not_stop_the_report(tmp_path: Path) -> Non
         path.write_bytes(b"not a picture")
     with (tmp_path / "answers" / "ga" / "A-UA.jsonl").open("a") as out:
         out.write('{"id": "cut off\n[1]\n\n')
-    page = Page(write_report(tmp_path, results).read_text())
+    page = Page(write_report(tmp_path, parse_results(results)).read_text())
     assert "picture cannot be read (UnidentifiedImageError)" in page.text
     assert "2 lines of the answer files could not be read" in page.text
 
@@ -178,7 +179,7 @@ def test_pictures_of_every_common_format_are_shown(tmp_path: Path, kind: str) ->
     make_answers(tmp_path, results)
     for path in (tmp_path / "pictures").rglob("*.jpg"):
         Image.new("L", (1000, 10)).save(path, format=kind)
-    shown = pick_examples(tmp_path, parse_results(results)).shown
+    shown = pick_examples(RunDir(tmp_path), parse_results(results)).shown
     assert all(re.match(r"data:image/(jpeg|png);base64,", example.picture) for example in shown)
 
 
@@ -187,7 +188,7 @@ def test_long_and_half_spelled_answers(tmp_path: Path) -> None:
     make_answers(tmp_path, results, response="HALF" + "x" * 2000)
     for path in (tmp_path / "answers").rglob("*.jsonl"):
         path.write_text(path.read_text().replace("HALF", "\\ud800"))
-    page = Page(write_report(tmp_path, results).read_text())
+    page = Page(write_report(tmp_path, parse_results(results)).read_text())
     assert "more characters)" in page.text
     assert "x" * 601 not in page.text
 
@@ -220,7 +221,7 @@ def test_partial_run(tmp_path: Path) -> None:
 
 def test_before_the_first_archive(tmp_path: Path) -> None:
     results = make_results((), "AB", gates=False)
-    page = Page(write_report(tmp_path, results).read_text())
+    page = Page(write_report(tmp_path, parse_results(results)).read_text())
     assert "only the base can be shown" in page.text
     assert "This run holds no answers to show." in page.text
     assert not page.all("svg")
@@ -253,8 +254,8 @@ def test_breakdowns_pool_tasks_by_their_answers() -> None:
 def test_same_run_same_bytes(tmp_path: Path) -> None:
     results = make_results(("ga",), "AB")
     make_answers(tmp_path, results)
-    first = write_report(tmp_path, results).read_bytes()
-    assert first == write_report(tmp_path, results).read_bytes()
+    first = write_report(tmp_path, parse_results(results)).read_bytes()
+    assert first == write_report(tmp_path, parse_results(results)).read_bytes()
 
 
 def test_no_results_is_one_clear_line(tmp_path: Path) -> None:

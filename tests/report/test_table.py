@@ -10,8 +10,8 @@ from rich.console import Console
 from mlubench.core.errors import MlubenchError
 from mlubench.report.beside import beside
 from mlubench.report.board import board, boards, duration, unscored_warning
-from mlubench.report.reading import parse_results
 from mlubench.report.table import render_table
+from mlubench.runs.results import parse_results
 from support.synthetic import HOSTILE, make_results
 
 
@@ -20,7 +20,7 @@ def draw(results: dict, *, colour: bool = False) -> str:
         width=120, force_terminal=colour, color_system="standard" if colour else None, record=True
     )
     with console.capture() as captured:
-        console.print(render_table(results))
+        console.print(render_table(parse_results(results)))
     return captured.get()
 
 
@@ -231,7 +231,7 @@ def test_text_is_never_markup() -> None:
 )
 def test_unusable_results_are_one_clear_line(change: dict, message: str) -> None:
     with pytest.raises(MlubenchError, match=message) as error:
-        render_table(copy.deepcopy(make_results()) | change)
+        parse_results(copy.deepcopy(make_results()) | change)
     assert "\n" not in str(error.value)
 
 

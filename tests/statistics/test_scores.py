@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mlubench.runs.results import CellRow
 from mlubench.statistics.directions import BETTER, marked
 from mlubench.statistics.intervals import clustered_mean, mean_over_seeds, wilson
 from mlubench.statistics.scores import (
@@ -13,7 +14,6 @@ from mlubench.statistics.scores import (
     score_of,
     stability,
 )
-from mlubench.types import Cell
 
 
 def rows(*facts: list[int | None]) -> list[Scored]:
@@ -22,8 +22,8 @@ def rows(*facts: list[int | None]) -> list[Scored]:
     ]
 
 
-def cell(task: str, after: str, score: float | None, metric: str = "utility") -> Cell:
-    return Cell("ga", task, after, metric, score, None, 1, 0, "rules")  # type: ignore[arg-type]
+def cell(task: str, after: str, score: float | None, metric: str = "utility") -> CellRow:
+    return CellRow(method="ga", task=task, after=after, metric=metric, score=score)
 
 
 def test_score_is_the_sum_over_the_maximum() -> None:

@@ -7,8 +7,10 @@ import pytest
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.core.lines import write_lines
 from mlubench.runs.folder import RunDir
-from mlubench.studies.agreement import agree, agree_with_shipped, judged
+from mlubench.runs.rows import write_answers
+from mlubench.studies.agreement import agree, agree_with_shipped
 from mlubench.studies.labelling import Item, sample_items
+from support.rows import answer_row
 
 FACTS = 8
 
@@ -19,30 +21,21 @@ def run(tmp_path: Path) -> RunDir:
     folder = RunDir(tmp_path)
     for method, score in (("base", 1), ("ga", 0), ("lumoe", 2)):
         rows = [
-            {
-                "id": f"s{n}",
-                "split": "retain",
-                "entity": "Animals/Dog",
-                "question": "What?",
-                "truth": "Dog",
-                "fact": f"f{n}",
-                "response": f"{method} {n}",
-            }
-            for n in range(FACTS)
+            answer_row(id=f"s{n}", fact=f"f{n}", response=f"{method} {n}") for n in range(FACTS)
         ]
-        verdicts = [{"id": r["id"], "metric": "utility", "score": score, "why": "so"} for r in rows]
+        verdicts = [{"id": r.id, "metric": "utility", "score": score, "why": "so"} for r in rows]
         other = [{**v, "score": 1 if n % 4 == 0 else score} for n, v in enumerate(verdicts)]
         other[1]["score"] = None if method == "ga" else score
         for folder_of, lines in (("a", verdicts), ("b", other)):
             folder.verdicts(folder_of, method, "A", "A").parent.mkdir(parents=True)
             write_lines(folder.verdicts(folder_of, method, "A", "A"), lines)
         folder.answers(method, "A", "A").parent.mkdir(parents=True)
-        write_lines(folder.answers(method, "A", "A"), rows)
+        write_answers(folder.answers(method, "A", "A"), rows)
     return folder
 
 
 def test_two_judges(run: RunDir) -> None:
-    assert judged(run) == ["a", "b"]
+    assert run.judges() == ["a", "b"]
     (pair,) = agree(run, [], None, resamples=50)["pairs"]
     assert (pair["a"], pair["b"], pair["n"], pair["unscored"]) == ("a", "b", 23, 1)
     assert pair["confusion"] == [[5, 2, 0], [0, 8, 0], [0, 2, 6]]

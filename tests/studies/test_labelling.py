@@ -8,8 +8,8 @@ import pytest
 
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.core.files import write_atomic
-from mlubench.core.lines import write_lines
 from mlubench.runs.folder import RunDir
+from mlubench.runs.rows import write_answers
 from mlubench.studies.labelling import (
     COLUMNS,
     Item,
@@ -19,6 +19,7 @@ from mlubench.studies.labelling import (
     sample_items,
     write_sheet,
 )
+from support.rows import answer_row
 
 ITEMS = [Item(f"i{n}", "utility", "A/b", "What?", "so", f'say "{n}",\nplease') for n in range(4)]
 
@@ -30,19 +31,15 @@ def run(tmp_path: Path) -> RunDir:
     for method in ("base", "ga", "lumoe", "lumoe+oracle"):
         (tmp_path / "answers" / method).mkdir(parents=True)
         rows = [
-            {
-                "id": f"s{n}",
-                "split": split,
-                "entity": "Animals/Dog",
-                "question": "What?",
-                "truth": "Dog",
-                "fact": "f",
-                "response": "the the" if method == "ga" else f"{method} says {n}",
-            }
+            answer_row(
+                id=f"s{n}",
+                split=split,
+                response="the the" if method == "ga" else f"{method} says {n}",
+            )
             for n in range(10)
             for split in ("forget", "retain")
         ]
-        write_lines(folder.answers(method, "A", "A"), rows)
+        write_answers(folder.answers(method, "A", "A"), rows)
     return folder
 
 

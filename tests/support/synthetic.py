@@ -156,8 +156,9 @@ def _write(
             {
                 **sample,
                 **text,
-                "route": route if method == "lumoe" else None,
+                "fact": f"{entity}#0",
                 "phrasing": number % 5,
+                "route": route if method == "lumoe" else None,
             }
         )
     path = run_dir / "answers" / method / f"{task}-U{after}.jsonl"

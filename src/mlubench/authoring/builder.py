@@ -24,12 +24,11 @@ from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.endpoint.client import Answer, Chat, Parameters
 from mlubench.endpoint.limits import Limits
 from mlubench.endpoint.prices import Price, Spend
-from mlubench.runs.folder import RunDir
+from mlubench.runs.folder import LOCK, RunDir
 
 # Prompts that are handed to the client at once, for each request under way. Not all: their pictures
 # would be in memory together.
 _PROMPTS_A_SLOT = 8
-_LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ def _check_folder(out: Path) -> None:
     if not out.is_dir() or (out / RECORD).is_file():
         return
     # A build that was stopped before its first stage leaves its lock.
-    if any(file.name != _LOCK for file in out.iterdir()):
+    if any(file.name != LOCK for file in out.iterdir()):
         raise UsageError(
             f"{out} holds something that is not a build", "Give a new folder with --out."
         )

@@ -22,14 +22,12 @@ Examples:
 def report(runs: tuple[Path, ...], figures: Path | None, as_json: bool) -> None:
     """Print each run's table and write its report.html again."""
     from mlubench.cli.show import show
-    from mlubench.core.files import read_json
     from mlubench.report.html import write_figures, write_report
-    from mlubench.runs.folder import RunDir
+    from mlubench.runs.opening import open_run
 
     for folder in runs:
-        RunDir(folder).config()
-        results = read_json(folder / "results.json")
+        results = open_run(folder).results()
         show(results, as_json=as_json)
         click.echo(f"report: {write_report(folder, results)}", err=True)
         if figures:
-            write_figures(folder, results, figures)
+            write_figures(results, figures)

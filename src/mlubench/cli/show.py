@@ -1,14 +1,17 @@
 """How commands print facts: JSON for programs, tables for people."""
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
+if TYPE_CHECKING:
+    from mlubench.runs.results import Results
 
-def show(results: dict[str, Any], *, as_json: bool) -> None:
+
+def show(results: "Results", *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(results, ensure_ascii=False))
+        click.echo(json.dumps(results.as_json(), ensure_ascii=False))
         return
     from rich.console import Console
 

@@ -9,6 +9,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from mlubench.runs.results import Results
     from mlubench.studies.sweep.grid import SweepRun
     from mlubench.studies.sweep.jobs import Progress
 
@@ -61,7 +62,7 @@ def sweep(
     from mlubench.studies.sweep.jobs import run_all
 
     spec, folder = read_sweep(file), out or Path("runs") / file.stem
-    if (folder / "config.yaml").is_file():
+    if RunDir(folder).config_file.is_file():
         raise UsageError(f"{folder} is a run, not a sweep", "Give another --out.")
     runs = expand(spec, folder)
     if dry_run:
@@ -119,17 +120,19 @@ def _conclude(
     """Write each run's report.html that is not there, sweep.json and sweep.md, and print the table."""
     from rich.console import Console
 
-    from mlubench.core.files import read_json, write_atomic, write_json
+    from mlubench.core.files import write_atomic, write_json
     from mlubench.report.html import write_report
     from mlubench.report.sweep_table import render_sweep, sweep_markdown
+    from mlubench.runs.folder import RunDir
+    from mlubench.runs.results import read_results
 
     results = {
-        run.name: read_json(run.folder / "results.json")
+        run.name: read_results(RunDir(run.folder).results)
         for run in runs
         if run.name in progress.finished
     }
     for run in runs:
-        if run.name in results and not (run.folder / "report.html").is_file():
+        if run.name in results and not RunDir(run.folder).report.is_file():
             write_report(run.folder, results[run.name])
     whole = {**facts, **_results_of(runs, progress, results)}
     write_json(out / "sweep.json", whole)
@@ -142,7 +145,7 @@ def _conclude(
 
 
 def _results_of(
-    runs: "list[SweepRun]", progress: "Progress", results: dict[str, dict[str, Any]]
+    runs: "list[SweepRun]", progress: "Progress", results: "dict[str, Results]"
 ) -> dict[str, Any]:
     from mlubench.studies.sweep.summary import summarise
 
@@ -163,7 +166,7 @@ def _results_of(
     ]
     return {
         "schema_version": 1,
-        "stand_ins": any(result["run"]["stand_ins"] for _, _, result in done),
+        "stand_ins": any(result.run.stand_ins for _, _, result in done),
         "runs": rows,
         "summary": summarise(done),
     }

@@ -1,34 +1,40 @@
-"""Ask an archived model about a task, and keep every answer."""
+"""Asks an archived model the questions of a task, and keeps every answer."""
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from mlubench.core import processes
-from mlubench.core.lines import append_lines, read_lines, write_lines
+from mlubench.runs.rows import append_answers, read_answers, write_answers
 from mlubench.settings.run import EvaluateConfig
-from mlubench.types import PROBABILITY, Route, Sample, Task
+from mlubench.types import AnswerRow, Route, Sample, Task
 
-Said = dict[
-    str, Any
-]  # of a line of answers what the model makes of it: `response` and, where asked for, PROBABILITY
-Known = dict[
-    tuple[str, tuple[str, ...]], Said
-]  # by sample id and experts, of a learner that is frozen
-Asked = list[tuple[Sample, Route | None]]
+RoutedSample = tuple[Sample, Route | None]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelAnswer:
+    """What a model makes of a sample: the part of an answer that depends on the model alone."""
+
+    response: str
+    truth_probability: float | None  # as in AnswerRow
+    probability_measured: bool
+
+
+# What was generated already, by sample id and experts. It holds for a learner that is frozen.
+KnownAnswers = dict[tuple[str, tuple[str, ...]], ModelAnswer]
 
 
 class Learner(Protocol):
-    """A method in the sequence. `frozen` says that an answer depends on query and experts alone, whatever came later.
-
-    `mixed` says that a batch may hold rows for any experts. On a sharded base it may not: there all processes have to make
-    the same number of passes.
-    """
+    """A method in the sequence."""
 
     name: str
+    # Whether an answer depends on the query and the experts alone, whatever was learned later.
     frozen: bool
+    # Whether a batch may hold rows for different experts. On a sharded base it may not: there all processes have to
+    # make the same number of passes.
     mixed: bool
 
     def at(self, done: list[str]) -> None:
@@ -48,29 +54,36 @@ class Learner(Protocol):
 
 
 def tested(task: Task, limit: int | None) -> list[Sample]:
-    """The task's test samples; with a limit, at most so many a split, dealt round the facts and each fact's phrasings."""
+    """The task's test samples.
+
+    With a limit, at most so many a split, dealt round the facts and round each fact's phrasings.
+    """
     chosen: list[Sample] = []
     for split in (task.forget, task.retain):
+        # Sorted, so that the choice does not depend on the order of the records.
         rows = sorted((s for s in split if s.role == "test"), key=lambda s: s.id)
-        by_phrasing = _turns(rows, lambda s: (s.fact, s.phrasing))
-        by_fact = _turns([s for _, s in by_phrasing], lambda s: s.fact)
-        chosen += [s for _, s in by_fact[:limit]]
+        rows = _deal_round(rows, lambda s: (s.fact, s.phrasing))
+        rows = _deal_round(rows, lambda s: s.fact)
+        chosen += rows[:limit]
     return chosen
 
 
 def tested_after(config: EvaluateConfig, order: Sequence[str], after: str) -> list[str]:
     """The tasks that the archive made after `after` is tested on."""
-    return list(order) if config.tasks == "all" else list(order[: order.index(after) + 1])
+    if config.tasks == "all":
+        return list(order)
+    return list(order[: order.index(after) + 1])
 
 
-def _turns(rows: Sequence[Sample], key: Callable[[Sample], Hashable]) -> list[tuple[int, Sample]]:
-    """The samples with the round in which each is dealt, one a round from every group, round by round."""
-    counts: Counter[Hashable] = Counter()
-    dealt = []
+def _deal_round(rows: Sequence[Sample], group: Callable[[Sample], Hashable]) -> list[Sample]:
+    """The samples round by round: in each round one of every group that has any left, in their order."""
+    dealt_before: Counter[Hashable] = Counter()
+    rounds = []
     for sample in rows:
-        dealt.append((counts[key(sample)], sample))
-        counts[key(sample)] += 1
-    return sorted(dealt, key=lambda x: x[0])
+        rounds.append((dealt_before[group(sample)], sample))
+        dealt_before[group(sample)] += 1
+    rounds.sort(key=lambda pair: pair[0])
+    return [sample for _, sample in rounds]
 
 
 def answer_cell(
@@ -79,106 +92,124 @@ def answer_cell(
     learner: Learner,
     *,
     batch: int,
-    known: Known,
+    known: KnownAnswers,
     probability: bool = False,
 ) -> None:
     """Write one line a sample to `path`, batch by batch, so that a killed run goes on where it was.
 
-    With `probability` each line also says how probable the truth is to the model that answered. Batches are made the same
-    way whether the run was interrupted or not, so the answers are the same too.
+    `known` is read, and of a frozen learner what is new is added to it. With `probability` each line also says how
+    probable the truth is to the model that answered.
     """
-    asked = list(zip(samples, learner.routes(samples), strict=True))
+    routed = list(zip(samples, learner.routes(samples), strict=True))
     part = path.with_name(path.name + ".part")
-    rows = processes.agreed(lambda: _begun(part))
-    new = [(s, r) for s, r in asked if _refused(r) or (s.id, _experts(r)) not in known]
-    chunks = [
-        chunk
-        for chunk in _chunks(new, batch, learner.mixed)
-        if not all(s.id in rows for s, _ in chunk)
-    ]
-    for turn in range(0, len(chunks), processes.world()):
-        here = chunks[turn : turn + processes.world()]
-        # A sharded model needs all processes, also one that has nothing to answer.
-        mine = here[processes.rank() % len(here)]
-        answered = processes.gathered(_rows(learner, mine, probability))
-        found = [row for rows_of_one in answered[: len(here)] for row in rows_of_one]
-        rows |= {row["id"]: row for row in found}
-        processes.written(lambda: append_lines(part, found))  # noqa: B023 - called at once
-    for sample, route in asked:
-        key = sample.id, _experts(route)
+    rows = processes.agreed(lambda: _resume(part))
+    unknown = [pair for pair in routed if _is_refusal(pair[1]) or _key(*pair) not in known]
+    # Batches are made of all samples and dropped whole. So a resumed run batches, and answers, as one that never stopped.
+    batches = []
+    for candidate in _batches(unknown, batch, learner.mixed):
+        if not all(sample.id in rows for sample, _ in candidate):
+            batches.append(candidate)
+    # Every process answers one batch a turn.
+    for first in range(0, len(batches), processes.world()):
+        turn = batches[first : first + processes.world()]
+        # In the last turn some processes have no batch of their own. They repeat another's, which is dropped again: a
+        # sharded model needs all processes in every pass.
+        mine = turn[processes.rank() % len(turn)]
+        by_process = processes.gathered(_answer_batch(learner, mine, probability))
+        new = [row for answered in by_process[: len(turn)] for row in answered]
+        rows |= {row.id: row for row in new}
+        processes.written(lambda: append_answers(part, new))  # noqa: B023 - called at once
+    for sample, route in routed:
         if sample.id not in rows:
-            rows[sample.id] = _row(sample, route, known[key])
-        if learner.frozen and not _refused(route):
-            known[key] = _said(rows[sample.id])
-    processes.written(lambda: write_lines(path, [rows[s.id] for s in samples]))
+            rows[sample.id] = _answer_row(sample, route, known[_key(sample, route)])
+        if learner.frozen and not _is_refusal(route):
+            known[_key(sample, route)] = _model_answer(rows[sample.id])
+    processes.written(lambda: write_answers(path, [rows[s.id] for s in samples]))
     processes.written(part.unlink)
 
 
-def _begun(part: Path) -> dict[str, dict[str, Any]]:
-    """What a killed process had answered; the file is left without a line that it had not finished."""
+def _resume(part: Path) -> dict[str, AnswerRow]:
+    """What a killed process had answered, by sample id. A line that it had not finished is taken out of the file."""
     part.parent.mkdir(parents=True, exist_ok=True)
-    rows = read_lines(part)
-    write_lines(part, rows)
-    return {row["id"]: row for row in rows}
+    rows = read_answers(part)
+    write_answers(part, rows)
+    return {row.id: row for row in rows}
 
 
-def _rows(learner: Learner, chunk: Asked, probability: bool) -> list[dict[str, Any]]:
-    samples, routes = [s for s, _ in chunk], [r for _, r in chunk]
-    said: list[Said] = [{"response": text} for text in learner.answer(samples, routes)]
+def _answer_batch(
+    learner: Learner, batch: Sequence[RoutedSample], probability: bool
+) -> list[AnswerRow]:
+    samples = [sample for sample, _ in batch]
+    routes = [route for _, route in batch]
+    responses = learner.answer(samples, routes)
+    probabilities: Sequence[float | None] = [None] * len(batch)
     if probability:
-        said = [
-            {**one, PROBABILITY: chance}
-            for one, chance in zip(said, learner.truth_probabilities(samples, routes), strict=True)
-        ]
-    return [_row(s, r, one) for (s, r), one in zip(chunk, said, strict=True)]
+        probabilities = learner.truth_probabilities(samples, routes)
+    rows = []
+    for (sample, route), response, truth in zip(batch, responses, probabilities, strict=True):
+        rows.append(_answer_row(sample, route, ModelAnswer(response, truth, probability)))
+    return rows
 
 
-def _said(row: dict[str, Any]) -> Said:
-    return {key: row[key] for key in ("response", PROBABILITY) if key in row}
-
-
-def known_answers(path: Path) -> Known:
+def known_answers(path: Path) -> KnownAnswers:
     """What a finished file of answers says, for a learner whose answers depend on query and experts alone."""
-    return {
-        (row["id"], tuple(row["route"]["experts"]) if row["route"] else ()): _said(row)
-        for row in read_lines(path)
-        if not (row["route"] or {}).get("refused")  # a text that says nothing of the model
-    }
+    known = {}
+    for row in read_answers(path):
+        # A refusal in the place of an answer says nothing of the model.
+        if not _is_refusal(row.route):
+            known[row.id, _experts(row.route)] = _model_answer(row)
+    return known
+
+
+def _model_answer(row: AnswerRow) -> ModelAnswer:
+    return ModelAnswer(row.response, row.truth_probability, row.probability_measured)
+
+
+def _key(sample: Sample, route: Route | None) -> tuple[str, tuple[str, ...]]:
+    """What an answer of a frozen learner is known by."""
+    return sample.id, _experts(route)
 
 
 def _experts(route: Route | None) -> tuple[str, ...]:
     return route.experts if route is not None else ()
 
 
-def _refused(route: Route | None) -> bool:
+def _is_refusal(route: Route | None) -> bool:
     """Whether the answer is the fixed refusal of a gate that failed, not the model's own."""
     return route is not None and route.refused
 
 
-def _chunks(asked: Asked, size: int, mixed: bool) -> Iterator[Asked]:
-    """Batches of answers alike in experts and length, so that few rows wait for the longest.
+def _batches(
+    routed: Sequence[RoutedSample], size: int, mixed: bool
+) -> Iterator[list[RoutedSample]]:
+    """Batches of samples alike in experts and length, so that few rows wait for the longest.
 
     Where batches are not `mixed`, all rows of one have the same experts.
     """
-    rows = sorted(asked, key=lambda x: (_experts(x[1]), len(x[0].truth), x[0].id))
-    while rows:
-        chunk = [x for x in rows[:size] if mixed or _experts(x[1]) == _experts(rows[0][1])]
-        yield chunk
-        rows = rows[len(chunk) :]
+    remaining = sorted(routed, key=lambda pair: (_experts(pair[1]), len(pair[0].truth), pair[0].id))
+    while remaining:
+        batch = remaining[:size]
+        if not mixed:
+            experts = _experts(batch[0][1])
+            batch = [pair for pair in batch if _experts(pair[1]) == experts]
+        yield batch
+        # Rows with other experts sort behind these, so the batch is always the beginning of what remains.
+        remaining = remaining[len(batch) :]
 
 
-def _row(sample: Sample, route: Route | None, said: Said) -> dict[str, Any]:
-    return {
-        "id": sample.id,
-        "split": sample.split,
-        "task": sample.task,
-        "image": sample.image,
-        "entity": sample.entity.key,
-        "question": sample.question,
-        "truth": sample.truth,
-        "response": said["response"],
-        "fact": sample.fact,
-        "phrasing": sample.phrasing,
-        "route": asdict(route) if route is not None else None,
-        **{key: value for key, value in said.items() if key == PROBABILITY},
-    }
+def _answer_row(sample: Sample, route: Route | None, answer: ModelAnswer) -> AnswerRow:
+    return AnswerRow(
+        id=sample.id,
+        split=sample.split,
+        task=sample.task,
+        image=sample.image,
+        entity=sample.entity.key,
+        question=sample.question,
+        truth=sample.truth,
+        response=answer.response,
+        fact=sample.fact,
+        phrasing=sample.phrasing,
+        route=route,
+        truth_probability=answer.truth_probability,
+        probability_measured=answer.probability_measured,
+    )

@@ -3,13 +3,12 @@
 from pathlib import Path
 
 from mlubench.core.errors import UsageError
-from mlubench.core.files import read_json
 from mlubench.data.pictures import open_picture
 from mlubench.experiment.learners import Context, LumoeLearner
 from mlubench.experiment.prepare import open_base, open_benchmark
 from mlubench.lumoe.gates.base import GateQuery
 from mlubench.models.mllm import Query
-from mlubench.runs.folder import RunDir
+from mlubench.runs.opening import open_run
 from mlubench.types import Route
 
 
@@ -18,17 +17,16 @@ def ask_run(root: Path, image: Path, question: str, *, base: bool = False) -> tu
 
     A query that needs a disabled expert is an MlubenchError, unless `base` asks for an answer without that expert.
     """
-    run = RunDir(root)
-    config = run.config()
-    order = read_json(root / "run.json")["benchmark"]["tasks"]
-    done = run.archived("lumoe", order)
+    run = open_run(root)
+    config = run.config
+    done = run.archived("lumoe")
     if not done:
         raise UsageError(f"{root} has no LUMoE expert", "Run it with `lumoe` among its methods.")
     open_picture(
         image
     )  # here somebody waits who can give another one, so it is no matter for `gates.on_error`
     benchmark = open_benchmark(config)
-    lumoe = LumoeLearner(Context(config, benchmark, open_base(config, benchmark), run))
+    lumoe = LumoeLearner(Context(config, benchmark, open_base(config, benchmark), run.folder))
     lumoe.at(done)
     routes = lumoe.engine.routes([GateQuery(image, question)])
     if base:

@@ -8,10 +8,10 @@ from typing import Any
 from mlubench.core import processes
 from mlubench.core.errors import MlubenchError
 from mlubench.core.files import read_json, write_json
-from mlubench.core.lines import read_lines
 from mlubench.experiment.answering import answer_cell
 from mlubench.experiment.learners import Base, Context
-from mlubench.judging.run import make_judge, question_of
+from mlubench.judging.run import make_judge
+from mlubench.runs.rows import read_answers
 from mlubench.statistics.scores import FULL
 from mlubench.types import Benchmark, Sample
 
@@ -26,7 +26,7 @@ def know_filter(ctx: Context) -> Benchmark:
     settings = ctx.config.know
     if not settings.enabled:
         return ctx.benchmark
-    path = ctx.run.answers("base", "know", "0")
+    path = ctx.run.know_answers
     asked = [s for s in ctx.benchmark.samples if s.role == "calibrate"]
     if not processes.agreed(path.is_file):
         base = Base(ctx)
@@ -62,14 +62,14 @@ def without(benchmark: Benchmark, dropped: set[str]) -> Benchmark:
 
 def _judge(ctx: Context, least: float) -> dict[str, Any]:
     """Mean correctness (0-1) of each fact on its calibration pictures, and the facts below `least`."""
-    rows = read_lines(ctx.run.answers("base", "know", "0"))
-    questions = [replace(question_of(row), metric="utility") for row in rows]
+    rows = read_answers(ctx.run.know_answers)
+    questions = [replace(row.to_judge(), metric="utility") for row in rows]
     references = [(s.entity.cls, s.truth) for s in ctx.benchmark.samples]
     verdicts = make_judge(JUDGE, references).judge(questions)
     scores = defaultdict(list)
     for row, verdict in zip(rows, verdicts, strict=True):
         if verdict.score is not None:
-            scores[row["fact"]].append(verdict.score / FULL)
+            scores[row.fact].append(verdict.score / FULL)
     facts = {s.fact: s for s in ctx.benchmark.samples}
     judged = [_fact_row(sample, scores.get(fact, [])) for fact, sample in sorted(facts.items())]
     dropped = [row for row in judged if row["score"] is None or row["score"] < least]

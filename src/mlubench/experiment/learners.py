@@ -29,8 +29,6 @@ from mlubench.unlearning.methods.base import make_method
 from mlubench.unlearning.table import LOSSES
 from mlubench.unlearning.trainer import step_seed, unlearn
 
-FEATURES = "features.safetensors"  # of pictures, so that a gate fitted on one task more need not look at them all again
-
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -67,7 +65,7 @@ def train(ctx: Context, loss: str, label: str, task: Task, settings: TrainConfig
         ctx.benchmark,
         settings,
         seed=seed,
-        work=ctx.run.root / "work",
+        work=ctx.run.work,
         label=f"{label}: unlearning {task.name}",
     )
     return {
@@ -193,7 +191,7 @@ class LumoeLearner(Base):
     def __init__(self, ctx: Context, name: str = "lumoe") -> None:
         super().__init__(ctx)
         self.settings = ctx.config.train.for_method(name)
-        self.store = ExpertStore(ctx.run.root / "models" / name)
+        self.store = ExpertStore(ctx.run.store(name))
         for task in ctx.config.lumoe.weights:
             if task not in ctx.order:
                 raise unknown_name("task in lumoe.weights", task, ctx.order)
@@ -206,7 +204,7 @@ class LumoeLearner(Base):
             weights=ctx.config.lumoe.weights,
         )
         self.current: list[str] | None = None
-        self.features_file = ctx.run.root / "gates" / FEATURES
+        self.features_file = ctx.run.gate_features
         self.engine.features.load(self.features_file)
         # The leader would ask alone, and wait for ever.
         if ctx.mllm.sharded and "self" in (ctx.config.gate, *ctx.config.gates.also):
@@ -217,7 +215,7 @@ class LumoeLearner(Base):
 
     def tools_of(self, gate: str) -> Tools:
         """What a gate of that name asks with, its replies kept apart from those of others."""
-        replies = Replies(self.ctx.run.root / "gates" / f"replies-{gate}.jsonl")
+        replies = Replies(self.ctx.run.gate_replies(gate))
         return Tools(self.ctx.config.gates, replies, base_asker(self.ctx.mllm))
 
     def _new_gate(self) -> Gate:

@@ -12,7 +12,7 @@ from mlubench.core import processes
 from mlubench.core.files import is_whole, write_json
 from mlubench.core.progress import progress_bar
 from mlubench.experiment.answering import (
-    Known,
+    KnownAnswers,
     Learner,
     answer_cell,
     known_answers,
@@ -35,11 +35,13 @@ from mlubench.judging.scoring import build_results
 from mlubench.lumoe.gates.base import check_gate
 from mlubench.lumoe.gates.names import check_aliases
 from mlubench.runs.folder import RunDir
+from mlubench.runs.opening import Run
+from mlubench.runs.results import Results
 from mlubench.settings.run import Config
 from mlubench.types import Benchmark
 
 
-def run_lifelong(config: Config, out: Path, console: Console) -> dict[str, Any]:
+def run_lifelong(config: Config, out: Path, console: Console) -> Results:
     """The whole experiment in the folder `out`; what is finished there is kept. Returns the results."""
     run = RunDir(out)
     with run.lock():
@@ -72,15 +74,15 @@ def run_lifelong(config: Config, out: Path, console: Console) -> dict[str, Any]:
         return processes.agreed(lambda: _finish(ctx, time.perf_counter() - started))
 
 
-def _finish(ctx: Context, seconds: float) -> dict[str, Any]:
+def _finish(ctx: Context, seconds: float) -> Results:
     judge_run(ctx.run, ctx.config.judge, JudgeTools(ctx.config.judging, ctx.config.device))
-    shutil.rmtree(ctx.run.root / "work", ignore_errors=True)
+    shutil.rmtree(ctx.run.work, ignore_errors=True)
     ctx.run.finish(seconds)
-    return build_results(ctx.run, ctx.config, ctx.order, [ctx.config.judge])
+    return build_results(Run(ctx.run, ctx.config), [ctx.config.judge])
 
 
 def _run_method(ctx: Context, learner: Learner) -> None:
-    known: Known = {}
+    known: KnownAnswers = {}
     for step, name in enumerate(ctx.order):
         if not processes.agreed(lambda: is_whole(ctx.run.archive(learner.name, name))):  # noqa: B023 - called at once
             learner.at(ctx.order[:step])
@@ -92,7 +94,7 @@ def _run_method(ctx: Context, learner: Learner) -> None:
 
 
 def _report_gate(ctx: Context, learner: LumoeLearner, after: str) -> None:
-    path = ctx.run.root / "gates" / f"{after}.json"
+    path = ctx.run.gate_report(after)
     if not path.is_file():
         done = ctx.order[: ctx.order.index(after) + 1]
         # All tasks, whatever answers are tested on: those still to come hold entities that the gate has not met.
@@ -101,7 +103,7 @@ def _report_gate(ctx: Context, learner: LumoeLearner, after: str) -> None:
         )
 
 
-def _answer_after(ctx: Context, learner: Learner, done: list[str], known: Known) -> None:
+def _answer_after(ctx: Context, learner: Learner, done: list[str], known: KnownAnswers) -> None:
     """Answer every cell of one archive that is not answered yet."""
     after, settings = done[-1] if done else "0", ctx.config.evaluate
     tasks = tested_after(ctx.config.evaluate, ctx.order, after) if done else ctx.order
@@ -125,7 +127,7 @@ def _answer_after(ctx: Context, learner: Learner, done: list[str], known: Known)
             )
 
 
-def _known(ctx: Context, name: str, task: str, after: str) -> Known:
+def _known(ctx: Context, name: str, task: str, after: str) -> KnownAnswers:
     return processes.agreed(lambda: known_answers(ctx.run.answers(name, task, after)))
 
 
@@ -136,7 +138,7 @@ def _ask_base(ctx: Context) -> None:
 def _upper_bound(ctx: Context) -> None:
     """The same experts behind the oracle gate. Answers never go into the cells."""
     oracle = OracleLumoeLearner(ctx)
-    known: Known = {}
+    known: KnownAnswers = {}
     for step, after in enumerate(ctx.order):
         for task in tested_after(ctx.config.evaluate, ctx.order, after):
             known.update(_known(ctx, "lumoe", task, after))

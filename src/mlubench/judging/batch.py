@@ -14,14 +14,9 @@ from mlubench.runs.folder import RunDir
 Say = Callable[[str], None]
 
 
-def pending(run: RunDir, judge: str) -> Path:
-    """Where the ids of the batches under way are written down."""
-    return run.root / "batches" / f"{run.judged(judge).name}.json"
-
-
 def require_collected(run: RunDir, judge: str) -> None:
     """Raises MlubenchError where a batch is under way, since its questions would be paid for twice."""
-    path = pending(run, judge)
+    path = run.batches(judge)
     if path.is_file():
         raise MlubenchError(
             f"a batch of {judge} is under way",
@@ -37,7 +32,7 @@ def batch_step(run: RunDir, todo: Unjudged, say: Say) -> bool:
     judge = todo.judge
     if not isinstance(judge, LLMJudge) or not isinstance(judge.source, EndpointSource):
         raise UsageError(f"{judge.name} asks no endpoint", "--batch is for openai:<model>.")
-    path = pending(run, judge.name)
+    path = run.batches(judge.name)
     if path.is_file():
         return _collect(judge, judge.source, path, say)
     asked = judge.outstanding(todo.questions()).asked

@@ -1,4 +1,4 @@
-"""Judge a finished run again, by one judge or several; answers stay, and no model is loaded but a judge's own."""
+"""Judges a finished run again, by one judge or several; answers stay, and no model is loaded but a judge's own."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from mlubench.core.errors import UsageError
-from mlubench.core.files import read_json
 from mlubench.judging.batch import batch_step, require_collected
 from mlubench.judging.llm.endpoint import EndpointSource
 from mlubench.judging.llm.judge import LLMJudge
 from mlubench.judging.llm.making import JudgeTools, judge_notices
-from mlubench.judging.run import judge_cells, unjudged
+from mlubench.judging.run import Unjudged, judge_cells, unjudged
 from mlubench.judging.scoring import build_results
 from mlubench.judging.table import JUDGES
 from mlubench.runs.folder import RunDir
+from mlubench.runs.opening import open_run
+from mlubench.runs.results import Results
 from mlubench.settings.loading import overridden
 from mlubench.settings.run import Config
 
@@ -28,41 +29,50 @@ def rejudge(
     *,
     batch: bool = False,
     say: Say = lambda _: None,
-) -> dict[str, Any] | None:
+) -> Results | None:
     """The results with the cells of every judge named; None while a batch is under way.
 
-    Verdicts that are there already are kept; what was left unscored is judged again. `overrides` are `judging.key=value`.
+    Verdicts that are there already are kept; what was left unscored is judged again. `overrides` are
+    `judging.key=value`. `say` gets a line for the user now and then.
     """
-    run, config, tools = _opened(root, judges, overrides)
-    order = read_json(root / "run.json")["benchmark"]["tasks"]
-    with run.lock():
-        ready = True
-        for name in dict.fromkeys(judges):
-            todo = unjudged(run, name, tools)
-            if not batch:
-                require_collected(run, name)
-            elif not batch_step(run, todo, say):
-                ready = False
-                continue
-            _judge(run, todo, say)
-        return build_results(run, config, order, list(dict.fromkeys(judges))) if ready else None
+    _check_judges(judges)
+    run = open_run(root)
+    tools = _tools(run.config, overrides)
+    names = list(dict.fromkeys(judges))
+    with run.folder.lock():
+        collected = True
+        for name in names:
+            todo = unjudged(run.folder, name, tools)
+            if batch:
+                if not batch_step(run.folder, todo, say):
+                    collected = False
+                    continue
+            else:
+                require_collected(run.folder, name)
+            _judge(run.folder, todo, say)
+        if not collected:
+            return None
+        return build_results(run, names)
 
 
 def foresee(
     root: Path, judges: Sequence[str], overrides: Sequence[str] = (), *, batch: bool = False
 ) -> list[dict[str, Any]]:
     """What judging would ask, cost and take by each judge, without asking anything."""
-    run, _, tools = _opened(root, judges, overrides)
+    _check_judges(judges)
+    run = open_run(root)
+    tools = _tools(run.config, overrides)
     rows = []
     for name in dict.fromkeys(judges):
-        todo = unjudged(run, name, tools)
-        questions, judge = todo.questions(), todo.judge
+        todo = unjudged(run.folder, name, tools)
+        questions = todo.questions()
         row: dict[str, Any] = {
             "judge": name,
             "cells": len(todo.cells),
             "questions": len(questions),
             "calls": 0,
         }
+        judge = todo.judge
         if isinstance(judge, LLMJudge):
             outstanding = judge.outstanding(questions)
             if isinstance(judge.source, EndpointSource):
@@ -73,29 +83,32 @@ def foresee(
     return rows
 
 
-def _judge(run: RunDir, todo: Any, say: Say) -> None:
+def _judge(run: RunDir, todo: Unjudged, say: Say) -> None:
     judge = todo.judge
-    if isinstance(judge, LLMJudge) and todo.cells:
-        for notice in judge_notices(judge):
-            say(f"Note: {notice}")
-        try:
-            judge_cells(run, todo)
-        finally:
-            say(f"{judge.name}: {judge.source.account()}")
-    else:
+    if not isinstance(judge, LLMJudge) or not todo.cells:
         judge_cells(run, todo)
+        return
+    for notice in judge_notices(judge):
+        say(f"Note: {notice}")
+    try:
+        judge_cells(run, todo)
+    finally:
+        # Also where it failed: what was spent is spent.
+        say(f"{judge.name}: {judge.source.account()}")
 
 
-def _opened(
-    root: Path, judges: Sequence[str], overrides: Sequence[str]
-) -> tuple[RunDir, Config, JudgeTools]:
+def _check_judges(judges: Sequence[str]) -> None:
+    """UsageError for a judge that is in no table."""
     for name in judges:
         JUDGES.row(name)
+
+
+def _tools(config: Config, overrides: Sequence[str]) -> JudgeTools:
+    """What judges are made with, where `overrides` change the run's settings of judges, and nothing else."""
     for override in overrides:
         if not override.startswith("judging."):
             raise UsageError(
                 f"-s {override}: a finished run's settings stay", "Only judging.* can be set here."
             )
-    run = RunDir(root)
-    config = overridden(run.config(), list(overrides))
-    return run, config, JudgeTools(config.judging, config.device)
+    changed = overridden(config, list(overrides))
+    return JudgeTools(changed.judging, changed.device)

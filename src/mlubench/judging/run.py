@@ -1,63 +1,65 @@
-"""Has a run's answers judged: what is still to be judged, by whom, and where the verdicts go."""
+"""Has a run's answers judged: which cells are still to be judged, by whom, and where the verdicts go."""
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.progress import Progress
 
 from mlubench.core.files import read_json, write_json
-from mlubench.core.lines import read_lines, write_lines
 from mlubench.core.progress import progress_bar
 from mlubench.judging.llm.judge import LLMJudge
 from mlubench.judging.llm.making import JudgeTools
 from mlubench.judging.table import JUDGES
-from mlubench.runs.folder import RunDir
-from mlubench.types import METRIC_OF, Judge, Question, Verdict
-
-CLAIM = "judge.json"
+from mlubench.runs.folder import BASE, KNOW, RunDir
+from mlubench.runs.rows import read_answers, read_verdicts, write_verdicts
+from mlubench.types import AnswerRow, Judge, Question, Verdict, VerdictRow
 
 
 def make_judge(
     name: str, references: Iterable[tuple[str, str]], tools: JudgeTools | None = None
 ) -> Judge:
-    """The judge of that name. One that asks a model is made with `tools`; any other may read all (class, truth) pairs, to
-    tell what is specific from what is common.
+    """The judge of that name.
+
+    One that asks a model is made with `tools`. Any other may read `references`, the (class, truth) pairs of the whole
+    benchmark, to tell what is specific from what is common.
     """
-    factory, (_, argument) = JUDGES.resolve(name), JUDGES.row(name)
-    judge: Judge = (
-        factory(name, tools or JudgeTools()) if argument else factory(sorted(set(references)))
-    )
-    return judge
-
-
-def question_of(row: dict[str, Any]) -> Question:
-    """What the judge is shown of one line of answers."""
-    metric = METRIC_OF["forget" if row["split"] == "forget" else "retain"]
-    return Question(metric, row["entity"], row["question"], row["truth"], row["response"])
-
-
-@dataclass(frozen=True, slots=True)
-class Unjudged:
-    """The cells of a run that a judge has still to judge: their answers and where the verdicts go."""
-
-    judge: Judge
-    cells: tuple[tuple[Path, Path], ...]
-
-    def questions(self) -> list[Question]:
-        return [question_of(row) for answers, _ in self.cells for row in read_lines(answers)]
+    factory: Callable[..., Judge] = JUDGES.resolve(name)
+    _, model = JUDGES.row(name)
+    if model:
+        return factory(name, tools or JudgeTools())
+    return factory(sorted(set(references)))
 
 
 def judge_of(run: RunDir, name: str, tools: JudgeTools | None = None) -> Judge:
     """The judge as the run knows it: its references are the truths of all answers of the base."""
-    rows = [
-        row
-        for path in sorted((run.root / "answers" / "base").glob("*-U*.jsonl"))
-        for row in read_lines(path)
-    ]
-    return make_judge(name, [(row["entity"].split("/")[0], row["truth"]) for row in rows], tools)
+    references = []
+    for file in run.answer_files(BASE):
+        references += [(row.cls, row.truth) for row in read_answers(file.path)]
+    return make_judge(name, references, tools)
+
+
+@dataclass(frozen=True, slots=True)
+class UnjudgedCell:
+    """A file of answers, and where its verdicts go."""
+
+    answers: Path
+    verdicts: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Unjudged:
+    """The cells of a run that a judge has still to judge."""
+
+    judge: Judge
+    cells: tuple[UnjudgedCell, ...]
+
+    def questions(self) -> list[Question]:
+        questions = []
+        for cell in self.cells:
+            questions += [row.to_judge() for row in read_answers(cell.answers)]
+        return questions
 
 
 def unjudged(run: RunDir, name: str, tools: JudgeTools | None = None) -> Unjudged:
@@ -65,51 +67,74 @@ def unjudged(run: RunDir, name: str, tools: JudgeTools | None = None) -> Unjudge
 
     Verdicts of the same judge in another version, of its code or with other settings, count for nothing.
     """
-    files = sorted((run.root / "answers").glob("*/*-U*.jsonl"))
     judge = judge_of(run, name, tools)
-    stale = _version(judge) not in (None, _claimed(run, name))
+    stale = _is_stale(run, judge)
     cells = []
-    for path in files:
-        if isinstance(judge, LLMJudge) and path.stem.startswith("know-U"):
-            continue  # in no cell, and judged by rules already
-        verdicts = run.verdicts(name, path.parent.name, *path.stem.rsplit("-U", 1))
-        if (
-            stale
-            or not verdicts.is_file()
-            or any(row["score"] is None for row in read_lines(verdicts))
-        ):
-            cells.append((path, verdicts))
+    for file in run.answer_files():
+        # What the base knows is in no cell, and rules judge it already: not worth paying for.
+        if isinstance(judge, LLMJudge) and file.task == KNOW:
+            continue
+        verdicts = run.verdicts(name, file.method, file.task, file.after)
+        if stale or not _is_judged(verdicts):
+            cells.append(UnjudgedCell(file.path, verdicts))
     return Unjudged(judge, tuple(cells))
 
 
-def judge_cells(run: RunDir, todo: Unjudged) -> None:
-    """Write one verdict a line of answers. No model is run but the judge's own.
+def _is_judged(verdicts: Path) -> bool:
+    """Whether every answer of the cell has a score."""
+    if not verdicts.is_file():
+        return False
+    return all(row.score is not None for row in read_verdicts(verdicts))
 
-    A judge that asks a model is given all cells at once, so that the same answer is asked once and none waits for a cell's
-    last; any other gets one cell at a time, since it may look at its batch as a whole.
+
+def judge_run(run: RunDir, name: str, tools: JudgeTools | None = None) -> None:
+    """Judge every cell answered so far."""
+    judge_cells(run, unjudged(run, name, tools))
+
+
+def judge_cells(run: RunDir, todo: Unjudged) -> None:
+    """Judge the cells and write their verdicts.
+
+    A judge that asks a model gets all cells at once: it asks many questions side by side, and each different one once.
     """
     judge = todo.judge
-    groups = [todo.cells] if isinstance(judge, LLMJudge) else [(cell,) for cell in todo.cells]
     with progress_bar() as bar:
         if isinstance(judge, LLMJudge):
-            _watch(judge, bar)
-        for group in groups:
-            rows = [read_lines(answers) for answers, _ in group]
-            found = iter(judge.judge([question_of(row) for part in rows for row in part]))
-            _claim(run, judge)
-            for (_, verdicts), part in zip(group, rows, strict=True):
-                write_lines(verdicts, [_verdict_row(row, next(found)) for row in part])
+            _show_progress(judge, bar)
+            _judge_together(run, judge, todo.cells)
+        else:
+            for cell in todo.cells:
+                _judge_together(run, judge, [cell])
+
+
+def _judge_together(run: RunDir, judge: Judge, cells: Sequence[UnjudgedCell]) -> None:
+    answers = [read_answers(cell.answers) for cell in cells]
+    verdicts = iter(judge.judge([row.to_judge() for rows in answers for row in rows]))
+    # Only now: a judge that fails leaves the verdicts of its other version where they are.
+    _clear_other_version(run, judge)
+    for cell, rows in zip(cells, answers, strict=True):
+        write_verdicts(cell.verdicts, _verdict_rows(rows, verdicts))
 
 
 def judge_cell(answers: Path, verdicts: Path, judge: Judge) -> None:
     """Write one verdict a line of answers, unless they are there."""
     if not verdicts.is_file():
-        rows = read_lines(answers)
-        found = judge.judge([question_of(row) for row in rows])
-        write_lines(verdicts, [_verdict_row(row, v) for row, v in zip(rows, found, strict=True)])
+        rows = read_answers(answers)
+        found = judge.judge([row.to_judge() for row in rows])
+        write_verdicts(verdicts, _verdict_rows(rows, iter(found)))
 
 
-def _watch(judge: LLMJudge, bar: Progress) -> None:
+def _verdict_rows(answers: Iterable[AnswerRow], verdicts: Iterator[Verdict]) -> list[VerdictRow]:
+    """The next verdicts, one for each answer."""
+    rows = []
+    for answer in answers:
+        verdict = next(verdicts)
+        row = VerdictRow(answer.id, answer.metric, verdict.score, verdict.why, verdict.facts)
+        rows.append(row)
+    return rows
+
+
+def _show_progress(judge: LLMJudge, bar: Progress) -> None:
     """Let the bar show how far the judge is, and what it has spent."""
     task = bar.add_task(f"judging by {judge.name}", total=None)
     judge.watch = lambda done, of: bar.update(
@@ -120,35 +145,17 @@ def _watch(judge: LLMJudge, bar: Progress) -> None:
     )
 
 
-def judge_run(run: RunDir, name: str, tools: JudgeTools | None = None) -> None:
-    """Judge every cell answered so far."""
-    judge_cells(run, unjudged(run, name, tools))
+def _is_stale(run: RunDir, judge: Judge) -> bool:
+    """Whether the verdicts that lie there are of another version of the judge, or of an unknown one."""
+    if judge.version is None:
+        return False
+    path = run.judge_version(judge.name)
+    return not path.is_file() or read_json(path)["version"] != judge.version
 
 
-def _claim(run: RunDir, judge: Judge) -> None:
-    """Clear away the verdicts of the same judge in another version; replies that were paid for are still kept."""
-    version = _version(judge)
-    if version is not None and _claimed(run, judge.name) != version:
+def _clear_other_version(run: RunDir, judge: Judge) -> None:
+    """Remove the verdicts of the same judge in another version. Replies that were paid for lie elsewhere and stay."""
+    if _is_stale(run, judge):
         shutil.rmtree(run.judged(judge.name), ignore_errors=True)
-        write_json(run.judged(judge.name) / CLAIM, {"judge": judge.name, "version": version})
-
-
-def _claimed(run: RunDir, name: str) -> str | None:
-    """The version of the judge whose verdicts lie there."""
-    path = run.judged(name) / CLAIM
-    return str(read_json(path)["version"]) if path.is_file() else None
-
-
-def _version(judge: Judge) -> str | None:
-    """What tells apart verdicts of one name; None of a judge that has but one version."""
-    return getattr(judge, "version", None)
-
-
-def _verdict_row(row: dict[str, Any], verdict: Verdict) -> dict[str, Any]:
-    made = {
-        "id": row["id"],
-        "metric": question_of(row).metric,
-        "score": verdict.score,
-        "why": verdict.why,
-    }
-    return {**made, "facts": dict(verdict.facts)} if verdict.facts else made
+        version = {"judge": judge.name, "version": judge.version}
+        write_json(run.judge_version(judge.name), version)

@@ -1,179 +1,226 @@
-"""results.json: every cell, stability and level, finer splits and gates, made from what lies in the run's folder."""
+"""Makes results.json of what lies in a run's folder: every cell, stability and level, finer splits, gates."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from mlubench.core.files import MANIFEST, read_json, write_json
-from mlubench.core.lines import read_lines
+from mlubench.core.files import MANIFEST, read_json
 from mlubench.judging.rouge import rouge_l
-from mlubench.runs.folder import RunDir
-from mlubench.settings.run import Config
+from mlubench.runs.folder import BASE, NOTHING_UNLEARNED, RunDir
+from mlubench.runs.opening import Run
+from mlubench.runs.results import (
+    SCHEMA_VERSION,
+    BreakdownRow,
+    CellRow,
+    ComparisonRow,
+    GateRow,
+    Results,
+    RunFacts,
+    SummaryRow,
+    read_results,
+)
 from mlubench.statistics.comparisons import compare
 from mlubench.statistics.scores import METRICS, Scored, breakdowns, final_level, score_of, stability
-from mlubench.types import PROBABILITY, Cell, Metric
+from mlubench.types import AnswerRow, Metric, VerdictRow
 
-SCHEMA_VERSION = 1
 GROUPINGS = ("phrasing", "class", "entity")
+UPPER_BOUND = "lumoe+oracle"
+# Breakdowns are many and small, so their intervals are worth fewer resamples than those of cells.
+BREAKDOWN_RESAMPLES = 200
 
 
-def build_results(
-    run: RunDir, config: Config, order: list[str], judges: Sequence[str]
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """An answer with what a judge said of it."""
+
+    answer: AnswerRow
+    verdict: VerdictRow
+
+    def scored(self) -> Scored:
+        """The score with what it is grouped by."""
+        answer = self.answer
+        groups = {
+            "phrasing": "seen" if answer.phrasing == 0 else "unseen",
+            "class": answer.cls,
+            "entity": answer.entity,
+        }
+        return Scored(answer.fact, self.verdict.score, groups)
+
+
+def build_results(run: Run, judges: Sequence[str]) -> Results:
     """Read answers and verdicts of every judge and write results.json. Only finished cells are in it."""
-    results: dict[str, Any] = {
-        "schema_version": SCHEMA_VERSION,
-        # Where pictures lie is this machine's own affair, and results are passed on.
-        "run": {k: v for k, v in read_json(run.root / "run.json").items() if k != "image_root"},
-        "base": [],
-        "cells": [],
-        "upper_bound": [],
-        "breakdowns": [],
-        "comparisons": [],
-        "summary": [],
-        "gates": [],
-    }
+    order = run.order
+    base: list[CellRow] = []
+    cells: list[CellRow] = []
+    upper_bound: list[CellRow] = []
+    finer: list[BreakdownRow] = []
+    comparisons: list[ComparisonRow] = []
+    summary: list[SummaryRow] = []
     for judge in judges:
         for task in order:
-            results["base"] += _cells(run, config, judge, "base", task, "0", [])
-            results["upper_bound"] += [
-                c
-                for after in order
-                for c in _cells(run, config, judge, "lumoe+oracle", task, after, [])
-            ]
-        for method in config.methods:
-            cells = [
-                c
-                for task in order
-                for after in order
-                for c in _cells(run, config, judge, method, task, after, results["breakdowns"])
-            ]
-            results["cells"] += cells
-            results["summary"].append(_summary(run, method, judge, order, cells))
-        results["comparisons"] += _comparisons(run, config, judge, order)
-    results["gates"] = [report for task in order for report in _gates(run, task)]
-    write_json(run.results, results)
+            base += _cells(run, judge, BASE, task, NOTHING_UNLEARNED)
+            for after in order:
+                upper_bound += _cells(run, judge, UPPER_BOUND, task, after)
+        for method in run.config.methods:
+            of_method = []
+            for task in order:
+                for after in order:
+                    of_method += _cells(run, judge, method, task, after)
+                    finer += _breakdowns(run, judge, method, task, after)
+            cells += of_method
+            summary.append(_summary(run, method, judge, order, of_method))
+        comparisons += _comparisons(run, judge, order)
+    results = Results(
+        schema_version=SCHEMA_VERSION,
+        run=_facts(run),
+        base=base,
+        cells=cells,
+        upper_bound=upper_bound,
+        breakdowns=finer,
+        comparisons=comparisons,
+        summary=summary,
+        gates=_gates(run.folder, order),
+    )
+    results.write(run.folder.results)
     return results
 
 
-def _cells(
-    run: RunDir,
-    config: Config,
-    judge: str,
-    method: str,
-    task: str,
-    after: str,
-    finer: list[dict[str, Any]],
-) -> list[dict[str, Any]]:
+def _facts(run: Run) -> RunFacts:
+    # Where pictures lie is this machine's own affair, and results are passed on.
+    return RunFacts.model_validate(run.facts.model_dump(exclude_unset=True, exclude={"image_root"}))
+
+
+def judged_answers(
+    answers: Sequence[AnswerRow], verdicts: Sequence[VerdictRow]
+) -> dict[Metric, dict[str, Judged]]:
+    """Metric -> sample id -> the answer with its verdict. A metric that nothing was judged by is left out."""
+    by_id = {row.id: row for row in answers}
+    found: dict[Metric, dict[str, Judged]] = {}
+    for metric in METRICS:
+        rows = {}
+        for verdict in verdicts:
+            if verdict.metric == metric and verdict.id in by_id:
+                rows[verdict.id] = Judged(by_id[verdict.id], verdict)
+        if rows:
+            found[metric] = rows
+    return found
+
+
+def _judged(
+    run: Run, judge: str, method: str, task: str, after: str
+) -> dict[Metric, dict[str, Judged]]:
+    answers = run.answers(method, task, after)
+    return judged_answers(answers, run.verdicts(judge, method, task, after))
+
+
+def _cells(run: Run, judge: str, method: str, task: str, after: str) -> list[CellRow]:
+    """The cell of each metric; none where nothing is judged yet."""
     found = []
-    answers = {row["id"]: row for row in read_lines(run.answers(method, task, after))}
-    for metric, by_id in _scores(run, judge, method, task, after).items():
-        rows = list(by_id.values())
-        head = {"method": method, "task": task, "after": after, "metric": metric}
-        cell = {**head, **score_of(rows, resamples=config.evaluate.resamples), "judge": judge}
-        found.append({**cell, **_unjudged([answers[i] for i in by_id])})
-        finer += [
-            {**head, **part, "judge": judge} for part in breakdowns(rows, GROUPINGS, resamples=200)
-        ]
+    for metric, judged in _judged(run, judge, method, task, after).items():
+        answers = [row.answer for row in judged.values()]
+        scored = [row.scored() for row in judged.values()]
+        cell = CellRow(
+            method=method,
+            task=task,
+            after=after,
+            metric=metric,
+            **score_of(scored, resamples=run.config.evaluate.resamples),
+            judge=judge,
+            rouge_l=_mean([rouge_l(row.response, row.truth) for row in answers]),
+            **_truth_probability(answers),
+        )
+        found.append(cell)
     return found
 
 
-def _unjudged(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What of a cell's answers needs no judge."""
-    found: dict[str, Any] = {
-        "rouge_l": _mean([rouge_l(row["response"], row["truth"]) for row in rows])
-    }
-    if any(PROBABILITY in row for row in rows):
-        known = [row[PROBABILITY] for row in rows if row[PROBABILITY] is not None]
-        found |= {PROBABILITY: _mean(known), f"{PROBABILITY}_missing": len(rows) - len(known)}
-    return found
+def _truth_probability(answers: Sequence[AnswerRow]) -> dict[str, float | int | None]:
+    """The mean probability of the truths and how many answers have none; no keys where the run does not measure it."""
+    if not any(row.probability_measured for row in answers):
+        return {}
+    known = [row.truth_probability for row in answers if row.truth_probability is not None]
+    missing = len(answers) - len(known)
+    return {"truth_probability": _mean(known), "truth_probability_missing": missing}
 
 
 def _mean(values: Sequence[float]) -> float | None:
     return round(sum(values) / len(values), 6) if values else None
 
 
-def _scores(
-    run: RunDir, judge: str, method: str, task: str, after: str
-) -> dict[str, dict[str, Scored]]:
-    """Metric -> sample id -> what the judge said, of one cell; without metrics that nothing was judged by."""
-    answers = {row["id"]: row for row in read_lines(run.answers(method, task, after))}
-    verdicts = [
-        v for v in read_lines(run.verdicts(judge, method, task, after)) if v["id"] in answers
-    ]
-    by_metric = {
-        m: {v["id"]: scored(answers[v["id"]], v) for v in verdicts if v["metric"] == m}
-        for m in METRICS
-    }
-    return {metric: rows for metric, rows in by_metric.items() if rows}
+def _breakdowns(run: Run, judge: str, method: str, task: str, after: str) -> list[BreakdownRow]:
+    found = []
+    for metric, judged in _judged(run, judge, method, task, after).items():
+        scored = [row.scored() for row in judged.values()]
+        for part in breakdowns(scored, GROUPINGS, resamples=BREAKDOWN_RESAMPLES):
+            row = BreakdownRow(
+                method=method, task=task, after=after, metric=metric, **part, judge=judge
+            )
+            found.append(row)
+    return found
 
 
-def _comparisons(run: RunDir, config: Config, judge: str, order: list[str]) -> list[dict[str, Any]]:
-    found = compare(
-        lambda method, task: _scores(run, judge, method, task, order[-1]),
-        list(config.methods),
-        order,
-        resamples=config.evaluate.resamples,
-    )
-    return [{**row, "judge": judge} for row in found]
+def _comparisons(run: Run, judge: str, order: list[str]) -> list[ComparisonRow]:
+    """Differences between the methods at the archive of the last task."""
 
+    def scored(method: str, task: str) -> dict[str, dict[str, Scored]]:
+        by_metric = _judged(run, judge, method, task, order[-1])
+        return {
+            metric: {name: row.scored() for name, row in judged.items()}
+            for metric, judged in by_metric.items()
+        }
 
-def scored(answer: dict[str, Any], verdict: dict[str, Any]) -> Scored:
-    """One verdict with what its answer is grouped by."""
-    groups = {
-        "phrasing": "seen" if answer["phrasing"] == 0 else "unseen",
-        "class": answer["entity"].split("/")[0],
-        "entity": answer["entity"],
-    }
-    return Scored(answer["fact"], verdict["score"], groups)
+    rows = compare(scored, list(run.config.methods), order, resamples=run.config.evaluate.resamples)
+    return [ComparisonRow(**row, judge=judge) for row in rows]
 
 
 def _summary(
-    run: RunDir, method: str, judge: str, order: list[str], rows: list[dict[str, Any]]
-) -> dict[str, Any]:
-    cells = [Cell(**row) for row in rows]
-    manifests = [
-        read_json(run.archive(method, task) / MANIFEST) for task in run.archived(method, order)
-    ]
-    memory = [m["train"]["peak_memory_bytes"] for m in manifests if m["train"]["peak_memory_bytes"]]
-
-    def each(measure: Any) -> dict[Metric, float | None]:
-        return {metric: measure(cells, order, metric) for metric in METRICS}
-
-    return {
-        "method": method,
-        "judge": judge,
-        "stability": each(stability),
-        "final": each(final_level),
-        "train_seconds": round(sum(m["train"]["seconds"] for m in manifests), 3),
-        "peak_memory_bytes": max(memory, default=None),
-        "trained_parameters": manifests[-1]["train"]["trained_parameters"] if manifests else None,
+    run: Run, method: str, judge: str, order: list[str], cells: list[CellRow]
+) -> SummaryRow:
+    trainings = []
+    for task in run.folder.archived(method, order):
+        trainings.append(read_json(run.folder.archive(method, task) / MANIFEST)["train"])
+    # None where the device does not say.
+    memory = [train["peak_memory_bytes"] for train in trainings if train["peak_memory_bytes"]]
+    return SummaryRow(
+        method=method,
+        judge=judge,
+        stability={metric: stability(cells, order, metric) for metric in METRICS},
+        final={metric: final_level(cells, order, metric) for metric in METRICS},
+        train_seconds=round(sum(train["seconds"] for train in trainings), 3),
+        peak_memory_bytes=max(memory, default=None),
+        trained_parameters=trainings[-1]["trained_parameters"] if trainings else None,
         **_failed_routes(run, method, order),
-    }
-
-
-def _failed_routes(run: RunDir, method: str, order: list[str]) -> dict[str, int]:
-    """Answers of all cells whose gate failed: how many were refused, and how many the base gave. Nothing without a gate."""
-    cells = [read_lines(run.answers(method, task, after)) for task in order for after in order]
-    routes = [row["route"] for rows in cells for row in rows if row["route"]]
-    refused = [bool(r.get("refused")) for r in routes if r.get("failed")]
-    return (
-        {"gate_failed_refused": sum(refused), "gate_failed_base": len(refused) - sum(refused)}
-        if routes
-        else {}
     )
 
 
-def _gates(run: RunDir, task: str) -> list[dict[str, Any]]:
-    path = run.root / "gates" / f"{task}.json"
-    return list(read_json(path)) if path.is_file() else []
+def _failed_routes(run: Run, method: str, order: list[str]) -> dict[str, int]:
+    """Answers of all cells whose gate failed: how many were refused, and how many the base gave. No keys without a gate."""
+    routes = []
+    for task in order:
+        for after in order:
+            routes += [row.route for row in run.answers(method, task, after) if row.route]
+    if not routes:
+        return {}
+    refused = [route.refused for route in routes if route.failed]
+    return {"gate_failed_refused": sum(refused), "gate_failed_base": len(refused) - sum(refused)}
 
 
-def birth_scores(root: Path, name: str) -> list[dict[str, Any]] | None:
+def _gates(run: RunDir, order: list[str]) -> list[GateRow]:
+    found = []
+    for after in order:
+        path = run.gate_report(after)
+        if path.is_file():
+            found += [GateRow.model_validate(row) for row in read_json(path)]
+    return found
+
+
+def birth_scores(root: Path, name: str) -> list[CellRow] | None:
     """The cells of LUMoE's task `name` right after it was unlearned, from the run's results. None where there are none.
 
     An archive is written before it is tested and never changes, so its scores at birth stand in results.json alone.
     """
     path = RunDir(root).results
-    cells = read_json(path).get("cells", []) if path.is_file() else []
-    return [c for c in cells if c["method"] == "lumoe" and c["task"] == c["after"] == name] or None
+    if not path.is_file():
+        return None
+    cells = read_results(path).cells
+    born = [cell for cell in cells if cell.method == "lumoe" and cell.task == cell.after == name]
+    return born or None

@@ -21,6 +21,7 @@ class ShuffledJudge:
     """
 
     name = "shuffled"
+    version = None
 
     def __init__(self, references: Iterable[tuple[str, str]] = (), seed: int = 0) -> None:
         self._rules = RulesJudge(references)

@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mlubench.report.reading import TITLES, label
+from mlubench.report.labels import TITLES, label
 from mlubench.statistics.directions import marked
 
 NOTE = (

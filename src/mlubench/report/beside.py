@@ -1,7 +1,9 @@
 """Puts beside the scores what needs no judge: the answers' ROUGE-L, and how probable the truth still is to the model."""
 
 from mlubench.report.board import MISSING, number
-from mlubench.report.reading import BASE, Results, Score, label
+from mlubench.report.labels import label
+from mlubench.runs.folder import BASE
+from mlubench.runs.results import CellRow, Results
 from mlubench.statistics.directions import both_sides, marked
 from mlubench.statistics.scores import METRICS
 from mlubench.types import METRIC_OF
@@ -53,18 +55,18 @@ def beside(results: Results) -> tuple[list[str], list[list[str]], str]:
     return head, rows if measures else [], note + MISSING_NOTE * missing
 
 
-def _by_method(results: Results, judge: str, metric: str) -> dict[str, list[Score | None]]:
+def _by_method(results: Results, judge: str, metric: str) -> dict[str, list[CellRow | None]]:
     """A method's cell of each task after the last one; None where it is not tested yet."""
     base, cells, tasks = (
         results.base_scores(judge, metric),
         results.scores(judge, metric),
         results.tasks,
     )
-    found: dict[str, list[Score | None]] = {BASE: [base.get(task) for task in tasks]}
+    found: dict[str, list[CellRow | None]] = {BASE: [base.get(task) for task in tasks]}
     return found | {m: [cells.get((m, task, tasks[-1])) for task in tasks] for m in results.methods}
 
 
-def _level(cells: list[Score | None], measure: str) -> str:
+def _level(cells: list[CellRow | None], measure: str) -> str:
     values = [None if cell is None else getattr(cell, measure) for cell in cells]
     known = [value for value in values if value is not None]
     text = number(sum(known) / len(known)) if known and len(known) == len(values) else MISSING

@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mlubench.report.reading import BASE, GateRow, Results, Score, label
+from mlubench.report.labels import label
+from mlubench.runs.folder import BASE
+from mlubench.runs.results import CellRow, GateRow, Results
 from mlubench.statistics.directions import DIRECTIONS_NOTE, marked
 from mlubench.statistics.scores import METRICS
 from mlubench.types import Metric
@@ -96,7 +98,7 @@ def span(interval: tuple[float, float] | None) -> str:
     return "" if interval is None else f"{interval[0]:.2f}–{interval[1]:.2f}"
 
 
-def _shown(cell: Score | None, top: str | None = None) -> Shown:
+def _shown(cell: CellRow | None, top: str | None = None) -> Shown:
     if cell is None:
         return Shown()
     if cell.score is None:
@@ -129,7 +131,7 @@ def _reference_rows(results: Results, judge: str, metric: Metric) -> list[Row]:
     return [row for row in rows if any(shown.text != MISSING for shown in row.scores)]
 
 
-def _reference(results: Results, name: str, cells: dict[tuple[str, str], Score | None]) -> Row:
+def _reference(results: Results, name: str, cells: dict[tuple[str, str], CellRow | None]) -> Row:
     last = [cell for (_, after), cell in cells.items() if after == results.tasks[-1]]
     known = [cell.score for cell in last if cell is not None and cell.score is not None]
     final = Shown(number(sum(known) / len(known))) if known and len(known) == len(last) else Shown()

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from mlubench.report.board import Shown, number
-from mlubench.report.reading import TITLES, Results, Score, label
+from mlubench.report.labels import TITLES, label
+from mlubench.runs.results import BreakdownRow, Results
 from mlubench.statistics.scores import METRICS
 from mlubench.types import Metric
 
@@ -25,7 +26,7 @@ def splits(results: Results, judge: str, by: str) -> list[Split]:
 
 def _split(results: Results, judge: str, by: str, metric: Metric) -> Split:
     last = {method: results.last_archive(method) for method in results.methods}
-    cells: dict[tuple[str, str], list[Score]] = {}
+    cells: dict[tuple[str, str], list[BreakdownRow]] = {}
     for row in results.breakdowns:
         wanted = (row.by, row.metric) == (by, metric) and row.judge in (judge, "")
         if wanted and row.after == last.get(row.method):
@@ -41,7 +42,7 @@ def _split(results: Results, judge: str, by: str, metric: Metric) -> Split:
     return Split(TITLES[metric], [(label(m), f"U{last[m]}") for m in methods], rows)
 
 
-def _pooled(cells: list[Score]) -> float | None:
+def _pooled(cells: list[BreakdownRow]) -> float | None:
     """The score over all tasks' answers together: each task weighs as much as it has scored answers."""
     known = [(cell.score, cell.n) for cell in cells if cell.score is not None and cell.n > 0]
     total = sum(n for _, n in known)

@@ -4,8 +4,10 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mlubench.report.labels import TITLES, label
 from mlubench.report.marks import STYLES, ink, plain, style
-from mlubench.report.reading import BASE, TITLES, Results, Score, label
+from mlubench.runs.folder import BASE
+from mlubench.runs.results import CellRow, Results
 from mlubench.types import Metric
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ def points(results: Results, judge: str, metric: Metric, method: str) -> list[Po
     return found
 
 
-def _mean(index: int, cells: list[Score]) -> Point:
+def _mean(index: int, cells: list[CellRow]) -> Point:
     mean = sum(cell.score or 0.0 for cell in cells) / len(cells)
     ends = [(cell.score or 0.0, *cell.ci95) for cell in cells if cell.ci95 is not None]
     if len(ends) < len(cells):

@@ -1,7 +1,8 @@
 """Says by how much the best method differs from each other one, paired on the same facts."""
 
 from mlubench.report.board import MISSING, span
-from mlubench.report.reading import TITLES, Comparison, Results, label
+from mlubench.report.labels import TITLES, label
+from mlubench.runs.results import ComparisonRow, Results
 from mlubench.statistics.scores import METRICS
 from mlubench.types import Metric
 
@@ -33,14 +34,14 @@ def _lines(results: Results, judge: str, metric: Metric) -> list[list[str]]:
     return []
 
 
-def _signed(row: Comparison, best: str) -> tuple[float, tuple[float, float] | None]:
+def _signed(row: ComparisonRow, best: str) -> tuple[float, tuple[float, float] | None]:
     difference, interval = row.difference or 0.0, row.ci95
     if row.a == best:
         return difference, interval
     return -difference, None if interval is None else (-interval[1], -interval[0])
 
 
-def _line(metric: Metric, best: str, other: str, row: Comparison) -> list[str]:
+def _line(metric: Metric, best: str, other: str, row: ComparisonRow) -> list[str]:
     difference, interval = _signed(row, best)
     pair = f"{label(best)} − {label(other)}"
     return [TITLES[metric], pair, f"{difference:+.3f}", span(interval) or MISSING, str(row.n)]

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from mlubench.core.files import write_atomic
 from mlubench.report.decay import draw_decay
+from mlubench.report.labels import TITLES, label
 from mlubench.report.marks import luminance, plain
-from mlubench.report.reading import TITLES, Results, label, parse_results
+from mlubench.runs.results import Results
 from mlubench.statistics.scores import METRICS
 from mlubench.types import Metric
 
@@ -21,15 +22,15 @@ WIDTH = 10.0
 _SIDE, _BAR, _CELL, _LARGEST = 1.0, 0.8, 0.34, 0.5
 
 
-def heat_maps(results: dict[str, Any], judge: str | None = None) -> "Figure":
+def heat_maps(results: Results, judge: str | None = None) -> "Figure":
     """X-UY triangles: a row of panels per metric, a column per method, one colour scale from 0 to 1.
 
-    `judge` defaults to the first of the run. Raises MlubenchError when the results cannot be used.
+    `judge` defaults to the first of the run.
     """
     from matplotlib.figure import Figure
 
-    read = parse_results(results)
-    methods, count = read.methods, len(read.tasks)
+    methods = results.methods
+    count = len(results.tasks)
     if not methods:
         return _empty(Figure(figsize=(6, 1.5)))
     width, panel = _widths(len(methods), count)
@@ -40,10 +41,12 @@ def heat_maps(results: dict[str, Any], judge: str | None = None) -> "Figure":
     figure.subplots_adjust(left, 0.52 / height, right, 1 - 0.42 / height, wspace=0.12, hspace=0.2)
     for row, metric in enumerate(METRICS):
         for column, method in enumerate(methods):
-            _panel(axes[row][column], read, judge or read.judges[0], metric, method, size=size)
+            _panel(
+                axes[row][column], results, judge or results.judges[0], metric, method, size=size
+            )
             if row == 0:
                 axes[row][column].set_title(plain(label(method)), fontsize=10, fontweight="bold")
-            _ticks(axes[row][column], read.tasks, outer=(column == 0, row == len(METRICS) - 1))
+            _ticks(axes[row][column], results.tasks, outer=(column == 0, row == len(METRICS) - 1))
         axes[row][0].set_ylabel(f"{TITLES[metric]}\nscore on task", fontsize=9)
     figure.text(
         (left + right) / 2,
@@ -57,7 +60,7 @@ def heat_maps(results: dict[str, Any], judge: str | None = None) -> "Figure":
     return figure
 
 
-def decay_curves(results: dict[str, Any], judge: str | None = None) -> "Figure":
+def decay_curves(results: Results, judge: str | None = None) -> "Figure":
     """Mean score over all tasks unlearned so far, after each step; one panel per metric, one line per method.
 
     Bars are 95% intervals of that mean, from the cells' own intervals taken as independent; they are drawn only
@@ -65,14 +68,13 @@ def decay_curves(results: dict[str, Any], judge: str | None = None) -> "Figure":
     """
     from matplotlib.figure import Figure
 
-    read = parse_results(results)
-    if not read.methods:
+    if not results.methods:
         return _empty(Figure(figsize=(6, 1.5)))
     figure = Figure(figsize=(WIDTH, 3.9))
     axes = figure.subplots(1, len(METRICS), sharey=True)
     figure.subplots_adjust(left=0.06, right=0.9, top=0.9, bottom=0.14, wspace=0.34)
     for ax, metric in zip(axes, METRICS, strict=True):
-        draw_decay(ax, read, judge or read.judges[0], metric)
+        draw_decay(ax, results, judge or results.judges[0], metric)
     axes[0].set_ylabel("mean score on past tasks", fontsize=9)
     return figure
 

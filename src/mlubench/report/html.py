@@ -10,39 +10,31 @@ from mlubench.report.beside import TITLE, beside
 from mlubench.report.breakdown import splits
 from mlubench.report.differences import COLUMNS, NOTE, differences
 from mlubench.report.figures import decay_curves, heat_maps, save_png
-from mlubench.report.reading import (
-    MEANINGS,
-    STAND_INS,
-    TITLES,
-    Results,
-    label,
-    load_results,
-    parse_results,
-)
+from mlubench.report.labels import MEANINGS, STAND_INS, TITLES, label
 from mlubench.report.samples import pick_examples
 from mlubench.report.svg import inline_svg
+from mlubench.runs.folder import RunDir
+from mlubench.runs.results import Results, read_results
 from mlubench.statistics.directions import DIRECTIONS_NOTE, marked
 from mlubench.statistics.scores import METRICS
 
-REPORT = "report.html"
 
-
-def write_report(run_dir: Path, results: dict[str, Any] | None = None) -> Path:
+def write_report(run_dir: Path, results: Results | None = None) -> Path:
     """Write RUN/report.html and return its path. `results` defaults to RUN/results.json.
 
     Works on partial runs: what is missing is said to be missing. Raises MlubenchError when the results cannot be read.
     """
-    raw = load_results(run_dir) if results is None else results
-    page = _template().render(_page(run_dir, raw, parse_results(raw)))
-    path = run_dir / REPORT
+    folder = RunDir(run_dir)
+    if results is None:
+        results = read_results(folder.results)
+    page = _template().render(_page(folder, results))
     # An answer may hold halves of characters, which UTF-8 cannot spell.
-    write_atomic(path, page.encode(errors="replace"))
-    return path
+    write_atomic(folder.report, page.encode(errors="replace"))
+    return folder.report
 
 
-def write_figures(run_dir: Path, results: dict[str, Any] | None, out_dir: Path) -> list[Path]:
-    """Save heatmaps.png and decay.png of a run into `out_dir`; `results` defaults to the run's own."""
-    results = load_results(run_dir) if results is None else results
+def write_figures(results: Results, out_dir: Path) -> list[Path]:
+    """Save heatmaps.png and decay.png of a run into `out_dir`."""
     paths = [out_dir / "heatmaps.png", out_dir / "decay.png"]
     for path, draw in zip(paths, (heat_maps, decay_curves), strict=True):
         save_png(draw(results), path)
@@ -59,7 +51,7 @@ def _template() -> Any:
     ).from_string(source)
 
 
-def _page(run_dir: Path, raw: dict[str, Any], results: Results) -> dict[str, Any]:
+def _page(folder: RunDir, results: Results) -> dict[str, Any]:
     judge = results.judges[0]
     return {
         "line": boards.run_line(results),
@@ -70,7 +62,7 @@ def _page(run_dir: Path, raw: dict[str, Any], results: Results) -> dict[str, Any
         "titles": TITLES,
         "meanings": MEANINGS,
         "judge": judge,
-        "figures": _figures(raw, results),
+        "figures": _figures(results),
         "stability_note": boards.STABILITY_NOTE,
         "levels": _levels(results),
         "beside": dict(zip(("head", "rows", "note"), beside(results), strict=True)),
@@ -92,7 +84,7 @@ def _page(run_dir: Path, raw: dict[str, Any], results: Results) -> dict[str, Any
             ("phrasing", splits(results, judge, "phrasing")),
             ("class", splits(results, judge, "class")),
         ],
-        "examples": pick_examples(run_dir, results),
+        "examples": pick_examples(folder, results),
         "last": results.tasks[-1] if results.tasks else "",
     }
 
@@ -136,7 +128,7 @@ def _facts(results: Results) -> list[tuple[str, str]]:
     return [(name, str(value)) for name, value in facts if value not in (None, "")]
 
 
-def _figures(raw: dict[str, Any], results: Results) -> list[dict[str, Any]]:
+def _figures(results: Results) -> list[dict[str, Any]]:
     from markupsafe import Markup
 
     names = ", ".join(label(method) for method in results.methods)
@@ -145,8 +137,8 @@ def _figures(raw: dict[str, Any], results: Results) -> list[dict[str, Any]]:
     heat_alt = f"Heat maps of every X-UY score, one column of panels each for {names}. The tables hold the numbers."
     decay_alt = f"Mean forget quality and utility on past tasks after each step for {names}. The tables hold the numbers."
     # Safe to mark: our own drawings, whose names were escaped when the XML was written.
-    heat = Markup(inline_svg(heat_maps(raw), "heat", heat_alt))
-    decay = Markup(inline_svg(decay_curves(raw), "decay", decay_alt))
+    heat = Markup(inline_svg(heat_maps(results), "heat", heat_alt))
+    decay = Markup(inline_svg(decay_curves(results), "decay", decay_alt))
     return [
         {
             "id": "heat-maps",

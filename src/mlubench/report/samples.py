@@ -3,46 +3,49 @@
 import base64
 import io
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from mlubench.core.errors import MlubenchError
 from mlubench.core.files import digest, read_json
-from mlubench.report.board import step_name
-from mlubench.report.reading import BASE, Results, label
-from mlubench.types import Entity
+from mlubench.report.labels import label
+from mlubench.runs.folder import BASE, NOTHING_UNLEARNED, RunDir
+from mlubench.runs.results import Results
+from mlubench.runs.rows import parse_answer
+from mlubench.types import AnswerRow, Entity, Route, Split
 
-FORGET, RETAIN = 2, 1
-_LONGEST = 600
-_SIDE = 200
+# How many samples of a task are shown.
+SHOWN: dict[Split, int] = {"forget": 2, "retain": 1}
+_LONGEST = 600  # characters of an answer
+_SIDE = 200  # pixels of a thumbnail
 # Formats that photographs come in; a file that claims to be anything else is not opened.
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What one method said at one archive; `text` is None when the run holds no such answer."""
+class ShownAnswer:
+    """What one method says at one archive."""
 
     label: str
-    archive: str
-    text: str | None
+    archive: str  # `UB`; empty for the base
+    text: str | None  # None where the run holds no such answer
     route: str
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One test sample with its picture as a data URI (or why there is none) and all answers, base first."""
+    """One test sample and all answers to it, that of the base first."""
 
     task: str
-    split: str
+    split: Split
     title: str
     cls: str
     question: str
     truth: str
-    picture: str
-    no_picture: str
-    answers: list[Answer]
+    picture: str  # a data URI; empty where there is none
+    no_picture: str  # why there is none
+    answers: list[ShownAnswer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,111 +56,128 @@ class Examples:
     notes: list[str]
 
 
-Records = dict[str, dict[str, Any]]
+AnswersById = dict[str, AnswerRow]
 
 
-class _Files:
-    """The answer files of one run, each read once."""
+class _AnswerFiles:
+    """The answer files of one run, each read once. A broken line is counted: it should not cost the whole report."""
 
-    def __init__(self, run_dir: Path) -> None:
-        self._run_dir = run_dir
-        self._read: dict[tuple[str, str], Records] = {}
-        self.broken = 0
+    def __init__(self, folder: RunDir) -> None:
+        self._folder = folder
+        self._cells: dict[tuple[str, str, str], AnswersById] = {}
+        self.broken_lines = 0
 
-    def records(self, method: str, step: str) -> Records:
-        """Sample id -> its line. Lines that are no JSON objects with an id are counted, not guessed at."""
-        if (method, step) not in self._read:
-            self._read[method, step] = self._load(
-                self._run_dir / "answers" / method / f"{step}.jsonl"
-            )
-        return self._read[method, step]
+    def of(self, method: str, task: str, after: str) -> AnswersById:
+        """Sample id -> its answer; nothing where the run has no such file."""
+        cell = (method, task, after)
+        if cell not in self._cells:
+            self._cells[cell] = self._read(self._folder.answers(*cell))
+        return self._cells[cell]
 
-    def _load(self, path: Path) -> Records:
+    def _read(self, path: Path) -> AnswersById:
         if not path.is_file():
             return {}
-        found: Records = {}
+        found: AnswersById = {}
         with path.open(encoding="utf-8", errors="replace") as lines:
             for line in lines:
+                if not line.strip():
+                    continue
                 try:
-                    record = json.loads(line)
-                    found[str(record["id"])] = record
-                except (ValueError, KeyError, TypeError, RecursionError):
-                    self.broken += bool(line.strip())
+                    answer = parse_answer(_without_half_characters(line))
+                except (ValueError, RecursionError):
+                    self.broken_lines += 1
+                else:
+                    found[answer.id] = answer
         return found
 
 
-def pick_examples(run_dir: Path, results: Results) -> Examples:
+def _without_half_characters(line: str) -> object:
+    """The line's JSON. Its escapes may spell halves of characters, which no page can hold: each becomes `?`."""
+    text = json.dumps(json.loads(line), ensure_ascii=False)
+    return json.loads(text.encode(errors="replace"))
+
+
+def pick_examples(folder: RunDir, results: Results) -> Examples:
     """Two forget samples and one retain sample per task, of different entities where there are enough.
 
     The order of the hashes of their ids decides, so nobody chose the flattering ones and every report of a run
     shows the same.
     """
-    files, root = _Files(run_dir), _image_root(run_dir)
+    files = _AnswerFiles(folder)
+    image_root = _image_root(folder)
     shown = []
     for task in results.tasks:
-        for record in _choose(task, _candidates(files, results, task)):
-            shown.append(_example(files, results, root, task, record))
+        for answer in _choose(task, _candidates(files, results, task)):
+            shown.append(_example(files, results, image_root, task, answer))
     notes = []
-    if any(example.no_picture for example in shown):
-        missing = sum(bool(example.no_picture) for example in shown)
+    missing = sum(bool(example.no_picture) for example in shown)
+    if missing:
         notes.append(
             f"{missing} of {len(shown)} pictures could not be shown; the reason stands in their place."
         )
-    if files.broken:
+    if files.broken_lines:
         notes.append(
-            f"{files.broken} lines of the answer files could not be read and were left out."
+            f"{files.broken_lines} lines of the answer files could not be read and were left out."
         )
     return Examples(shown, notes)
 
 
-def _image_root(run_dir: Path) -> Path | None:
+def _image_root(folder: RunDir) -> Path | None:
+    """The folder of pictures; None where the run does not say."""
     try:
-        root = read_json(run_dir / "run.json").get("image_root")
+        root = read_json(folder.facts_file).get("image_root")
     except (MlubenchError, AttributeError):
         return None
-    # A relative root is meant from the run; joining leaves an absolute one as it is.
-    return run_dir / root if isinstance(root, str) and root else None
+    if not isinstance(root, str) or not root:
+        return None
+    # A relative path is meant from the run; joining leaves an absolute one as it is.
+    return folder.root / root
 
 
-def _candidates(files: _Files, results: Results, task: str) -> Records:
+def _candidates(files: _AnswerFiles, results: Results, task: str) -> Iterable[AnswerRow]:
     """The task's samples, from the first answer file that has any: all files of a task hold the same ones."""
-    steps = [(BASE, step_name(task, "0")), *((m, step_name(task, task)) for m in results.methods)]
-    return next((found for step in steps if (found := files.records(*step))), {})
+    cells = [(BASE, task, NOTHING_UNLEARNED)]
+    cells += [(method, task, task) for method in results.methods]
+    for cell in cells:
+        found = files.of(*cell)
+        if found:
+            return found.values()
+    return []
 
 
-def _choose(task: str, candidates: Records) -> list[dict[str, Any]]:
-    ordered = sorted(candidates.values(), key=lambda record: digest(ascii([task, record["id"]])))
-    chosen: list[dict[str, Any]] = []
+def _choose(task: str, candidates: Iterable[AnswerRow]) -> list[AnswerRow]:
+    ordered = sorted(candidates, key=lambda answer: digest(ascii([task, answer.id])))
+    chosen: list[AnswerRow] = []
     used: set[str] = set()
-    for split, wanted in (("forget", FORGET), ("retain", RETAIN)):
-        pool = [record for record in ordered if record.get("split") == split]
+    for split, wanted in SHOWN.items():
+        pool = [answer for answer in ordered if answer.split == split]
         for _ in range(min(wanted, len(pool))):
-            record = next((r for r in pool if str(r.get("entity")) not in used), pool[0])
-            pool.remove(record)
-            used.add(str(record.get("entity")))
-            chosen.append(record)
+            # An entity that was shown already only where no other is left.
+            answer = next((a for a in pool if a.entity not in used), pool[0])
+            pool.remove(answer)
+            used.add(answer.entity)
+            chosen.append(answer)
     return chosen
 
 
 def _example(
-    files: _Files, results: Results, root: Path | None, task: str, record: dict[str, Any]
+    files: _AnswerFiles, results: Results, image_root: Path | None, task: str, sample: AnswerRow
 ) -> Example:
-    id_ = str(record["id"])
-    entity = Entity.from_key(str(record.get("entity", "")))
-    picture, no_picture = _picture(root, str(record.get("image", "")))
-    answers = [_answer(files, BASE, "", step=step_name(task, "0"), id_=id_)]
+    entity = Entity.from_key(sample.entity)
+    picture, no_picture = _picture(image_root, sample.image)
+    base = files.of(BASE, task, NOTHING_UNLEARNED)
+    answers = [_shown_answer(BASE, "", base.get(sample.id))]
     for method in results.methods:
         for after in _archives(results, method, task):
-            answers.append(
-                _answer(files, method, f"U{after}", step=step_name(task, after), id_=id_)
-            )
+            answer = files.of(method, task, after).get(sample.id)
+            answers.append(_shown_answer(method, f"U{after}", answer))
     return Example(
         task=task,
-        split=str(record.get("split", "")),
+        split=sample.split,
         title=entity.title or entity.cls,
         cls=entity.cls,
-        question=str(record.get("question", "")),
-        truth=str(record.get("truth", "")),
+        question=sample.question,
+        truth=sample.truth,
         picture=picture,
         no_picture=no_picture,
         answers=answers,
@@ -167,48 +187,46 @@ def _example(
 def _archives(results: Results, method: str, task: str) -> list[str]:
     """The archives to show a task's sample at: the first that was tested on it, and the last one of the method."""
     last = results.last_archive(method)
-    later = [
-        after for step, after in results.steps() if step == task and after == last and after != task
-    ]
-    return [task, *later]
+    if last != task and (task, last) in results.steps():
+        return [task, last]
+    return [task]
 
 
-def _answer(files: _Files, method: str, archive: str, *, step: str, id_: str) -> Answer:
-    found = files.records(method, step).get(id_)
-    if found is None:
-        return Answer(label(method), archive, None, "")
-    text = str(found.get("response", ""))
+def _shown_answer(method: str, archive: str, answer: AnswerRow | None) -> ShownAnswer:
+    if answer is None:
+        return ShownAnswer(label(method), archive, None, "")
+    text = answer.response
     if len(text) > _LONGEST:
         text = f"{text[:_LONGEST]}… ({len(text) - _LONGEST} more characters)"
-    return Answer(label(method), archive, text, _route(found.get("route")))
+    return ShownAnswer(label(method), archive, text, _describe_route(answer.route))
 
 
-def _route(route: Any) -> str:
+def _describe_route(route: Route | None) -> str:
     """A routed answer's way in a few words; empty for models that have no gate."""
-    if not isinstance(route, dict):
+    if route is None:
         return ""
-    experts = route.get("experts") or []
-    way = (
-        f"expert {' + '.join(map(str, experts))}"
-        if isinstance(experts, list) and experts
-        else "the untouched base"
-    )
-    if route.get("refused"):
-        way = "a fixed refusal"
-    why = str(route.get("why") or "")
-    return f"answered by {way}" + (f": {why}" if why else "")
+    if route.refused:
+        who = "a fixed refusal"
+    elif route.experts:
+        who = f"expert {' + '.join(route.experts)}"
+    else:
+        who = "the untouched base"
+    because = f": {route.why}" if route.why else ""
+    return f"answered by {who}{because}"
 
 
-def _picture(root: Path | None, image: str) -> tuple[str, str]:
+def _picture(image_root: Path | None, image: str) -> tuple[str, str]:
     """A thumbnail as a data URI, or why there is none. Only files below the run's picture folder are opened."""
-    inside = PurePosixPath(image)
-    if root is None:
+    if image_root is None:
         return "", "the run does not say where its pictures are"
+    inside = PurePosixPath(image)
     if not image or inside.is_absolute() or ".." in inside.parts:
         return "", f"not a path inside the picture folder: {image or 'none'}"
-    path = root / inside
+    path = image_root / inside
     try:
-        return (_thumbnail(path), "") if path.is_file() else ("", f"picture not found: {image}")
+        if not path.is_file():
+            return "", f"picture not found: {image}"
+        return _thumbnail(path), ""
     except Exception as error:  # noqa: BLE001 - a broken picture fails in as many ways as there are formats
         return "", f"picture cannot be read ({type(error).__name__}): {image}"
 
@@ -217,13 +235,15 @@ def _thumbnail(path: Path) -> str:
     from PIL import Image, ImageOps
 
     with Image.open(path, formats=_FORMATS) as opened:
+        # Decode a large JPEG at a fraction of its size.
         opened.draft("RGB", (2 * _SIDE, 2 * _SIDE))
         image = ImageOps.exif_transpose(opened).convert("RGB")
     image.thumbnail((_SIDE, _SIDE))
-    spelled = []
+    # A photograph is smaller as JPEG, a drawing as PNG.
+    encoded = []
     for kind, options in (("jpeg", {"quality": 82}), ("png", {"optimize": True})):
         buffer = io.BytesIO()
         image.save(buffer, format=kind, **options)
-        spelled.append((len(buffer.getvalue()), kind, buffer.getvalue()))
-    _, kind, data = min(spelled)
+        encoded.append((len(buffer.getvalue()), kind, buffer.getvalue()))
+    _, kind, data = min(encoded)
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"

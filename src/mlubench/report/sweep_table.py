@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mlubench.report.board import STABILITY_NOTE
-from mlubench.report.reading import STAND_INS, TITLES, label
+from mlubench.report.labels import STAND_INS, TITLES, label
 from mlubench.statistics.directions import DIRECTIONS_NOTE, marked
 
 MEASURES = {"final": "Final", "cells_mean": "Mean of cells", "stability": "Stability"}

@@ -1,7 +1,6 @@
 """Draws a run's scores in the terminal, in the form of the paper's main table."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -23,7 +22,8 @@ from mlubench.report.board import (
     unscored_warning,
 )
 from mlubench.report.differences import COLUMNS, NOTE, differences
-from mlubench.report.reading import MEANINGS, STAND_INS, TITLES, Results, parse_results
+from mlubench.report.labels import MEANINGS, STAND_INS, TITLES
+from mlubench.runs.results import Results
 from mlubench.statistics.directions import DIRECTIONS_NOTE
 
 WIDTH = 120
@@ -32,14 +32,12 @@ NAME_WIDTH = 16
 _CELL, _TAIL, _UNSCORED = 7, 8 + 12, 10
 
 
-def render_table(results: dict[str, Any], width: int = WIDTH) -> Group:
+def render_table(results: Results, width: int = WIDTH) -> Group:
     """The run as rich renderables of at most `width` columns: a table per metric and judge, then the gates.
 
-    Where the cells are too many for the width, they go on in a second table below.
-    `results` is a parsed results.json, whole or partial. Raises MlubenchError when it cannot be used.
+    Where the cells are too many for the width, they go on in a second table below.    The results may be partial.
     """
-    read = parse_results(results)
-    return Group(*_parts(read, width))
+    return Group(*_parts(results, width))
 
 
 def _parts(results: Results, width: int) -> Iterator[RenderableType]:

@@ -1,7 +1,9 @@
-"""A run's folder: where each file lies, and that only one process with one configuration writes it."""
+"""A run's folder: where each of its files lies, and that only one process with one configuration writes it."""
 
+import glob
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,36 +18,127 @@ from mlubench.core.locks import locked
 from mlubench.settings.loading import dump, parse
 from mlubench.settings.run import Config
 
+LOCK = ".lock"
+# The method of the answers that the untouched base gave, and the `after` of its cells.
+BASE = "base"
+NOTHING_UNLEARNED = "0"
+# The `task` of the base's answers that decide which facts it knows. They are in no cell of the results.
+KNOW = "know"
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerFile:
+    """A file of answers: `task` tested on the state that `method` archived after `after`."""
+
+    path: Path
+    method: str
+    task: str
+    after: str
+
 
 class RunDir:
-    """Names of everything in RUN/, as in the public contract."""
+    """Where everything in RUN/ lies, as in the public contract. Nothing else knows the name of a file of a run."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
+
+    @property
+    def config_file(self) -> Path:
+        """The whole configuration. A folder with this file is a run."""
+        return self.root / "config.yaml"
+
+    @property
+    def facts_file(self) -> Path:
+        """What the run was made with and when it was finished, as `RunFacts`."""
+        return self.root / "run.json"
 
     @property
     def results(self) -> Path:
         return self.root / "results.json"
 
     @property
+    def report(self) -> Path:
+        return self.root / "report.html"
+
+    @property
     def know(self) -> Path:
+        """Which facts the base does not know."""
         return self.root / "know.json"
 
+    @property
+    def work(self) -> Path:
+        """Checkpoints of a training under way; removed when the run is finished."""
+        return self.root / "work"
+
+    @property
+    def labels(self) -> Path:
+        """The sheet in which a person scores answers."""
+        return self.root / "labels.csv"
+
+    def store(self, method: str) -> Path:
+        """The archives of a method; of LUMoE its expert store."""
+        return self.root / "models" / method
+
     def archive(self, method: str, task: str) -> Path:
-        return self.root / "models" / method / task
+        return self.store(method) / task
 
     def answers(self, method: str, task: str, after: str) -> Path:
-        return self.root / "answers" / method / f"{task}-U{after}.jsonl"
+        return self.root / "answers" / method / _cell_name(task, after)
+
+    @property
+    def know_answers(self) -> Path:
+        """What the base says on the pictures that decide which facts it knows."""
+        return self.answers(BASE, KNOW, NOTHING_UNLEARNED)
+
+    def answer_files(self, method: str | None = None) -> list[AnswerFile]:
+        """The files of answers that are finished, of one method or of all, by name."""
+        return _cell_files(self.root / "answers", method)
 
     def judged(self, judge: str) -> Path:
         """The folder of a judge's verdicts: its name, with what no folder's name may hold as %XX."""
         name = quote(judge, safe="")
-        return (
-            self.root / "verdicts" / (name if len(name) <= 200 else f"{name[:180]}-{digest(judge)}")
-        )
+        # File systems take names of up to 255 bytes; the hash keeps two long names apart.
+        if len(name) > 200:
+            name = f"{name[:180]}-{digest(judge)}"
+        return self.root / "verdicts" / name
+
+    def judge_version(self, judge: str) -> Path:
+        """Which version of the judge gave the verdicts beside it."""
+        return self.judged(judge) / "judge.json"
 
     def verdicts(self, judge: str, method: str, task: str, after: str) -> Path:
-        return self.judged(judge) / method / f"{task}-U{after}.jsonl"
+        return self.judged(judge) / method / _cell_name(task, after)
+
+    def verdict_files(self, judge: str, method: str | None = None) -> list[AnswerFile]:
+        """The files of verdicts that are finished, of one method or of all, by name."""
+        return _cell_files(self.judged(judge), method)
+
+    def judges(self) -> list[str]:
+        """The folders of verdicts, each named as its judge where that is a plain name."""
+        folder = self.root / "verdicts"
+        if not folder.is_dir():
+            return []
+        return sorted(path.name for path in folder.iterdir() if path.is_dir())
+
+    def batches(self, judge: str) -> Path:
+        """The ids of a judge's batches under way at an endpoint."""
+        return self.root / "batches" / f"{self.judged(judge).name}.json"
+
+    def gate_report(self, after: str) -> Path:
+        return self.root / "gates" / f"{after}.json"
+
+    @property
+    def gate_features(self) -> Path:
+        """Features of pictures, so that a gate fitted on one task more need not look at them all again."""
+        return self.root / "gates" / "features.safetensors"
+
+    def gate_replies(self, gate: str) -> Path:
+        """What a model replied to a gate, kept apart from the replies to other gates."""
+        return self.root / "gates" / f"replies-{gate}.jsonl"
+
+    def alignment(self, method: str, after: str) -> Path:
+        """What the alignment study measured of one state."""
+        return self.root / "alignment" / f"{method}-U{after}.json"
 
     def archived(self, method: str, order: list[str]) -> list[str]:
         """The tasks whose archive is whole, up to the first that is not."""
@@ -57,7 +150,7 @@ class RunDir:
         return done
 
     def config(self) -> Config:
-        path = self.root / "config.yaml"
+        path = self.config_file
         if not path.is_file():
             raise UsageError(
                 f"{self.root} is not a run", "Give the folder that `mlubench run --out` wrote."
@@ -71,7 +164,7 @@ class RunDir:
 
     def require_free(self, config: Config) -> bool:
         """Whether the folder holds a run of this very configuration already. UsageError where it holds another thing."""
-        if (self.root / "config.yaml").is_file():
+        if self.config_file.is_file():
             if self.config() != config:
                 raise UsageError(
                     f"{self.root} holds a run with other settings",
@@ -80,7 +173,7 @@ class RunDir:
             return True
         if self.root.exists() and not self.root.is_dir():
             raise UsageError(f"{self.root} is not a folder", "Give another --out.")
-        if self.root.is_dir() and any(f.name != ".lock" for f in self.root.iterdir()):
+        if self.root.is_dir() and any(f.name != LOCK for f in self.root.iterdir()):
             raise UsageError(
                 f"{self.root} holds something that is not a run", "Give a new folder with --out."
             )
@@ -89,7 +182,7 @@ class RunDir:
     def claim(self, config: Config) -> None:
         """Write config.yaml, or check that the folder belongs to this very configuration."""
         if not self.require_free(config):
-            write_atomic(self.root / "config.yaml", dump(config))
+            write_atomic(self.config_file, dump(config))
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -107,12 +200,12 @@ class RunDir:
         busy = MlubenchError(
             f"another process is working in {self.root}", "Wait for it, or use --out."
         )
-        with locked(self.root / ".lock", if_held=busy):
+        with locked(self.root / LOCK, if_held=busy):
             yield
 
     def finish(self, seconds: float) -> None:
         """Note when the run was finished, and the seconds of all its processes that came to the end."""
-        before = read_json(self.root / "run.json").get("seconds", 0)
+        before = read_json(self.facts_file).get("seconds", 0)
         self.note(
             seconds=round(before + seconds, 1),
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -120,5 +213,19 @@ class RunDir:
 
     def note(self, **facts: Any) -> None:
         """Lay facts over those in run.json."""
-        path = self.root / "run.json"
-        write_json(path, {**(read_json(path) if path.is_file() else {}), **facts})
+        before = read_json(self.facts_file) if self.facts_file.is_file() else {}
+        write_json(self.facts_file, {**before, **facts})
+
+
+def _cell_name(task: str, after: str) -> str:
+    """The name of a cell's file; `_cell_files` reads it back."""
+    return f"{task}-U{after}.jsonl"
+
+
+def _cell_files(folder: Path, method: str | None) -> list[AnswerFile]:
+    methods = "*" if method is None else glob.escape(method)
+    found = []
+    for path in sorted(folder.glob(f"{methods}/*-U*.jsonl")):
+        task, after = path.stem.rsplit("-U", 1)
+        found.append(AnswerFile(path, path.parent.name, task, after))
+    return found

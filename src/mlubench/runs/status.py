@@ -1,41 +1,59 @@
 """How far a run has come, read from its folder alone; no model is loaded."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-from mlubench.core.files import read_json
-from mlubench.runs.folder import RunDir
+from mlubench.runs.opening import open_run
+from mlubench.runs.results import RunFacts
 
 
-def status_of(root: Path) -> dict[str, Any]:
-    """State of a run: `not started`, `preparing`, `under way` or `finished`, and counts for each method.
+@dataclass(frozen=True, slots=True)
+class MethodStatus:
+    """How far one method has come."""
 
-    Raises UsageError when `root` is not a run.
-    """
-    run = RunDir(root)
-    config = run.config()
-    facts = read_json(root / "run.json") if (root / "run.json").is_file() else {}
-    order = facts.get("benchmark", {}).get("tasks", [])
-    every = (
-        len(order) ** 2 if config.evaluate.tasks == "all" else len(order) * (len(order) + 1) // 2
-    )
-    rows = []
-    for method in config.methods:
-        rows.append(
-            {
-                "method": method,
-                "archived": run.archived(method, order),
-                "cells": every,
-                "answered": len(list((root / "answers" / method).glob("*-U*.jsonl"))),
-                "judged": len(list((run.judged(config.judge) / method).glob("*-U*.jsonl"))),
-            }
+    method: str
+    archived: list[str]  # the tasks whose archive is whole
+    cells: int  # how many it will have
+    answered: int
+    judged: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunStatus:
+    """How far a run has come."""
+
+    run: str  # its folder
+    state: Literal["preparing", "under way", "finished"]
+    preset: str
+    tasks: list[str]
+    methods: list[MethodStatus]
+
+
+def status_of(root: Path) -> RunStatus:
+    """The state of a run, and counts for each method. Raises UsageError when `root` is not a run."""
+    run = open_run(root)
+    # run.json is written when benchmark and base are there.
+    prepared = run.folder.facts_file.is_file()
+    facts = run.facts if prepared else RunFacts()
+    order = facts.benchmark.tasks
+    cells = len(order) * (len(order) + 1) // 2
+    if run.config.evaluate.tasks == "all":
+        cells = len(order) ** 2
+    methods = []
+    for method in run.config.methods:
+        methods.append(
+            MethodStatus(
+                method,
+                archived=run.folder.archived(method, order),
+                cells=cells,
+                answered=len(run.folder.answer_files(method)),
+                judged=len(run.folder.verdict_files(run.config.judge, method)),
+            )
         )
-    done = run.results.is_file() and all(row["judged"] == every for row in rows)
-    state = "finished" if done else "under way" if facts else "preparing"
-    return {
-        "run": str(root),
-        "state": state,
-        "preset": config.preset,
-        "tasks": order,
-        "methods": rows,
-    }
+    state: Literal["preparing", "under way", "finished"] = "preparing"
+    if prepared:
+        state = "under way"
+    if run.folder.results.is_file() and all(row.judged == cells for row in methods):
+        state = "finished"
+    return RunStatus(str(root), state, run.config.preset, order, methods)

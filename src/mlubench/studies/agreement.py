@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from mlubench.core.errors import MlubenchError, UsageError
-from mlubench.core.lines import read_lines
 from mlubench.judging.labelled import Labelled, labelled_answers, references_of
-from mlubench.judging.run import make_judge, question_of
+from mlubench.judging.run import make_judge
 from mlubench.runs.folder import RunDir
+from mlubench.runs.rows import read_verdicts
 from mlubench.statistics.agreement import (
     Pair,
     agreement,
@@ -38,35 +38,27 @@ class Answer:
     scores: Mapping[str, int | None]
 
 
-def judged(run: RunDir) -> list[str]:
-    """The judges whose verdicts lie in the run."""
-    folder = run.root / "verdicts"
-    return (
-        sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-    )
-
-
 def gather(run: RunDir, judges: Sequence[str], labels: Mapping[str, int] | None) -> list[Answer]:
     """Every answer with the scores of all judges named. UsageError where a judge has not judged all cells."""
     found = []
-    for method, task, after, rows in answered(run):
+    for file, rows in answered(run):
         verdicts = {}
         for judge in judges:
-            path = run.verdicts(judge, method, task, after)
+            path = run.verdicts(judge, file.method, file.task, file.after)
             if not path.is_file():
                 raise UsageError(
-                    f"{judge!r} has not judged {method}/{task}-U{after}",
+                    f"{judge!r} has not judged {file.method}/{file.task}-U{file.after}",
                     f"Run `mlubench judge {run.root} --judge {judge}` first.",
                 )
-            verdicts[judge] = {v["id"]: v["score"] for v in read_lines(path)}
+            verdicts[judge] = {v.id: v.score for v in read_verdicts(path)}
         for row in rows:
-            q = question_of(row)
+            q = row.to_judge()
             scores: dict[str, int | None] = {
-                judge: of.get(str(row["id"])) for judge, of in verdicts.items()
+                judge: of.get(row.id) for judge, of in verdicts.items()
             }
             if labels is not None:
                 scores[HUMAN] = labels.get(item_of(q))
-            found.append(Answer(method, q.metric, str(row["fact"]), item_of(q), scores))
+            found.append(Answer(file.method, q.metric, row.fact, item_of(q), scores))
     return found
 
 
@@ -77,7 +69,7 @@ def agree(
 
     An answer that stands in several cells counts once for kappa and as often as it stands there for the ranking.
     """
-    names = list(dict.fromkeys(judges or judged(run)))
+    names = list(dict.fromkeys(judges or run.judges()))
     labels = labels_of(sheet) if sheet is not None else None
     if len(names) + (labels is not None) < 2:
         raise UsageError(

@@ -18,6 +18,7 @@ from mlubench.lumoe.gates.base import GateQuery
 from mlubench.models.mllm import Query
 from mlubench.models.probe import SITES, answer_log_probs, compare, sights
 from mlubench.runs.folder import RunDir
+from mlubench.runs.opening import open_run
 from mlubench.statistics.intervals import clustered_mean
 from mlubench.statistics.scores import FULL
 from mlubench.types import Benchmark, Judge, Question, Sample
@@ -202,16 +203,14 @@ def measure_run(
 
     One object a state: `method`, `after` (0 for the base), `pairs` (a row a question), `unpaired`, and `sites`.
     """
-    run = RunDir(root)
-    config, order = run.config(), read_json(root / "run.json")["benchmark"]["tasks"]
+    opened = open_run(root)
+    run = opened.folder
     states: list[tuple[str, list[str]]] = [("base", [])]
-    for method in config.methods:
-        done = run.archived(method, order)
+    for method in opened.config.methods:
+        done = opened.archived(method)
         states += [(method, done[: n + 1]) for n in range(len(done))]
     of = {"version": VERSION, "limit": limit}
-    paths = [
-        root / "alignment" / f"{method}-U{done[-1] if done else 0}.json" for method, done in states
-    ]
+    paths = [run.alignment(method, done[-1] if done else "0") for method, done in states]
     missing = [state for state, path in zip(states, paths, strict=True) if not _measured(path, of)]
     if missing:
         with run.lock():
@@ -254,7 +253,7 @@ def _measure(
             "unpaired": unpaired,
         }
         write_json(
-            run.root / "alignment" / f"{method}-U{after}.json",
+            run.alignment(method, after),
             {**facts, "pairs": asked, "sites": sites},
         )
 

@@ -10,20 +10,20 @@ from rich.console import Console
 
 from mlubench.core.errors import UsageError
 from mlubench.core.files import MANIFEST, digest, is_whole, read_json, whole_dir
-from mlubench.core.lines import read_lines
 from mlubench.core.progress import progress_bar
-from mlubench.experiment.answering import Known, answer_cell, known_answers, tested
+from mlubench.experiment.answering import KnownAnswers, answer_cell, known_answers, tested
 from mlubench.experiment.know import know_filter
 from mlubench.experiment.learners import Context, LumoeLearner, train
 from mlubench.experiment.prepare import in_order, open_base, open_benchmark
 from mlubench.judging.llm.making import JudgeTools
 from mlubench.judging.run import judge_cell, judge_of
-from mlubench.judging.scoring import scored
+from mlubench.judging.scoring import judged_answers
 from mlubench.lumoe.experts.merge_plan import Group, Plan, choose, facts_of, merge, weight_bytes
 from mlubench.lumoe.experts.merging import adopt, standing
 from mlubench.lumoe.experts.store import ExpertStore
 from mlubench.models.adapters import add_adapter, load_adapter, remove_adapters, save_adapter
 from mlubench.runs.folder import RunDir
+from mlubench.runs.rows import read_answers, read_verdicts
 from mlubench.settings.run import LoraConfig
 from mlubench.statistics.scores import METRICS, score_of
 from mlubench.types import Judge, Task
@@ -63,7 +63,7 @@ def consolidate_run(root: Path, plan: Plan, console: Console) -> dict[str, Any]:
     run = RunDir(root)
     config = run.config()
     with run.lock():
-        store = ExpertStore(root / "models" / "lumoe")
+        store = ExpertStore(run.store("lumoe"))
         groups, left = choose(store, plan)
         ctx = _context(run)
         done = run.archived("lumoe", ctx.order)
@@ -87,7 +87,7 @@ def consolidate_run(root: Path, plan: Plan, console: Console) -> dict[str, Any]:
             _adopt(store, groups, plan, adapters, told, cells)
         report = _report(store, groups, left, plan, adapters, told)
         shutil.rmtree(store.root / STAGE)
-        shutil.rmtree(root / "work", ignore_errors=True)
+        shutil.rmtree(run.work, ignore_errors=True)
     return {**report, "adopted": not why, "why": why, "measured": True, "cells": cells}
 
 
@@ -115,18 +115,23 @@ def _context(run: RunDir) -> Context:
     return Context(config, know_filter(ctx), ctx.mllm, run)
 
 
-def _answered(run: RunDir, store: ExpertStore, done: list[str]) -> Known:
+def _answered(run: RunDir, store: ExpertStore, done: list[str]) -> KnownAnswers:
     """What the run has answered already; nothing once the store was changed, as other versions may have said it."""
     if store.history():
         return {}
-    known: Known = {}
+    known: KnownAnswers = {}
     for task in done:
         known |= known_answers(run.answers("lumoe", task, done[-1]))
     return known
 
 
 def _measure(
-    ctx: Context, learner: LumoeLearner, done: list[str], folder: Path, judge: Judge, known: Known
+    ctx: Context,
+    learner: LumoeLearner,
+    done: list[str],
+    folder: Path,
+    judge: Judge,
+    known: KnownAnswers,
 ) -> Cells:
     """Both cells of every task. What is answered in `folder` already stays."""
     cells = []
@@ -139,11 +144,9 @@ def _measure(
                 answer_cell(answers, samples, learner, batch=ctx.config.evaluate.batch, known=known)
             known |= known_answers(answers)
             judge_cell(answers, verdicts, judge)
-            rows = {row["id"]: row for row in read_lines(answers)}
+            judged = judged_answers(read_answers(answers), read_verdicts(verdicts))
             for metric in METRICS:
-                found = [
-                    scored(rows[v["id"]], v) for v in read_lines(verdicts) if v["metric"] == metric
-                ]
+                found = [row.scored() for row in judged.get(metric, {}).values()]
                 cells.append(
                     {
                         "task": task,

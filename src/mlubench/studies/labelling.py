@@ -8,14 +8,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import chain, zip_longest
 from pathlib import Path
-from typing import Any
 
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.core.files import digest, write_atomic
-from mlubench.core.lines import read_lines
-from mlubench.judging.run import question_of
-from mlubench.runs.folder import RunDir
-from mlubench.types import Question
+from mlubench.runs.folder import AnswerFile, RunDir
+from mlubench.runs.rows import read_answers
+from mlubench.types import AnswerRow, Question
 
 LABELS = ("", "0", "1", "2", "skip")
 UPPER_BOUND = "lumoe+oracle"  # it repeats LUMoE's experts, so its answers are no further evidence
@@ -42,21 +40,20 @@ def item_of(question: Question) -> str:
     return digest(asdict(question), 12)
 
 
-def answered(run: RunDir) -> Iterable[tuple[str, str, str, list[dict[str, Any]]]]:
-    """(method, task, after, answers) of every cell of the run that counts as evidence."""
-    for path in sorted((run.root / "answers").glob("*/*-U*.jsonl")):
-        if path.parent.name != UPPER_BOUND:
-            task, after = path.stem.rsplit("-U", 1)
-            yield path.parent.name, task, after, read_lines(path)
+def answered(run: RunDir) -> Iterable[tuple[AnswerFile, list[AnswerRow]]]:
+    """Every cell of the run that counts as evidence, with its answers."""
+    for file in run.answer_files():
+        if file.method != UPPER_BOUND:
+            yield file, read_answers(file.path)
 
 
 def sample_items(run: RunDir, n: int, *, seed: int) -> list[Item]:
     """`n` different answers in random order, dealt in turn from every method and metric. The same for the same seed."""
     pools: dict[tuple[str, str], dict[str, Item]] = defaultdict(dict)
-    for method, _, _, rows in answered(run):
+    for file, rows in answered(run):
         for row in rows:
-            q = question_of(row)
-            pools[method, q.metric][item_of(q)] = Item(item_of(q), **asdict(q))
+            q = row.to_judge()
+            pools[file.method, q.metric][item_of(q)] = Item(item_of(q), **asdict(q))
     dice = random.Random(seed)
     piles = [dice.sample(list(pool.values()), len(pool)) for _, pool in sorted(pools.items())]
     dealt = {item.item: item for item in chain.from_iterable(zip_longest(*piles)) if item}

@@ -36,14 +36,14 @@ def test_refused_then_merged_then_asked(finished: Finished, copied: Path) -> Non
     assert "A version 1 (current, on, merged into merged+1)" in listed
     assert "merged+1 version 1 (current, on, made of A, B)" in listed
     row = row_of(finished, "A", "forget", "A")
-    asked = told("ask", copied, "--image", picture(finished, row), row["question"])
+    asked = told("ask", copied, "--image", picture(finished, row), row.question)
     assert asked["route"]["experts"] == ["merged+1"]
     assert "expert A is merged into merged+1" in asked["route"]["why"]
 
     called = call("experts", "prune", copied)
     assert called.code == 2 and "--yes" in called.error
     assert told("experts", "prune", copied, "--yes")["freed"].keys() == {"A", "B"}
-    again = told("ask", copied, "--image", picture(finished, row), row["question"])
+    again = told("ask", copied, "--image", picture(finished, row), row.question)
     assert again == asked
     assert (
         call("judge", copied, "--judge", "rules").code == 0

@@ -148,7 +148,7 @@ def test_no_command_imports_torch(light: Path, tmp_path: Path) -> None:
 
 def test_ask_refuses_for_a_disabled_expert_unless_told(finished: Finished, copied: Path) -> None:
     row = row_of(finished, "A", "forget", "A")
-    asked = ("ask", copied, "--image", picture(finished, row), row["question"])
+    asked = ("ask", copied, "--image", picture(finished, row), row.question)
     assert call("experts", "disable", copied, "A").code == 0
     called = call(*asked)
     assert (called.code, called.out) == (1, "")
@@ -156,9 +156,9 @@ def test_ask_refuses_for_a_disabled_expert_unless_told(finished: Finished, copie
     called = call(*asked, "--base")
     assert called.code == 0
     assert "the untouched base" in called.err and "left out, as asked" in called.err
-    assert called.out.strip() != row["response"]
+    assert called.out.strip() != row.response
     other = row_of(finished, "B", "forget", "B")
-    called = call("ask", copied, "--image", picture(finished, other), other["question"])
-    assert called.out == other["response"] + "\n"
+    called = call("ask", copied, "--image", picture(finished, other), other.question)
+    assert called.out == other.response + "\n"
     assert call("experts", "enable", copied, "A").code == 0
-    assert call(*asked).out == row["response"] + "\n"
+    assert call(*asked).out == row.response + "\n"

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from mlubench.runs.results import Results, parse_results
 from mlubench.studies.sweep.summary import summarise
 
 T1 = 12.7062  # 97.5% point of Student's t with one degree of freedom
@@ -11,7 +12,7 @@ T1 = 12.7062  # 97.5% point of Student's t with one degree of freedom
 
 def results(
     scores: list[float | None], *, method: str = "npo", final: float | None, moved: float | None
-) -> dict[str, Any]:
+) -> Results:
     """results.json of one method; `scores` are utility's cells, forget quality's are all 0.5."""
     head = {"method": method, "judge": "rules", "task": "A", "after": "B"}
     cells = [{**head, "metric": "utility", "score": score} for score in scores]
@@ -22,7 +23,7 @@ def results(
         "final": {"utility": final, "forget_quality": 0.5},
         "stability": {"utility": moved, "forget_quality": 0.0},
     }
-    return {"summary": [summary], "cells": cells}
+    return parse_results({"schema_version": 1, "summary": [summary], "cells": cells})
 
 
 def utility(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -62,11 +62,12 @@ def consolidate(
     from mlubench.core.errors import UsageError
     from mlubench.lumoe.experts.merge_plan import Plan
     from mlubench.models.quiet import quiet
+    from mlubench.runs.folder import RunDir
     from mlubench.studies.consolidation import consolidate_run, consolidate_store
 
     quiet()
     plan = Plan(**{**options, "names": tuple(options["names"])})
-    if (store / "config.yaml").is_file():
+    if RunDir(store).config_file.is_file():
         if unmeasured:
             raise UsageError(
                 "a run is always measured",

@@ -24,12 +24,12 @@ def _example(*lines: str) -> str:
 def _birth_scores(path: Path, row: dict[str, Any]) -> list[dict[str, Any]] | None:
     """Scores at birth of what a run has made itself, from its results; its archives are older than they."""
     from mlubench.judging.scoring import birth_scores
+    from mlubench.runs.folder import RunDir
 
-    return (
-        birth_scores(path, row["expert"])
-        if row["version"] == 1 and (path / "config.yaml").is_file()
-        else None
-    )
+    if row["version"] != 1 or not RunDir(path).config_file.is_file():
+        return None
+    cells = birth_scores(path, row["expert"])
+    return [cell.as_json() for cell in cells] if cells else None
 
 
 def _say(as_json: bool, facts: dict[str, Any], text: str) -> None:

@@ -12,8 +12,10 @@ def open_store(path: Path, *, new: bool = False) -> "ExpertStore":
     from mlubench.core.errors import UsageError
     from mlubench.lumoe.experts.state import STATE
     from mlubench.lumoe.experts.store import ExpertStore
+    from mlubench.runs.folder import RunDir
 
-    store = ExpertStore(path / "models" / "lumoe" if (path / "config.yaml").is_file() else path)
+    run = RunDir(path)
+    store = ExpertStore(run.store("lumoe") if run.config_file.is_file() else path)
     if (
         not new
         and not (store.root / STATE).is_file()

@@ -47,7 +47,7 @@ def label(run: Path, n: int, seed: int, out: Path | None, sheet: bool, as_json: 
 
     folder = RunDir(run)
     folder.config()
-    path = out or run / "labels.csv"
+    path = out or folder.labels
     items = read_sheet(path) if path.is_file() else sample_items(folder, n, seed=seed)
     if not path.is_file():
         write_sheet(path, items)

@@ -8,7 +8,7 @@ from typing import Any
 from mlubench.core.errors import MlubenchError
 from mlubench.core.files import is_whole
 from mlubench.experiment.answering import tested, tested_after
-from mlubench.experiment.learners import FEATURES, fit_samples
+from mlubench.experiment.learners import fit_samples
 from mlubench.experiment.plan.start import (
     Missing,
     foresee_benchmark,
@@ -16,7 +16,6 @@ from mlubench.experiment.plan.start import (
     foresee_model,
     known_part,
 )
-from mlubench.judging.run import CLAIM
 from mlubench.models.sizes import Shape, trained_bytes, with_adapter
 from mlubench.runs.folder import RunDir
 from mlubench.settings.run import Config, TrainConfig
@@ -283,11 +282,11 @@ def _files(config: Config, order: list[str] | None, run: RunDir) -> list[str]:
     """Paths within the run's folder; one that ends in a slash is a folder. Without tasks, only what does not name them."""
     know = [run.know] if config.know.enabled else []
     paths = [
-        run.root / "config.yaml",
-        run.root / "run.json",
+        run.config_file,
+        run.facts_file,
         *know,
         run.results,
-        run.root / "report.html",
+        run.report,
     ]
     names = order or []
     cells = [("base", t, "0") for t in names] + (
@@ -296,11 +295,11 @@ def _files(config: Config, order: list[str] | None, run: RunDir) -> list[str]:
     oracle = ["lumoe+oracle"] if "lumoe" in config.methods else []
     cells += [(m, *cell) for m in [*config.methods, *oracle] for cell in _tests(config, names)]
     if oracle:
-        paths += [run.root / "gates" / f"{t}.json" for t in names] + [run.root / "gates" / FEATURES]
+        paths += [run.gate_report(t) for t in names] + [run.gate_features]
     folders = [run.archive(m, t) for m in config.methods for t in names]
     paths += [run.answers(*cell) for cell in cells] + [
         run.verdicts(config.judge, *cell) for cell in cells
     ]
-    paths += [run.judged(config.judge) / CLAIM] if config.judge != "shuffled" else []
+    paths += [run.judge_version(config.judge)] if config.judge != "shuffled" else []
     found = [p.relative_to(run.root).as_posix() for p in paths]
     return found + [f"{p.relative_to(run.root).as_posix()}/" for p in folders]

@@ -16,7 +16,6 @@ from mlubench.judging.llm.endpoint import EndpointSource
 from mlubench.judging.llm.judge import LLMJudge
 from mlubench.judging.llm.prompts import IN_BRACKETS, Prompts
 from mlubench.judging.table import JUDGES
-from mlubench.models.rater import Rater
 from mlubench.settings.judging import JudgeConfig
 from mlubench.settings.run import Config
 
@@ -92,6 +91,9 @@ class LocalSource:
         """The same question has the same reply, so what is not readable is not asked again."""
         if not asked:
             return
+        # Loads torch, which no other judge needs.
+        from mlubench.models.rater import Rater
+
         rater = Rater.load(self._folder, device=self._tools.device)
         texts = ["\n\n".join(m["content"] for m in messages) for messages in asked]
         # Alike in length together, so that few rows wait for the longest.

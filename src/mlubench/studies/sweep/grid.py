@@ -146,12 +146,12 @@ def is_finished(run: SweepRun) -> bool:
 
     Raises UsageError where the folder holds a run with other settings.
     """
-    note = run.folder / "run.json"
-    if not (
-        note.is_file() and RunDir(run.folder).results.is_file() and read_json(note).get("finished")
-    ):
+    folder = RunDir(run.folder)
+    if not folder.facts_file.is_file() or not folder.results.is_file():
         return False
-    RunDir(run.folder).claim(run.config)
+    if not read_json(folder.facts_file).get("finished"):
+        return False
+    folder.claim(run.config)
     return True
 
 

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlubench.core.files import canonical
+from mlubench.runs.results import Results, SummaryRow
 from mlubench.statistics.intervals import mean_over_seeds
 from mlubench.statistics.scores import METRICS
+from mlubench.types import Metric
 
 SEED = "seed"
 MEASURES = ("final", "cells_mean", "stability")
@@ -23,10 +25,10 @@ class _Group:
     )
 
 
-def summarise(runs: Iterable[tuple[dict[str, Any], int, dict[str, Any]]]) -> list[dict[str, Any]]:
+def summarise(runs: Iterable[tuple[dict[str, Any], int, Results]]) -> list[dict[str, Any]]:
     """One row for each (settings other than the seed, method, judge, metric).
 
-    `runs` are (values of the grid, seed, results.json) of finished runs. A row holds `seeds`, and for `final` (mean over
+    `runs` are (values of the grid, seed, results) of finished runs. A row holds `seeds`, and for `final` (mean over
     tasks after the last), `cells_mean` (mean over all X-UY cells) and `stability` (summed movement; lower is better) the
     mean over seeds, its 95% t-interval (None for one seed: nothing is known of the spread), n and the values by seed. A
     seed whose run left a cell unscored has the value None there and does not count in n.
@@ -34,28 +36,38 @@ def summarise(runs: Iterable[tuple[dict[str, Any], int, dict[str, Any]]]) -> lis
     groups: dict[bytes, _Group] = {}
     for settings, seed, results in runs:
         rest = {key: value for key, value in settings.items() if key != SEED}
-        for row in results["summary"]:
+        for row in results.summary:
             for metric in METRICS:
                 head = {
                     "settings": rest,
-                    "method": row["method"],
-                    "judge": row["judge"],
+                    "method": row.method,
+                    "judge": row.judge,
                     "metric": metric,
                 }
                 group = groups.setdefault(canonical(head), _Group(head))
                 group.seeds.append(seed)
                 for name, values in group.values.items():
-                    mean = name == "cells_mean"
-                    values.append(_cells_mean(results, head) if mean else row[name][metric])
+                    values.append(_measured(results, row, metric, name))
     return [_row(group) for group in groups.values()]
 
 
-def _cells_mean(results: dict[str, Any], head: dict[str, Any]) -> float | None:
-    keys = ("method", "judge", "metric")
-    scores = [
-        cell["score"] for cell in results["cells"] if all(cell[key] == head[key] for key in keys)
-    ]
-    return sum(scores) / len(scores) if scores and None not in scores else None
+def _measured(results: Results, row: SummaryRow, metric: Metric, name: str) -> float | None:
+    if name == "final":
+        return row.final[metric]
+    if name == "stability":
+        return row.stability[metric]
+    return _cells_mean(results, row, metric)
+
+
+def _cells_mean(results: Results, row: SummaryRow, metric: Metric) -> float | None:
+    """The mean over all X-UY cells; None where one has no score."""
+    scores = []
+    for cell in results.cells:
+        if (cell.method, cell.judge, cell.metric) == (row.method, row.judge, metric):
+            if cell.score is None:
+                return None
+            scores.append(cell.score)
+    return sum(scores) / len(scores) if scores else None
 
 
 def _row(group: _Group) -> dict[str, Any]:

@@ -1,0 +1,68 @@
+"""Opens a run on disk: the one way to its settings, facts, answers, verdicts and results. No torch is loaded."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from mlubench.core.errors import MlubenchError
+from mlubench.core.files import read_json
+from mlubench.runs.folder import RunDir
+from mlubench.runs.results import Results, RunFacts, read_results
+from mlubench.runs.rows import read_answers, read_verdicts
+from mlubench.settings.run import Config
+from mlubench.types import AnswerRow, VerdictRow
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run, finished or under way. Each call reads what lies in its folder now."""
+
+    folder: RunDir
+    config: Config
+
+    @property
+    def facts(self) -> RunFacts:
+        """What the run was made with. MlubenchError before its base is there, when run.json is not yet written."""
+        path = self.folder.facts_file
+        try:
+            return RunFacts.model_validate(read_json(path))
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"])
+            raise MlubenchError(
+                f"{path} cannot be used: {key}: {first['msg']}",
+                "Run it again, or give another run.",
+            ) from None
+
+    @property
+    def order(self) -> list[str]:
+        """The tasks in the order in which they are unlearned."""
+        return self.facts.benchmark.tasks
+
+    def archived(self, method: str) -> list[str]:
+        """The tasks whose archive is whole, up to the first that is not."""
+        return self.folder.archived(method, self.order)
+
+    def answers(self, method: str, task: str, after: str) -> list[AnswerRow]:
+        """The answers of one cell; none where it is not answered yet."""
+        return read_answers(self.folder.answers(method, task, after))
+
+    def verdicts(self, judge: str, method: str, task: str, after: str) -> list[VerdictRow]:
+        """The verdicts on one cell; none where it is not judged yet."""
+        return read_verdicts(self.folder.verdicts(judge, method, task, after))
+
+    def results(self) -> Results:
+        """MlubenchError where results.json is absent, broken or of another version."""
+        return read_results(self.folder.results)
+
+
+def open_run(folder: Path | str) -> Run:
+    """Open the folder that `mlubench run --out` wrote. UsageError where it is no run, MlubenchError where it is broken.
+
+    >>> run = open_run("runs/smoke")                                  # doctest: +SKIP
+    >>> run.order, run.config.seed                                    # doctest: +SKIP
+    (['A', 'B'], 0)
+    """
+    path = RunDir(Path(folder))
+    return Run(path, path.config())
