@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -269,9 +268,7 @@ def test_an_empty_split_is_not_written(tmp_path: Path) -> None:
 
 
 def test_the_official_release(official: Path) -> None:
-    begun = time.process_time()
     benchmark = release.read(official)
-    assert time.process_time() - begun < 1.5
     samples = benchmark.samples
     assert [t.name for t in benchmark] == ["A", "B", "C", "D"]
     assert (len(samples), len({s.id for s in samples})) == (15_414, 15_414)

@@ -254,12 +254,13 @@ def test_killed_again_and_again_it_comes_to_the_same_end(
     uninterrupted: tuple[Path, Any], tmp_path: Path
 ) -> None:
     seed = random.randrange(2**32)
+    print(f"seed {seed}")  # shown where the test fails
     dice, most = random.Random(seed), count(uninterrupted[0])
     killed = [
         kill_at(tmp_path / "run", n, dice.random() / 4)
         for n in sorted(dice.sample(range(2, most - 8), 3))
     ]
-    assert any(killed), f"seed {seed}"
+    assert any(killed)
     same_as(tmp_path / "run", run_here(tmp_path / "run"), uninterrupted)
 
 
@@ -268,6 +269,8 @@ def test_killed_again_and_again_it_comes_to_the_same_end(
 def test_killed_at_a_random_point_it_comes_to_the_same_end(
     uninterrupted: tuple[Path, Any], tmp_path: Path, point: int
 ) -> None:
-    dice, most = random.Random(random.randrange(2**32)), count(uninterrupted[0])
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")  # shown where the test fails
+    dice, most = random.Random(seed), count(uninterrupted[0])
     kill_at(tmp_path / "run", dice.randrange(1, most), dice.random() / 2)
     same_as(tmp_path / "run", run_here(tmp_path / "run"), uninterrupted)

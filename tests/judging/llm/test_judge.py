@@ -1,6 +1,5 @@
 """The judge that asks an endpoint: what is sent, what is kept, what it costs, and when it stops."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -168,13 +167,12 @@ def test_the_budget_holds_however_many_ask_at_once(endpoint: Endpoint, make_judg
     assert len(endpoint.asked) == 200
 
 
+@pytest.mark.timeout(30)
 def test_nothing_is_waited_for_once_it_is_over(endpoint: Endpoint, make_judge: Make) -> None:
     """Neither the minute's next request nor an endpoint that asks to come back in two minutes."""
     endpoint.status = 401
-    started = time.monotonic()
     with pytest.raises(UsageError):
         make_judge(requests_per_minute=2).judge(questions(50))
-    assert time.monotonic() - started < 5
     assert len(endpoint.asked) == 1
 
 

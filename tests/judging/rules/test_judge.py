@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 from collections import Counter, defaultdict
 from itertools import permutations
 from pathlib import Path
@@ -17,6 +16,7 @@ from mlubench.judging.rules.gibberish import gibberish
 from mlubench.judging.rules.judge import RulesJudge
 from mlubench.judging.rules.text import read
 from mlubench.types import Question, Verdict
+from support.growth import growth
 from support.judging_cases import FORGET, UTILITY
 
 Case = tuple[str, str, str, str, int]
@@ -96,17 +96,16 @@ def test_a_truth_judged_against_itself_is_right(words: list[str]) -> None:
     assert verdict("utility", ("A/b", "What is it?", truth, truth, 2), RulesJudge()).score == 2
 
 
-def test_speed() -> None:
-    responses = [f"{c[3]} {n}" for n in range(40) for c in UTILITY]
-    questions = [
-        Question("utility", *UTILITY[i % len(UTILITY)][:3], response)
-        for i, response in enumerate(responses)
-    ]
-    start = time.process_time()
-    RulesJudge(REFERENCES).judge(questions)
-    assert (
-        len(questions) / (time.process_time() - start) > 1000
-    )  # several times that on an idle machine
+def test_a_long_answer_costs_what_its_length_says() -> None:
+    """No rule goes back over what it has read: eight times the words take about eight times as long."""
+    judge = RulesJudge(REFERENCES)
+    words = " ".join(case[3] for case in UTILITY)
+
+    def work(times: int) -> None:
+        for case in UTILITY[:5]:
+            judge.judge([Question("utility", *case[:3], " ".join([words] * times))])
+
+    assert growth(work, 2, 8) < 24
 
 
 def test_rubric_describes_every_score_of_both_metrics() -> None:
