@@ -4,13 +4,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test quick check clean
+.PHONY: demo test quick check wheel clean
 
 demo: $(READY)
 	$(BIN)/mlubench run toy --out runs/toy
 
+# The checks come first, so the tests leave out what they have just run.
 test: check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --deselect tests/test_collection.py::test_every_test_on_disk_is_collected
 
 # Leaves out the slow whole runs.
 quick: $(READY)
@@ -21,7 +22,17 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest tests/test_house.py
+	$(BIN)/python -m pytest tests/test_house.py tests/test_collection.py tests/bench/test_source.py
+
+# What `pip install mlubench` gives a user: a wheel in an environment of its own makes the smoke run, away from the source.
+wheel: $(READY)
+	rm -rf build/wheel && mkdir -p build/wheel
+	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/wheel .
+	$(PYTHON) -m venv build/wheel/venv
+	build/wheel/venv/bin/pip install --quiet --disable-pip-version-check torch==2.13.0
+	build/wheel/venv/bin/pip install --quiet --disable-pip-version-check build/wheel/mlubench-*.whl
+	cd build/wheel && MLUBENCH_CACHE="$(CURDIR)/.mlubench-test-cache" venv/bin/mlubench run smoke --out run
+	cd build/wheel && venv/bin/python -c 'import mlubench; print(mlubench.__file__, mlubench.open_run("run").order)'
 
 # torch is named first and exactly, so that pip takes the same build here as the project was tested with.
 $(READY): pyproject.toml
@@ -32,4 +43,4 @@ $(READY): pyproject.toml
 	touch $(READY)
 
 clean:
-	rm -rf $(VENV) runs .mlubench-test-cache
+	rm -rf $(VENV) runs build .mlubench-test-cache
