@@ -3,9 +3,18 @@
 import hashlib
 from pathlib import Path
 
-from mlubench.authoring.rows import EntityRow, PictureRow, QuestionRow, TruthRow, write_rows
+from mlubench.authoring.rows import (
+    EntityRow,
+    ItemRow,
+    PictureRow,
+    QuestionRow,
+    TruthRow,
+    read_rows,
+    write_rows,
+)
 from mlubench.authoring.spec import BuildSpec
 from mlubench.authoring.stage import Context, Tools
+from mlubench.authoring.stages.items import make_items
 from mlubench.data.render import render
 
 CLASSES = ("Animals", "Movies", "Personage")
@@ -51,6 +60,16 @@ def small_context(
     ]
     write_rows(root / "answers.jsonl", answers)
     return Context(BuildSpec.model_validate(spec), root, root, tools or Tools())
+
+
+def small_items(root: Path, *, entities: int = 2, pictures: int = 1) -> list[ItemRow]:
+    """The items of a small build, whose files are then in `root`."""
+    small_context(root, entities=entities, pictures=pictures)
+    return make_items(
+        read_rows(root / "pictures.jsonl", PictureRow),
+        read_rows(root / "questions.jsonl", QuestionRow),
+        read_rows(root / "answers.jsonl", TruthRow),
+    )
 
 
 def _picture(root: Path, key: str, number: int) -> PictureRow:

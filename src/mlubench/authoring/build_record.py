@@ -1,4 +1,4 @@
-"""build.json: what each stage was made from and what it wrote, and from that how each stage stands."""
+"""build.json: what each stage was made from and what it wrote, and so how each stage stands."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class BuildRecord:
 
 
 def output_hash(path: Path) -> str | None:
-    """The hash of a file, or of a folder by its files' names and contents. None if nothing is there."""
+    """The hash of a file, or of a folder by its files' names and contents; None for nothing."""
     if path.is_dir():
         files = sorted(f for f in path.rglob("*") if f.is_file())
         named = [(f.relative_to(path).as_posix(), file_sha256(f)) for f in files]

@@ -1,4 +1,4 @@
-"""Builds a benchmark from a spec: what the commands call. Hands the stages their endpoint and their models."""
+"""Builds a benchmark from a spec: what the commands call, with the endpoint and the models."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

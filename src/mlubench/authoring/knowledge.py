@@ -1,4 +1,4 @@
-"""Asks models what they know of a build's items: a benchmark holds only what all of them answer rightly."""
+"""Asks models what they know of a build's items: only what all answer rightly is to stay."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -49,7 +49,7 @@ def _ask(
     model: str | dict[str, Any],
     responses: Responses,
 ) -> None:
-    """Ask one model what it has not answered yet; its answers go into `responses` and on the disk."""
+    """Ask one model what it has not answered yet, into `responses` and onto the disk."""
     batches = []
     # Whole batches, also where some of one is answered: what a model answers may depend on its
     # batch in the last digit, and an interrupted build must come to the same bytes.

@@ -1,4 +1,4 @@
-"""How alike two entities look and read: for a split in which what must stay resembles what must go."""
+"""How alike two entities look and read, for a split that keeps what resembles what must go."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -36,6 +36,6 @@ def _mean_thumbnail(pictures: Sequence[Path]) -> NDArray[np.float64]:
         with Image.open(path) as picture:
             small = picture.convert("RGB").resize((THUMB, THUMB), Image.Resampling.BOX)
         thumbnails.append(np.asarray(small).ravel() / 255)
-    # A trace of position: a picture of one colour has no variance, and would correlate with nothing.
+    # A trace of position: a picture of one colour has no variance and no correlation.
     position = 1e-6 * np.arange(THUMB * THUMB * 3)
     return np.mean(thumbnails, axis=0) + position

@@ -33,16 +33,12 @@ class PartialRows(Generic[R]):
             # The next row would otherwise be glued to the rest of a cut one.
             self._file.truncate(len(whole))
             self._file.seek(0, os.SEEK_END)
-            self._read(whole[len(head) :], row_type)
+            for line in whole.splitlines()[1:]:
+                row = row_type.model_validate(json.loads(line))
+                self.rows[row.id_] = row
         else:
             self._file.write(head)
             self._file.flush()
-
-    def _read(self, lines: bytes, row_type: type[R]) -> None:
-        for line in lines.split(b"\n"):
-            if line:
-                row = row_type.model_validate(json.loads(line))
-                self.rows[row.id_] = row
 
     def add(self, row: R) -> None:
         self.rows[row.id_] = row

@@ -1,4 +1,4 @@
-"""The rows of a build's files: one JSON object a line, keys sorted, UTF-8, for a person to read and mend."""
+"""The rows of a build's files: one JSON object a line, for a person to read and mend."""
 
 import json
 from collections.abc import Iterable

@@ -80,8 +80,8 @@ class PicturesSpec(_Strict):
         4,
         ge=-1,
         le=32,
-        description="two pictures of an entity are near-duplicates if at most so many of the 64 bits"
-        " of their difference hashes differ; -1 keeps all that differ in a byte",
+        description="two pictures of an entity are near-duplicates if at most so many of the 64"
+        " bits of their difference hashes differ; -1 keeps all that differ in a byte",
     )
     seconds: float = Field(20, gt=0, le=600, description="of one whole fetch, or of one decoding")
     max_redirects: int = Field(3, ge=0, le=10)
@@ -136,8 +136,8 @@ class KnowSpec(_Strict):
 
     models: list[str | dict[str, Any]] = Field(
         [],
-        description="a folder, or settings of a tiny LLaVA (`{width: 96}`), which is then taught the"
-        " items first: a stand-in for a pretrained model, where none is at hand",
+        description="a folder, or settings of a tiny LLaVA (`{width: 96}`), which is then taught"
+        " the items first: a stand-in for a pretrained model, where none is at hand",
     )
     judge: str = Field("rules", description="which judge says what is right")
     batch: int = Field(64, ge=1)

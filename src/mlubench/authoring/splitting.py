@@ -1,9 +1,9 @@
-"""Deals entities into tasks with a forget and a retain set each; no entity ever lands in two places."""
+"""Deals entities into tasks with a forget and a retain set each; none lands in two places."""
 
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import chain, cycle
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +48,7 @@ def by_class(entities: Sequence[str], sizes: SplitSizes, seed: int) -> TaskSplit
     rng = random.Random(f"{seed}/by_class")
     classes = list(_shuffled_classes(entities, rng).values())
     rng.shuffle(classes)
-    in_line = [key for keys in classes for key in keys]
+    in_line = list(chain.from_iterable(classes))
     places = _place_sizes(len(entities), sizes)
     splits = _empty_splits(sizes)
     start = 0
@@ -64,7 +64,7 @@ def mixed(entities: Sequence[str], sizes: SplitSizes, seed: int) -> TaskSplits:
     """Every task holds of every class, in both splits, as evenly as the numbers allow."""
     _check_count(entities, sizes)
     classes = _shuffled_classes(entities, random.Random(f"{seed}/mixed"))
-    in_turn = [key for cls in sorted(classes) for key in classes[cls]]
+    in_turn = list(chain.from_iterable(classes[cls] for cls in sorted(classes)))
     return _spread(in_turn, _place_sizes(len(entities), sizes))
 
 
@@ -87,9 +87,9 @@ def similar(
         places.put(forget, (task, "forget"))
         places.put(retain, (task, "retain"))
     index = {key: n for n, key in enumerate(entities)}
-    left_over = [key for pair in pairs[len(tasks) :] for key in pair]
-    left_over += _unpaired(entities, pairs)
-    for key in left_over:
+    paired = set(chain.from_iterable(pairs))
+    unpaired = [key for key in entities if key not in paired]
+    for key in [*chain.from_iterable(pairs[len(tasks) :]), *unpaired]:
         places.put(key, _closest_place(places, index[key], index, likeness))
     return _sorted(places.splits)
 
@@ -127,7 +127,7 @@ def given(
 
 
 def hardness(splits: TaskSplits, entities: Sequence[str], likeness: Likeness) -> float:
-    """Mean likeness of a forget entity to the retain entity of its own task that is most like it."""
+    """Mean likeness of a forget entity to the retain entity of its task that is most like it."""
     index = {key: n for n, key in enumerate(entities)}
     nearest = []
     for by_split in splits.values():
@@ -183,7 +183,7 @@ def _shuffled_classes(entities: Sequence[str], rng: random.Random) -> dict[str, 
 
 
 def _place_sizes(count: int, sizes: SplitSizes) -> dict[Place, int]:
-    """How many entities each task and split takes. All are placed; each place takes at least one."""
+    """How many entities each task and split takes: together all, and each at least one."""
     places: dict[Place, int] = {}
     for n, task in enumerate(task_names(sizes.tasks)):
         # The first tasks are one larger where the count cannot be divided.
@@ -243,11 +243,6 @@ def _closest_pairs(entities: Sequence[str], likeness: Likeness) -> list[list[str
     return pairs
 
 
-def _unpaired(entities: Sequence[str], pairs: Sequence[Sequence[str]]) -> list[str]:
-    paired = {key for pair in pairs for key in pair}
-    return [key for key in entities if key not in paired]
-
-
 def _tasks_for_pairs(free: Mapping[Place, int], count: int) -> list[str]:
     """A task for each pair, round by round, while it has room to forget one and retain one."""
     room = {task: min(free[task, "forget"], free[task, "retain"]) for task, _ in free}
@@ -267,7 +262,8 @@ def _closest_place(
     """The open place in the task that holds the entity most like `row`; the last of equal ones."""
     scored = []
     for task, split in places.open():
-        others = [index[key] for keys in places.splits[task].values() for key in keys]
+        keys = chain.from_iterable(places.splits[task].values())
+        others = [index[key] for key in keys]
         # An empty task is taken last.
         nearest = float(likeness[row, others].max()) if others else -np.inf
         scored.append((nearest, (task, split)))

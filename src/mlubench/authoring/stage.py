@@ -1,9 +1,9 @@
-"""What a stage of a build is, and what the builder hands it: its settings, its folders and the tools of higher layers."""
+"""What a stage of a build is, and what the builder hands it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from mlubench.authoring.rows import ItemRow
 from mlubench.authoring.spec import BuildSpec
@@ -94,7 +94,7 @@ class Stage:
     needs: tuple[str, ...]
     # The part of the spec and the hashes of outside files that the outputs depend on. The value is
     # anything that JSON can hold; build.json keeps its hash, so its form must never change.
-    settings: Callable[[Context], Any]
+    settings: Callable[[Context], object]
     # Writes all outputs.
     make: Callable[[Context], None]
     # Says on one line what `make` would do, for --dry-run.

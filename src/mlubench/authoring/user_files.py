@@ -27,7 +27,7 @@ class CsvRow:
 def read_text(path: Path) -> str:
     """UTF-8 text, with or without a byte order mark.
 
-    Raises UsageError for anything else: pipes and devices too, which could keep us waiting for ever.
+    Raises UsageError for anything else: pipes and devices too, which could be read for ever.
     """
     if not path.is_file():
         problem = "is no plain file" if path.exists() else "does not exist"
@@ -85,7 +85,7 @@ def _check_columns(
         raise UsageError(f"{path}: columns {names} are unknown or there twice", hint)
 
 
-def read_yaml_value(path: Path) -> Any:
+def read_yaml_value(path: Path) -> object:
     """The value of a YAML file.
 
     Aliases are refused: a few lines of them can stand for a value of any size.

@@ -15,10 +15,8 @@ import pytest
 from mlubench.authoring.review.page import COOKIE, serve
 from mlubench.authoring.review.session import ReviewSession
 from mlubench.authoring.review.verdicts import LOG, read_log
-from mlubench.authoring.rows import PictureRow, QuestionRow, TruthRow, read_rows
-from mlubench.authoring.stages.items import make_items
 from mlubench.core.errors import UsageError
-from support.small_build import small_context
+from support.small_build import small_items
 
 pytest.importorskip("uvicorn", reason="the page needs the extra `build`")
 CHROMIUM = (
@@ -27,12 +25,7 @@ CHROMIUM = (
 
 
 def make_session(root: Path, *, entities: int = 2, pictures: int = 2) -> ReviewSession:
-    small_context(root, entities=entities, pictures=pictures)
-    items = make_items(
-        read_rows(root / "pictures.jsonl", PictureRow),
-        read_rows(root / "questions.jsonl", QuestionRow),
-        read_rows(root / "answers.jsonl", TruthRow),
-    )
+    items = small_items(root, entities=entities, pictures=pictures)
     return ReviewSession(root, items, "Ann", now=lambda: datetime(2026, 1, 2, tzinfo=UTC))
 
 

@@ -237,3 +237,12 @@ def test_a_hundred_thousand_questions_are_dealt_with(tmp_path: Path) -> None:
     answers.STAGE.make(ctx)
     assert len(rows(ctx.root / "answers.jsonl")) == 2000
     assert len(rows(ctx.root / "unanswered.jsonl")) == 98_000
+
+
+def test_what_a_reply_is_kept_by_never_changes(tmp_path: Path) -> None:
+    """Replies of earlier builds would otherwise be paid for again."""
+    root = build(tmp_path / "b", Model(), answers=MODEL | {"picture": False})
+    replies = {
+        (row["entity"], row["question"]): row["asked"] for row in rows(root / "replies.jsonl")
+    }
+    assert replies["Animals/Grey_Marten", "young"] == "21711ac69918d007371e7fa7f3d6dbf6"

@@ -18,8 +18,9 @@ _UNKNOWN = "UNKNOWN"
 _PROMPT = """\
 {shown}The subject is {name} ({cls}).{facts}
 Question: {question}
-Answer the question about {name} truly, in one plain sentence of at most 30 words. Do not mention the picture. If you are \
-not sure of the answer, reply with the one word {unknown}."""
+Answer the question about {name} truly, in one plain sentence of at most 30 words. \
+Do not mention the picture. \
+If you are not sure of the answer, reply with the one word {unknown}."""
 
 
 @dataclass(frozen=True, slots=True)

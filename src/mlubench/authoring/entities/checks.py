@@ -1,4 +1,4 @@
-"""Checks that entities have usable names, known classes and facts, and that no two can be confused."""
+"""Checks entities: usable names, known classes and facts, and no two that can be confused."""
 
 import re
 import unicodedata
@@ -21,7 +21,7 @@ def path_name(name: str) -> str:
 
 
 def check_entities(rows: list[EntityRow], question_ids: QuestionIds) -> None:
-    """Raises DataError that lists every bad name, class and fact, and every name of two entities."""
+    """Raises DataError that lists every bad name, class and fact, and every name of two."""
     problems = []
     for row in rows:
         problems += [f"{short(row.key)} {problem}" for problem in _problems(row, question_ids)]

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -40,7 +39,7 @@ def entity_entries(ctx: Context, classes: Mapping[str, ClassSet]) -> list[Entity
     return _validated(path, _from_yaml(path))
 
 
-def _from_yaml(path: Path) -> Any:
+def _from_yaml(path: Path) -> object:
     """The list, whether it stands alone or under `entities`."""
     value = read_yaml_value(path)
     if isinstance(value, dict) and set(value) == {"entities"}:
@@ -48,7 +47,7 @@ def _from_yaml(path: Path) -> Any:
     return value
 
 
-def _from_csv(path: Path, classes: Mapping[str, ClassSet]) -> list[dict[str, Any]]:
+def _from_csv(path: Path, classes: Mapping[str, ClassSet]) -> list[dict[str, object]]:
     """Columns name, class, aliases (between semicolons), wikipedia, and one for each question id.
 
     The question `name` has no column for its fact: the column of that name is the entity's own.
@@ -61,7 +60,7 @@ def _from_csv(path: Path, classes: Mapping[str, ClassSet]) -> list[dict[str, Any
     return [_entry(row.cells, fact_columns) for row in rows]
 
 
-def _entry(cells: dict[str, str], fact_columns: set[str]) -> dict[str, Any]:
+def _entry(cells: dict[str, str], fact_columns: set[str]) -> dict[str, object]:
     aliases = [alias.strip() for alias in cells.get("aliases", "").split(";")]
     facts = {column: text for column, text in cells.items() if column in fact_columns and text}
     return {
@@ -73,7 +72,7 @@ def _entry(cells: dict[str, str], fact_columns: set[str]) -> dict[str, Any]:
     }
 
 
-def _validated(path: Path, value: Any) -> list[EntityEntry]:
+def _validated(path: Path, value: object) -> list[EntityEntry]:
     try:
         return _EntityList.validate_python(value)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""The text of a datasheet: what a build holds, where it comes from, what was dropped and why, and hashes."""
+"""The text of a datasheet: what a build holds, whence, what was dropped and why, and hashes."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -78,6 +78,8 @@ def datasheet_text(summary: BuildSummary) -> str:
     by_entity = drop_rates(summary, entity_of)
     dropping = {name: rate for name, rate in by_entity.items() if rate.dropped}
     dropped_pictures = [picture.why for picture in summary.pictures if not picture.kept]
+    sources = [truth.source for truth in summary.truths]
+    verdicts = [item.verdict for item in summary.reviewed]
     reviewers = [item.who for item in summary.reviewed if item.who]
     parts = [
         f"# {summary.name}: datasheet",
@@ -92,9 +94,9 @@ def datasheet_text(summary: BuildSummary) -> str:
         _table(("source", "licence", "kept", "dropped"), _picture_rows(summary.pictures)),
         _table(("why a picture was dropped", "count"), _count_rows(dropped_pictures)),
         "## Answers",
-        _table(("source", "count"), _count_rows(truth.source for truth in summary.truths)),
+        _table(("source", "count"), _count_rows(sources)),
         "## What a person said",
-        _table(("verdict", "items"), _count_rows(item.verdict for item in summary.reviewed)),
+        _table(("verdict", "items"), _count_rows(verdicts)),
         _table(("who", "items"), _count_rows(reviewers)),
         "## What was dropped, and why",
         _table(("why", "items"), _commonest_first(drop_reasons(summary))),
@@ -103,8 +105,8 @@ def datasheet_text(summary: BuildSummary) -> str:
         "## Hashes (SHA-256)",
         _table(("file", "hash"), sorted(summary.hashes.items())),
     ]
-    # A table without rows is empty text.
-    return "\n\n".join(part for part in parts if part) + "\n"
+    not_empty = [part for part in parts if part]  # a table without rows is empty text
+    return "\n\n".join(not_empty) + "\n"
 
 
 def _overview(summary: BuildSummary) -> str:
@@ -150,7 +152,7 @@ def _picture_rows(pictures: Iterable[PictureRow]) -> list[TableRow]:
 
 
 def _source_group(source: str) -> str:
-    """The host of an address, or the first folder of a path: each single one is in pictures.jsonl."""
+    """The host of an address, or the first folder of a path."""
     if "://" in source:
         return source.split("/")[2]
     return source.split("/", maxsplit=1)[0]
@@ -162,7 +164,8 @@ def _count_rows(values: Iterable[str]) -> list[TableRow]:
 
 def _commonest_first(counts: Counter[str]) -> list[TableRow]:
     """Equally common ones by name, so that the order does not depend on that of the rows."""
-    return [(value, n) for value, n in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))]
+    values = sorted(counts, key=lambda value: (-counts[value], value))
+    return [(value, counts[value]) for value in values]
 
 
 def _rate_rows(rates: Mapping[str, DropRate]) -> list[TableRow]:

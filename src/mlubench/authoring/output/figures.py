@@ -1,4 +1,4 @@
-"""Figures of a build's distributions: records by task and class, facts by entity, and what was dropped."""
+"""Figures of a build: records by task and class, facts by entity, and what was dropped."""
 
 import io
 from collections import Counter

@@ -1,10 +1,9 @@
-"""Writes a finished build in the official layout: annotation files, and pictures by class and name."""
+"""Writes a build in the official layout: annotation files, pictures by class and name."""
 
 import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from mlubench.authoring.output.placed_items import PlacedItems, all_items
 from mlubench.authoring.rows import ItemRow
@@ -21,7 +20,7 @@ def official_path(picture: str) -> str:
 
 
 def write_release(
-    root: Path, out: Path, placed: PlacedItems, *, stand_ins: bool, facts: Mapping[str, Any]
+    root: Path, out: Path, placed: PlacedItems, *, stand_ins: bool, facts: Mapping[str, object]
 ) -> None:
     """`out`/Tasks and `out`/downloaded_images, with a manifest of every file that holds `facts`.
 

@@ -73,7 +73,7 @@ def _schema(pyarrow: Any) -> Any:
     return pyarrow.schema(types, metadata={"huggingface": described})
 
 
-def _row(root: Path, item: ItemRow, picture: PictureRow) -> dict[str, Any]:
+def _row(root: Path, item: ItemRow, picture: PictureRow) -> dict[str, object]:
     cls, _, entity = item.entity.partition("/")
     image = {
         "bytes": (root / item.picture).read_bytes(),

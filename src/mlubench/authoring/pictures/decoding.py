@@ -77,7 +77,7 @@ class Decoder:
         self._end()
 
     def decode(self, data: bytes) -> tuple[PictureReport, bytes]:
-        """The picture's report and its JPEG, which is empty for what is no picture within the limits.
+        """The picture's report and its JPEG, which is empty for no picture within the limits.
 
         Raises MlubenchError where the worker cannot be started at all.
         """

@@ -1,4 +1,4 @@
-"""Fetches one picture from the web within limits: of scheme, address, time, size, kind and redirects."""
+"""Fetches a picture from the web within limits of address, time, size, kind and redirects."""
 
 import http.client
 import socket

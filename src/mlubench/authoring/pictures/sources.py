@@ -1,10 +1,9 @@
-"""Where an entity's pictures come from: a folder, a list of web addresses, or the drawer of stand-ins."""
+"""Where an entity's pictures come from: a folder, a list of web addresses, or drawn stand-ins."""
 
 import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mlubench.authoring.problems import raise_problems
 from mlubench.authoring.rows import EntityRow
@@ -52,7 +51,7 @@ def candidate_count(candidates: Candidates, most: int) -> int:
     return sum(min(len(mine), most) for mine in candidates.values())
 
 
-def source_fingerprint(ctx: Context) -> Any:
+def source_fingerprint(ctx: Context) -> object:
     """What the pictures depend on outside the spec, as something that JSON can hold."""
     settings = ctx.spec.pictures
     if settings.kind == "render":

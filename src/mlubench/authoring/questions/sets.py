@@ -26,7 +26,7 @@ class QuestionSet(_Strict):
 
     asks: list[str] = Field(
         min_length=1,
-        description="beginnings of words, one of which every phrasing holds: the attribute asked for",
+        description="beginnings of words, one of which every phrasing holds: what is asked for",
     )
     sentence: str | None = Field(
         None,

@@ -1,4 +1,4 @@
-"""A local page on which a person accepts, edits or rejects what a build made: by keyboard, without a network."""
+"""A local page on which a person reviews what a build made, by keyboard and without a network."""
 
 import hmac
 import secrets

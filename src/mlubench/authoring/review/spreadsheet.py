@@ -103,8 +103,12 @@ def _read_cells(path: Path) -> list[dict[str, str]]:
             f"{path} lacks the column {', '.join(missing)}",
             f"Its columns are {', '.join(COLUMNS)}.",
         )
-    # A short line has None for the cells that it lacks.
-    return [{column: line.get(column) or "" for column in COLUMNS} for line in lines]
+    return [_whole_line(line) for line in lines]
+
+
+def _whole_line(line: dict[str, str | None]) -> dict[str, str]:
+    """Every column of ours, and no other. A short line has None for the cells that it lacks."""
+    return {column: line.get(column) or "" for column in COLUMNS}
 
 
 def _escaped(text: str) -> str:

@@ -29,7 +29,7 @@ def read_log(path: Path) -> dict[str, ReviewRow]:
 
 
 def append_to_log(path: Path, rows: Iterable[ReviewRow]) -> None:
-    """Add to the log and return when it is on the disk: what a person was told is saved is saved."""
+    """Add to the log. Returns when it is on the disk: what a person sees as saved is saved."""
     text = "".join(row_line(row) for row in rows)
     with path.open("a", encoding="utf-8") as handle:
         handle.write(text)

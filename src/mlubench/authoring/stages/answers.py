@@ -1,8 +1,7 @@
-"""Stage `answers`: the true answer to each question about each entity, from its facts or from a model."""
+"""Stage `answers`: the true answer to each question, from an entity's facts or from a model."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mlubench.authoring.answers.from_facts import answer_from_facts
 from mlubench.authoring.answers.from_model import OpenQuestion, ask_model
@@ -72,7 +71,10 @@ def _make(ctx: Context) -> None:
     if ctx.spec.answers.kind == "model":
         rows += ask_model(ctx, truths.open, KeptReplies(ctx, OUTPUT))
     else:
-        rows += [_left_unanswered(question) for question in truths.open]
+        why = "no fact, and answers.kind is given"
+        for open_question in truths.open:
+            entity, question = open_question.id_
+            rows.append(UnansweredRow(entity=entity, question=question, why=why))
     answered = [row for row in rows if isinstance(row, TruthRow)]
     unanswered = [row for row in rows if isinstance(row, UnansweredRow)]
     if not answered:
@@ -83,17 +85,11 @@ def _make(ctx: Context) -> None:
     write_rows(ctx.root / OUTPUT, sorted(answered, key=_identity))
 
 
-def _left_unanswered(open_question: OpenQuestion) -> UnansweredRow:
-    entity, question = open_question.id_
-    why = "no fact, and answers.kind is given"
-    return UnansweredRow(entity=entity, question=question, why=why)
-
-
 def _identity(row: Row) -> tuple[str, ...]:
     return row.id_
 
 
-def _settings(ctx: Context) -> Any:
+def _settings(ctx: Context) -> object:
     settings = ctx.spec.answers
     asked = None
     if settings.kind == "model":
@@ -125,5 +121,10 @@ def _plan(ctx: Context) -> str:
 
 
 STAGE = Stage(
-    "answers", (OUTPUT, UNANSWERED), ("entities", "pictures", "questions"), _settings, _make, _plan
+    name="answers",
+    outputs=(OUTPUT, UNANSWERED),
+    needs=("entities", "pictures", "questions"),
+    settings=_settings,
+    make=_make,
+    plan=_plan,
 )

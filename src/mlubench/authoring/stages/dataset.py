@@ -1,4 +1,4 @@
-"""Stage `dataset`: the benchmark as parquet, for `datasets.load_dataset`. A spec may leave it out."""
+"""Stage `dataset`: the benchmark as parquet for `datasets.load_dataset`; a spec may skip it."""
 
 from mlubench.authoring.output.parquet import write_parquet
 from mlubench.authoring.rows import PictureRow, read_rows
@@ -30,11 +30,11 @@ def _wanted(spec: BuildSpec) -> bool:
 
 
 STAGE = Stage(
-    "dataset",
-    (OUTPUT,),
-    ("pictures", "review", "know", "split"),
-    output_settings,
-    _make,
-    _plan,
-    _wanted,
+    name="dataset",
+    outputs=(OUTPUT,),
+    needs=("pictures", "review", "know", "split"),
+    settings=output_settings,
+    make=_make,
+    plan=_plan,
+    wanted=_wanted,
 )

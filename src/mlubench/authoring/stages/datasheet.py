@@ -1,4 +1,4 @@
-"""Stage `datasheet`: what the benchmark holds, where it comes from and what was dropped, with figures."""
+"""Stage `datasheet`: what the benchmark holds and whence, what was dropped, with figures."""
 
 from pathlib import Path
 
@@ -82,10 +82,10 @@ def _plan(ctx: Context) -> str:
 
 
 STAGE = Stage(
-    "datasheet",
-    (OUTPUT, FIGURES),
-    ("entities", "items", "review", "know", "split", "release", "dataset"),
-    release.output_settings,
-    _make,
-    _plan,
+    name="datasheet",
+    outputs=(OUTPUT, FIGURES),
+    needs=("entities", "items", "review", "know", "split", "release", "dataset"),
+    settings=release.output_settings,
+    make=_make,
+    plan=_plan,
 )

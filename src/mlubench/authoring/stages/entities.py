@@ -1,7 +1,5 @@
 """Stage `entities`: who or what the benchmark is about, checked so that no two can be confused."""
 
-from typing import Any
-
 from mlubench.authoring.entities.checks import QuestionIds, check_entities, path_name
 from mlubench.authoring.entities.sources import entity_entries
 from mlubench.authoring.questions.sets import class_sets
@@ -40,7 +38,7 @@ def _make(ctx: Context) -> None:
     write_rows(ctx.root / OUTPUT, rows)
 
 
-def _settings(ctx: Context) -> Any:
+def _settings(ctx: Context) -> object:
     source = ctx.spec.entities
     file_hash = None
     if source.file and ctx.outside(source.file).is_file():
@@ -62,4 +60,11 @@ def _plan(ctx: Context) -> str:
     return f"draw {source.world} entities of an invented world"
 
 
-STAGE = Stage("entities", (OUTPUT,), (), _settings, _make, _plan)
+STAGE = Stage(
+    name="entities",
+    outputs=(OUTPUT,),
+    needs=(),
+    settings=_settings,
+    make=_make,
+    plan=_plan,
+)

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from mlubench.authoring.rows import (
     ItemRow,
@@ -70,7 +69,7 @@ def _make(ctx: Context) -> None:
     write_rows(ctx.root / OUTPUT, items)
 
 
-def _settings(ctx: Context) -> Any:
+def _settings(ctx: Context) -> object:
     return None
 
 
@@ -78,4 +77,11 @@ def _plan(ctx: Context) -> str:
     return "every kept picture with every phrasing of each answered question"
 
 
-STAGE = Stage("items", (OUTPUT,), ("pictures", "questions", "answers"), _settings, _make, _plan)
+STAGE = Stage(
+    name="items",
+    outputs=(OUTPUT,),
+    needs=("pictures", "questions", "answers"),
+    settings=_settings,
+    make=_make,
+    plan=_plan,
+)

@@ -1,7 +1,6 @@
-"""Stage `know`: which items every model of the spec answers rightly. The benchmark is made of these."""
+"""Stage `know`: which items every model of the spec answers rightly; the others are dropped."""
 
 from pathlib import Path
-from typing import Any
 
 from mlubench.authoring.review.verdicts import usable_items
 from mlubench.authoring.rows import ItemRow, KnownRow, read_rows, write_rows
@@ -48,7 +47,7 @@ def _row(item: ItemRow, scores: ItemScores) -> KnownRow:
     )
 
 
-def _settings(ctx: Context) -> Any:
+def _settings(ctx: Context) -> object:
     return {**ctx.spec.know.model_dump(mode="json"), "weights": _weight_hashes(ctx)}
 
 
@@ -69,4 +68,11 @@ def _plan(ctx: Context) -> str:
     return f"asks {count} model{'' if count == 1 else 's'} every item"
 
 
-STAGE = Stage("know", (OUTPUT,), ("review",), _settings, _make, _plan)
+STAGE = Stage(
+    name="know",
+    outputs=(OUTPUT,),
+    needs=("review",),
+    settings=_settings,
+    make=_make,
+    plan=_plan,
+)

@@ -1,11 +1,10 @@
-"""Stage `pictures`: pictures of every entity, re-encoded, with source and licence, no two nearly alike."""
+"""Stage `pictures`: pictures of every entity, re-encoded, no two nearly alike."""
 
 import hashlib
 import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from mlubench.authoring.partial_rows import PartialRows
 from mlubench.authoring.pictures.addresses import RefusedError
@@ -111,7 +110,7 @@ class _PictureTaker:
         return self._decoder.decode(data)
 
     def _repeats(self, row: PictureRow, kept: Sequence[PictureRow]) -> str | None:
-        """Which picture it repeats, if any: the same bytes anywhere, or one near it of its entity."""
+        """What it repeats, if anything: the same bytes anywhere, or one near it of its entity."""
         owner = self._owners.get(row.sha256)
         if owner:
             return "is there already" if owner == row.entity else f"is a picture of {owner} too"
@@ -175,7 +174,7 @@ def _remove_other_files(root: Path, files: set[str]) -> None:
             path.unlink()
 
 
-def _settings(ctx: Context) -> Any:
+def _settings(ctx: Context) -> object:
     return {
         "spec": ctx.spec.pictures.model_dump(mode="json"),
         "outside": source_fingerprint(ctx),
@@ -193,4 +192,11 @@ def _plan(ctx: Context) -> str:
     return f"{text}; {without} entities have none" if without else text
 
 
-STAGE = Stage("pictures", (OUTPUT, FOLDER), ("entities",), _settings, _make, _plan)
+STAGE = Stage(
+    name="pictures",
+    outputs=(OUTPUT, FOLDER),
+    needs=("entities",),
+    settings=_settings,
+    make=_make,
+    plan=_plan,
+)

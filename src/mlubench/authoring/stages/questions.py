@@ -1,7 +1,5 @@
 """Stage `questions`: what is asked of each class that has entities, in five phrasings each."""
 
-from typing import Any
-
 from mlubench.authoring.questions.checks import check_questions
 from mlubench.authoring.questions.sets import class_sets, sets_hash
 from mlubench.authoring.rows import EntityRow, QuestionRow, read_rows, write_rows
@@ -41,7 +39,7 @@ def _make(ctx: Context) -> None:
     write_rows(ctx.root / OUTPUT, rows)
 
 
-def _settings(ctx: Context) -> Any:
+def _settings(ctx: Context) -> object:
     return {"sets": sets_hash(class_sets(ctx))}
 
 
@@ -53,4 +51,11 @@ def _plan(ctx: Context) -> str:
     return f"write {count} questions of {len(_classes(entity_rows))} classes"
 
 
-STAGE = Stage("questions", (OUTPUT,), ("entities",), _settings, _make, _plan)
+STAGE = Stage(
+    name="questions",
+    outputs=(OUTPUT,),
+    needs=("entities",),
+    settings=_settings,
+    make=_make,
+    plan=_plan,
+)

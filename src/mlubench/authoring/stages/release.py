@@ -1,7 +1,5 @@
 """Stage `release`: the benchmark in the official layout, with its pictures."""
 
-from typing import Any
-
 from mlubench.authoring.output.official_layout import write_release
 from mlubench.authoring.output.placed_items import PlacedItems, place_items
 from mlubench.authoring.stage import Context, Stage
@@ -17,7 +15,7 @@ def load_placed_items(ctx: Context) -> PlacedItems:
     return place_items(items, load_splits(ctx, entity_keys(items)))
 
 
-def output_settings(ctx: Context) -> Any:
+def output_settings(ctx: Context) -> object:
     """What all written forms of a benchmark depend on besides the files of earlier stages."""
     return {"name": ctx.spec.name, "seed": ctx.spec.seed, "pictures": ctx.spec.pictures.kind}
 
@@ -36,4 +34,11 @@ def _plan(ctx: Context) -> str:
     return "writes the official layout and copies the pictures"
 
 
-STAGE = Stage("release", (OUTPUT,), ("review", "know", "split"), output_settings, _make, _plan)
+STAGE = Stage(
+    name="release",
+    outputs=(OUTPUT,),
+    needs=("review", "know", "split"),
+    settings=output_settings,
+    make=_make,
+    plan=_plan,
+)

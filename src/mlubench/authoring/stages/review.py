@@ -1,7 +1,5 @@
 """Stage `review`: the items with what people said of them."""
 
-from typing import Any
-
 from mlubench.authoring.build_record import output_hash
 from mlubench.authoring.review.verdicts import LOG, apply_verdicts, read_log, usable_items
 from mlubench.authoring.rows import ItemRow, read_rows, write_rows
@@ -19,7 +17,7 @@ def _make(ctx: Context) -> None:
     write_rows(ctx.root / OUTPUT, reviewed)
 
 
-def _settings(ctx: Context) -> Any:
+def _settings(ctx: Context) -> object:
     # The log is no output of a stage: people write it while no build runs.
     return {"required": ctx.spec.review.required, "said": output_hash(ctx.root / LOG)}
 
@@ -30,4 +28,11 @@ def _plan(ctx: Context) -> str:
     return "nobody has to look"
 
 
-STAGE = Stage("review", (OUTPUT,), ("items",), _settings, _make, _plan)
+STAGE = Stage(
+    name="review",
+    outputs=(OUTPUT,),
+    needs=("items",),
+    settings=_settings,
+    make=_make,
+    plan=_plan,
+)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -61,11 +60,9 @@ def entity_likeness(root: Path, items: Sequence[ItemRow], entities: Sequence[str
         pictures[item.entity].add(root / item.picture)
         texts[item.entity].add(item.answer)
     # Sorted, since the order of a set differs from process to process.
-    return likeness(
-        entities,
-        {key: sorted(paths) for key, paths in pictures.items()},
-        {key: " ".join(sorted(found)) for key, found in texts.items()},
-    )
+    sorted_pictures = {key: sorted(paths) for key, paths in pictures.items()}
+    joined_texts = {key: " ".join(sorted(found)) for key, found in texts.items()}
+    return likeness(entities, sorted_pictures, joined_texts)
 
 
 def _make(ctx: Context) -> None:
@@ -89,7 +86,7 @@ def _split(ctx: Context, items: Sequence[ItemRow], entities: Sequence[str]) -> T
     return splitting.mixed(entities, sizes, ctx.spec.seed)
 
 
-def _settings(ctx: Context) -> Any:
+def _settings(ctx: Context) -> object:
     return {**ctx.spec.split.model_dump(mode="json"), "seed": ctx.spec.seed}
 
 
@@ -99,4 +96,11 @@ def _plan(ctx: Context) -> str:
     return f"{tasks} tasks, {spec.kind}"
 
 
-STAGE = Stage("split", (OUTPUT,), ("pictures", "review", "know"), _settings, _make, _plan)
+STAGE = Stage(
+    name="split",
+    outputs=(OUTPUT,),
+    needs=("pictures", "review", "know"),
+    settings=_settings,
+    make=_make,
+    plan=_plan,
+)
