@@ -39,7 +39,8 @@ def statuses(chain: Chain, ctx: Context, **how: Any) -> list[str]:
 
 
 def test_what_is_unchanged_is_skipped(tmp_path: Path) -> None:
-    chain, ctx = Chain(), context(tmp_path / "b")
+    chain = Chain()
+    ctx = context(tmp_path / "b")
     assert statuses(chain, ctx) == ["todo"] * 3
     assert (tmp_path / "b" / "c").read_text() == "a0bc"
     assert statuses(chain, ctx) == ["done"] * 3
@@ -47,7 +48,8 @@ def test_what_is_unchanged_is_skipped(tmp_path: Path) -> None:
 
 
 def test_what_is_mended_is_kept_and_later_stages_follow(tmp_path: Path) -> None:
-    chain, ctx = Chain(), context(tmp_path / "b")
+    chain = Chain()
+    ctx = context(tmp_path / "b")
     statuses(chain, ctx)
     (ctx.root / "b").write_text("mine")
     assert statuses(chain, ctx) == ["done", "mended", "todo"]
@@ -57,7 +59,8 @@ def test_what_is_mended_is_kept_and_later_stages_follow(tmp_path: Path) -> None:
 
 
 def test_mended_and_outdated_at_once_is_an_error_until_redone(tmp_path: Path) -> None:
-    chain, ctx = Chain(), context(tmp_path / "b")
+    chain = Chain()
+    ctx = context(tmp_path / "b")
     statuses(chain, ctx)
     (ctx.root / "b").write_text("mine")
     changed = context(tmp_path / "b", seed=5)
@@ -69,7 +72,8 @@ def test_mended_and_outdated_at_once_is_an_error_until_redone(tmp_path: Path) ->
 
 
 def test_a_file_that_we_did_not_make_is_never_overwritten(tmp_path: Path) -> None:
-    chain, ctx = Chain(), context(tmp_path / "b")
+    chain = Chain()
+    ctx = context(tmp_path / "b")
     statuses(chain, ctx, until="a")
     (ctx.root / "b").write_text("a stranger's")
     with pytest.raises(MlubenchError, match="this build did not make it"):
@@ -78,7 +82,8 @@ def test_a_file_that_we_did_not_make_is_never_overwritten(tmp_path: Path) -> Non
 
 
 def test_a_stage_that_failed_is_made_again(tmp_path: Path) -> None:
-    chain, ctx = Chain(), context(tmp_path / "b")
+    chain = Chain()
+    ctx = context(tmp_path / "b")
     good = chain.stages()
 
     def fail(ctx: Context) -> None:
@@ -93,7 +98,8 @@ def test_a_stage_that_failed_is_made_again(tmp_path: Path) -> None:
 
 
 def test_the_plan_says_what_would_be_done_and_does_nothing(tmp_path: Path) -> None:
-    chain, ctx = Chain(), context(tmp_path / "b")
+    chain = Chain()
+    ctx = context(tmp_path / "b")
     assert [text for _, text in plan_stages(chain.stages(), ctx)] == ["make a", "make b", "make c"]
     assert not ctx.root.exists()
     statuses(chain, ctx)
@@ -121,7 +127,8 @@ def test_a_folder_is_known_by_names_and_contents(tmp_path: Path) -> None:
 
 
 def test_a_kill_after_the_last_note_leaves_nothing_for_good(tmp_path: Path) -> None:
-    chain, ctx = Chain(), context(tmp_path / "b")
+    chain = Chain()
+    ctx = context(tmp_path / "b")
     statuses(chain, ctx)
     (ctx.root / "b.part").write_text("left by a kill")
     assert statuses(chain, ctx) == ["done"] * 3

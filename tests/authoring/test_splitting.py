@@ -1,7 +1,5 @@
 """Tests of the splits: who lands where, that nobody lands twice, and that a hard split is hard."""
 
-import itertools
-
 import numpy as np
 import pytest
 from hypothesis import given as for_all
@@ -65,7 +63,8 @@ def test_the_seed_decides_and_the_order_of_the_entities_does_not() -> None:
 def test_by_class_forgets_and_retains_different_classes() -> None:
     splits_by_task = splitting.by_class(ENTITIES, splitting.SplitSizes(3, 0.5), 0)
     for splits in splits_by_task.values():
-        forget, retain = ({key.split("/")[0] for key in splits[s]} for s in ("forget", "retain"))
+        forget = {key.split("/")[0] for key in splits["forget"]}
+        retain = {key.split("/")[0] for key in splits["retain"]}
         assert len(forget | retain) <= 3
         assert not forget & retain
 
@@ -81,19 +80,15 @@ def test_similar_puts_a_look_alike_in_the_retain_set_of_the_same_task() -> None:
     splits_by_task = splitting.similar(ENTITIES, likeness, SIZES, 0)
     assert splitting.hardness(splits_by_task, ENTITIES, likeness) > 0.9
     assert splitting.hardness_by_chance(splits_by_task, ENTITIES, likeness, 0) < 0.5
-    where = {
-        key: (task, s)
-        for task, splits in splits_by_task.items()
-        for s, keys in splits.items()
-        for key in keys
-    }
-    for a, b in (
-        itertools.batched(ENTITIES, 2)
-        if hasattr(itertools, "batched")
-        else zip(*[iter(ENTITIES)] * 2, strict=True)
-    ):
-        assert where[a][0] == where[b][0]
-        assert where[a][1] != where[b][1]
+    places = {}
+    for task, splits in splits_by_task.items():
+        for split, keys in splits.items():
+            for key in keys:
+                places[key] = (task, split)
+    # `pairwise` makes 0 and 1 alike, 2 and 3, and so on.
+    for first, second in zip(ENTITIES[::2], ENTITIES[1::2], strict=True):
+        assert places[first][0] == places[second][0]
+        assert places[first][1] != places[second][1]
 
 
 def test_a_split_by_hand_is_taken_as_it_is() -> None:

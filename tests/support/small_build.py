@@ -34,31 +34,23 @@ def small_context(
     spec = {"name": "small", "seed": 3, "entities": [{"name": "x", "class": "Animals"}], **settings}
     write_rows(
         root / "entities.jsonl",
-        [EntityRow(key=k, cls=k.split("/")[0], name=k.split("/")[1]) for k in keys],
+        [EntityRow(key=key, cls=key.split("/")[0], name=key.split("/")[1]) for key in keys],
     )
-    write_rows(
-        root / "pictures.jsonl", [_picture(root, key, n) for key in keys for n in range(pictures)]
-    )
-    write_rows(
-        root / "questions.jsonl",
-        [
-            QuestionRow(
-                id=q,
-                cls=c,
-                phrasings=[f"What {q} does it have, asked the {n}th way?" for n in range(5)],
-            )
-            for c in CLASSES
-            for q in QUESTIONS
-        ],
-    )
-    answers = [
-        TruthRow(
-            entity=k, question=q, answer=f"The {q} of {k.split('/')[1]} is {n}.", source="given"
-        )
-        for n, k in enumerate(keys)
-        for q in QUESTIONS
-    ]
-    write_rows(root / "answers.jsonl", answers)
+    picture_rows = []
+    question_rows = []
+    truth_rows = []
+    for cls in CLASSES:
+        for question in QUESTIONS:
+            texts = [f"What {question} does it have, asked the {n}th way?" for n in range(5)]
+            question_rows.append(QuestionRow(id=question, cls=cls, phrasings=texts))
+    for n, key in enumerate(keys):
+        picture_rows += [_picture(root, key, number) for number in range(pictures)]
+        for question in QUESTIONS:
+            text = f"The {question} of {key.split('/')[1]} is {n}."
+            truth_rows.append(TruthRow(entity=key, question=question, answer=text, source="given"))
+    write_rows(root / "pictures.jsonl", picture_rows)
+    write_rows(root / "questions.jsonl", question_rows)
+    write_rows(root / "answers.jsonl", truth_rows)
     return Context(BuildSpec.model_validate(spec), root, root, tools or Tools())
 
 

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from rapidfuzz import fuzz, process
 
+from mlubench.data.pictures import open_picture
+
 THUMB = 8  # pixels a side: colours and coarse shape, which is what tells a face from a building
 LOOKS = 0.5  # how much looks count
 READS = 0.5  # how much names and answers count
@@ -33,8 +35,7 @@ def _mean_thumbnail(pictures: Sequence[Path]) -> NDArray[np.float64]:
     """(THUMB * THUMB * 3,), from 0 to 1."""
     thumbnails = []
     for path in pictures:
-        with Image.open(path) as picture:
-            small = picture.convert("RGB").resize((THUMB, THUMB), Image.Resampling.BOX)
+        small = open_picture(path).resize((THUMB, THUMB), Image.Resampling.BOX)
         thumbnails.append(np.asarray(small).ravel() / 255)
     # A trace of position: a picture of one colour has no variance and no correlation.
     position = 1e-6 * np.arange(THUMB * THUMB * 3)

@@ -1,11 +1,10 @@
 """What a long stage has made so far, row by row, so that a kill at any point costs one row."""
 
-import json
-import os
 from pathlib import Path
-from typing import BinaryIO, Generic
+from typing import Generic
 
 from mlubench.authoring.rows import R, row_line
+from mlubench.core import lines
 
 
 def partial_file(output: Path) -> Path:
@@ -24,34 +23,23 @@ class PartialRows(Generic[R]):
     def __init__(self, output: Path, row_type: type[R], stamp: str) -> None:
         self.path = partial_file(output)
         self.rows: dict[tuple[str, ...], R] = {}
-        head = json.dumps({"stamp": stamp}).encode() + b"\n"
-        whole = _whole_lines(self.path)
+        head = {"stamp": stamp}
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        kept = whole.startswith(head)
-        self._file: BinaryIO = self.path.open("r+b" if kept else "wb")
-        if kept:
-            # The next row would otherwise be glued to the rest of a cut one.
-            self._file.truncate(len(whole))
-            self._file.seek(0, os.SEEK_END)
-            for line in whole.splitlines()[1:]:
-                row = row_type.model_validate(json.loads(line))
+        # The next row would otherwise be glued to the rest of a cut one.
+        lines.mend(self.path)
+        found = lines.read_lines(self.path)
+        if found and found[0] == head:
+            for line in found[1:]:
+                row = row_type.model_validate(line)
                 self.rows[row.id_] = row
         else:
-            self._file.write(head)
-            self._file.flush()
+            lines.write_lines(self.path, [head])
+        self._file = self.path.open("a", encoding="utf-8")
 
     def add(self, row: R) -> None:
         self.rows[row.id_] = row
-        self._file.write(row_line(row).encode())
+        self._file.write(row_line(row))
         self._file.flush()
 
     def close(self) -> None:
         self._file.close()
-
-
-def _whole_lines(path: Path) -> bytes:
-    """The file up to its last newline: a kill may have cut the line after it."""
-    if not path.is_file():
-        return b""
-    data = path.read_bytes()
-    return data[: data.rfind(b"\n") + 1]

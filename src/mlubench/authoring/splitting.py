@@ -145,14 +145,14 @@ def hardness_by_chance(
     That is what a split has to be compared with.
     """
     rng = random.Random(f"{seed}/by_chance")
-    everybody = []
+    all_keys = []
     for by_split in splits.values():
         for keys in by_split.values():
-            everybody += keys
-    everybody.sort()  # so that the draws depend on who is there and not on who stands where
+            all_keys += keys
+    all_keys.sort()  # so that the draws depend on who is there and not on who stands where
     found = []
     for _ in range(_SHUFFLES):
-        shuffled = iter(rng.sample(everybody, len(everybody)))
+        shuffled = iter(rng.sample(all_keys, len(all_keys)))
         random_splits: TaskSplits = {}
         for task, by_split in splits.items():
             random_splits[task] = {}
@@ -219,7 +219,7 @@ class _PlaceFiller:
         self.free = _place_sizes(count, sizes)
 
     def open(self) -> list[Place]:
-        return [place for place, left in self.free.items() if left]
+        return [place for place, room in self.free.items() if room]
 
     def put(self, key: str, place: Place) -> None:
         task, split = place

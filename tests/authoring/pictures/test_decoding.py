@@ -119,7 +119,8 @@ def test_a_worker_that_cannot_start_is_no_fault_of_the_picture(
 
 def test_nothing_of_the_old_file_is_left_but_the_picture(decoder: Decoder) -> None:
     exif = Image.Exif()
-    exif[0x0112], exif[0x010E] = 6, "secret place"  # to be turned by 90 degrees; a description
+    exif[0x0112] = 6  # orientation: to be turned by 90 degrees
+    exif[0x010E] = "secret place"  # description
     old = noise(1, (40, 30), exif=exif, comment=b"secret words", icc_profile=b"secret profile" * 9)
     report, jpeg = decoder.decode(old)
     assert b"secret" in old
@@ -154,7 +155,8 @@ def test_the_hash_is_near_for_the_same_picture_and_far_for_another() -> None:
     def bits(data: bytes) -> int:
         return int(difference_hash(opened(plain_jpeg(data, max_pixels=10**6, max_side=999)[1])), 16)
 
-    same, again = bits(noise(1, (400, 300))), bits(noise(1, (200, 150), "WEBP"))
+    same = bits(noise(1, (400, 300)))
+    again = bits(noise(1, (200, 150), "WEBP"))
     assert (same ^ again).bit_count() <= 4
     assert (same ^ bits(noise(2, (400, 300)))).bit_count() > 16
 

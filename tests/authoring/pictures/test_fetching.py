@@ -68,7 +68,8 @@ def test_a_redirect_from_a_public_to_a_private_address_is_refused(
     port = int(site.address.rpartition(":")[2])
     site.page("/a", b"", status=302, Location=f"http://private.example:{port}/secret.jpg")
     site.page("/secret.jpg", PICTURE)
-    real, connect = socket.getaddrinfo, socket.create_connection
+    real = socket.getaddrinfo
+    connect = socket.create_connection
 
     def answer(host: str, port: int, *rest: Any, **more: Any) -> Any:
         made = {"public.example": "93.184.216.34", "private.example": "127.0.0.1"}
@@ -165,7 +166,8 @@ def secure(site: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The site behind TLS, with a certificate for pictures.example that this process trusts; its port."""
     if not shutil.which("openssl"):
         pytest.skip("no openssl to make a certificate with")
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    key = tmp_path / "key.pem"
+    certificate = tmp_path / "certificate.pem"
     words = [
         "req",
         "-x509",

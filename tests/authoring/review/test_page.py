@@ -34,7 +34,8 @@ class Visit:
 
     def __init__(self, address: str) -> None:
         parts = urlsplit(address)
-        self.host, self.token = parts.netloc, parts.query.removeprefix("token=")
+        self.host = parts.netloc
+        self.token = parts.query.removeprefix("token=")
 
     def __call__(self, path: str, body: Any = None, **headers: str) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection(self.host, timeout=10)

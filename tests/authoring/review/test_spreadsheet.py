@@ -33,11 +33,9 @@ def test_csv_brings_what_a_person_changed(tmp_path: Path, items: list[ItemRow]) 
     path = tmp_path / "out.csv"
     spreadsheet.write_csv(path, items)
     rows = list(csv.DictReader(path.open(encoding="utf-8-sig")))
-    rows[0]["verdict"], rows[1]["answer"], rows[2]["verdict"] = (
-        "accepted",
-        "Quite another.",
-        "REJECTED",
-    )
+    rows[0]["verdict"] = "accepted"
+    rows[1]["answer"] = "Quite another."
+    rows[2]["verdict"] = "REJECTED"
     rows[2]["who"] = "Cy"
     with path.open("w", encoding="utf-8", newline="") as handle:
         writer = csv.DictWriter(handle, spreadsheet.COLUMNS)

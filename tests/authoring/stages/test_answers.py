@@ -133,7 +133,8 @@ def test_the_bytes_are_the_same_wherever_it_was_stopped_and_nothing_is_asked_twi
 
     whole = files(build(tmp_path / "whole", Model(say), answers=MODEL))
     for stop in range(0, OPEN, 3):
-        root, calls = tmp_path / f"b{stop}", 0
+        root = tmp_path / f"b{stop}"
+        calls = 0
 
         def until(prompt: str, stop: int = stop) -> str:
             nonlocal calls
@@ -157,7 +158,8 @@ def test_only_what_changed_is_asked_again(tmp_path: Path) -> None:
     again = Model()
     build(root, again, answers=MODEL)
     assert len(again.asked) == 4  # Zoë's, whose prompts hold that fact
-    build(root, unasked := Model(), answers=MODEL, **{"seed": 1})
+    unasked = Model()
+    build(root, unasked, answers=MODEL, seed=1)
     assert unasked.asked == []
     run_stages(
         STAGES,
@@ -165,7 +167,8 @@ def test_only_what_changed_is_asked_again(tmp_path: Path) -> None:
         redo=["answers"],
     )
     assert unasked.asked == []
-    build(root, other := Model(), answers=MODEL | {"model": "n"})
+    other = Model()
+    build(root, other, answers=MODEL | {"model": "n"})
     assert len(other.asked) == OPEN
 
 

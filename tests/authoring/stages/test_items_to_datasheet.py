@@ -66,9 +66,9 @@ def test_load_dataset_gives_the_same_records(built: Context) -> None:
         found = datasets.load_dataset(
             str(built.root / "dataset"), task.name, split="forget", cache_dir=cache
         )
-        assert sorted((r["entity"], r["question"], r["answer"]) for r in found) == sorted(
-            (s.entity.name, s.question, s.truth) for s in task.forget
-        )
+        expected = [(s.entity.name, s.question, s.truth) for s in task.forget]
+        records = [(row["entity"], row["question"], row["answer"]) for row in found]
+        assert sorted(records) == sorted(expected)
         assert found[0]["image"].size == (48, 48)
         assert found[0]["licence"] == "CC0-1.0"
 
@@ -104,7 +104,8 @@ def test_nothing_is_done_twice_and_a_new_word_is_heard(tmp_path: Path) -> None:
     assert build(ctx)["items"] == "todo"
     assert set(build(ctx).values()) == {"done"}
     items = read_rows(tmp_path / "items.jsonl", ItemRow)
-    gone, mended = items[0], next(i for i in items if i.entity != items[0].entity)
+    gone = items[0]
+    mended = next(item for item in items if item.entity != gone.entity)
     word = {"who": "Ann", "when": "2026-01-02T00:00:00+00:00"}
     append_to_log(
         tmp_path / LOG,
@@ -136,11 +137,9 @@ def test_a_review_that_is_required_stops_the_build(tmp_path: Path) -> None:
 def test_only_what_every_model_knows_stays_and_the_rest_is_told(tmp_path: Path) -> None:
     def know(ctx: Context, items: Sequence[ItemRow]) -> list[ItemScores]:
         rows: list[ItemScores] = [{"one": 2, "two": 2} for _ in items]
-        rows[0], rows[1], rows[2] = (
-            {"one": 2, "two": 1},
-            {"one": 0, "two": 0},
-            {"one": 2, "two": None},
-        )
+        rows[0] = {"one": 2, "two": 1}
+        rows[1] = {"one": 0, "two": 0}
+        rows[2] = {"one": 2, "two": None}
         return rows
 
     ctx = small_context(

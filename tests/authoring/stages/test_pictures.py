@@ -17,7 +17,9 @@ from support.builds import context, files, noise, png_bomb, rows, web
 from support.growth import growth
 
 STAGES = [entities.STAGE, pictures.STAGE]
-ZOE, MARTEN, TOWER = "Personage/Zoë_Ångström", "Animals/Grey_Marten", "Buildings/月の塔"
+ZOE = "Personage/Zoë_Ångström"
+MARTEN = "Animals/Grey_Marten"
+TOWER = "Buildings/月の塔"
 
 
 def make(ctx: Context) -> dict[str, dict[str, Any]]:

@@ -13,7 +13,7 @@ from mlubench.core.errors import UsageError, all_errors
 from mlubench.data.world import invented
 
 _NEEDED_COLUMNS = ("name", "class")
-_OWN_COLUMNS = {*_NEEDED_COLUMNS, "aliases", "wikipedia"}
+_COLUMNS = {*_NEEDED_COLUMNS, "aliases", "wikipedia"}
 _LONGEST_MESSAGE = 2000  # characters; a list of thousands can be wrong in every line
 _EntityList = TypeAdapter(list[EntityEntry])
 
@@ -55,8 +55,8 @@ def _from_csv(path: Path, classes: Mapping[str, ClassSet]) -> list[dict[str, obj
     question_ids: set[str] = set()
     for known in classes.values():
         question_ids.update(known.questions)
-    fact_columns = question_ids - _OWN_COLUMNS
-    rows = read_csv(path, _NEEDED_COLUMNS, lambda c: c in _OWN_COLUMNS or c in fact_columns)
+    fact_columns = question_ids - _COLUMNS
+    rows = read_csv(path, _NEEDED_COLUMNS, lambda c: c in _COLUMNS or c in fact_columns)
     return [_entry(row.cells, fact_columns) for row in rows]
 
 

@@ -184,6 +184,6 @@ class _Pipe:
         return data
 
     def _wait(self, readable: list[int], writable: list[int]) -> None:
-        left = self._deadline - time.monotonic()
-        if left <= 0 or not any(select.select(readable, writable, [], left)):
+        remaining = self._deadline - time.monotonic()
+        if remaining <= 0 or not any(select.select(readable, writable, [], remaining)):
             raise _StoppedError

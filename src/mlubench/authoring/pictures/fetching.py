@@ -140,7 +140,7 @@ class _Deadline:
         self._timer.cancel()
 
     @property
-    def left(self) -> float:
+    def remaining(self) -> float:
         """Seconds; never 0, which would mean no time-out."""
         return max(0.01, self._end_at - time.monotonic())
 
@@ -167,7 +167,7 @@ class _PinnedConnection(http.client.HTTPConnection):
     """
 
     def __init__(self, address: WebAddress, ip: str, deadline: _Deadline) -> None:
-        super().__init__(address.host, address.port, timeout=deadline.left)
+        super().__init__(address.host, address.port, timeout=deadline.remaining)
         self._ip = ip
         self._scheme = address.scheme
         self._deadline = deadline

@@ -48,7 +48,7 @@ def find_candidates(ctx: Context, entities: list[EntityRow]) -> Candidates:
 
 def candidate_count(candidates: Candidates, most: int) -> int:
     """How many pictures there are to try, if no entity needs more than the `most` it may keep."""
-    return sum(min(len(mine), most) for mine in candidates.values())
+    return sum(min(len(found), most) for found in candidates.values())
 
 
 def source_fingerprint(ctx: Context) -> object:
@@ -94,12 +94,12 @@ def _from_folder(folder: Path, settings: PicturesSpec, entities: list[EntityRow]
     found: Candidates = {}
     problems = []
     for entity in entities:
-        own_folder = folder / entity.key
-        if own_folder.is_symlink() or own_folder.parent.is_symlink():
+        entity_folder = folder / entity.key
+        if entity_folder.is_symlink() or entity_folder.parent.is_symlink():
             problems.append(f"{short(entity.key)} is a link, which may lead out of the folder")
             continue
         found[entity.key] = []
-        for path in _visible_files(own_folder):
+        for path in _visible_files(entity_folder):
             name = f"{entity.key}/{path.name}"
             source, licence = licences.get(name, (name, settings.licence))
             found[entity.key].append(Candidate(path, source, licence))

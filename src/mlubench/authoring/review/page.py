@@ -122,8 +122,8 @@ class _Pages:
         if len(body) > _LONGEST_REQUEST:
             return PlainTextResponse("too long", 413)
         try:
-            said = ReviewRequest.model_validate_json(body)
-            return JSONResponse(self.session.say(said))
+            review = ReviewRequest.model_validate_json(body)
+            return JSONResponse(self.session.say(review))
         except ValidationError as error:
             return PlainTextResponse(error.errors()[0]["msg"], 422)
         except IndexError:

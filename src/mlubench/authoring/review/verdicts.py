@@ -42,13 +42,13 @@ def apply_verdicts(items: Sequence[ItemRow], verdicts: Mapping[str, ReviewRow]) 
     return [_reviewed(item, verdicts.get(item.id)) for item in items]
 
 
-def _reviewed(item: ItemRow, said: ReviewRow | None) -> ItemRow:
+def _reviewed(item: ItemRow, review: ReviewRow | None) -> ItemRow:
     # A person takes a word back by saying `pending`.
-    if said is None or said.verdict == "pending":
+    if review is None or review.verdict == "pending":
         return item
-    change = {"verdict": said.verdict, "who": said.who, "when": said.when}
-    if said.verdict == "edited":
-        change["answer"] = said.answer
+    change = {"verdict": review.verdict, "who": review.who, "when": review.when}
+    if review.verdict == "edited":
+        change["answer"] = review.answer
     return item.model_copy(update=change)
 
 

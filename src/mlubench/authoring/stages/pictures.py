@@ -134,9 +134,9 @@ def _make(ctx: Context) -> None:
     rows: list[PictureRow] = []
     with Decoder(ctx.spec.pictures) as decoder:
         taker = _PictureTaker(ctx, decoder)
-        for key, mine in candidates.items():
+        for key, entity_candidates in candidates.items():
             kept: list[PictureRow] = []
-            for number, candidate in enumerate(mine, 1):
+            for number, candidate in enumerate(entity_candidates, 1):
                 if len(kept) == most:
                     break
                 file = f"{FOLDER}/{key}/{number}.jpg"
@@ -188,7 +188,7 @@ def _plan(ctx: Context) -> str:
         return f"{verb} up to {most} pictures of each entity"
     candidates = find_candidates(ctx, entities.load_entities(ctx))
     text = f"{verb} up to {candidate_count(candidates, most)} pictures"
-    without = sum(not mine for mine in candidates.values())
+    without = sum(not found for found in candidates.values())
     return f"{text}; {without} entities have none" if without else text
 
 
