@@ -88,6 +88,11 @@ def test_a_model_is_asked_what_no_fact_answers_and_is_named(tmp_path: Path) -> N
     assert marten.picture == root / "pictures" / "Animals" / "Grey_Marten" / "1.jpg"
 
 
+def test_a_build_without_an_endpoint_says_so(tmp_path: Path) -> None:
+    with pytest.raises(MlubenchError, match="has no endpoint to ask"):
+        build(tmp_path / "b", answers=MODEL)
+
+
 def test_without_picture_none_is_shown(tmp_path: Path) -> None:
     model = Model()
     build(tmp_path / "b", model, answers=MODEL | {"picture": False})

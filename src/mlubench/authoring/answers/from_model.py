@@ -61,7 +61,7 @@ def ask_model(
             f"{missing} questions have no answer yet ({why})", "The same command asks them again."
         )
     return [
-        _row(question, text or "", settings.model)
+        _row_of_reply(question, text or "", settings.model)
         for question, text in zip(questions, texts, strict=True)
     ]
 
@@ -119,16 +119,16 @@ def _prompt_text(entity: EntityRow, question: QuestionRow, *, with_picture: bool
     )
 
 
-def _row(open_question: OpenQuestion, reply: str, model: str) -> TruthRow | UnansweredRow:
+def _row_of_reply(open_question: OpenQuestion, reply: str, model: str) -> TruthRow | UnansweredRow:
     entity, question = open_question.id_
     text = " ".join(reply.split())
-    problem = _problem(text)
+    problem = _reply_problem(text)
     if problem:
         return UnansweredRow(entity=entity, question=question, why=problem)
     return TruthRow(entity=entity, question=question, answer=text, source=f"model:{model}")
 
 
-def _problem(reply: str) -> str | None:
+def _reply_problem(reply: str) -> str | None:
     """What keeps a reply from being an answer. None: nothing."""
     if normalised(reply) == normalised(_UNKNOWN):
         return "the model does not know"

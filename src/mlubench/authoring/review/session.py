@@ -60,10 +60,12 @@ def _utc_now() -> datetime:
 class ReviewSession:
     """The cards of a build in the order of its items, and the log that grows with every word."""
 
-    root: Path
+    root: Path  # the build's folder
     items: Sequence[ItemRow]
-    who: str
-    now: Callable[[], datetime] = field(default=_utc_now)
+    who: str  # the person's name
+    now: Callable[[], datetime] = _utc_now
+    verdicts: dict[str, ReviewRow] = field(init=False)  # the last word on each item, by its id
+    cards: list[list[ItemRow]] = field(init=False)  # the items of each card
 
     def __post_init__(self) -> None:
         # A line that a kill cut short: nobody was told that it is saved.
@@ -72,7 +74,7 @@ class ReviewSession:
         cards: dict[tuple[str, str], list[ItemRow]] = {}
         for item in self.items:
             cards.setdefault((item.picture, item.question), []).append(item)
-        self.cards = list(cards.values())  # the items of each card
+        self.cards = list(cards.values())
 
     def reviewed(self) -> list[ItemRow]:
         """All items with what was said of them so far."""

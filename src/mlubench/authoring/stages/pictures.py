@@ -1,29 +1,24 @@
 """Stage `pictures`: pictures of every entity, re-encoded, no two nearly alike."""
 
-import hashlib
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from mlubench.authoring.partial_rows import PartialRows
-from mlubench.authoring.pictures.addresses import RefusedError
-from mlubench.authoring.pictures.decoding import Decoder, UnreadableFileError, read_plain_file
-from mlubench.authoring.pictures.fetching import fetch
+from mlubench.authoring.pictures.decoding import Decoder
 from mlubench.authoring.pictures.sources import (
-    Candidate,
+    Candidates,
     candidate_count,
     find_candidates,
     source_fingerprint,
 )
-from mlubench.authoring.pictures.worker import PictureReport, encoded
+from mlubench.authoring.pictures.taking import PictureTaker
 from mlubench.authoring.rows import EntityRow, PictureRow, read_rows, write_rows
 from mlubench.authoring.stage import Context, Stage
 from mlubench.authoring.stages import entities
 from mlubench.core.errors import DataError
-from mlubench.core.files import write_atomic
 from mlubench.data.records import short
-from mlubench.data.render import render
 
 OUTPUT = "pictures.jsonl"
 FOLDER = "pictures"
@@ -58,70 +53,6 @@ def _row_problem(ctx: Context, row: PictureRow, keys: set[str]) -> str | None:
     return None
 
 
-class _PictureTaker:
-    """Takes candidates one after another, and remembers what was kept, to tell repeated ones."""
-
-    def __init__(self, ctx: Context, decoder: Decoder) -> None:
-        self._ctx = ctx
-        self._decoder = decoder
-        self._settings = ctx.spec.pictures
-        self._owners: dict[str, str] = {}  # hash of a kept file -> its entity
-
-    def remember(self, row: PictureRow) -> None:
-        if row.kept:
-            self._owners.setdefault(row.sha256, row.entity)
-
-    def take(
-        self, key: str, file: str, candidate: Candidate, kept: Sequence[PictureRow]
-    ) -> PictureRow:
-        """The candidate's row; where it is kept, its file is written.
-
-        `kept` are the entity's pictures so far.
-        """
-        origin = {
-            "entity": key,
-            "file": file,
-            "source": candidate.source,
-            "licence": candidate.licence,
-        }
-        try:
-            report, jpeg = self._picture(key, candidate)
-        except (RefusedError, UnreadableFileError) as error:
-            return PictureRow.model_validate({**origin, "kept": False, "why": str(error)})
-        if not jpeg:
-            return PictureRow.model_validate({**origin, **report, "kept": False})
-        sha256 = hashlib.sha256(jpeg).hexdigest()
-        row = PictureRow.model_validate({**origin, **report, "kept": True, "sha256": sha256})
-        repeated = self._repeats(row, kept)
-        if repeated:
-            return row.model_copy(update={"kept": False, "why": repeated})
-        write_atomic(self._ctx.root / file, jpeg)
-        return row
-
-    def _picture(self, key: str, candidate: Candidate) -> tuple[PictureReport, bytes]:
-        origin = candidate.origin
-        if self._settings.kind == "render":
-            # Drawn here, so there is no stranger's file to decode in a process of its own.
-            return encoded(render(key, str(origin), size=self._settings.size))
-        if isinstance(origin, Path):
-            data = read_plain_file(origin, self._settings.max_bytes)
-        else:
-            data = fetch(origin, self._settings)
-        return self._decoder.decode(data)
-
-    def _repeats(self, row: PictureRow, kept: Sequence[PictureRow]) -> str | None:
-        """What it repeats, if anything: the same bytes anywhere, or one near it of its entity."""
-        owner = self._owners.get(row.sha256)
-        if owner:
-            return "is there already" if owner == row.entity else f"is a picture of {owner} too"
-        phash = int(row.phash, 16)
-        for other in kept:
-            differing_bits = (int(other.phash, 16) ^ phash).bit_count()
-            if differing_bits <= self._settings.near:
-                return f"is nearly {other.file}"
-        return None
-
-
 def _make(ctx: Context) -> None:
     candidates = find_candidates(ctx, entities.load_entities(ctx))
     partial = PartialRows(ctx.root / OUTPUT, PictureRow, ctx.stamp)
@@ -131,25 +62,12 @@ def _make(ctx: Context) -> None:
     (ctx.root / FOLDER).mkdir(exist_ok=True)
     most = ctx.spec.pictures.per_entity
     total = candidate_count(candidates, most)
-    rows: list[PictureRow] = []
+    rows = []
     with Decoder(ctx.spec.pictures) as decoder:
-        taker = _PictureTaker(ctx, decoder)
-        for key, entity_candidates in candidates.items():
-            kept: list[PictureRow] = []
-            for number, candidate in enumerate(entity_candidates, 1):
-                if len(kept) == most:
-                    break
-                file = f"{FOLDER}/{key}/{number}.jpg"
-                row = partial.rows.get((file,))
-                if row is None:
-                    row = taker.take(key, file, candidate, kept)
-                    partial.add(row)
-                taker.remember(row)
-                if row.kept:
-                    kept.append(row)
-                rows.append(row)
-                # More than `total` may be tried, where some are not kept.
-                ctx.progress("pictures", min(len(rows), total), total)
+        for row in _take_all(candidates, most, partial, PictureTaker(ctx, decoder)):
+            rows.append(row)
+            # More than `total` may be tried, where some are not kept.
+            ctx.progress("pictures", min(len(rows), total), total)
     partial.close()
     if not any(row.kept for row in rows):
         raise DataError(
@@ -158,6 +76,27 @@ def _make(ctx: Context) -> None:
         )
     _remove_other_files(ctx.root, {row.file for row in rows if row.kept})
     write_rows(ctx.root / OUTPUT, rows)
+
+
+def _take_all(
+    candidates: Candidates, most: int, partial: PartialRows[PictureRow], taker: PictureTaker
+) -> Iterator[PictureRow]:
+    """Rows in the order of the candidates, of each entity until it has `most` pictures."""
+    for key, entity_candidates in candidates.items():
+        kept: list[PictureRow] = []
+        for number, candidate in enumerate(entity_candidates, 1):
+            if len(kept) == most:
+                break
+            file = f"{FOLDER}/{key}/{number}.jpg"
+            row = partial.rows.get((file,))
+            if row is None:
+                row = taker.take(key, file, candidate, kept)
+                partial.add(row)
+            # Those of a killed build too: a later picture may repeat them.
+            taker.remember(row)
+            if row.kept:
+                kept.append(row)
+            yield row
 
 
 def _commonest_reasons(rows: list[PictureRow]) -> str:
