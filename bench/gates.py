@@ -11,8 +11,7 @@ bases, which it trains unless the cache has them. `--root` adds the official ann
 import argparse
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,92 +21,35 @@ from rich.table import Table
 import gates_evasion
 import gates_figure
 import gates_requests
-from mlubench.data.render import render_release
-from mlubench.experiment.prepare import open_base, open_benchmark
-from mlubench.lumoe.engine.ask_base import base_asker
-from mlubench.lumoe.gates.base import Gate, GateQuery, Tools, make_gate
+from gates_world import World, fitted, open_world, queries_about, strangers
 from mlubench.lumoe.gates.metrics import report_of
-from mlubench.models.features import FeatureCache
-from mlubench.models.mllm import MLLM
 from mlubench.models.quiet import quiet
 from mlubench.settings.loading import load
-from mlubench.settings.run import Config
-from mlubench.types import Benchmark, Entity, Task
 
 GATES = ("hybrid", "prototype", "mention", "oracle")
 PARTS = ("tasks", "evasion", "requests")
 NEVER = 100  # entities that exist nowhere else
 
 
-@dataclass(frozen=True, slots=True)
-class World:
-    """One benchmark with its base, and pictures drawn for this program: new to the base, the fit and the calibration."""
-
-    name: str
-    benchmark: Benchmark
-    mllm: MLLM
-    features: FeatureCache
-    folder: Path
-    pictures: int
-
-    def drawn(self, entity: Entity, count: int) -> list[Path]:
-        paths = [f"{entity.key}/gate_{n:04d}.jpg" for n in range(count)]
-        if not (self.folder / paths[-1]).is_file():
-            render_release([f"pictures/{path}" for path in paths], self.folder.parent)
-        return [self.folder / path for path in paths]
-
-
-def open_world(name: str, config: Config, folder: Path, pictures: int) -> World:
-    benchmark = open_benchmark(config)
-    mllm = open_base(config, benchmark)
-    mllm.keep_pictures = 0  # each is seen once
-    return World(name, benchmark, mllm, FeatureCache(mllm), folder / "pictures", pictures)
-
-
-def fitted(world: World, name: str, tasks: Sequence[Task]) -> Gate:
-    gate = make_gate(name, Tools(ask_base=base_asker(world.mllm)))
-    gate.fit(tasks, world.benchmark, world.features, Config().gates)
-    return gate
-
-
-def questions(world: World) -> dict[str, list[str]]:
-    """The questions of each entity in phrasings that unlearning does not train on; of a stranger, those of its class."""
-    found: dict[str, dict[str, None]] = {}
-    for s in world.benchmark.samples:
-        if s.phrasing > 0:
-            found.setdefault(s.entity.key, {})[s.question] = None
-            found.setdefault(s.entity.cls, {})[s.question] = None
-    return {key: list(asked) for key, asked in found.items()}
-
-
-def asked(
-    world: World, entities: Sequence[Entity], pictures: int
-) -> tuple[list[Entity], list[GateQuery]]:
-    ask, truth, queries = questions(world), [], []
-    for entity in entities:
-        mine = ask.get(entity.key) or ask[entity.cls]
-        for n, path in enumerate(world.drawn(entity, pictures)):
-            truth.append(entity)
-            queries.append(GateQuery(path, mine[n % len(mine)], entity))
-    return truth, queries
-
-
-def strangers(world: World) -> list[Entity]:
-    classes = sorted({s.entity.cls for s in world.benchmark.samples})
-    return [Entity(classes[n % len(classes)], f"Nobody_{n}") for n in range(NEVER)]
-
-
 def by_tasks(world: World, with_self: bool) -> Iterator[dict[str, Any]]:
-    """A row for each gate after each task; the base asked about its own secrets once, on one picture an entity."""
+    """A row for each gate after each task.
+
+    The gate `self` asks the base, which is slow: it comes after the last task only, on one picture an entity.
+    """
     tasks = world.benchmark.tasks
     for done in range(1, len(tasks) + 1):
-        known = sorted({s.entity for t in tasks[:done] for s in t.samples})
-        for name in (*GATES, *(["self"] if with_self and done == len(tasks) else [])):
-            few = 1 if name == "self" else world.pictures
-            truth, queries = asked(world, known, few)
-            more = asked(world, strangers(world), min(few, 10))
+        known = sorted({sample.entity for task in tasks[:done] for sample in task.samples})
+        names = list(GATES)
+        if with_self and done == len(tasks):
+            names.append("self")
+        for name in names:
+            pictures = 1 if name == "self" else world.pictures
+            entities, queries = queries_about(world, known, pictures)
+            unknown, more_queries = queries_about(world, strangers(world, NEVER), min(pictures, 10))
             gate = fitted(world, name, tasks[:done])
-            row = report_of(gate, tasks[:done], truth + more[0], queries + more[1], world.features)
+            row = report_of(
+                gate, tasks[:done], entities + unknown, queries + more_queries, world.features
+            )
             yield {"world": world.name, "tasks": done, **row}
 
 
@@ -141,15 +83,18 @@ def measure(args: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
 
 def show(found: dict[str, list[dict[str, Any]]], console: Console) -> None:
     for part, rows in found.items():
-        keys = list(
-            dict.fromkeys(k for row in rows for k in row if not k.endswith(("_n", "_ci95")))
-        )
+        # Rows of one part may differ in their keys; counts and intervals are for --json.
+        keys: dict[str, None] = {}
+        for row in rows:
+            keys.update(dict.fromkeys(key for key in row if not key.endswith(("_n", "_ci95"))))
         table = Table(*keys, title=part)
         for row in rows:
-            table.add_row(
-                *(f"{v:.4g}" if isinstance(v := row.get(k), float) else str(v) for k in keys)
-            )
+            table.add_row(*(shown(row.get(key)) for key in keys))
         console.print(table)
+
+
+def shown(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def main() -> None:

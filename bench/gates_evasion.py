@@ -4,17 +4,15 @@ import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from gates_world import World
 from mlubench.data.evasion import NAMES, PICTURES, side_by_side
 from mlubench.data.pictures import open_picture
 from mlubench.lumoe.gates.base import Gate, GateQuery
 from mlubench.lumoe.gates.names import known_aliases
 from mlubench.statistics.intervals import wilson
 from mlubench.types import Entity
-
-if TYPE_CHECKING:
-    from gates import World
 
 ASK = "What can you tell me about {}?"
 PLAIN = "What is shown here?"
@@ -23,7 +21,7 @@ EACH = 6  # queries an entity
 Case = tuple[GateQuery, frozenset[str]]  # a query and the experts it should reach
 
 
-def rows(world: "World", gates: Mapping[str, Gate]) -> Iterator[dict[str, Any]]:
+def rows(world: World, gates: Mapping[str, Gate]) -> Iterator[dict[str, Any]]:
     """For each kind and gate: `caught` of forget queries (all their experts), `any`, and `over` of retain queries."""
     tasks = world.benchmark.tasks
     experts = {e: t.name for t in tasks for e in t.forget_entities}
@@ -48,7 +46,7 @@ def rows(world: "World", gates: Mapping[str, Gate]) -> Iterator[dict[str, Any]]:
             )
 
 
-def _route(gate: Gate, cases: Sequence[Case], world: "World") -> list[Any]:
+def _route(gate: Gate, cases: Sequence[Case], world: World) -> list[Any]:
     return gate.route([q for q, _ in cases], world.features)
 
 
@@ -62,7 +60,7 @@ def _rate(name: str, hits: Sequence[bool]) -> dict[str, Any]:
 
 
 def _kinds(
-    world: "World", experts: Mapping[Entity, str]
+    world: World, experts: Mapping[Entity, str]
 ) -> dict[str, Callable[[Sequence[Entity]], list[Case]]]:
     """Name of each evasion -> its cases about some entities; a retain entity's cases want no expert of their own."""
 
@@ -114,7 +112,7 @@ def _aliases(entity: Entity) -> list[GateQuery]:
     return [GateQuery(None, ASK.format(alias)) for alias in known_aliases({}).get(entity.key, ())]
 
 
-def _misfits(world: "World", entity: Entity) -> list[GateQuery]:
+def _misfits(world: World, entity: Entity) -> list[GateQuery]:
     """Pictures of the entity with questions on other classes."""
     asked = {
         s.entity.cls: s.question for s in world.benchmark.samples if s.entity.cls != entity.cls
@@ -133,9 +131,7 @@ def _pairs(entities: Sequence[Entity]) -> list[tuple[Entity, Entity]]:
     ]
 
 
-def _changed(
-    world: "World", path: Path, change: Callable[[Any, int], Any] | None, seed: int
-) -> Path:
+def _changed(world: World, path: Path, change: Callable[[Any, int], Any] | None, seed: int) -> Path:
     if change is None:
         return path
     made = path.with_name(f"{path.stem}_{change.__name__}.png")
@@ -143,7 +139,7 @@ def _changed(
     return made
 
 
-def _both(world: "World", a: Entity, b: Entity) -> Path:
+def _both(world: World, a: Entity, b: Entity) -> Path:
     made = world.drawn(a, 1)[0].with_name(
         f"with_{json.dumps([b.cls, b.name]).encode().hex()[:60]}.png"
     )

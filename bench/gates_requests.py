@@ -2,22 +2,20 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from gates_world import World
 from mlubench.lumoe.gates.base import GateQuery, Tools, make_gate
 from mlubench.lumoe.gates.metrics import report_of
 from mlubench.settings.run import GateConfig
 from mlubench.types import Benchmark, Entity, Role, Sample, Task
-
-if TYPE_CHECKING:
-    from gates import World
 
 PICTURES: tuple[Role, ...] = ("fit",) * 5 + ("calibrate",) * 3 + ("test",) * 2
 RETAIN, STRANGERS = 100, 100  # entities
 SHOWN = "What is shown here?"
 
 
-def rows(world: "World", sizes: Sequence[int]) -> Iterator[dict[str, Any]]:
+def rows(world: World, sizes: Sequence[int]) -> Iterator[dict[str, Any]]:
     """A row for each number of requests: the hybrid gate's rates on two new pictures an entity, and seconds of a fit."""
     entities = [Entity("Personage", f"Requested_{n}") for n in range(max(sizes))]
     retain = [Entity("Personage", f"Kept_{n}") for n in range(RETAIN)]
@@ -47,7 +45,7 @@ def rows(world: "World", sizes: Sequence[int]) -> Iterator[dict[str, Any]]:
         yield {"world": world.name, "requests": size, "fit_seconds": round(seconds, 3), **report}
 
 
-def _samples(world: "World", entity: Entity, task: str, split: Any) -> list[Sample]:
+def _samples(world: World, entity: Entity, task: str, split: Any) -> list[Sample]:
     paths = world.drawn(entity, len(PICTURES))
     return [
         Sample(

@@ -1,0 +1,86 @@
+"""The worlds that the parts of `gates.py` ask their gates about: a benchmark, its base, and pictures drawn for the test."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlubench.data.render import render_release
+from mlubench.experiment.prepare import open_base, open_benchmark
+from mlubench.lumoe.engine.ask_base import base_asker
+from mlubench.lumoe.gates.base import Gate, GateQuery, Tools, make_gate
+from mlubench.models.features import FeatureCache
+from mlubench.models.mllm import MLLM
+from mlubench.settings.run import Config
+from mlubench.types import Benchmark, Entity, Task
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """One benchmark with its base, and where the pictures of this program lie.
+
+    The pictures are new to all: neither the base nor the gate's fit nor its calibration has seen them.
+    """
+
+    name: str
+    benchmark: Benchmark
+    mllm: MLLM
+    features: FeatureCache
+    folder: Path
+    pictures: int  # how many of each entity a gate is asked about
+
+    def drawn(self, entity: Entity, count: int) -> list[Path]:
+        """Pictures of the entity, drawn unless they are there."""
+        paths = [f"{entity.key}/gate_{number:04d}.jpg" for number in range(count)]
+        # The last is drawn last, so all are there if it is.
+        if not (self.folder / paths[-1]).is_file():
+            render_release([f"pictures/{path}" for path in paths], self.folder.parent)
+        return [self.folder / path for path in paths]
+
+
+def open_world(name: str, config: Config, folder: Path, pictures: int) -> World:
+    benchmark = open_benchmark(config)
+    mllm = open_base(config, benchmark)
+    mllm.keep_pictures = 0  # each is seen once
+    return World(name, benchmark, mllm, FeatureCache(mllm), folder / "pictures", pictures)
+
+
+def fitted(world: World, name: str, tasks: Sequence[Task]) -> Gate:
+    """The gate of that name, fitted on the tasks with the default settings."""
+    gate = make_gate(name, Tools(ask_base=base_asker(world.mllm)))
+    gate.fit(tasks, world.benchmark, world.features, Config().gates)
+    return gate
+
+
+def questions(world: World) -> dict[str, list[str]]:
+    """Questions by entity and by class, in phrasings that unlearning does not train on, each once."""
+    # Dictionaries, since they keep the order in which the questions come.
+    found: dict[str, dict[str, None]] = {}
+    for sample in world.benchmark.samples:
+        if sample.phrasing > 0:
+            found.setdefault(sample.entity.key, {})[sample.question] = None
+            found.setdefault(sample.entity.cls, {})[sample.question] = None
+    return {key: list(distinct) for key, distinct in found.items()}
+
+
+def queries_about(
+    world: World, entities: Sequence[Entity], pictures: int
+) -> tuple[list[Entity], list[GateQuery]]:
+    """A query for each picture of each entity, and the entities they are about.
+
+    A stranger, of whom nothing was ever asked, is asked about with the questions of its class.
+    """
+    known = questions(world)
+    about: list[Entity] = []
+    queries: list[GateQuery] = []
+    for entity in entities:
+        texts = known.get(entity.key) or known[entity.cls]
+        for number, path in enumerate(world.drawn(entity, pictures)):
+            about.append(entity)
+            queries.append(GateQuery(path, texts[number % len(texts)], entity))
+    return about, queries
+
+
+def strangers(world: World, count: int) -> list[Entity]:
+    """Entities that exist nowhere else, spread over the classes of the world."""
+    classes = sorted({sample.entity.cls for sample in world.benchmark.samples})
+    return [Entity(classes[number % len(classes)], f"Nobody_{number}") for number in range(count)]
