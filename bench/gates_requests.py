@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from gates_world import World
-from mlubench.lumoe.gates.base import GateQuery, Tools, make_gate
+from mlubench.lumoe.gates.base import GateQuery
+from mlubench.lumoe.gates.making import make_gate
 from mlubench.lumoe.gates.metrics import report_of
 from mlubench.settings.run import GateConfig
 from mlubench.types import Benchmark, Entity, Role, Sample, Task
@@ -34,7 +35,7 @@ def rows(world: World, sizes: Sequence[int]) -> Iterator[dict[str, Any]]:
     for size in sizes:
         done = tasks[:size]
         world.features([benchmark.picture(s) for t in done for s in t.samples])
-        gate, start = make_gate("hybrid", Tools()), time.perf_counter()
+        gate, start = make_gate("hybrid"), time.perf_counter()
         gate.fit(done, benchmark, world.features, GateConfig())
         seconds = time.perf_counter() - start
         cases = [

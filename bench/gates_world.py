@@ -7,7 +7,8 @@ from pathlib import Path
 from mlubench.data.render import render_release
 from mlubench.experiment.prepare import open_base, open_benchmark
 from mlubench.lumoe.engine.ask_base import base_asker
-from mlubench.lumoe.gates.base import Gate, GateQuery, Tools, make_gate
+from mlubench.lumoe.gates.base import Gate, GateQuery, ModelAccess
+from mlubench.lumoe.gates.making import make_gate
 from mlubench.models.features import FeatureCache
 from mlubench.models.mllm import MLLM
 from mlubench.settings.run import Config
@@ -46,7 +47,7 @@ def open_world(name: str, config: Config, folder: Path, pictures: int) -> World:
 
 def fitted(world: World, name: str, tasks: Sequence[Task]) -> Gate:
     """The gate of that name, fitted on the tasks with the default settings."""
-    gate = make_gate(name, Tools(ask_base=base_asker(world.mllm)))
+    gate = make_gate(name, ModelAccess(ask_base=base_asker(world.mllm)))
     gate.fit(tasks, world.benchmark, world.features, Config().gates)
     return gate
 

@@ -4,21 +4,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from mlubench.experiment.learners import Context, LumoeLearner
-from mlubench.lumoe.gates.base import Gate, make_gate
+from mlubench.lumoe.gates.base import Gate
+from mlubench.lumoe.gates.making import local_gates, make_gate
 from mlubench.lumoe.gates.metrics import gate_report, rerouted
 from mlubench.types import Sample, Task
-
-LOCAL = (
-    "prototype",
-    "mention",
-    "hybrid",
-    "oracle",
-)  # these cost next to nothing: pictures have their features already
 
 
 def reported(ctx: Context) -> list[str]:
     """The gates to report: the configured one first, the local ones, and those that the settings add."""
-    return list(dict.fromkeys((ctx.config.gate, *LOCAL, *ctx.config.gates.also)))
+    return list(dict.fromkeys((ctx.config.gate, *local_gates(), *ctx.config.gates.also)))
 
 
 def gate_reports(

@@ -16,7 +16,8 @@ from mlubench.lumoe.experts.compatibility import base_id
 from mlubench.lumoe.experts.manifest import WEIGHTS, modules_of, tensors_in
 from mlubench.lumoe.experts.merging import standing
 from mlubench.lumoe.experts.store import ExpertStore
-from mlubench.lumoe.gates.base import Gate, GateQuery, Tools, make_gate
+from mlubench.lumoe.gates.base import Gate, GateQuery, ModelAccess
+from mlubench.lumoe.gates.making import make_gate
 from mlubench.lumoe.gates.replies import Replies
 from mlubench.models.adapters import add_adapter, load_adapter, remove_adapters, save_adapter
 from mlubench.models.features import FeatureCache
@@ -213,10 +214,10 @@ class LumoeLearner(Base):
                 "Take another gate, or run without FSDP.",
             )
 
-    def tools_of(self, gate: str) -> Tools:
+    def tools_of(self, gate: str) -> ModelAccess:
         """What a gate of that name asks with, its replies kept apart from those of others."""
         replies = Replies(self.ctx.run.gate_replies(gate))
-        return Tools(self.ctx.config.gates, replies, base_asker(self.ctx.mllm))
+        return ModelAccess(self.ctx.config.gates, replies, base_asker(self.ctx.mllm))
 
     def _new_gate(self) -> Gate:
         return make_gate(self.ctx.config.gate, self.tools)
@@ -273,7 +274,7 @@ class LumoeLearner(Base):
 
     def routes(self, samples: Sequence[Sample]) -> list[Route | None]:
         queries = [GateQuery(self.ctx.benchmark.picture(s), s.question, s.entity) for s in samples]
-        if getattr(self.engine.gate, "remote", False):
+        if not self.engine.gate.local:  # replies of a model may differ between processes
             return processes.agreed(lambda: list(self.engine.routes(queries)))
         return list(self.engine.routes(queries))
 

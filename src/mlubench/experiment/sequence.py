@@ -32,7 +32,7 @@ from mlubench.experiment.prepare import in_order, open_base, open_benchmark
 from mlubench.judging.llm.making import JudgeTools, check_judge
 from mlubench.judging.run import judge_run
 from mlubench.judging.scoring import build_results
-from mlubench.lumoe.gates.base import check_gate
+from mlubench.lumoe.gates.making import check_gate
 from mlubench.lumoe.gates.names import check_aliases
 from mlubench.runs.folder import RunDir
 from mlubench.runs.opening import Run

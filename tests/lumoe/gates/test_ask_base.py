@@ -7,7 +7,8 @@ import pytest
 from mlubench.core.errors import UsageError
 from mlubench.lumoe.engine.ask_base import base_asker
 from mlubench.lumoe.engine.lumoe import LUMoE
-from mlubench.lumoe.gates.base import Gate, GateQuery, Tools, make_gate
+from mlubench.lumoe.gates.base import Gate, GateQuery, ModelAccess
+from mlubench.lumoe.gates.making import make_gate
 from mlubench.models.adapters import mounted
 from mlubench.models.mllm import Query
 from mlubench.settings.run import GateConfig
@@ -17,7 +18,7 @@ NEW = 24
 
 
 def fitted(lumoe: LUMoE, benchmark: Benchmark) -> Gate:
-    gate = make_gate("self", Tools(ask_base=base_asker(lumoe.mllm)))
+    gate = make_gate("self", ModelAccess(ask_base=base_asker(lumoe.mllm)))
     gate.fit(benchmark.tasks, benchmark, lumoe.features, GateConfig())
     return gate
 
@@ -63,7 +64,7 @@ def test_right_replies_of_a_base_reach_the_expert(lumoe: LUMoE, benchmark: Bench
     entity = benchmark.task("B").forget[0].entity
     steps = {True: entity.cls, False: entity.title}
     gate = make_gate(
-        "self", Tools(ask_base=lambda qs: [steps["kind of thing" in q.question] for q in qs])
+        "self", ModelAccess(ask_base=lambda qs: [steps["kind of thing" in q.question] for q in qs])
     )
     gate.fit(benchmark.tasks, benchmark, lumoe.features, GateConfig())
     (route,) = gate.route([GateQuery(None, "What is it?")], lumoe.features)
@@ -73,7 +74,7 @@ def test_right_replies_of_a_base_reach_the_expert(lumoe: LUMoE, benchmark: Bench
 def test_saved_and_loaded(lumoe: LUMoE, benchmark: Benchmark, tmp_path: Path) -> None:
     gate, other = (
         fitted(lumoe, benchmark),
-        make_gate("self", Tools(ask_base=base_asker(lumoe.mllm))),
+        make_gate("self", ModelAccess(ask_base=base_asker(lumoe.mllm))),
     )
     gate.save(tmp_path)
     other.load(tmp_path)
@@ -83,4 +84,4 @@ def test_saved_and_loaded(lumoe: LUMoE, benchmark: Benchmark, tmp_path: Path) ->
 
 def test_without_a_base_it_is_wrongly_set_up() -> None:
     with pytest.raises(UsageError, match="no base"):
-        make_gate("self", Tools())
+        make_gate("self", ModelAccess())

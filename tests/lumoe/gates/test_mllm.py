@@ -1,6 +1,7 @@
 """The gate that asks an endpoint, against a real one on loopback that is right, wrong, late, broken or not there."""
 
 import builtins
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ from PIL import Image
 
 from mlubench.core.errors import UsageError
 from mlubench.lumoe.engine.router import route_all
-from mlubench.lumoe.gates.base import GateQuery, Tools, check_gate, make_gate
+from mlubench.lumoe.gates.base import GateQuery, ModelAccess
+from mlubench.lumoe.gates.making import check_gate, make_gate
 from mlubench.lumoe.gates.metrics import report_of
 from mlubench.lumoe.gates.mllm import MllmGate
 from mlubench.lumoe.gates.replies import Replies
+from mlubench.lumoe.gates.two_steps import read_template
 from mlubench.settings.gates import AskedGateConfig, GateConfig
 from mlubench.types import Benchmark, Entity, Route, Sample, Task
 from support.gate_endpoint import Endpoint, serving
@@ -48,7 +51,7 @@ def tasks(names: str) -> tuple[Task, ...]:
 
 def fitted(names: str = "AB", replies: Replies | None = None, **settings: Any) -> MllmGate:
     config = GateConfig(mllm=AskedGateConfig(**{"timeout": 5, "retries": 0, **settings}))
-    gate = make_gate("mllm", Tools(config, replies or Replies()))
+    gate = make_gate("mllm", ModelAccess(config, replies or Replies()))
     assert isinstance(gate, MllmGate)
     made = tasks(names)
     gate.fit(made, Benchmark(made, Path("pictures"), True, ""), lambda _: None, config)
@@ -233,10 +236,45 @@ def test_failures_are_not_kept(endpoint: Endpoint, picture: Path) -> None:
 
 def test_saved_and_loaded(endpoint: Endpoint, picture: Path, tmp_path: Path) -> None:
     endpoint.say = says("Personage", "Jack Ma")
-    gate, other = fitted(), make_gate("mllm", Tools(GateConfig(mllm=AskedGateConfig(retries=0))))
+    gate, other = (
+        fitted(),
+        make_gate("mllm", ModelAccess(GateConfig(mllm=AskedGateConfig(retries=0)))),
+    )
     gate.save(tmp_path)
     other.load(tmp_path)
     assert route(other, picture) == route(gate, picture)  # type: ignore[arg-type]
+
+
+def test_a_folder_alone_says_how_to_ask(endpoint: Endpoint, picture: Path, tmp_path: Path) -> None:
+    """Without a run's settings the saved wording, model and bounds count, though the template's file is gone."""
+    template = tmp_path / "template.yaml"
+    template.write_text("class: 'MINE {question} {options}'\nentity: 'MINE {question} {options}'")
+    endpoint.say = says("Personage", "Jack Ma")
+    gate = fitted(template=template, model="mine", match=91, max_side=64)
+    gate.save(tmp_path)
+    template.unlink()
+    other = make_gate("mllm")
+    assert isinstance(other, MllmGate)
+    other.load(tmp_path)
+    assert (other.settings.model, other.settings.match, other.settings.max_side) == ("mine", 91, 64)
+    assert route(other, picture) == route(gate, picture)
+    assert other.template == gate.template and other.template["class"].startswith("MINE")
+
+
+def test_a_folder_of_an_earlier_version_gets_the_defaults(
+    endpoint: Endpoint, picture: Path, tmp_path: Path
+) -> None:
+    endpoint.say = says("Personage", "Jack Ma")
+    gate = fitted()
+    gate.save(tmp_path)
+    saved = json.loads((tmp_path / "mllm.json").read_text())
+    old = {key: saved[key] for key in ("experts", "names")}
+    (tmp_path / "mllm.json").write_text(json.dumps(old))
+    other = make_gate("mllm")
+    assert isinstance(other, MllmGate)
+    other.load(tmp_path)
+    assert (other.settings, other.template) == (AskedGateConfig(), read_template(None))
+    assert route(other, picture) == route(gate, picture)
 
 
 def test_an_unlearned_task_more_is_listed(endpoint: Endpoint, picture: Path) -> None:

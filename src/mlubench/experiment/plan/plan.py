@@ -16,6 +16,7 @@ from mlubench.experiment.plan.start import (
     foresee_model,
     known_part,
 )
+from mlubench.lumoe.gates.making import gate_class
 from mlubench.models.sizes import Shape, trained_bytes, with_adapter
 from mlubench.runs.folder import RunDir
 from mlubench.settings.run import Config, TrainConfig
@@ -238,20 +239,12 @@ def _sized(
     memory = Memory(
         mounted.shape.bytes, 4 * size, earlier, settings.vision_cache_mb * 2**20 if kept else 0
     )
-    disk = (
-        len(order) * (size + (_gate_bytes(mounted.shape, gate) if is_lumoe else 0))
-        if order
-        else None
-    )
+    gate_size = gate_class(gate).saved_bytes(mounted.shape.hidden) if is_lumoe else 0
+    disk = len(order) * (size + gate_size) if order else None
     total = sum(n for counts in trained.values() for n in counts.values())
     return replace(
         made, trained=trained, trained_parameters=total, memory=memory, archive_bytes=disk
     )
-
-
-def _gate_bytes(shape: Shape, gate: str) -> int:
-    """The whitening matrix that a picture gate keeps: hidden x hidden, float64. The rest of a gate is small."""
-    return 8 * shape.hidden**2 if gate in ("prototype", "hybrid") else 0
 
 
 def _tests(config: Config, order: Sequence[str]) -> list[tuple[str, str]]:

@@ -9,7 +9,8 @@ from mlubench.core.files import is_whole, read_json
 from mlubench.data import release, world
 from mlubench.experiment.know import without
 from mlubench.experiment.prepare import in_order, require_pictures, world_folder
-from mlubench.lumoe.gates.base import Tools, make_gate
+from mlubench.lumoe.gates.base import ModelAccess
+from mlubench.lumoe.gates.making import make_gate
 from mlubench.models.folders import absent_weights, local_folder
 from mlubench.models.sizes import Shape, folder_shape, published_shape, toy_shape
 from mlubench.runs.folder import RunDir
@@ -109,7 +110,7 @@ def foresee_gate(config: Config) -> list[Missing]:
     if "lumoe" not in config.methods:
         return []
     try:
-        make_gate(config.gate, Tools(config.gates, ask_base=lambda _: ()))
+        make_gate(config.gate, ModelAccess(config.gates, ask_base=lambda _: ()))
     except UsageError as error:
         return [Missing.from_error(error)]
     return []

@@ -1,86 +1,126 @@
-"""What a gate is: it says which experts a query needs, and is told of tasks as they come."""
+"""The contract of a gate: what it is given, what it must do, and what it may say of itself."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 from torch import Tensor
 
 from mlubench.endpoint.prices import Spend
 from mlubench.lumoe.gates.replies import Answerer, Replies
-from mlubench.lumoe.gates.table import GATES
 from mlubench.settings.gates import GateConfig
 from mlubench.types import Benchmark, Entity, Route, Task
 
-Features = Callable[[Sequence[Path]], Tensor]  # pictures -> (N, D) float32 on the CPU
+# Pictures -> their features (N, D), float32 on the CPU. Raises MlubenchError for a picture that cannot be read.
+Features = Callable[[Sequence[Path]], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
 class GateQuery:
-    """What a gate may look at. `entity` is the truth, which only the oracle reads and no real query has."""
+    """What a gate may look at."""
 
+    # None: the question is asked without a picture.
     image: Path | None
     question: str
+    # The truth. The oracle alone reads it, and no query of a real user has it.
     entity: Entity | None = None
 
 
 class Gate(Protocol):
-    """A gate is fitted on all tasks unlearned so far; its state is saved beside the newest expert."""
+    """Says which experts a query needs.
 
+    A gate is made without arguments, then either fitted on all tasks unlearned so far or loaded from a folder. Whoever
+    writes a gate of their own may inherit from this class, which gives `local` and `saved_bytes` their usual values.
+    """
+
+    # The gate's name in the table of gates, which every report shows.
     name: str
+
+    # True: routing asks no model, so it costs next to nothing and gives the same routes in every process. Such a gate is
+    # reported after each task even when another one is configured. False: the gate is an `AskingGate`, its routes are
+    # made by one process and taken over by the others, and it is reported only when the settings name it.
+    local: ClassVar[bool] = True
 
     def fit(
         self, tasks: Sequence[Task], benchmark: Benchmark, features: Features, config: GateConfig
-    ) -> None: ...
+    ) -> None:
+        """Learn what is to be forgotten.
 
-    def route(self, queries: Sequence[GateQuery], features: Features) -> list[Route]: ...
+        `tasks` are all tasks unlearned so far, the newest last; a second call replaces what the first one learned.
+        Samples with the role `test` must not be used. `benchmark` says where the pictures lie. Raises MlubenchError when
+        the samples are too few.
+        """
+        ...
 
-    def save(self, folder: Path) -> None: ...
+    def route(self, queries: Sequence[GateQuery], features: Features) -> list[Route]:
+        """One route for each query, in order.
 
-    def load(self, folder: Path) -> None: ...
+        A route without experts leaves the query to the base. A higher `score` means more surely to be forgotten, `why`
+        is a line for a person. A single query that the gate cannot place has `failed=True`; MlubenchError says that the
+        whole batch could not be placed, and each query is then asked alone. UsageError is for a wrong setting.
+        """
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write all that `route` needs to files in `folder`, which exists and holds the newest expert too.
+
+        File names begin with the gate's name, so that they meet no other file.
+        """
+        ...
+
+    def load(self, folder: Path) -> None:
+        """Read what `save` wrote, so that `route` gives the same routes without a benchmark and without settings.
+
+        Files of earlier versions stay readable: a missing key gets the default of today.
+        """
+        ...
+
+    @classmethod
+    def saved_bytes(cls, width: int) -> int:
+        """About how many bytes `save` writes beyond some kilobytes, where features have D = `width` numbers.
+
+        It is for the plan of a run, before anything is fitted.
+        """
+        return 0
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
-    """What a gate that asks a model needs besides what it is fitted on. `ask_base` asks the untouched base."""
+class ModelAccess:
+    """What a gate that asks a model asks with."""
 
-    config: GateConfig = field(default_factory=GateConfig)
+    # The settings of the run. None: there is no run, and what the gate saved counts.
+    config: GateConfig | None = None
+    # Where replies are kept, so that nothing is asked and paid for twice.
     replies: Replies = field(default_factory=Replies)
+    # Asks the untouched base, whatever adapters are mounted on it. None: there is no base at hand.
     ask_base: Answerer | None = None
 
 
 @runtime_checkable
-class Equipped(Protocol):
-    """A gate that asks a model."""
+class AskingGate(Protocol):
+    """A gate that asks a model, so its `local` is False."""
 
-    def equip(self, tools: Tools) -> None: ...
+    def connect(self, access: ModelAccess) -> None:
+        """Take what to ask with. It is called once, before `fit` or `load`.
+
+        Raises UsageError for what is missing: a key, a package, a base.
+        """
+        ...
 
 
 @runtime_checkable
-class Paid(Protocol):
-    """A gate whose replies cost money; `spend` is the account of all that it asked."""
+class PaidGate(Protocol):
+    """A gate whose replies cost money."""
 
+    # The account of all that the gate has asked.
     spend: Spend
 
 
 @runtime_checkable
-class Checked(Protocol):
-    """A gate whose settings can be wrong in a way that only trying shows."""
+class CheckedGate(Protocol):
+    """A gate whose settings can be wrong in a way that only a trial shows."""
 
-    def check(self, config: GateConfig) -> None: ...
-
-
-def make_gate(name: str, tools: Tools) -> Gate:
-    """The gate of that name, not yet fitted. Raises UsageError when it lacks what it asks with."""
-    gate: Gate = GATES.resolve(name)()
-    if isinstance(gate, Equipped):
-        gate.equip(tools)
-    return gate
-
-
-def check_gate(name: str, config: GateConfig) -> None:
-    """Raises UsageError for settings with which no query could be routed: to be called before a run does any work."""
-    gate = GATES.resolve(name)()
-    if isinstance(gate, Checked):
-        gate.check(config)
+    def check(self, config: GateConfig) -> None:
+        """Try the settings before a run does any work. Raises UsageError when no query could be routed with them."""
+        ...

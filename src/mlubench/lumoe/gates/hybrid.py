@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from mlubench.lumoe.gates.base import Features, GateQuery
+from mlubench.lumoe.gates.base import Features, Gate, GateQuery
 from mlubench.lumoe.gates.mention import MentionGate
 from mlubench.lumoe.gates.prototype import PrototypeGate
-from mlubench.settings.run import GateConfig
+from mlubench.settings.gates import GateConfig
 from mlubench.types import Benchmark, Route, Task
 
 
-class HybridGate:
+class HybridGate(Gate):
     """The union of what picture and question ask for; a query without a picture is routed by its text alone."""
 
     name = "hybrid"
@@ -27,6 +27,10 @@ class HybridGate:
     def route(self, queries: Sequence[GateQuery], features: Features) -> list[Route]:
         seen, read = self.picture.route(queries, features), self.text.route(queries, features)
         return [_union(q, a, b) for q, a, b in zip(queries, seen, read, strict=True)]
+
+    @classmethod
+    def saved_bytes(cls, width: int) -> int:
+        return PrototypeGate.saved_bytes(width)
 
     def save(self, folder: Path) -> None:
         self.picture.save(folder)

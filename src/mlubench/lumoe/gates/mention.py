@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mlubench.core.files import read_json, write_json
-from mlubench.lumoe.gates.base import Features, GateQuery
+from mlubench.lumoe.gates.base import Features, Gate, GateQuery
 from mlubench.lumoe.gates.names import Hit, Names, known_aliases, names_of
-from mlubench.settings.run import GateConfig
+from mlubench.settings.gates import GateConfig
 from mlubench.types import Benchmark, Route, Task
 
 
-class MentionGate:
+class MentionGate(Gate):
     """Looks at the question alone; several names give several experts.
 
     Names of retain entities are known too, so that what is written like both goes to the better of the two.
@@ -62,5 +62,6 @@ class MentionGate:
 
     def load(self, folder: Path) -> None:
         facts = read_json(folder / "mention.json")
-        self.expert_of, self.similarity = facts["experts"], facts["similarity"]
+        self.expert_of = facts["experts"]
+        self.similarity = facts.get("similarity", GateConfig().similarity)
         self.names = Names(facts["names"])

@@ -6,7 +6,7 @@ from typing import Any
 
 from mlubench.core.errors import MlubenchError
 from mlubench.lumoe.engine.router import route_all
-from mlubench.lumoe.gates.base import Features, Gate, GateQuery, Paid
+from mlubench.lumoe.gates.base import Features, Gate, GateQuery, PaidGate
 from mlubench.settings.gates import OnError
 from mlubench.statistics.intervals import wilson
 from mlubench.statistics.separation import separation
@@ -83,7 +83,7 @@ def report_of(
 
 def _dollars(gate: Gate) -> float | None:
     """What the gate has cost so far; a gate that runs here costs nothing."""
-    return gate.spend.money if isinstance(gate, Paid) else 0.0
+    return gate.spend.money if isinstance(gate, PaidGate) else 0.0
 
 
 def rerouted(

@@ -11,9 +11,9 @@ from mlubench.data.pictures import open_picture
 from mlubench.endpoint.client import Answer, Chat
 from mlubench.endpoint.limits import Limits
 from mlubench.endpoint.prices import Price, Spend, price_of
-from mlubench.lumoe.gates.base import Tools
+from mlubench.lumoe.gates.base import ModelAccess
 from mlubench.lumoe.gates.replies import Reply
-from mlubench.lumoe.gates.two_steps import TwoSteps, read_template
+from mlubench.lumoe.gates.two_steps import Ask, TwoSteps, read_template
 from mlubench.models.mllm import Query
 from mlubench.settings.gates import AskedGateConfig, GateConfig
 
@@ -23,15 +23,14 @@ class MllmGate(TwoSteps):
 
     name = "mllm"
 
-    def equip(self, tools: Tools) -> None:
-        """Raises UsageError when the openai package, the key or the template is missing."""
-        self.settings = tools.config.mllm
-        self.template = read_template(self.settings.template)
-        chat, side = chat_of(self.settings), self.settings.max_side
+    def _asker(self, access: ModelAccess, settings: AskedGateConfig) -> Ask:
+        """Raises UsageError when the openai package or the key is missing."""
+        chat = chat_of(settings)
         self.spend = chat.spend
-        who = f"{self.settings.model} {side}"
-        self.ask = lambda queries: tools.replies.ask(
-            who, queries, lambda new: _answers(chat, new, side)
+        # The picture's size is part of who answers: a reply to a smaller picture may be another one.
+        who = f"{settings.model} {settings.max_side}"
+        return lambda queries: access.replies.ask(
+            who, queries, lambda new: _answers(chat, new, settings.max_side)
         )
 
     @staticmethod

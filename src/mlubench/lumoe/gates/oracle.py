@@ -5,12 +5,12 @@ from pathlib import Path
 
 from mlubench.core.errors import UsageError
 from mlubench.core.files import read_json, write_json
-from mlubench.lumoe.gates.base import Features, GateQuery
-from mlubench.settings.run import GateConfig
+from mlubench.lumoe.gates.base import Features, Gate, GateQuery
+from mlubench.settings.gates import GateConfig
 from mlubench.types import Benchmark, Route, Task
 
 
-class OracleGate:
+class OracleGate(Gate):
     """Looks the true entity up. It cannot answer for a query whose entity nobody knows."""
 
     name = "oracle"

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from mlubench.core.errors import MlubenchError
 from mlubench.core.files import read_json, write_json
-from mlubench.lumoe.gates.base import Features, GateQuery
+from mlubench.lumoe.gates.base import Features, Gate, GateQuery
 from mlubench.lumoe.gates.risk import threshold_of
-from mlubench.settings.run import GateConfig
+from mlubench.settings.gates import GateConfig
 from mlubench.types import Benchmark, Role, Route, Sample, Task
 
 SHRINKAGE = (
@@ -24,7 +24,7 @@ ROLES: tuple[Role, ...] = ("fit", "calibrate")  # never `test`
 Groups = Mapping[str, Tensor]  # entity -> features of its pictures (n, D)
 
 
-class PrototypeGate:
+class PrototypeGate(Gate):
     """Entities are class means in features whitened by the within-entity covariance (linear discriminant analysis).
 
     A query's margin is half its distance to the second nearest entity, forget or retain, less that to the nearest forget
@@ -78,6 +78,11 @@ class PrototypeGate:
             )
         return routes
 
+    @classmethod
+    def saved_bytes(cls, width: int) -> int:
+        """The whitening matrix, (D, D) in float64; the means are small beside it."""
+        return 8 * width**2
+
     def save(self, folder: Path) -> None:
         save_file(
             {k: v.contiguous() for k, v in self.state.items()}, folder / "prototype.safetensors"
@@ -98,7 +103,8 @@ class PrototypeGate:
                 "Run the experiment anew in another folder.",
             )
         self.entities, self.experts = facts["entities"], facts["experts"]
-        self.threshold, self.risk = facts["threshold"], facts["risk"]
+        self.threshold = facts["threshold"]
+        self.risk = facts.get("risk")
         self.state = load_file(folder / "prototype.safetensors")
 
 
