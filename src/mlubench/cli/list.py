@@ -1,8 +1,9 @@
 """`mlubench list`: what can be asked for by name."""
 
-import json
-
 import click
+
+from mlubench.cli.options import JSON
+from mlubench.cli.output import print_json
 
 
 @click.command(
@@ -14,7 +15,7 @@ Examples:
 """,
 )
 @click.argument("kind", type=click.Choice(["presets", "methods", "gates", "judges", "models"]))
-@click.option("--json", "as_json", is_flag=True)
+@JSON
 def list_names(kind: str, as_json: bool) -> None:
     """Names, what they stand for, and where they come from."""
     from dataclasses import asdict
@@ -34,7 +35,7 @@ def list_names(kind: str, as_json: bool) -> None:
             for n, e in table.items()
         ]
     if as_json:
-        click.echo(json.dumps(rows))
+        print_json(rows)
         return
     columns = [k for k in ("name", "summary", "formula", "source") if any(k in r for r in rows)]
     widths = {k: max(len(r.get(k, "")) for r in rows) for k in columns}

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from mlubench.cli.options import PATH, RESULTS_JSON
+
 
 @click.command(
     epilog="""\b
@@ -12,22 +14,22 @@ Examples:
   mlubench report runs/toy --figures docs/results/toy
 """
 )
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("runs", nargs=-1, required=True, type=PATH)
 @click.option(
     "--figures",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Also save the figures as PNG files in this folder.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print results.json instead of the table.")
+@RESULTS_JSON
 def report(runs: tuple[Path, ...], figures: Path | None, as_json: bool) -> None:
     """Print each run's table and write its report.html again."""
-    from mlubench.cli.show import show
+    from mlubench.cli.output import print_results
     from mlubench.report.html import write_figures, write_report
     from mlubench.runs.opening import open_run
 
     for folder in runs:
         results = open_run(folder).results()
-        show(results, as_json=as_json)
+        print_results(results, as_json=as_json)
         click.echo(f"report: {write_report(folder, results)}", err=True)
         if figures:
             write_figures(results, figures)

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from mlubench.cli.options import PATH
+
 
 @click.command(
     epilog="""\b
@@ -26,7 +28,7 @@ Examples:
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="The run's folder; default runs/PRESET. An interrupted one resumes.",
 )
 @click.option(
@@ -49,12 +51,12 @@ def run(
     config = load(preset, list(overrides), draft=dry_run)
     folder = out or Path("runs") / config.preset
     if dry_run:
-        from mlubench.cli.show_plan import dry
+        from mlubench.cli.plan import dry
 
         return dry(config, folder, as_json=as_json)
     from rich.console import Console
 
-    from mlubench.cli.show import show
+    from mlubench.cli.output import print_results
     from mlubench.core import processes
     from mlubench.experiment.sequence import run_lifelong
     from mlubench.models.quiet import quiet
@@ -68,6 +70,6 @@ def run(
     if console.quiet:
         return 0
     report = write_report(folder, results)
-    show(results, as_json=as_json)
+    print_results(results, as_json=as_json)
     console.print(f"report: {report}")
     return 0

@@ -1,10 +1,12 @@
 """`mlubench status`: how far a run has come, read from its folder alone."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
 import click
+
+from mlubench.cli.options import JSON, RUN
+from mlubench.cli.output import print_json, print_table
 
 
 @click.command(
@@ -13,17 +15,16 @@ Example:
   mlubench status runs/toy
 """
 )
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True)
+@RUN
+@JSON
 def status(run: Path, as_json: bool) -> None:
     """What is archived, answered and judged in RUN."""
     from mlubench.runs.status import status_of
 
     found = status_of(run)
     if as_json:
-        click.echo(json.dumps(asdict(found)))
+        print_json(asdict(found))
         return
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(title=f"{run}: {found.state}", title_justify="left")
@@ -36,4 +37,4 @@ def status(run: Path, as_json: bool) -> None:
             f"{row.answered}/{row.cells}",
             f"{row.judged}/{row.cells}",
         )
-    Console().print(table)
+    print_table(table)

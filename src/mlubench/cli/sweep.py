@@ -1,10 +1,12 @@
 """`mlubench sweep`: many independent runs from one file, and one table of them all."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from mlubench.cli.options import PATH
+from mlubench.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,10 +24,10 @@ Examples:
   mlubench sweep mine.yaml --executor slurm --out runs/mine
 """
 )
-@click.argument("file", type=click.Path(path_type=Path), metavar="FILE.yaml")
+@click.argument("file", type=PATH, metavar="FILE.yaml")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Folder of the runs; default runs/FILE. Goes on from there.",
 )
 @click.option(
@@ -101,7 +103,7 @@ def _show_plan(runs: "list[SweepRun]", folder: Path, *, as_json: bool) -> None:
         for r in runs
     ]
     if as_json:
-        click.echo(json.dumps({"runs": rows}, ensure_ascii=False))
+        print_json({"runs": rows})
         return
     for row in rows:
         click.echo(f"{row['state']:<12} {row['name']}")
@@ -118,7 +120,6 @@ def _conclude(
     as_json: bool,
 ) -> None:
     """Write each run's report.html that is not there, sweep.json and sweep.md, and print the table."""
-    from rich.console import Console
 
     from mlubench.core.files import write_atomic, write_json
     from mlubench.report.html import write_report
@@ -138,9 +139,9 @@ def _conclude(
     write_json(out / "sweep.json", whole)
     write_atomic(out / "sweep.md", sweep_markdown(whole))
     if as_json:
-        click.echo(json.dumps(whole, ensure_ascii=False))
+        print_json(whole)
     else:
-        Console().print(render_sweep(whole))
+        print_table(render_sweep(whole))
     err.print(f"summary: {out / 'sweep.md'}", markup=False, highlight=False)
 
 

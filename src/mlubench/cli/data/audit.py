@@ -1,11 +1,13 @@
 """`mlubench data audit`: what a reader of every record would object to, and a patch for what a rule can mend."""
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from mlubench.cli.options import ROOT
+from mlubench.cli.output import print_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -26,7 +28,7 @@ Examples:
 Exit code: 0 whatever is found; with --strict 1 where anything is.
 """
 )
-@click.argument("root", type=click.Path(path_type=Path))
+@ROOT
 @click.option(
     "--kind",
     "only",
@@ -73,7 +75,7 @@ def audit(
         found = kinds.audit(data, table, progress=lambda done: bar.update(looking, completed=done))
     patch = _write_patch(root, fix, table, found) if fix else None
     if as_json:
-        click.echo(json.dumps(_report(root, data, table, found, patch), ensure_ascii=False))
+        print_json(_report(root, data, table, found, patch))
     else:
         _show(root, data, table, found)
     if patch and not as_json:

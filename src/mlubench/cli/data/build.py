@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mlubench.cli.options import JSON, PATH
+from mlubench.cli.output import print_json, print_table
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import TaskID
@@ -30,10 +33,10 @@ Every stage writes a plain file that you may mend; what follows from it is then 
 where it was.
 """
 )
-@click.argument("spec", type=click.Path(path_type=Path), metavar="SPEC.yaml")
+@click.argument("spec", type=PATH, metavar="SPEC.yaml")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=PATH,
     required=True,
     help="Folder of the build. Goes on from there.",
 )
@@ -45,7 +48,7 @@ where it was.
 )
 @click.option("--until", metavar="STAGE", help="Stop after this stage.")
 @click.option("--dry-run", is_flag=True, help="Only say what each stage would do.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@JSON
 def build(
     spec: Path, out: Path, redo: tuple[str, ...], until: str | None, dry_run: bool, as_json: bool
 ) -> None:
@@ -97,12 +100,11 @@ def _row(state: "StageState", file: Path) -> dict[str, Any]:
 
 
 def _show(out: Path, rows: list[dict[str, Any]], last: str, *, as_json: bool) -> None:
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     if as_json:
-        click.echo(json.dumps({"out": str(out), "stages": rows}, ensure_ascii=False))
+        print_json({"out": str(out), "stages": rows})
         return
     table = Table(title=escape(str(out)), title_justify="left")
     columns = [
@@ -115,4 +117,4 @@ def _show(out: Path, rows: list[dict[str, Any]], last: str, *, as_json: bool) ->
         table.add_column(name)
     for row in rows:
         table.add_row(*(escape(str(row.get(name, ""))) for name in columns))
-    Console().print(table)
+    print_table(table)

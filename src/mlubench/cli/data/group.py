@@ -1,6 +1,5 @@
 """`mlubench data`: what benchmark data holds, what is wrong with it, and stand-ins for its pictures."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +8,8 @@ import click
 from mlubench.cli.data.audit import audit
 from mlubench.cli.data.build import build
 from mlubench.cli.data.review import review
+from mlubench.cli.options import IMAGES, JSON, PATH, ROOT
+from mlubench.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -16,14 +17,6 @@ if TYPE_CHECKING:
     from mlubench.data.check import Finding
 
 _SHOWN = 3
-
-_ROOT = click.argument("root", type=click.Path(path_type=Path))
-_IMAGES = click.option(
-    "--images",
-    type=click.Path(path_type=Path),
-    help="Folder that the picture paths start from; ROOT if not given.",
-)
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
 @click.group(
@@ -52,9 +45,9 @@ Examples:
   mlubench data stats MLUBench --json
 """
 )
-@_ROOT
-@_IMAGES
-@_JSON
+@ROOT
+@IMAGES
+@JSON
 def stats(root: Path, images: Path | None, as_json: bool) -> None:
     """Count the records, entities, pictures and facts of ROOT."""
     from mlubench.data import check as checking
@@ -62,9 +55,9 @@ def stats(root: Path, images: Path | None, as_json: bool) -> None:
 
     counts = checking.stats(release.read(root, images))
     if as_json:
-        click.echo(json.dumps(counts, ensure_ascii=False))
+        print_json(counts)
         return
-    _print(_stats_table(root, counts))
+    print_table(_stats_table(root, counts))
 
 
 @data.command(
@@ -76,9 +69,9 @@ Examples:
 Exit code: 0 when there is no error (warnings aside), 1 when there is.
 """
 )
-@_ROOT
-@_IMAGES
-@_JSON
+@ROOT
+@IMAGES
+@JSON
 @click.pass_context
 def check(ctx: click.Context, root: Path, images: Path | None, as_json: bool) -> None:
     """List everything that is wrong with ROOT and its pictures."""
@@ -92,11 +85,9 @@ def check(ctx: click.Context, root: Path, images: Path | None, as_json: bool) ->
     errors = sum(f.severity == "error" for f in found)
     if as_json:
         facts = {"ok": not errors, "errors": errors, "warnings": len(found) - errors}
-        click.echo(
-            json.dumps({**facts, "findings": [asdict(f) for f in found]}, ensure_ascii=False)
-        )
+        print_json({**facts, "findings": [asdict(f) for f in found]})
     elif found:
-        _print(_findings_table(root, found))
+        print_table(_findings_table(root, found))
     else:
         click.echo(f"{root}: nothing is wrong")
     ctx.exit(1 if errors else 0)
@@ -109,8 +100,8 @@ Examples:
   mlubench data stats MLUBench --images stand-ins
 """
 )
-@_ROOT
-@click.argument("out", type=click.Path(path_type=Path))
+@ROOT
+@click.argument("out", type=PATH)
 @click.option(
     "--size",
     type=click.IntRange(16, 2048),
@@ -118,7 +109,7 @@ Examples:
     show_default=True,
     help="Width and height in pixels.",
 )
-@_JSON
+@JSON
 def render(root: Path, out: Path, size: int, as_json: bool) -> None:
     """Draw a stand-in under OUT for every picture that ROOT names.
 
@@ -145,12 +136,7 @@ def render(root: Path, out: Path, size: int, as_json: bool) -> None:
             progress=lambda done, total: bar.update(drawing, completed=done, total=total),
         )
     if as_json:
-        click.echo(
-            json.dumps(
-                {"count": count, "out": str(out), "size": size, "stand_ins": True},
-                ensure_ascii=False,
-            )
-        )
+        print_json({"count": count, "out": str(out), "size": size, "stand_ins": True})
     else:
         click.echo(
             f"{count} stand-ins drawn under {out}: they are no photographs, and {release.STAND_IN_MARK} says so"
@@ -168,12 +154,6 @@ def _refuse_photographs(out: Path, paths: list[str]) -> None:
         raise UsageError(
             f"{out / taken} exists and may be a photograph, which a stand-in would overwrite", hint
         )
-
-
-def _print(table: "Table") -> None:
-    from rich.console import Console
-
-    Console().print(table)
 
 
 def _stats_table(root: Path, counts: dict[str, Any]) -> "Table":

@@ -1,10 +1,12 @@
 """`mlubench data review`: a person looks at what a build made, on a local page or in a spreadsheet."""
 
-import json
 from collections import Counter
 from pathlib import Path
 
 import click
+
+from mlubench.cli.options import PATH
+from mlubench.cli.output import print_facts
 
 
 @click.command(
@@ -18,7 +20,7 @@ Examples:
 Then build again: `mlubench data build SPEC.yaml --out built`.
 """
 )
-@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+@click.argument("folder", type=PATH, metavar="DIR")
 @click.option(
     "--who", help="Your name, kept beside each verdict; the system's name for you if not given."
 )
@@ -28,14 +30,14 @@ Then build again: `mlubench data build SPEC.yaml --out built`.
 @click.option(
     "--export",
     "out",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE",
     help="Write all items as CSV and stop.",
 )
 @click.option(
     "--import",
     "given",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE",
     help="Take over a CSV and stop.",
 )
@@ -78,9 +80,6 @@ def review(
                 port=port,
                 ready=lambda address: click.echo(f"Open {address} (Ctrl+C ends)"),
             )
-        counts = dict(Counter(item.verdict for item in session.reviewed()))
-    click.echo(
-        json.dumps(counts)
-        if as_json
-        else ", ".join(f"{n:,} {verdict}" for verdict, n in sorted(counts.items()))
-    )
+        counts: dict[str, int] = dict(Counter(item.verdict for item in session.reviewed()))
+    text = ", ".join(f"{count:,} {verdict}" for verdict, count in sorted(counts.items()))
+    print_facts(counts, text, as_json=as_json)

@@ -1,13 +1,12 @@
 """`mlubench experts consolidate` and `prune`: many experts into fewer, and the storage of those no longer needed."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-_STORE = click.argument("store", metavar="RUN_OR_STORE", type=click.Path(path_type=Path))
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+from mlubench.cli.options import JSON, STORE
+from mlubench.cli.output import print_facts
 
 
 @click.command(
@@ -20,7 +19,7 @@ Examples:
   mlubench experts rollback runs/toy merged+1      undoes it
 """
 )
-@_STORE
+@STORE
 @click.argument("names", nargs=-1)
 @click.option(
     "--into",
@@ -47,7 +46,7 @@ Examples:
     is_flag=True,
     help="Of a plain store, which has no benchmark: merge without measuring.",
 )
-@_JSON
+@JSON
 @click.pass_context
 def consolidate(
     ctx: click.Context, store: Path, unmeasured: bool, as_json: bool, **options: Any
@@ -83,7 +82,7 @@ def consolidate(
             f"{store} is no run, so nothing can be measured",
             "Give the run, or say --unmeasured to merge all the same.",
         )
-    click.echo(json.dumps(report, ensure_ascii=False) if as_json else "\n".join(_lines(report)))
+    print_facts(report, "\n".join(_lines(report)), as_json=as_json)
     ctx.exit(0 if report["adopted"] else 1)
 
 
@@ -124,9 +123,9 @@ Example:
   mlubench experts prune runs/toy --yes
 """
 )
-@_STORE
+@STORE
 @click.option("--yes", is_flag=True, help="Do it. There is no way back but an import.")
-@_JSON
+@JSON
 def prune(store: Path, yes: bool, as_json: bool) -> None:
     """Delete the weights of experts that a merged one stands for. Their manifests and gates stay."""
     from mlubench.cli.experts.store import open_store
@@ -141,4 +140,4 @@ def prune(store: Path, yes: bool, as_json: bool) -> None:
         )
     freed = prune_store(opened)
     text = f"{sum(freed.values()):,} bytes freed: {', '.join(freed) or 'no expert is merged'}"
-    click.echo(json.dumps({"freed": freed, "bytes": sum(freed.values())}) if as_json else text)
+    print_facts({"freed": freed, "bytes": sum(freed.values())}, text, as_json=as_json)

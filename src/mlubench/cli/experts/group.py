@@ -1,6 +1,5 @@
 """`mlubench experts`: what a store of experts holds, whether it is whole, and what counts. No model is loaded."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,13 +7,11 @@ import click
 
 from mlubench.cli.experts.consolidate import consolidate, prune
 from mlubench.cli.experts.store import open_store
+from mlubench.cli.options import EXPERT, JSON, PATH, STORE
+from mlubench.cli.output import print_facts, print_json
 
 if TYPE_CHECKING:
     pass
-
-_STORE = click.argument("store", metavar="RUN_OR_STORE", type=click.Path(path_type=Path))
-_NAME = click.argument("name")
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
 def _example(*lines: str) -> str:
@@ -30,10 +27,6 @@ def _birth_scores(path: Path, row: dict[str, Any]) -> list[dict[str, Any]] | Non
         return None
     cells = birth_scores(path, row["expert"])
     return [cell.as_json() for cell in cells] if cells else None
-
-
-def _say(as_json: bool, facts: dict[str, Any], text: str) -> None:
-    click.echo(json.dumps(facts, ensure_ascii=False) if as_json else text)
 
 
 @click.group(
@@ -52,8 +45,8 @@ def experts() -> None:
 
 
 @experts.command("list", epilog=_example("list runs/toy", "list runs/toy --json"))
-@_STORE
-@_JSON
+@STORE
+@JSON
 def list_experts(store: Path, as_json: bool) -> None:
     """Every version of every expert, from its manifest; the history of changes too with --json."""
     opened = open_store(store)
@@ -62,7 +55,7 @@ def list_experts(store: Path, as_json: bool) -> None:
     ]
     if as_json:
         facts = {"store": str(opened.root), "experts": rows, "unfinished": opened.unfinished()}
-        click.echo(json.dumps({**facts, "history": opened.history()}, ensure_ascii=False))
+        print_json({**facts, "history": opened.history()})
         return
     for row in rows:
         marks = ["current" if row["current"] else "kept", "on" if row["enabled"] else "disabled"]
@@ -80,18 +73,16 @@ def list_experts(store: Path, as_json: bool) -> None:
 
 
 @experts.command(epilog=_example("verify runs/toy", "verify runs/toy A B --json"))
-@_STORE
+@STORE
 @click.argument("names", nargs=-1)
-@_JSON
+@JSON
 @click.pass_context
 def verify(ctx: click.Context, store: Path, names: tuple[str, ...], as_json: bool) -> None:
     """Check every file of every version, or of the experts named. Exit code 1 where something is wrong."""
     rows = open_store(store).verify(list(names))
     wrong = sum(row["wrong"] is not None for row in rows)
     if as_json:
-        click.echo(
-            json.dumps({"ok": not wrong, "wrong": wrong, "experts": rows}, ensure_ascii=False)
-        )
+        print_json({"ok": not wrong, "wrong": wrong, "experts": rows})
     for row in [] if as_json else rows:
         lacks = (
             f"whole; older manifest, lacks {', '.join(row['missing'])}"
@@ -104,25 +95,25 @@ def verify(ctx: click.Context, store: Path, names: tuple[str, ...], as_json: boo
 
 
 @experts.command(epilog=_example("disable runs/toy A"))
-@_STORE
-@_NAME
-@_JSON
+@STORE
+@EXPERT
+@JSON
 def disable(store: Path, name: str, as_json: bool) -> None:
     """Switch expert NAME off. What needs it is then refused, and not answered by the base in its place."""
     changed = open_store(store).disable(name)
     text = f"expert {name} is {'now' if changed else 'already'} disabled: queries that need it are refused"
-    _say(as_json, {"expert": name, "enabled": False, "changed": changed}, text)
+    print_facts({"expert": name, "enabled": False, "changed": changed}, text, as_json=as_json)
 
 
 @experts.command(epilog=_example("enable runs/toy A"))
-@_STORE
-@_NAME
-@_JSON
+@STORE
+@EXPERT
+@JSON
 def enable(store: Path, name: str, as_json: bool) -> None:
     """Switch expert NAME on again, once its files are checked."""
     changed = open_store(store).enable(name)
     text = f"expert {name} is {'now' if changed else 'already'} on"
-    _say(as_json, {"expert": name, "enabled": True, "changed": changed}, text)
+    print_facts({"expert": name, "enabled": True, "changed": changed}, text, as_json=as_json)
 
 
 @experts.command(
@@ -133,14 +124,14 @@ def enable(store: Path, name: str, as_json: bool) -> None:
         "rollback store merged+1 --to 1    undoes that",
     )
 )
-@_STORE
-@_NAME
+@STORE
+@EXPERT
 @click.option(
     "--to",
     type=click.IntRange(min=1),
     help="The version to make current; the one before it if not given.",
 )
-@_JSON
+@JSON
 def rollback(store: Path, name: str, to: int | None, as_json: bool) -> None:
     """Make another version of expert NAME the current one, or undo a consolidation. No version is lost by it."""
     from mlubench.lumoe.experts.merging import roll_back
@@ -154,15 +145,15 @@ def rollback(store: Path, name: str, to: int | None, as_json: bool) -> None:
         if version
         else "makes way for the experts that it was made of"
     )
-    _say(as_json, {"expert": name, "version": version}, f"expert {name} {now}{undo}")
+    print_facts({"expert": name, "version": version}, f"expert {name} {now}{undo}", as_json=as_json)
 
 
 @experts.command("export", epilog=_example("export runs/toy A a.tar", "export store A --version 1"))
-@_STORE
-@_NAME
-@click.argument("out", type=click.Path(path_type=Path), required=False)
+@STORE
+@EXPERT
+@click.argument("out", type=PATH, required=False)
 @click.option("--version", type=click.IntRange(min=1), help="The current one if not given.")
-@_JSON
+@JSON
 def export_one(
     store: Path, name: str, out: Path | None, version: int | None, as_json: bool
 ) -> None:
@@ -175,13 +166,17 @@ def export_one(
     row = {"expert": name, "version": version or opened.current(name)}
     number = export_expert(opened, name, path, version, scores=_birth_scores(store, row))
     facts = {"expert": name, "version": number, "file": str(path), "sha256": file_sha256(path)}
-    _say(as_json, facts, f"expert {name}, version {number}: {path}, SHA-256 {facts['sha256']}")
+    print_facts(
+        facts,
+        f"expert {name}, version {number}: {path}, SHA-256 {facts['sha256']}",
+        as_json=as_json,
+    )
 
 
 @experts.command("import", epilog=_example("import store a.tar"))
-@_STORE
-@click.argument("file", type=click.Path(path_type=Path))
-@_JSON
+@STORE
+@click.argument("file", type=PATH)
+@JSON
 def import_one(store: Path, file: Path, as_json: bool) -> None:
     """Take the expert in FILE in as the current version, once every byte is checked. A store that is not there is made."""
     from mlubench.lumoe.experts.export import import_expert
@@ -192,7 +187,7 @@ def import_one(store: Path, file: Path, as_json: bool) -> None:
     text = (
         f"expert {name} is now at version {version}{'' if enabled else ', and disabled as before'}"
     )
-    _say(as_json, {"expert": name, "version": version, "enabled": enabled}, text)
+    print_facts({"expert": name, "version": version, "enabled": enabled}, text, as_json=as_json)
 
 
 experts.add_command(consolidate)

@@ -4,6 +4,9 @@ from pathlib import Path
 
 import click
 
+from mlubench.cli.options import JSON, PATH
+from mlubench.cli.output import print_json, print_table
+
 
 @click.command(
     epilog="""\b
@@ -13,7 +16,7 @@ Examples:
   mlubench judge agreement --shipped --judge rules      against the labelled answers of the project
 """
 )
-@click.argument("run", required=False, type=click.Path(path_type=Path))
+@click.argument("run", required=False, type=PATH)
 @click.option(
     "--judge",
     "judges",
@@ -21,9 +24,7 @@ Examples:
     metavar="NAME",
     help="Default: every judge with verdicts in RUN.",
 )
-@click.option(
-    "--labels", type=click.Path(path_type=Path), help="A sheet that `mlubench judge label` wrote."
-)
+@click.option("--labels", type=PATH, help="A sheet that `mlubench judge label` wrote.")
 @click.option(
     "--shipped", is_flag=True, help="Against the labelled answers of the project, without a run."
 )
@@ -34,7 +35,7 @@ Examples:
     type=click.IntRange(10, 100_000),
     help="Of the bootstrap.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@JSON
 def agreement(
     run: Path | None,
     judges: tuple[str, ...],
@@ -44,10 +45,6 @@ def agreement(
     as_json: bool,
 ) -> None:
     """Weighted kappa, confusion matrix and rank correlation of methods, with intervals. No model is run."""
-    import json
-
-    from rich.console import Console
-
     from mlubench.core.errors import UsageError
     from mlubench.report.agreement_table import render_agreement, render_shipped
     from mlubench.runs.folder import RunDir
@@ -69,6 +66,8 @@ def agreement(
         folder.config()
         facts = agree(folder, judges, read_sheet(labels) if labels else None, resamples=resamples)
     if as_json:
-        click.echo(json.dumps(facts, ensure_ascii=False))
+        print_json(facts)
+    elif run is None:
+        print_table(render_shipped(facts))
     else:
-        Console().print((render_shipped if run is None else render_agreement)(facts))
+        print_table(render_agreement(facts))

@@ -1,10 +1,12 @@
 """`mlubench judge`: judge a run's answers again, without running any model."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
+
+from mlubench.cli.options import RESULTS_JSON, RUN
+from mlubench.cli.output import print_json, print_results
 
 
 @click.command(
@@ -17,7 +19,7 @@ Examples:
   mlubench judge runs/toy --judge local:models/Qwen2.5-7B-Instruct
 """
 )
-@click.argument("run", type=click.Path(path_type=Path))
+@RUN
 @click.option(
     "--judge", "judges", multiple=True, default=("rules",), show_default=True, metavar="NAME"
 )
@@ -42,7 +44,7 @@ Examples:
     is_flag=True,
     help="Use the endpoint's batch API: send now, call again later to collect.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print results.json instead of the table.")
+@RESULTS_JSON
 def judge(
     run: Path,
     judges: tuple[str, ...],
@@ -53,20 +55,23 @@ def judge(
     as_json: bool,
 ) -> None:
     """Judge every answer in RUN and write results.json anew, with the cells of all judges named."""
-    from mlubench.cli.show import show
     from mlubench.judging.rejudge import foresee, rejudge
 
     if max_cost is not None:
         overrides = (*overrides, f"judging.max_cost={max_cost}")
     if dry_run:
         rows = foresee(run, judges, overrides, batch=batch)
-        click.echo(json.dumps(rows) if as_json else "\n".join(map(_forecast_line, rows)))
+        if as_json:
+            print_json(rows)
+            return
+        for row in rows:
+            click.echo(_forecast_line(row))
         return
     results = rejudge(
         run, judges, overrides, batch=batch, say=lambda line: click.echo(line, err=True)
     )
     if results is not None:
-        show(results, as_json=as_json)
+        print_results(results, as_json=as_json)
 
 
 def _forecast_line(row: dict[str, Any]) -> str:

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlubench.cli.options import PATH, RUN
+from mlubench.cli.output import print_facts
+
 if TYPE_CHECKING:
     from mlubench.studies.labelling import Item
 
@@ -19,22 +22,18 @@ Examples:
   mlubench judge label runs/toy --n 100 --out labels.csv --sheet      to be filled in by a spreadsheet
 """
 )
-@click.argument("run", type=click.Path(path_type=Path))
+@RUN
 @click.option(
     "--n", default=100, show_default=True, type=click.IntRange(min=1), help="How many answers."
 )
 @click.option("--seed", default=0, show_default=True, help="Draws other answers.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="The sheet, as CSV. Default: RUN/labels.csv."
-)
+@click.option("--out", type=PATH, help="The sheet, as CSV. Default: RUN/labels.csv.")
 @click.option("--sheet", is_flag=True, help="Write the sheet and ask nothing.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print what the sheet holds as one JSON object."
 )
 def label(run: Path, n: int, seed: int, out: Path | None, sheet: bool, as_json: bool) -> None:
     """Score N answers by hand, in random order, without seeing who gave them. The same command goes on."""
-    import json
-
     from mlubench.core.errors import UsageError
     from mlubench.runs.folder import RunDir
     from mlubench.studies.labelling import (
@@ -61,8 +60,8 @@ def label(run: Path, n: int, seed: int, out: Path | None, sheet: bool, as_json: 
             items, lambda item, at: _ask(item, at, len(items)), lambda now: write_sheet(path, now)
         )
     facts = {"sheet": str(path), "items": len(items), "labelled": len(labels_of(items))}
-    said = f"{path}: {facts['labelled']} of {facts['items']} labelled"
-    click.echo(json.dumps(facts) if as_json else said)
+    text = f"{path}: {facts['labelled']} of {facts['items']} labelled"
+    print_facts(facts, text, as_json=as_json)
 
 
 def _ask(item: "Item", at: int, of: int) -> str:

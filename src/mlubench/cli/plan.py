@@ -1,6 +1,5 @@
 """`mlubench run --dry-run`: the plan as JSON for programs, as lines for people."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mlubench.cli.output import print_json
 from mlubench.settings.run import Config
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def dry(config: Config, out: Path, *, as_json: bool) -> int:
         for method, row in zip(plan.methods, found["methods"], strict=True):
             if method.memory:
                 row["memory"]["total"] = method.memory.total
-        click.echo(json.dumps(found, ensure_ascii=False))
+        print_json(found)
     else:
         for line in lines(plan, NOT_COUNTED):
             click.echo(line)

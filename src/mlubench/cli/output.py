@@ -1,0 +1,43 @@
+"""How commands print facts: one JSON text for programs, text and tables for people."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from mlubench.runs.results import Results
+
+
+def print_json(facts: Mapping[str, object] | Sequence[object]) -> None:
+    """Names of entities stay as they are spelled."""
+    click.echo(json.dumps(facts, ensure_ascii=False))
+
+
+def print_facts(facts: Mapping[str, object], text: str, *, as_json: bool) -> None:
+    """The same said twice, of which one is printed."""
+    if as_json:
+        print_json(facts)
+    else:
+        click.echo(text)
+
+
+def print_table(table: "RenderableType") -> None:
+    from rich.console import Console
+
+    Console().print(table)
+
+
+def print_results(results: "Results", *, as_json: bool) -> None:
+    if as_json:
+        print_json(results.as_json())
+        return
+    from rich.console import Console
+
+    from mlubench.report.table import WIDTH, render_table
+
+    console = Console()
+    console.print(render_table(results, min(console.width, WIDTH)))
