@@ -3,6 +3,7 @@
 import struct
 import zlib
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from mlubench.core.errors import MlubenchError
 from mlubench.data.check_pictures import MAX_BYTES, MISSING, broken_pictures, picture_problem
+from mlubench.data.pictures import open_picture
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:
@@ -31,6 +34,7 @@ def bomb(side: int) -> bytes:
         (lambda old: old[: len(old) // 2], "cannot be decoded"),
         (lambda old: old[:-300] + bytes(100), "cannot be decoded"),
         (lambda old: bomb(11_000), "11000 x 11000 pixels"),
+        (lambda old: bomb(7_072), "7072 x 7072 pixels, more than 50,000,000"),
         (lambda old: bomb(60_000), "cannot be decoded"),
     ],
 )
@@ -44,6 +48,16 @@ def test_unreadable_pictures_are_found(
     assert image == "b.jpg"
     assert message in problem
     assert absent == MISSING
+
+
+def test_what_the_check_takes_can_be_opened(tmp_path: Path) -> None:
+    """The check and the way in have one limit: 7071 x 7071 pixels are within it, a pixel more a side is not."""
+    for side, allowed in ((7_071, True), (7_072, False)):
+        path = tmp_path / f"{side}.png"
+        Image.new("1", (side, side)).save(path)
+        assert (picture_problem(path) is None) is allowed
+        with nullcontext() if allowed else pytest.raises(MlubenchError, match="pixels, more than"):
+            open_picture(path)
 
 
 def test_a_name_that_no_file_can_have(tmp_path: Path) -> None:
