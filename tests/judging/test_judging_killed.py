@@ -14,7 +14,7 @@ import pytest
 
 from mlubench.core.lines import read_lines
 from mlubench.endpoint.cache import ReplyCache
-from mlubench.judging.llm.making import CACHE
+from mlubench.judging.llm.tools import CACHE
 from mlubench.runs.folder import RunDir
 from mlubench.runs.rows import write_answers
 from support.judging_endpoint import Endpoint, serving

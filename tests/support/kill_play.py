@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from mlubench.judging.llm.making import JudgeTools
+from mlubench.judging.llm.tools import JudgeTools
 from mlubench.judging.run import judge_run
 from mlubench.runs.folder import RunDir
 from mlubench.settings.judging import JudgeConfig

@@ -29,7 +29,8 @@ from mlubench.experiment.learners import (
     learner_for,
 )
 from mlubench.experiment.prepare import in_order, open_base, open_benchmark
-from mlubench.judging.llm.making import JudgeTools, check_judge
+from mlubench.judging.llm.checks import check_judge
+from mlubench.judging.llm.tools import JudgeTools
 from mlubench.judging.run import judge_run
 from mlubench.judging.scoring import build_results
 from mlubench.lumoe.gates.making import check_gate

@@ -9,7 +9,7 @@ from mlubench.core.errors import UsageError
 from mlubench.judging.batch import batch_step, require_collected
 from mlubench.judging.llm.endpoint import EndpointSource
 from mlubench.judging.llm.judge import LLMJudge
-from mlubench.judging.llm.making import JudgeTools, judge_notices
+from mlubench.judging.llm.tools import JudgeTools
 from mlubench.judging.run import Unjudged, judge_cells, unjudged
 from mlubench.judging.scoring import build_results
 from mlubench.judging.table import JUDGES
@@ -88,7 +88,7 @@ def _judge(run: RunDir, todo: Unjudged, say: Say) -> None:
     if not isinstance(judge, LLMJudge) or not todo.cells:
         judge_cells(run, todo)
         return
-    for notice in judge_notices(judge):
+    for notice in judge.source.notices():
         say(f"Note: {notice}")
     try:
         judge_cells(run, todo)

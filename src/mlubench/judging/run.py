@@ -10,7 +10,7 @@ from rich.progress import Progress
 from mlubench.core.files import read_json, write_json
 from mlubench.core.progress import progress_bar
 from mlubench.judging.llm.judge import LLMJudge
-from mlubench.judging.llm.making import JudgeTools
+from mlubench.judging.llm.tools import JudgeTools
 from mlubench.judging.table import JUDGES
 from mlubench.runs.folder import BASE, KNOW, RunDir
 from mlubench.runs.rows import read_answers, read_verdicts, write_verdicts

@@ -19,11 +19,11 @@ JUDGES = Table(
             "control: rules on answers dealt to the wrong samples",
         ),
         "openai:<model>": Entry(
-            f"{_ROOM}.llm.making:openai_judge",
+            f"{_ROOM}.llm.endpoint:openai_judge",
             "a model at an OpenAI-compatible endpoint, by the rubric",
         ),
         "local:<path>": Entry(
-            f"{_ROOM}.llm.making:local_judge",
+            f"{_ROOM}.llm.local:local_judge",
             "a model in a Hugging Face folder, by how likely it says 0, 1, 2",
         ),
     },

@@ -15,7 +15,7 @@ from mlubench.experiment.answering import KnownAnswers, answer_cell, known_answe
 from mlubench.experiment.know import know_filter
 from mlubench.experiment.learners import Context, LumoeLearner, train
 from mlubench.experiment.prepare import in_order, open_base, open_benchmark
-from mlubench.judging.llm.making import JudgeTools
+from mlubench.judging.llm.tools import JudgeTools
 from mlubench.judging.run import judge_cell, judge_of
 from mlubench.judging.scoring import judged_answers
 from mlubench.lumoe.experts.merge_plan import Group, Plan, choose, facts_of, merge, weight_bytes

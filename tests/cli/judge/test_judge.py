@@ -1,8 +1,12 @@
 """`mlubench judge`: the same answers before another judge, or several side by side."""
 
 import json
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
+
+import pytest
 
 from mlubench.core.files import read_json
 from support.runs import KEY, Finished, call, level, scores
@@ -57,3 +61,21 @@ def test_a_broken_line_of_answers_is_a_failure_that_names_it(copied: Path) -> No
     called = call("judge", copied)
     assert called.code == 1
     assert "A-UB.jsonl, line 2 is broken" in called.error
+
+
+@pytest.mark.parametrize("words", [["rules"], ["openai:gpt-4o-2024-08-06", "--dry-run"]])
+def test_judging_loads_no_torch(copied: Path, words: list[str]) -> None:
+    arguments = ["judge", str(copied), "--judge", *words]
+    code = (
+        "import sys\n"
+        "from mlubench.cli.main import main\n"
+        "try:\n"
+        f"    main({arguments!r})\n"
+        "except SystemExit as stop:\n"
+        "    assert not stop.code, stop.code\n"
+        "assert 'mlubench.judging.run' in sys.modules\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    words = [sys.executable, "-c", code]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,15 +1,19 @@
-"""Replies from an OpenAI-compatible endpoint, and what they will cost before anything is asked."""
+"""The judge `openai:<model>`: a model at an endpoint is asked, and what that costs is known before."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from datetime import date
 from typing import Any
 
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.endpoint.client import Chat, Messages, Parameters, Reply
+from mlubench.endpoint.lifetimes import notices
 from mlubench.endpoint.limits import Limits
 from mlubench.endpoint.prices import BATCH_FACTOR, Spend, price_of, tokens_of
-from mlubench.judging.llm.judge import Outstanding
+from mlubench.judging.llm.judge import LLMJudge, Outstanding
+from mlubench.judging.llm.prompts import Prompts
 from mlubench.judging.llm.ratings import SCHEMA
+from mlubench.judging.llm.tools import JudgeTools, kept_replies
 from mlubench.settings.judging import JudgeConfig
 
 PATIENCE = 20.0  # seconds without any reply after which judging ends
@@ -17,16 +21,29 @@ _REPLY_TOKENS = 40  # of a short sentence and a score
 _REPLY_SECONDS = 1.5  # a guess for want of a measurement
 
 
+def openai_judge(name: str, tools: JudgeTools) -> LLMJudge:
+    """The judge `openai:<model>`, which has not opened a connection yet."""
+    settings = tools.settings
+    prompts = Prompts(settings.template, settings.utility_truth)
+    _, _, model = name.partition(":")
+    # A prompt of the user's own is sent as it is, with nothing that asks for another form of reply.
+    source = EndpointSource(model, settings, structured=prompts.own_words)
+    return LLMJudge(name, source, prompts, kept_replies())
+
+
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What judging would take. `money` in dollars is None where the price is not known, `seconds` a guess."""
+    """What judging would take."""
 
     questions: int
+    # How many of the questions, each different one counted once, have a reply already.
     kept: int
     calls: int
     prompt_tokens: int
     completion_tokens: int
+    # Dollars; None where the price is not known.
     money: float | None
+    # A guess: nobody has measured this endpoint.
     seconds: float
 
 
@@ -54,17 +71,21 @@ class EndpointSource:
     @property
     def chat(self) -> Chat:
         if self._chat is None:
-            s = self.settings
+            settings = self.settings
             limits = Limits(
-                s.timeout,
-                s.retries,
-                s.parallel,
-                s.requests_per_minute,
-                s.tokens_per_minute,
+                settings.timeout,
+                settings.retries,
+                settings.parallel,
+                settings.requests_per_minute,
+                settings.tokens_per_minute,
                 patience=PATIENCE,
             )
             self._chat = Chat(
-                self.model, limits, self.parameters, address=s.base_url, spend=self.spend
+                self.model,
+                limits,
+                self.parameters,
+                address=settings.base_url,
+                spend=self.spend,
             )
         return self._chat
 
@@ -80,22 +101,31 @@ class EndpointSource:
         lacking = ", ".join(sorted(self._chat.lacking)) if self._chat else ""
         return self.spend.told() + (f"; the endpoint does not take {lacking}" if lacking else "")
 
+    def check(self) -> None:
+        self.chat.check()
+
+    def notices(self) -> list[str]:
+        return list(notices(self.chat, date.today()))
+
     def forecast(self, todo: Outstanding, *, batch: bool = False) -> Forecast:
+        """What asking these questions would take."""
+        calls = len(todo.asked)
         prompt = sum(map(tokens_of, todo.asked.values()))
-        calls, settings = len(todo.asked), self.settings
-        completion = calls * min(_REPLY_TOKENS, settings.max_tokens)
-        money = (
-            self.spend.price.of(prompt, completion) * (BATCH_FACTOR if batch else 1)
-            if self.spend.price
-            else None
-        )
-        minutes = [
-            calls / settings.requests_per_minute if settings.requests_per_minute else 0.0,
-            (prompt + calls * settings.max_tokens) / settings.tokens_per_minute
-            if settings.tokens_per_minute
-            else 0.0,
-        ]
-        seconds = max(calls * _REPLY_SECONDS / settings.parallel, 60 * max(minutes))
-        return Forecast(
-            todo.questions, todo.known, calls, prompt, completion, money, round(seconds, 1)
-        )
+        completion = calls * min(_REPLY_TOKENS, self.settings.max_tokens)
+        money = None
+        if self.spend.price:
+            money = self.spend.price.of(prompt, completion) * (BATCH_FACTOR if batch else 1)
+        seconds = round(self._seconds(calls, prompt), 1)
+        return Forecast(todo.questions, todo.known, calls, prompt, completion, money, seconds)
+
+    def _seconds(self, calls: int, prompt: int) -> float:
+        """The longest of what the endpoint, the limit of requests and the limit of tokens let it take."""
+        settings = self.settings
+        seconds = calls * _REPLY_SECONDS / settings.parallel
+        if settings.requests_per_minute:
+            seconds = max(seconds, 60 * (calls / settings.requests_per_minute))
+        if settings.tokens_per_minute:
+            # The endpoint counts the longest reply that it may send, not the one it sends.
+            tokens = prompt + calls * settings.max_tokens
+            seconds = max(seconds, 60 * (tokens / settings.tokens_per_minute))
+        return seconds

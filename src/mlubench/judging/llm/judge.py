@@ -36,13 +36,24 @@ class Source(Protocol):
         """What was spent so far, in words."""
         ...
 
+    def check(self) -> None:
+        """Raises UsageError where the source could answer nothing."""
+        ...
+
+    def notices(self) -> list[str]:
+        """What a user should know of the model before paying for it, one line each."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Outstanding:
-    """What is still to be asked of the source, by key, and how many questions stand behind it."""
+    """What is still to be asked of the source."""
 
+    # What is to be sent, by the key under which its reply will be kept.
     asked: dict[str, Messages]
+    # How many questions were given; equal ones are asked once.
     questions: int
+    # How many different ones have a kept reply.
     known: int
 
 
@@ -54,8 +65,11 @@ class LLMJudge:
     """
 
     def __init__(self, name: str, source: Source, prompts: Prompts, cache: ReplyCache) -> None:
-        self.name, self.source = name, source
-        self._prompts, self._cache = prompts, cache
+        self.name = name
+        self.source = source
+        self._prompts = prompts
+        self._cache = cache
+        # Told after each group of replies; a progress bar.
         self.watch: Watch | None = None
 
     @property
@@ -65,27 +79,33 @@ class LLMJudge:
 
     def judge(self, questions: list[Question]) -> list[Verdict]:
         """One verdict a question, in order. An empty response is a 0 by the rubric and asked of nobody."""
-        keys = [
-            self._key(self._prompts.messages(q)) if q.response.strip() else "" for q in questions
-        ]
+        keys = [self._key_of(question) for question in questions]
         failed = self._ask(self.outstanding(questions))
-        known = self._cache.known(list(dict.fromkeys(k for k in keys if k)))
-        return [
-            self._verdict(known.get(k), failed.get(k)) if k else Verdict(0, "empty") for k in keys
-        ]
+        known = self._cache.known(list(dict.fromkeys(key for key in keys if key)))
+        verdicts = []
+        for key in keys:
+            if key is None:
+                verdicts.append(Verdict(0, "empty"))
+            else:
+                verdicts.append(self._verdict(known.get(key), failed.get(key)))
+        return verdicts
 
     def outstanding(self, questions: Sequence[Question]) -> Outstanding:
         """What judging these would ask: each different case once, without those whose reply is kept."""
-        cases = [self._prompts.messages(q) for q in questions if q.response.strip()]
-        by_key = {self._key(case): case for case in cases}
-        known = self._cache.known(list(by_key))
-        return Outstanding(
-            {k: m for k, m in by_key.items() if k not in known}, len(questions), len(known)
-        )
+        asked = {}
+        for question in questions:
+            key = self._key_of(question)
+            if key is not None:
+                asked[key] = self._prompts.messages(question)
+        known = self._cache.known(list(asked))
+        for key in known:
+            del asked[key]
+        return Outstanding(asked, len(questions), len(known))
 
     def keep(self, replies: dict[str, Answer]) -> None:
         """Keep the replies that can be read: others are asked for again."""
-        self._cache.keep({k: a for k, a in replies.items() if self.readable(a.text)})
+        readable = {key: reply for key, reply in replies.items() if self.readable(reply.text)}
+        self._cache.keep(readable)
 
     def readable(self, reply: str) -> bool:
         return self._read(reply).score is not None
@@ -94,26 +114,30 @@ class LLMJudge:
         """Ask for what is outstanding and keep it as it comes; what brought no reply is given back with the reason."""
         failed: dict[str, MlubenchError] = {}
         fatal: MlubenchError | None = None
-        done = 0
-        keys, replies = list(todo.asked), self.source.hear(list(todo.asked.values()), self.readable)
+        answered = 0
+        keys = list(todo.asked)
         # To the end also after a fatal error: what is under way may be paid for already.
-        for group in replies:
+        for group in self.source.hear(list(todo.asked.values()), self.readable):
             self.keep({keys[n]: reply for n, reply in group if isinstance(reply, Answer)})
             for n, reply in group:
                 if isinstance(reply, MlubenchError):
                     failed[keys[n]] = reply
+                # Whatever is asked next would fail in the same way.
                 if isinstance(reply, UsageError | EndpointDownError | OverBudgetError):
                     fatal = fatal or reply
                     self.source.stop(fatal)
-            done += len(group)
+            answered += len(group)
             if self.watch:
-                self.watch(done, len(keys))
+                self.watch(answered, len(keys))
         if fatal:
             raise fatal
         return failed
 
-    def _key(self, messages: Messages) -> str:
-        return digest([VERSION, self.source.identity, messages], 64)
+    def _key_of(self, question: Question) -> str | None:
+        """By what the reply is kept; None of an empty response, which nobody is asked about."""
+        if not question.response.strip():
+            return None
+        return digest([VERSION, self.source.identity, self._prompts.messages(question)], 64)
 
     def _read(self, reply: str) -> Rating:
         return read_rating(reply, self._prompts.pattern)

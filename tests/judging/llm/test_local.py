@@ -9,8 +9,10 @@ import pytest
 
 from mlubench.core.errors import UsageError
 from mlubench.endpoint.client import Answer
+from mlubench.judging.llm.checks import check_judge
 from mlubench.judging.llm.judge import LLMJudge
-from mlubench.judging.llm.making import JudgeTools, _local_reply, check_judge
+from mlubench.judging.llm.local import reply_of
+from mlubench.judging.llm.tools import JudgeTools
 from mlubench.judging.run import make_judge
 from mlubench.models.rater import Rater
 from mlubench.settings.judging import JudgeConfig
@@ -33,7 +35,7 @@ CASES = [Question("utility", "A/B", "?", "x", f"answer {n}") for n in (0, 1, 2, 
     ],
 )
 def test_which_probabilities_are_a_score(chances: tuple[float, ...], score: int | None) -> None:
-    reply = _local_reply(chances)
+    reply = reply_of(chances)
     assert (f'"score": {score}}}' in reply.text) if isinstance(reply, Answer) else score is None
 
 
