@@ -1,13 +1,20 @@
 """Draws how far judges agree, in the terminal."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from typing import Literal
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from mlubench.report.labels import TITLES, label
+from mlubench.statistics.agreement import Measured
+from mlubench.statistics.agreement_rows import (
+    AgreementByMetric,
+    JudgePair,
+    RunAgreement,
+    ShippedAgreement,
+)
 from mlubench.statistics.directions import marked
 
 NOTE = (
@@ -15,7 +22,7 @@ NOTE = (
     "Each different answer counts once."
 )
 RANK_NOTE = "Ranking of methods by their mean score: 1 is the same order, -1 the reverse."
-MEASURES = {
+MEASURES: dict[Literal["kappa_quadratic", "kappa_linear", "agreement"], str] = {
     "kappa_quadratic": "Kappa, quadratic",
     "kappa_linear": "Kappa, linear",
     "agreement": "Same score",
@@ -24,7 +31,7 @@ COLUMNS = ("Answers", "n", *(marked(title, name) for name, title in MEASURES.ite
 _SHOWN_MISTAKES = 160
 
 
-def render_agreement(facts: Mapping[str, Any]) -> Group:
+def render_agreement(facts: RunAgreement) -> Group:
     """What `mlubench judge agreement` says of a run."""
     parts: list[RenderableType] = []
     for pair in facts["pairs"]:
@@ -43,7 +50,7 @@ def render_agreement(facts: Mapping[str, Any]) -> Group:
     return Group(*parts, Text(NOTE, style="dim"), Text(RANK_NOTE, style="dim"))
 
 
-def render_shipped(facts: Mapping[str, Any]) -> Group:
+def render_shipped(facts: ShippedAgreement) -> Group:
     """What it says of the labelled answers that ship with the project."""
     parts: list[RenderableType] = []
     for half, measured in facts["halves"].items():
@@ -56,7 +63,7 @@ def render_shipped(facts: Mapping[str, Any]) -> Group:
     return Group(*parts, Text(NOTE, style="dim"))
 
 
-def _measured(measured: Mapping[str, Any], a: str, b: str) -> Iterator[RenderableType]:
+def _measured(measured: AgreementByMetric, a: str, b: str) -> Iterator[RenderableType]:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
     for index, name in enumerate(COLUMNS):
         table.add_column(name, justify="right" if index else "left")
@@ -76,7 +83,7 @@ def _measured(measured: Mapping[str, Any], a: str, b: str) -> Iterator[Renderabl
     yield counts
 
 
-def _value(measure: Mapping[str, Any]) -> str:
+def _value(measure: Measured) -> str:
     if measure["value"] is None:
         return "–"
     text = f"{measure['value']:.3f}"
@@ -85,7 +92,7 @@ def _value(measure: Mapping[str, Any]) -> str:
     )
 
 
-def _rankings(pair: Mapping[str, Any]) -> Iterator[RenderableType]:
+def _rankings(pair: JudgePair) -> Iterator[RenderableType]:
     for metric, ranking in pair["ranking"].items():
         if ranking["kendall"] is None:
             continue
@@ -95,7 +102,7 @@ def _rankings(pair: Mapping[str, Any]) -> Iterator[RenderableType]:
             else ""
         )
         methods = ", ".join(
-            f"{label(row['method'])} {row[pair['a']]:.2f}/{row[pair['b']]:.2f}"
+            f"{label(str(row['method']))} {row[pair['a']]:.2f}/{row[pair['b']]:.2f}"
             for row in ranking["methods"]
         )
         yield Text(

@@ -4,9 +4,9 @@ import csv
 import io
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from itertools import chain, zip_longest
+from itertools import zip_longest
 from pathlib import Path
 
 from mlubench.core.errors import MlubenchError, UsageError
@@ -21,15 +21,15 @@ UPPER_BOUND = "lumoe+oracle"  # it repeats LUMoE's experts, so its answers are n
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One line of a sheet. `item` is a hash of what is shown, so it tells nothing of who answered."""
+    """One line of a sheet."""
 
-    item: str
+    item: str  # a hash of what is shown, so it tells nothing of who answered
     metric: str
     subject: str
     question: str
     truth: str
     response: str
-    label: str = ""
+    label: str = ""  # one of LABELS
 
 
 COLUMNS = tuple(field.name for field in fields(Item))
@@ -49,20 +49,29 @@ def answered(run: RunDir) -> Iterable[tuple[AnswerFile, list[AnswerRow]]]:
 
 def sample_items(run: RunDir, n: int, *, seed: int) -> list[Item]:
     """`n` different answers in random order, dealt in turn from every method and metric. The same for the same seed."""
+    # (method, metric) -> its different answers by item
     pools: dict[tuple[str, str], dict[str, Item]] = defaultdict(dict)
     for file, rows in answered(run):
         for row in rows:
-            q = row.to_judge()
-            pools[file.method, q.metric][item_of(q)] = Item(item_of(q), **asdict(q))
-    dice = random.Random(seed)
-    piles = [dice.sample(list(pool.values()), len(pool)) for _, pool in sorted(pools.items())]
-    dealt = {item.item: item for item in chain.from_iterable(zip_longest(*piles)) if item}
+            question = row.to_judge()
+            item = Item(item_of(question), **asdict(question))
+            pools[file.method, question.metric][item.item] = item
+    rng = random.Random(seed)
+    # Pools in the order of their names, so that the seed alone decides.
+    shuffled = []
+    for _, pool in sorted(pools.items()):
+        shuffled.append(rng.sample(list(pool.values()), len(pool)))
+    # One of each pool in turn. An answer that several methods gave is dealt once.
+    dealt: dict[str, Item] = {}
+    for hand in zip_longest(*shuffled):
+        dealt.update((item.item, item) for item in hand if item is not None)
     chosen = list(dealt.values())[:n]
     if not chosen:
         raise MlubenchError(
             f"{run.root} holds no answers yet", "Label it when the run has tested something."
         )
-    dice.shuffle(chosen)
+    # Otherwise the order of the methods would tell who answered.
+    rng.shuffle(chosen)
     return chosen
 
 
@@ -87,23 +96,30 @@ def read_sheet(path: Path) -> list[Item]:
         raise UsageError(
             f"{path} is no CSV in UTF-8: {error}", "Save the sheet as CSV, UTF-8."
         ) from None
-    items = []
-    for number, row in enumerate(rows, 2):
-        lacking = [name for name in COLUMNS if row.get(name) is None]
-        if lacking:
-            raise UsageError(
-                f"{path}, row {number} lacks {', '.join(lacking)}",
-                f"Columns: {', '.join(COLUMNS)}.",
-            )
-        item = Item(**{name: row[name] for name in COLUMNS})
-        label = item.label.strip().lower()
-        if label not in LABELS:
-            raise UsageError(
-                f"{path}, row {number}: label {item.label!r}",
-                "Give 0, 1, 2, skip, or leave it empty.",
-            )
-        items.append(replace(item, label=label))
-    return items
+    # Row 1 of a spreadsheet is the head.
+    return [_read_item(path, number, row) for number, row in enumerate(rows, 2)]
+
+
+def _read_item(path: Path, number: int, row: Mapping[str, str | None]) -> Item:
+    values: dict[str, str] = {}
+    lacking = []
+    for name in COLUMNS:
+        value = row.get(name)
+        if value is None:
+            lacking.append(name)
+        else:
+            values[name] = value
+    if lacking:
+        raise UsageError(
+            f"{path}, row {number} lacks {', '.join(lacking)}", f"Columns: {', '.join(COLUMNS)}."
+        )
+    item = Item(**values)
+    label = item.label.strip().lower()
+    if label not in LABELS:
+        raise UsageError(
+            f"{path}, row {number}: label {item.label!r}", "Give 0, 1, 2, skip, or leave it empty."
+        )
+    return replace(item, label=label)
 
 
 def label_items(
@@ -113,21 +129,24 @@ def label_items(
 
     `ask` shows one item with its place and returns 0, 1, 2, s (skip), b (back to the one before) or q (stop for now).
     """
-    at, items = 0, list(items)
-    back = False
-    while at < len(items):
-        if items[at].label and not back:
-            at += 1
+    items = list(items)
+    index = 0
+    going_back = False  # whether the item here is asked again although it has a label
+    while index < len(items):
+        if items[index].label and not going_back:
+            index += 1
             continue
-        back, said = False, ask(items[at], at)
-        if said == "q":
+        going_back = False
+        key = ask(items[index], index)
+        if key == "q":
             break
-        if said == "b":
-            at, back = max(at - 1, 0), True
+        if key == "b":
+            index = max(index - 1, 0)
+            going_back = True
             continue
-        items[at] = replace(items[at], label="skip" if said == "s" else said)
+        items[index] = replace(items[index], label="skip" if key == "s" else key)
         save(items)
-        at += 1
+        index += 1
     return items
 
 

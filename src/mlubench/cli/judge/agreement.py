@@ -60,14 +60,17 @@ def agreement(
             raise UsageError(
                 "--shipped takes one --judge and no --labels", "Ask for one judge after the other."
             )
-        facts = agree_with_shipped(judges[0] if judges else "rules", resamples=resamples)
-    else:
-        folder = RunDir(run)
-        folder.config()
-        facts = agree(folder, judges, read_sheet(labels) if labels else None, resamples=resamples)
+        by_half = agree_with_shipped(judges[0] if judges else "rules", resamples=resamples)
+        if as_json:
+            print_json(by_half)
+        else:
+            print_table(render_shipped(by_half))
+        return
+    folder = RunDir(run)
+    folder.config()  # refuses a folder that is no run
+    sheet = read_sheet(labels) if labels else None
+    by_pair = agree(folder, judges, sheet, resamples=resamples)
     if as_json:
-        print_json(facts)
-    elif run is None:
-        print_table(render_shipped(facts))
+        print_json(by_pair)
     else:
-        print_table(render_agreement(facts))
+        print_table(render_agreement(by_pair))
