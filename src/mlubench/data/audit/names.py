@@ -5,11 +5,9 @@ from collections import defaultdict
 from itertools import combinations
 
 from mlubench.data.audit.facts import Data, Fact, Finding, plain, quote, words
+from mlubench.data.naming import without_generic_ending
 from mlubench.types import Entity
 
-_GENERIC = re.compile(
-    r"(?:[_ ]corporation)?(?:[_ ](?:logo|tv[_ ]show|tv[_ ]series))$|[_ ]corporation$", re.IGNORECASE
-)
 _WORD = re.compile(r"[^\W_]+")
 _COMPANY = {"Inc", "Corporation", "Corp", "Company", "Ltd", "Group"}
 _SMALL = {"of", "the", "a", "an", "and", "in", "on", "for"}
@@ -110,7 +108,7 @@ def find_like_entities(data: Data) -> list[Finding]:
 
 def title(entity: Entity) -> str:
     """The name without what only says what it is a picture of: a logo, a TV show."""
-    return _GENERIC.sub("", entity.name).replace("_", " ") or entity.title
+    return without_generic_ending(entity.name).replace("_", " ") or entity.title
 
 
 def _named(

@@ -5,56 +5,64 @@ from collections.abc import Mapping, Sequence
 from rapidfuzz import fuzz, process
 from rapidfuzz.distance import OSA
 
-WORD_RATIO = 78  # below it "Johnson" would be "Jackson"
-SINGLE_LENGTH = 6  # a shorter name alone must be whole: one edit makes another common word of it
-SINGLE_RATIO = 82
+# Ratios are RapidFuzz's, 0 to 100; lengths are in letters.
+# One word of a name of several. Below it "Johnson" would be "Jackson".
+WORD_RATIO = 78
 WORD_LENGTH = 4
-SPLIT_RATIO, SPLIT_LENGTH = 90, 9  # of a name that is written in more or fewer words than it has
+# A name of one word. A shorter one must be whole: one edit makes another common word of it.
+SINGLE_RATIO = 82
+SINGLE_LENGTH = 6
+# A name that is written in more or fewer words than it has.
+SPLIT_RATIO = 90
+SPLIT_LENGTH = 9
 
 
 def is_misspelt(window: Sequence[str], name: Sequence[str], ratio: float, threshold: float) -> bool:
-    """Whether these words are the name, misspelt. The first letter must be right: "Bates" is no "Gates"."""
+    """Whether the words of the window are those of the name, misspelt.
+
+    `ratio` is that of their letters without spaces. The first letter must be right: "Bates" is no "Gates".
+    """
     if len(window) != len(name):
-        letters = min(len("".join(window)), len("".join(name)))
-        return (
-            window[0][0] == name[0][0]
-            and letters >= SPLIT_LENGTH
-            and ratio >= max(SPLIT_RATIO, threshold)
-        )
+        return _is_split(window, name, ratio, threshold)
     if len(name) == 1:
-        long = min(len(window[0]), len(name[0])) >= SINGLE_LENGTH
-        return (
-            long
-            and window[0][0] == name[0][0]
-            and (ratio >= max(threshold, SINGLE_RATIO) or _swapped(window[0], name[0]))
-        )
+        return _is_single(window[0], name[0], ratio, threshold)
     return ratio >= threshold and all(_same_word(a, b) for a, b in zip(window, name, strict=True))
 
 
-def _same_word(got: str, name: str) -> bool:
-    if got == name:
-        return True
-    if got[0] != name[0] or min(len(got), len(name)) < WORD_LENGTH:
-        return False
-    return fuzz.ratio(got, name) >= WORD_RATIO or _swapped(got, name)
-
-
-def same_words(got: str, names: Mapping[int, str]) -> set[int]:
+def same_words(word: str, names: Mapping[int, str]) -> set[int]:
     """Which of these words of names is the word; they begin with the same letter and are long enough."""
-    if len(got) == WORD_LENGTH:  # of longer words two swapped letters leave a higher ratio
-        return {n for n, name in names.items() if _same_word(got, name)}
-    return {
-        n
-        for _, _, n in process.extract(
-            got, names, scorer=fuzz.ratio, score_cutoff=WORD_RATIO, limit=None
-        )
-    }
+    if not names:
+        return set()
+    # Two swapped letters of four leave a ratio below WORD_RATIO; of longer words they leave a higher one.
+    if len(word) == WORD_LENGTH:
+        return {number for number, name in names.items() if _same_word(word, name)}
+    found = process.extract(word, names, scorer=fuzz.ratio, score_cutoff=WORD_RATIO, limit=None)
+    return {number for _, _, number in found}
 
 
-def _swapped(got: str, name: str) -> bool:
+def _is_split(window: Sequence[str], name: Sequence[str], ratio: float, threshold: float) -> bool:
+    letters = min(len("".join(window)), len("".join(name)))
+    if window[0][0] != name[0][0] or letters < SPLIT_LENGTH:
+        return False
+    return ratio >= max(SPLIT_RATIO, threshold)
+
+
+def _is_single(word: str, name: str, ratio: float, threshold: float) -> bool:
+    if word[0] != name[0] or min(len(word), len(name)) < SINGLE_LENGTH:
+        return False
+    return ratio >= max(threshold, SINGLE_RATIO) or _swapped(word, name)
+
+
+def _same_word(word: str, name: str) -> bool:
+    if word == name:
+        return True
+    if word[0] != name[0] or min(len(word), len(name)) < WORD_LENGTH:
+        return False
+    return fuzz.ratio(word, name) >= WORD_RATIO or _swapped(word, name)
+
+
+def _swapped(word: str, name: str) -> bool:
     """Whether two neighbouring letters changed places."""
-    return (
-        len(got) == len(name)
-        and OSA.distance(got, name, score_cutoff=1) == 1
-        and sorted(got) == sorted(name)
-    )
+    if len(word) != len(name) or sorted(word) != sorted(name):
+        return False
+    return OSA.distance(word, name, score_cutoff=1) == 1
