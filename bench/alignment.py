@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 from rich.console import Console
 
+from alignment_measures import measure_run, measures
 from alignment_tables import rates_section, replace_section, study_section
 from choose_lr import GRID, choose, try_rate
 from mlubench.core.errors import MlubenchError
@@ -29,7 +30,6 @@ from mlubench.runs.results import Results
 from mlubench.settings.loading import load
 from mlubench.statistics.intervals import mean_over_seeds
 from mlubench.statistics.scores import METRICS
-from mlubench.studies.alignment import measure_run, measures
 from mlubench.unlearning.trainer import NoGradientError
 
 SETTINGS = tuple(product(("seen", "blind"), ("language", "vision")))

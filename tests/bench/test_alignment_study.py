@@ -12,13 +12,8 @@ import pytest
 from mlubench.core.errors import MlubenchError
 from support.paths import BENCH
 
-BENCHMARKS = BENCH
 
-
-def test_tables_take_the_place_of_older_ones_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
+def test_tables_take_the_place_of_older_ones_alone(tmp_path: Path) -> None:
     from alignment_tables import replace_section
 
     page = tmp_path / "page.md"
@@ -35,7 +30,6 @@ def test_tables_take_the_place_of_older_ones_alone(
 def test_a_setting_without_rates_is_not_run_at_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
     import alignment
 
     monkeypatch.setattr(alignment, "RATES", tmp_path / "rates.yaml")
@@ -63,7 +57,7 @@ def test_the_short_study(tmp_path: Path, cache: Path) -> None:
         "200",
     ]
     words = [
-        str(BENCHMARKS / "alignment.py"),
+        str(BENCH / "alignment.py"),
         *short,
         "--work",
         str(tmp_path),

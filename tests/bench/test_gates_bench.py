@@ -6,14 +6,10 @@ from pathlib import Path
 import pytest
 
 from mlubench.settings.run import Config
-from support.paths import BENCH
-
-BENCHMARKS = BENCH
 
 
 @pytest.fixture
-def programs(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
+def programs():
     import gates
 
     return gates

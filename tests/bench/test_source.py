@@ -43,8 +43,7 @@ BEING_MENDED = [
 
 
 @pytest.fixture
-def source(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.syspath_prepend(str(BENCH))
+def source():
     import source
 
     return source

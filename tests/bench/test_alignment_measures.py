@@ -7,14 +7,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from mlubench.experiment.learners import Base, Context
-from mlubench.experiment.sequence import run_lifelong
-from mlubench.judging.run import make_judge
-from mlubench.models.mllm import MLLM
-from mlubench.runs.folder import RunDir
-from mlubench.settings.loading import load
-from mlubench.settings.run import Config
-from mlubench.studies.alignment import (
+from alignment_measures import (
     Gallery,
     ask_pairs,
     beside_base,
@@ -23,6 +16,13 @@ from mlubench.studies.alignment import (
     measures,
     see,
 )
+from mlubench.experiment.learners import Base, Context
+from mlubench.experiment.sequence import run_lifelong
+from mlubench.judging.run import make_judge
+from mlubench.models.mllm import MLLM
+from mlubench.runs.folder import RunDir
+from mlubench.settings.loading import load
+from mlubench.settings.run import Config
 from mlubench.types import Benchmark, Question
 from mlubench.unlearning.trainer import NoGradientError
 
