@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from mlubench.endpoint.cache import ReplyCache
 from mlubench.endpoint.client import Chat
+from mlubench.endpoint.replies import ReplyCache
 from mlubench.judging.llm.endpoint import EndpointSource
 from mlubench.judging.llm.judge import LLMJudge
 from mlubench.judging.llm.prompts import Prompts

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mlubench.core.lines import read_lines
-from mlubench.endpoint.cache import ReplyCache
+from mlubench.endpoint.replies import ReplyCache
 from mlubench.judging.llm.tools import CACHE
 from mlubench.runs.folder import RunDir
 from mlubench.runs.rows import write_answers

@@ -134,7 +134,7 @@ class RunDir:
 
     def gate_replies(self, gate: str) -> Path:
         """What a model replied to a gate, kept apart from the replies to other gates."""
-        return self.root / "gates" / f"replies-{gate}.jsonl"
+        return self.root / "gates" / f"replies-{gate}.sqlite"
 
     def alignment(self, method: str, after: str) -> Path:
         """What the alignment study measured of one state."""

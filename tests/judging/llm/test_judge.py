@@ -53,7 +53,7 @@ def test_identical_answers_are_judged_once_and_a_rerun_pays_nothing(
 def test_no_key_and_no_network_are_needed_for_what_is_kept(
     endpoint: Endpoint, make_judge: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from mlubench.endpoint.cache import ReplyCache
+    from mlubench.endpoint.replies import ReplyCache
     from mlubench.judging.llm.endpoint import EndpointSource
     from mlubench.settings.judging import JudgeConfig
 

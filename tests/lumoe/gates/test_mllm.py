@@ -2,6 +2,7 @@
 
 import builtins
 import json
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -208,12 +209,13 @@ def test_a_busy_endpoint_is_asked_again(endpoint: Endpoint, picture: Path) -> No
 
 def test_nothing_is_asked_twice(endpoint: Endpoint, picture: Path, tmp_path: Path) -> None:
     endpoint.say = says("Animals", "Cat")
-    path = tmp_path / "gates" / "replies.jsonl"
+    path = tmp_path / "gates" / "replies.sqlite"
     gate = fitted(replies=Replies(path))
     same = [GateQuery(picture, "What?")] * 3
     assert len(set(route_all(gate, same, lambda _: None, "refuse"))) == 1
     assert len(endpoint.asked) == 2
-    path.write_bytes(path.read_bytes()[:-5])  # as a kill leaves it
+    with sqlite3.connect(path) as db:  # as a kill before the second one leaves it
+        db.execute("DELETE FROM replies WHERE reply = 'Cat'")
     assert route(fitted(replies=Replies(path)), picture, "What?").experts == ("A",)
     assert len(endpoint.asked) == 3
     assert route(fitted(replies=Replies(path)), picture, "What?").experts == ("A",)
@@ -225,6 +227,22 @@ def test_nothing_is_asked_twice(endpoint: Endpoint, picture: Path, tmp_path: Pat
     Image.new("RGB", (9, 9)).save(picture)
     route(fitted(replies=Replies(path)), picture, "What?")
     assert len(endpoint.asked) == 6
+
+
+def test_replies_that_an_older_version_kept_are_found(
+    endpoint: Endpoint, picture: Path, tmp_path: Path
+) -> None:
+    """A line for each, the last one cut by a kill."""
+    endpoint.say = says("Animals", "Cat")
+    path = tmp_path / "replies.sqlite"
+    assert route(fitted(replies=Replies(path)), picture, "What?").experts == ("A",)
+    with sqlite3.connect(path) as db:
+        rows = db.execute("SELECT key, reply FROM replies").fetchall()
+    path.unlink()
+    lines = [json.dumps({"key": key, "reply": reply}) for key, reply in rows]
+    path.with_suffix(".jsonl").write_text("\n".join(lines) + '\n{"key": "cu')
+    assert route(fitted(replies=Replies(path)), picture, "What?").experts == ("A",)
+    assert len(endpoint.asked) == 2
 
 
 def test_failures_are_not_kept(endpoint: Endpoint, picture: Path) -> None:

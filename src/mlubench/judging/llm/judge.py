@@ -6,10 +6,10 @@ from typing import Any, Protocol
 
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.core.files import digest
-from mlubench.endpoint.cache import ReplyCache
 from mlubench.endpoint.client import Answer, Messages, Reply
 from mlubench.endpoint.limits import EndpointDownError
 from mlubench.endpoint.prices import OverBudgetError
+from mlubench.endpoint.replies import ReplyCache
 from mlubench.judging.llm.prompts import Prompts
 from mlubench.judging.llm.ratings import Rating, read_rating
 from mlubench.types import Question, Verdict

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from mlubench.core.cache import cache_root
-from mlubench.endpoint.cache import ReplyCache
+from mlubench.endpoint.replies import ReplyCache
 from mlubench.settings.judging import JudgeConfig
 
 CACHE = "judgements.sqlite"

@@ -1,11 +1,12 @@
-"""Replies that a gate has been given, kept in a run's folder or in memory, so that nothing is asked and paid for twice."""
+"""What a gate asked of a model and was answered, so that nothing is asked and paid for twice."""
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from mlubench.core.errors import MlubenchError
 from mlubench.core.files import digest, file_sha256
+from mlubench.endpoint.client import Answer
+from mlubench.endpoint.replies import ReplyCache
 from mlubench.models.mllm import Query
 
 Reply = str | MlubenchError
@@ -13,52 +14,63 @@ Answerer = Callable[[Sequence[Query]], Iterable[Reply]]
 
 
 class Replies:
-    """Replies by who is asked, the picture's bytes and the whole prompt, which holds the question and the list."""
+    """Replies by who is asked, the picture's bytes and the whole prompt, which holds the question and the list.
+
+    They are kept in the SQLite file `path`, or in memory where there is none. The file is made when something is first
+    asked. A file `.jsonl` of the same name, as runs once kept their replies, is taken over.
+    """
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
-        self.known: dict[str, str] = {}
-        if path is not None and path.is_file():
-            for line in path.read_bytes().split(b"\n"):
-                try:
-                    row = json.loads(line)
-                except ValueError:  # the last line, cut by a kill: it is asked again
-                    continue
-                self.known[row["key"]] = row["reply"]
+        self._cache: ReplyCache | None = None
+        # Those that this process has had to do with.
+        self._known: dict[str, str] = {}
 
     def ask(self, who: str, queries: Sequence[Query], answer: Answerer) -> list[Reply]:
         """Known replies, and what `answer` says to the rest, each asked once. Errors are not kept."""
         keys = [_key(who, query) for query in queries]
-        new = {
-            k: q
-            for k, q in zip(keys, queries, strict=True)
-            if isinstance(k, str) and k not in self.known
-        }
+        by_key: dict[str, Query] = {}
+        for key, query in zip(keys, queries, strict=True):
+            if isinstance(key, str):
+                by_key[key] = query
+        self._look_up(list(by_key))
+        unknown = {key: query for key, query in by_key.items() if key not in self._known}
         failed: dict[str, MlubenchError] = {}
-        for key, reply in zip(new, answer(list(new.values())) if new else (), strict=True):
-            if isinstance(reply, str):
-                self._keep(key, reply)
+        if unknown:
+            # One by one, so that a kill loses none that has come.
+            for key, reply in zip(unknown, answer(list(unknown.values())), strict=True):
+                if isinstance(reply, str):
+                    self._keep(key, reply)
+                else:
+                    failed[key] = reply
+        replies: list[Reply] = []
+        for key in keys:
+            if isinstance(key, MlubenchError):
+                replies.append(key)
+            elif key in failed:
+                replies.append(failed[key])
             else:
-                failed[key] = reply
-        return [k if isinstance(k, MlubenchError) else failed.get(k) or self.known[k] for k in keys]
+                replies.append(self._known[key])
+        return replies
+
+    def _look_up(self, keys: Sequence[str]) -> None:
+        """Bring the kept ones of these into memory."""
+        missing = [key for key in keys if key not in self._known]
+        if self.path is None or not missing:
+            return
+        if self._cache is None:
+            self._cache = ReplyCache(self.path, old=self.path.with_suffix(".jsonl"))
+        for key, kept in self._cache.known(missing).items():
+            self._known[key] = kept.text
 
     def _keep(self, key: str, reply: str) -> None:
-        self.known[key] = reply
-        if self.path is None:
-            return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab+") as handle:
-            handle.seek(0, 2)
-            if handle.tell():
-                handle.seek(-1, 2)
-                if handle.read(1) != b"\n":  # what a kill left of a line must not swallow this one
-                    handle.write(b"\n")
-            handle.write(
-                (json.dumps({"key": key, "reply": reply}, ensure_ascii=False) + "\n").encode()
-            )
+        self._known[key] = reply
+        if self._cache is not None:
+            self._cache.keep({key: Answer(reply)})
 
 
 def _key(who: str, query: Query) -> str | MlubenchError:
+    """By what the reply is kept; an error where the picture cannot be read."""
     try:
         picture = file_sha256(query.image) if query.image is not None else ""
     except OSError as error:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from mlubench.core.errors import MlubenchError
-from mlubench.endpoint.cache import ReplyCache
 from mlubench.endpoint.client import Answer
+from mlubench.endpoint.replies import ReplyCache
 
 ANSWER = Answer("äh \U0001f600", "model", "fp", (3, 4), 0.5)
 
@@ -40,7 +40,7 @@ def test_several_writers_lose_nothing(tmp_path: Path) -> None:
 def test_the_journal_is_no_write_ahead_log(tmp_path: Path) -> None:
     """SQLite before 3.51.3 can corrupt one."""
     cache = ReplyCache(tmp_path / "x.sqlite")
-    with cache._opened() as db:
+    with cache._connection() as db:
         assert db.execute("PRAGMA journal_mode").fetchone() == ("truncate",)
         assert db.execute("PRAGMA synchronous").fetchone() == (3,)
     with sqlite3.connect(cache.path) as db:
@@ -52,3 +52,14 @@ def test_a_file_that_is_no_cache_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"no database at all, but long enough to be read as one" * 10)
     with pytest.raises(MlubenchError, match=r"x.sqlite cannot be used"):
         ReplyCache(path)
+
+
+def test_an_old_file_of_lines_is_taken_over_once(tmp_path: Path) -> None:
+    """Its last line was cut by a kill, and a line within by a kill before that."""
+    old = tmp_path / "x.jsonl"
+    old.write_text('{"key": "a", "reply": "1"}\n{"key": "b\n{"key": "c", "reply": "\u00e4"}\n{"ke')
+    cache = ReplyCache(tmp_path / "x.sqlite", old=old)
+    assert cache.known(["a", "b", "c"]) == {"a": Answer("1"), "c": Answer("\u00e4")}
+    old.write_text('{"key": "d", "reply": "later"}\n')
+    assert len(ReplyCache(cache.path, old=old)) == 2
+    assert len(ReplyCache(tmp_path / "new.sqlite", old=tmp_path / "absent.jsonl")) == 0
