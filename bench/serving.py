@@ -158,7 +158,7 @@ def memory(args: argparse.Namespace, base: MLLM, store: ExpertStore) -> dict[str
     for count in counts:
         for n in range(1, count):
             if f"e{n}" not in engine.experts:
-                engine.experts.take(store, f"e{n}")
+                engine.experts.add(store, f"e{n}")
         whole = in_use(args.device)
         start = whole if start is None else start
         grown = None if count == 1 else round((whole - start) / (count - 1))

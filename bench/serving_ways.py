@@ -110,7 +110,7 @@ def lumoe(mllm: MLLM, store: ExpertStore, count: int, limit: int | None = None) 
     engine = LUMoE(mllm, OracleGate(), FeatureCache(mllm))
     engine.experts = Residents(mllm, limit)
     for n in range(count):
-        engine.experts.take(store, f"e{n}")
+        engine.experts.add(store, f"e{n}")
     return engine
 
 

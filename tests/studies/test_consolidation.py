@@ -10,7 +10,7 @@ from rich.console import Console
 from mlubench.core.errors import UsageError
 from mlubench.core.files import read_json
 from mlubench.lumoe.experts.merge_plan import Plan
-from mlubench.lumoe.experts.merging import roll_back, standing
+from mlubench.lumoe.experts.merging import active_experts, roll_back
 from mlubench.lumoe.experts.store import ExpertStore
 from mlubench.studies import consolidation
 from mlubench.studies.consolidation import compare, consolidate_run
@@ -52,7 +52,10 @@ def test_merged_experts_are_measured_and_adopted(run: Path, finished: Finished) 
     (group,) = report["groups"]
     assert group["carries"] == ["A", "B"] and group["relative_error"] < 1e-6
     assert group["bytes"] == (store_of(run).root / "merged+1" / WEIGHTS).stat().st_size
-    assert standing(store_of(run), ["A", "B"]).carriers == {"A": "merged+1", "B": "merged+1"}
+    assert active_experts(store_of(run), ["A", "B"]).expert_for == {
+        "A": "merged+1",
+        "B": "merged+1",
+    }
     told = store_of(run).manifest("merged+1")
     assert told["measured"] is True and told["scores"] == report["cells"]
     assert not (store_of(run).root / consolidation.STAGE).exists()
@@ -84,7 +87,7 @@ def test_a_distilled_expert_is_trained_on_both_tasks(run: Path) -> None:
 def test_a_killed_call_changes_nothing_and_goes_on(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    carriers = standing(store_of(run), ["A", "B"]).carriers
+    carriers = active_experts(store_of(run), ["A", "B"]).expert_for
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
 
         def killed(*_: object) -> None:
@@ -92,7 +95,7 @@ def test_a_killed_call_changes_nothing_and_goes_on(
 
         patch.setattr(consolidation, "compare", killed)
         ask(run, max_drop=1.0)
-    assert standing(store_of(run), ["A", "B"]).carriers == carriers
+    assert active_experts(store_of(run), ["A", "B"]).expert_for == carriers
     assert store_of(run).names() == ["A", "B"] and store_of(run).unfinished() == []
     (stage,) = (store_of(run).root / consolidation.STAGE).iterdir()
     answered = {p: p.stat().st_mtime_ns for p in stage.rglob("*.jsonl")}

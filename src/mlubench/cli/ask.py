@@ -3,17 +3,23 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from mlubench.lumoe.engine.opening import EngineSource
+    from mlubench.models.mllm import MLLM
 
 
 @click.command(
     epilog="""\b
-Example:
+Examples:
   mlubench ask runs/toy --image picture.jpg "What is this animal called?"
+  mlubench ask experts --base-model models/llava --image picture.jpg "Who is this?"
 """
 )
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("place", metavar="RUN|STORE", type=click.Path(path_type=Path))
 @click.argument("question")
 @click.option(
     "--image",
@@ -22,30 +28,57 @@ Example:
     help="The picture that the question is about.",
 )
 @click.option(
+    "--base-model",
+    metavar="FOLDER",
+    help="The base that the experts were made for, where RUN or STORE does not say where it lies.",
+)
+@click.option(
     "--base",
     is_flag=True,
     help="Answer without an expert that is disabled, which is otherwise an error.",
 )
 @click.option("--json", "as_json", is_flag=True)
-def ask(run: Path, question: str, image: Path, base: bool, as_json: bool) -> None:
-    """Answer QUESTION about a picture with the run's LUMoE: its gate, its experts, its base."""
+def ask(
+    place: Path, question: str, image: Path, base_model: str | None, base: bool, as_json: bool
+) -> None:
+    """Answer QUESTION about a picture with a LUMoE: its gate, its experts, its base.
+
+    RUN is the folder of a run, STORE a plain folder of experts, as `mlubench experts import` fills it.
+    """
     from mlubench.core.errors import UsageError
 
     if not image.is_file():
         raise UsageError(
             f"picture {image} does not exist", "Give a JPEG, PNG or WebP file with --image."
         )
-    from mlubench.experiment.asking import ask_run
+    from mlubench.data.pictures import open_picture
+    from mlubench.lumoe.engine.lumoe import LUMoE
+    from mlubench.lumoe.engine.opening import engine_source
     from mlubench.models.quiet import quiet
 
     quiet()
-
-    route, answer = ask_run(run, image, question, base=base)
+    source = engine_source(place)
+    # Before the base is loaded, which takes long: a broken picture is told at once.
+    open_picture(image)
+    lumoe = LUMoE.open(source, base_model or _base_made_again(place, source))
+    answer = lumoe.answer(question, image, leave_out_disabled=base)
+    route = answer.route
+    assert route is not None  # an answer without an error has one
     if as_json:
-        click.echo(json.dumps({"answer": answer, "route": asdict(route)}, ensure_ascii=False))
+        click.echo(json.dumps({"answer": answer.text, "route": asdict(route)}, ensure_ascii=False))
         return
-    where = " + ".join(f"expert {e}" for e in route.experts) or "the untouched base"
-    click.echo(answer)
-    click.echo(
-        f"route: {where}{f' ({route.entity})' if route.entity else ''}; {route.why}", err=True
-    )
+    where = " + ".join(f"expert {expert}" for expert in route.experts) or "the untouched base"
+    entity = f" ({route.entity})" if route.entity else ""
+    click.echo(answer.text)
+    click.echo(f"route: {where}{entity}; {route.why}", err=True)
+
+
+def _base_made_again(place: Path, source: "EngineSource") -> "MLLM | None":
+    """A run's tiny base, trained again where the cache has lost it; None where the source says where the base lies."""
+    if source.base is not None or source.replies is None:
+        return None
+    from mlubench.experiment.prepare import open_base, open_benchmark
+    from mlubench.runs.folder import RunDir
+
+    config = RunDir(place).config()
+    return open_base(config, open_benchmark(config))

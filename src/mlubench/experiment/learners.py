@@ -9,16 +9,13 @@ from mlubench.core.errors import UsageError, unknown_name
 from mlubench.core.files import digest, read_manifest, whole_dir
 from mlubench.experiment.answering import Learner
 from mlubench.experiment.table import METHODS
-from mlubench.lumoe.engine.ask_base import base_asker
 from mlubench.lumoe.engine.lumoe import LUMoE
-from mlubench.lumoe.engine.residents import Residents
+from mlubench.lumoe.engine.opening import gate_tools, load_gate
 from mlubench.lumoe.experts.compatibility import base_id
 from mlubench.lumoe.experts.manifest import WEIGHTS, modules_of, tensors_in
-from mlubench.lumoe.experts.merging import standing
 from mlubench.lumoe.experts.store import ExpertStore
 from mlubench.lumoe.gates.base import Gate, GateQuery, ModelAccess
 from mlubench.lumoe.gates.making import make_gate
-from mlubench.lumoe.gates.replies import Replies
 from mlubench.models.adapters import add_adapter, load_adapter, remove_adapters, save_adapter
 from mlubench.models.features import FeatureCache
 from mlubench.models.mllm import MLLM, Query
@@ -203,6 +200,7 @@ class LumoeLearner(Base):
             FeatureCache(ctx.mllm),
             ctx.config.gates.on_error,
             weights=ctx.config.lumoe.weights,
+            resident=ctx.config.lumoe.resident,
         )
         self.current: list[str] | None = None
         self.features_file = ctx.run.gate_features
@@ -216,8 +214,7 @@ class LumoeLearner(Base):
 
     def tools_of(self, gate: str) -> ModelAccess:
         """What a gate of that name asks with, its replies kept apart from those of others."""
-        replies = Replies(self.ctx.run.gate_replies(gate))
-        return ModelAccess(self.ctx.config.gates, replies, base_asker(self.ctx.mllm))
+        return gate_tools(self.ctx.mllm, self.ctx.config.gates, self.ctx.run.gate_replies(gate))
 
     def _new_gate(self) -> Gate:
         return make_gate(self.ctx.config.gate, self.tools)
@@ -226,25 +223,15 @@ class LumoeLearner(Base):
         if self.current == done:
             return
         self._mount(done)
-        self.engine.gate = self._new_gate()
         if done:
-            # The gate lies beside what the run wrote, whichever version counts.
-            self.store.manifest(done[-1], version=1)
-            self.engine.gate.load(self.store.folder(done[-1], 1))
+            gate = self.ctx.config.gate
+            self.engine.gate = load_gate(self.store, gate, self.tools, done[-1])
+        else:
+            self.engine.gate = self._new_gate()
         self.current = list(done)
 
     def _mount(self, done: list[str]) -> None:
-        """Have the experts of these tasks to hand, or those they were merged into.
-
-        Left out are those switched off, which the engine then refuses to miss.
-        """
-        remove_adapters(self.ctx.mllm)
-        now = standing(self.store, done)
-        self.engine.merged, self.engine.disabled = now.carriers, now.disabled
-        self.engine.experts = Residents(self.ctx.mllm, self.ctx.config.lumoe.resident)
-        for expert in dict.fromkeys(now.carriers.values()):
-            if expert not in now.disabled:
-                self.engine.experts.take(self.store, expert)
+        self.engine.mount_experts(self.store, done)
 
     def learn(self, task: Task) -> None:
         done = [*(self.current or []), task.name]

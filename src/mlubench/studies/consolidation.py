@@ -19,7 +19,7 @@ from mlubench.judging.llm.tools import JudgeTools
 from mlubench.judging.run import judge_cell, judge_of
 from mlubench.judging.scoring import judged_answers
 from mlubench.lumoe.experts.merge_plan import Group, Plan, choose, facts_of, merge, weight_bytes
-from mlubench.lumoe.experts.merging import adopt, standing
+from mlubench.lumoe.experts.merging import active_experts, put_in_force
 from mlubench.lumoe.experts.store import ExpertStore
 from mlubench.models.adapters import add_adapter, load_adapter, remove_adapters, save_adapter
 from mlubench.runs.folder import RunDir
@@ -43,14 +43,16 @@ class Candidate(LumoeLearner):
 
     def _mount(self, done: list[str]) -> None:
         remove_adapters(self.ctx.mllm)
-        now = standing(self.store, done)
-        self.engine.merged = {task: self.into.get(c, c) for task, c in now.carriers.items()}
-        self.engine.disabled = now.disabled
-        for expert in dict.fromkeys(self.engine.merged.values()):
+        active = active_experts(self.store, done)
+        self.engine.expert_for = {
+            task: self.into.get(expert, expert) for task, expert in active.expert_for.items()
+        }
+        self.engine.disabled = active.disabled
+        for expert in dict.fromkeys(self.engine.expert_for.values()):
             if expert in self.adapters:
                 load_adapter(self.ctx.mllm, expert, self.adapters[expert])
                 self.ctx.mllm.model.base_model.disable_adapter_layers()
-            elif expert not in now.disabled:
+            elif expert not in active.disabled:
                 self.store.mount(self.ctx.mllm, expert)
 
 
@@ -246,7 +248,7 @@ def _adopt(
         if "settings" in told[group.name]:
             facts["settings"] = {**told[group.name]["settings"], "consolidate": plan.method}
         staged.add(group.name, adapters[group.name], facts)
-    adopt(store, staged, {g.name: g.members for g in groups})
+    put_in_force(store, staged, {g.name: g.members for g in groups})
 
 
 def _report(

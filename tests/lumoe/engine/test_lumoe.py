@@ -296,7 +296,7 @@ def test_truths_are_as_probable_as_to_each_rows_own_experts(
     remove_adapters(lumoe.mllm)
     store = ExpertStore(experts)
     store.mount(lumoe.mllm, "B")
-    lumoe.experts.take(store, "A")
+    lumoe.experts.add(store, "A")
     assert (list(lumoe.experts), list(lumoe.mllm.model.peft_config)) == (["A"], ["B"])
     samples = held_out(benchmark, "A", "forget", 8)[:8]
     routes = [route(*way) for way in ("B", "", "A", "AB", "A", "", "B", "A")]

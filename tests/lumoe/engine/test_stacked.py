@@ -74,7 +74,7 @@ def engine(load_base: Callable, drawn: ExpertStore) -> Callable[..., LUMoE]:
         made = LUMoE(mllm, OracleGate(), FeatureCache(mllm))
         made.experts = Residents(mllm, limit)
         for name in names:
-            made.experts.take(drawn, name)
+            made.experts.add(drawn, name)
         return made
 
     return make
@@ -256,7 +256,7 @@ def test_a_batch_of_other_rows_is_an_error(engine: Callable, queries: list[Query
 def test_memory_grows_by_the_adapter_alone(engine: Callable, drawn: ExpertStore) -> None:
     lumoe, sizes = engine(""), []
     for name in "ACB":
-        lumoe.experts.take(drawn, name)
+        lumoe.experts.add(drawn, name)
         sizes.append(lumoe.experts.bytes)
     files = [
         sum(t.numel() * 4 for t in load_file(drawn.root / n / WEIGHTS).values()) for n in "ACB"
@@ -294,7 +294,7 @@ def test_one_that_comes_back_is_hashed_again_only_if_a_file_changed(
     )
     lumoe = engine("", 1)
     for name in ("A", "B"):
-        lumoe.experts.take(store, name)
+        lumoe.experts.add(store, name)
     for name in ("A", "B", "A"):
         lumoe.generate(queries[:1], [route(name)], max_new_tokens=2)
     assert hashed == ["A", "B"]

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from mlubench.core.errors import MlubenchError, UsageError
-from mlubench.lumoe.engine.router import carried
+from mlubench.lumoe.engine.router import redirected
 from mlubench.lumoe.experts import merging
 from mlubench.lumoe.experts.merge_plan import Plan, choose, facts_of, merge
-from mlubench.lumoe.experts.merging import adopt, prune, roll_back, standing
+from mlubench.lumoe.experts.merging import active_experts, prune, put_in_force, roll_back
 from mlubench.lumoe.experts.store import ExpertStore
 from mlubench.models.mllm import MLLM
 from mlubench.types import Route
@@ -39,17 +39,17 @@ def staged(store: ExpertStore, plan: Plan) -> tuple[ExpertStore, dict[str, dict[
 
 
 def consolidated(store: ExpertStore, *names: str, into: int = 1) -> ExpertStore:
-    adopt(store, *staged(store, Plan(names, into=into)))
+    put_in_force(store, *staged(store, Plan(names, into=into)))
     return store
 
 
-def carriers(store: ExpertStore) -> dict[str, str]:
-    return standing(store, ["A", "B", "C", "D"]).carriers
+def expert_for(store: ExpertStore) -> dict[str, str]:
+    return active_experts(store, ["A", "B", "C", "D"]).expert_for
 
 
 def test_a_merged_expert_stands_for_its_members(four: ExpertStore, mllm: MLLM) -> None:
     consolidated(four, into=2)
-    assert carriers(four) == {"A": "merged+1", "B": "merged+1", "C": "merged+2", "D": "merged+2"}
+    assert expert_for(four) == {"A": "merged+1", "B": "merged+1", "C": "merged+2", "D": "merged+2"}
     assert four.unfinished() == [] and all(r["wrong"] is None for r in four.verify())
     four.mount(mllm, "merged+2")
     told = four.manifest("merged+1")
@@ -63,15 +63,15 @@ def test_a_merged_expert_stands_for_its_members(four: ExpertStore, mllm: MLLM) -
 
 def test_merged_ones_are_merged_again_by_what_they_carry(four: ExpertStore) -> None:
     consolidated(consolidated(four, "A", "B", "C"), into=1)
-    assert set(carriers(four).values()) == {"merged+2"}
+    assert set(expert_for(four).values()) == {"merged+2"}
     assert four.manifest("merged+2")["carries"] == ["A", "B", "C", "D"]
     assert roll_back(four, "merged+2") == 0
-    assert carriers(four) == {"A": "merged+1", "B": "merged+1", "C": "merged+1", "D": "D"}
+    assert expert_for(four) == {"A": "merged+1", "B": "merged+1", "C": "merged+1", "D": "D"}
 
 
 def test_only_tasks_that_are_all_there_are_carried_together(four: ExpertStore) -> None:
     consolidated(four)
-    assert standing(four, ["A", "B"]).carriers == {"A": "A", "B": "B"}
+    assert active_experts(four, ["A", "B"]).expert_for == {"A": "A", "B": "B"}
 
 
 def test_a_disabled_expert_is_not_merged(four: ExpertStore) -> None:
@@ -86,20 +86,20 @@ def test_a_disabled_expert_is_not_merged(four: ExpertStore) -> None:
 def test_disabling_a_member_puts_the_merged_one_out_of_force(four: ExpertStore) -> None:
     consolidated(four, "A", "B", "C")
     four.disable("B")
-    now = standing(four, ["A", "B", "C", "D"])
-    assert now.carriers == {n: n for n in "ABCD"} and now.disabled == {"B"}
+    now = active_experts(four, ["A", "B", "C", "D"])
+    assert now.expert_for == {n: n for n in "ABCD"} and now.disabled == {"B"}
     four.enable("B")
-    assert carriers(four)["A"] == "merged+1"
+    assert expert_for(four)["A"] == "merged+1"
     four.disable("merged+1")
-    now = standing(four, ["A", "B", "C", "D"])
-    assert now.carriers["A"] == "merged+1" and now.disabled == {"merged+1"}
+    now = active_experts(four, ["A", "B", "C", "D"])
+    assert now.expert_for["A"] == "merged+1" and now.disabled == {"merged+1"}
 
 
 @pytest.mark.parametrize("stop", ["replace", "write_json"])
 def test_a_kill_in_the_middle_leaves_the_store_as_it_was(
     four: ExpertStore, monkeypatch: pytest.MonkeyPatch, stop: str
 ) -> None:
-    before, names = carriers(four), four.names()
+    before, names = expert_for(four), four.names()
     stage, members = staged(four, Plan(into=2))
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         calls = {"n": 0}
@@ -117,12 +117,12 @@ def test_a_kill_in_the_middle_leaves_the_store_as_it_was(
             patch.setattr(Path, "replace", second)
         else:
             patch.setattr(merging.state, "write_json", killed)
-        adopt(four, stage, members)
+        put_in_force(four, stage, members)
     assert calls["n"] == 1
-    assert (carriers(four), four.names()) == (before, names)
+    assert (expert_for(four), four.names()) == (before, names)
     assert "merged+1" in four.unfinished()
     consolidated(four, into=2)
-    assert set(carriers(four).values()) == {"merged+1", "merged+2"} and four.unfinished() == []
+    assert set(expert_for(four).values()) == {"merged+1", "merged+2"} and four.unfinished() == []
 
 
 def test_what_changed_meanwhile_is_not_replaced(
@@ -131,21 +131,21 @@ def test_what_changed_meanwhile_is_not_replaced(
     stage, members = staged(four, Plan())
     four.add("C", experts / "B", facts)
     with pytest.raises(MlubenchError, match="'C' is no longer as it was merged"):
-        adopt(four, stage, members)
-    assert carriers(four) == {n: n for n in "ABCD"}
+        put_in_force(four, stage, members)
+    assert expert_for(four) == {n: n for n in "ABCD"}
 
 
 def test_rolled_back_and_back_again(four: ExpertStore) -> None:
     consolidated(four, "A", "B")
     assert roll_back(four, "A") == 1  # alone
-    assert carriers(four) == {"A": "A", "B": "merged+1", "C": "C", "D": "D"}
+    assert expert_for(four) == {"A": "A", "B": "merged+1", "C": "C", "D": "D"}
     assert roll_back(four, "merged+1", 1) == 1
-    assert carriers(four)["A"] == "merged+1"
-    assert roll_back(four, "merged+1") == 0 and carriers(four)["B"] == "B"
+    assert expert_for(four)["A"] == "merged+1"
+    assert roll_back(four, "merged+1") == 0 and expert_for(four)["B"] == "B"
     with pytest.raises(UsageError, match="stands for no expert"):
         roll_back(four, "merged+1")
     consolidated(four, "A", "B")  # the name of one that was rolled back is not used again
-    assert carriers(four)["A"] == "merged+2"
+    assert expert_for(four)["A"] == "merged+2"
     with pytest.raises(MlubenchError, match="no longer as it was merged"):
         roll_back(four, "merged+1", 1)
     with pytest.raises(UsageError, match=r"merged into merged\+2"):
@@ -173,7 +173,7 @@ def test_pruned_weights_are_gone_and_said_to_be(four: ExpertStore, mllm: MLLM) -
     four.disable(
         "B"
     )  # then A cannot be answered for either, and is refused rather than left to the base
-    assert standing(four, ["A", "B"]).disabled == {"A", "B"}
+    assert active_experts(four, ["A", "B"]).disabled == {"A", "B"}
     four.enable("B")
     assert prune(four) == {}
 
@@ -223,7 +223,7 @@ def test_alike_experts_are_grouped(four: ExpertStore) -> None:
 
 def test_a_route_says_what_stands_for_what() -> None:
     route = Route(("A", "B", "E"), None, 0.0, "seen")
-    moved = carried(route, {"A": "merged+1", "B": "merged+1", "E": "E"})
+    moved = redirected(route, {"A": "merged+1", "B": "merged+1", "E": "E"})
     assert moved.experts == ("merged+1", "E")
     assert moved.why == "seen; expert A is merged into merged+1; expert B is merged into merged+1"
-    assert carried(route, {}) is route
+    assert redirected(route, {}) is route

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mlubench.core.errors import UsageError
-from mlubench.lumoe.engine.ask_base import base_asker
+from mlubench.lumoe.engine.base_answers import base_asker
 from mlubench.lumoe.engine.lumoe import LUMoE
 from mlubench.lumoe.gates.base import Gate, GateQuery, ModelAccess
 from mlubench.lumoe.gates.making import make_gate

@@ -1,19 +1,31 @@
-"""Routed answers: each query goes to its experts on the one base, and one batch holds rows for any of them."""
+"""LUMoE: each query goes to its experts on the one base, and one batch holds rows for any of them."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from threading import RLock
-from typing import Any, TypeVar
+from pathlib import Path
+from threading import Event, RLock
+from typing import TypeVar
 
 from mlubench.core.errors import MlubenchError
-from mlubench.lumoe.engine.mixing import Need, mixed
-from mlubench.lumoe.engine.requests import Answer, Request, answer_all
+from mlubench.data.pictures import open_picture
+from mlubench.lumoe.engine.batching import AskRequest, RoutedAnswer, answer_all
+from mlubench.lumoe.engine.mixing import WeightedExperts, mixed
+from mlubench.lumoe.engine.opening import (
+    EngineSource,
+    engine_source,
+    gate_tools,
+    load_base,
+    load_gate,
+)
 from mlubench.lumoe.engine.residents import Residents
-from mlubench.lumoe.engine.router import carried, route_all
+from mlubench.lumoe.engine.router import redirected, route_all
+from mlubench.lumoe.experts.merging import active_experts
+from mlubench.lumoe.experts.store import ExpertStore
 from mlubench.lumoe.gates.base import Gate, GateQuery
-from mlubench.models.adapters import mounted, no_sum
+from mlubench.models.adapters import mounted, no_sum, remove_adapters
+from mlubench.models.chat_template import History
 from mlubench.models.features import FeatureCache
 from mlubench.models.mllm import MLLM, Query
 from mlubench.models.probe import answer_probabilities
@@ -21,110 +33,227 @@ from mlubench.settings.gates import OnError
 from mlubench.types import Route
 
 T = TypeVar("T")
-# The answer to a query whose gate failed; it says nothing of the picture, which nobody has looked at.
+# The answer to a query whose gate failed. It says nothing of the picture, which no model has looked at.
 GATE_REFUSAL = "I'm sorry, but I am unable to answer that question."
 
 
 @dataclass(eq=False)
 class LUMoE:
-    """The base, its experts, and the gate in front of them. One batch at a time: threads wait for one another.
-
-    `experts` are those that are stacked in memory; an adapter that PEFT has mounted counts as an expert too.
-    `disabled` names experts that are switched off. What needs one of them is refused, never quietly answered without it.
-    `weights` are factors on the experts where a query hits several; an expert alone always counts whole.
-    `merged` names the expert that stands for one that the gate names, where it is another since a consolidation.
-    """
+    """The base, its experts, and the gate in front of them. One batch at a time: threads wait for one another."""
 
     mllm: MLLM
     gate: Gate
     features: FeatureCache
+    # What becomes of a query whose gate failed.
     on_error: OnError = "refuse"
+    # Experts that are switched off. What needs one is refused, never quietly answered without it.
     disabled: frozenset[str] = frozenset()
+    # Factors on the experts where a query hits several. An expert alone always counts whole.
     weights: Mapping[str, float] = field(default_factory=dict)
-    merged: Mapping[str, str] = field(default_factory=dict)
+    # The expert that stands for one that the gate names, where it is another since a consolidation.
+    expert_for: Mapping[str, str] = field(default_factory=dict)
+    # How many experts stay in memory, or how much of it they may take ("512MB"). None: all.
+    resident: int | str | None = None
+    # The longest answer of `answer`, in tokens.
+    max_new_tokens: int = 250
+    # Experts that are stacked in memory. One that PEFT has mounted is an expert too, but not among these.
     experts: Residents = field(init=False)
-    _turn: RLock = field(default_factory=RLock, init=False, repr=False)
+    _lock: RLock = field(default_factory=RLock, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.experts = Residents(self.mllm)
+        self.experts = Residents(self.mllm, self.resident)
+
+    @classmethod
+    def open(
+        cls,
+        store: EngineSource | ExpertStore | Path | str,
+        base: MLLM | Path | str | None = None,
+        *,
+        gate: Gate | None = None,
+        on_error: OnError | None = None,
+        weights: Mapping[str, float] | None = None,
+        resident: int | str | None = None,
+    ) -> "LUMoE":
+        """The engine over a run, or over a folder of experts, with no benchmark and no training.
+
+        `base` is a model, its folder or its hub id. It may be left out where the store says what the base was and
+        where that lies is known: for every run, and for experts of a model on the hub.
+        `gate` is a fitted gate in place of the one that was saved beside the newest expert. The other settings are the
+        run's own unless they are given.
+        Raises UsageError where there is no expert, no gate or no base, MlubenchError for an expert that is damaged or
+        was made for another base.
+        """
+        source = engine_source(store, needs_gate=gate is None)
+        mllm = load_base(source, base)
+        features = FeatureCache(mllm)
+        if source.features is not None:
+            features.load(source.features)
+        if gate is None:
+            tools = gate_tools(mllm, source.settings, source.replies)
+            gate = load_gate(source.store, source.gate, tools, source.tasks[-1], source.version)
+        engine = cls(
+            mllm,
+            gate,
+            features,
+            on_error=source.settings.on_error if on_error is None else on_error,
+            weights=source.weights if weights is None else weights,
+            resident=source.resident if resident is None else resident,
+            max_new_tokens=source.max_new_tokens,
+        )
+        engine.mount_experts(source.store, source.tasks)
+        return engine
+
+    def mount_experts(self, store: ExpertStore, tasks: Sequence[str]) -> None:
+        """Have the experts of these tasks to hand, or those that they were merged into, and no others.
+
+        Experts that are switched off are left out: `require_experts` then refuses what needs them.
+        """
+        remove_adapters(self.mllm)
+        active = active_experts(store, tasks)
+        self.expert_for = active.expert_for
+        self.disabled = active.disabled
+        self.experts = Residents(self.mllm, self.resident)
+        # Several tasks may have been merged into one expert, which is mounted once.
+        for expert in dict.fromkeys(active.expert_for.values()):
+            if expert not in active.disabled:
+                self.experts.add(store, expert)
+
+    def route(self, question: str, image: Path | str | None = None) -> Route:
+        """Where one question goes: to which experts (none: the untouched base), and why."""
+        picture = Path(image) if image is not None else None
+        return self.routes([GateQuery(picture, question)])[0]
+
+    def answer(
+        self,
+        question: str,
+        image: Path | str | None = None,
+        *,
+        history: History = (),
+        max_new_tokens: int | None = None,
+        leave_out_disabled: bool = False,
+    ) -> RoutedAnswer:
+        """One question, routed and answered.
+
+        Raises MlubenchError for a picture that cannot be read, whatever `on_error` says: the caller can give another.
+        Raises it as well where the route needs a disabled expert, unless `leave_out_disabled` asks for an answer
+        without that expert.
+        """
+        picture = Path(image) if image is not None else None
+        if picture is not None:
+            open_picture(picture)
+        route = self.route(question, picture)
+        if leave_out_disabled:
+            route = self.without_disabled([route])[0]
+        limit = self.max_new_tokens if max_new_tokens is None else max_new_tokens
+        query = Query(picture, question, history)
+        text = self.generate([query], [route], max_new_tokens=limit)[0]
+        return RoutedAnswer(id="", number=0, text=text, route=route)
+
+    def answers(
+        self,
+        requests: Iterable[AskRequest],
+        *,
+        max_new_tokens: int,
+        batch: int = 32,
+        ahead: int = 8,
+        cancel: Event | None = None,
+    ) -> Iterator[RoutedAnswer]:
+        """Answers of any number of requests, as they are finished: see `answer_all`."""
+        return answer_all(
+            self,
+            requests,
+            max_new_tokens=max_new_tokens,
+            batch=batch,
+            ahead=ahead,
+            cancel=cancel,
+        )
 
     def routes(self, queries: Sequence[GateQuery]) -> list[Route]:
         """One route a query. A gate that fails ends nothing: its queries are refused, or go to the base.
 
-
         Refused too is a query whose experts cannot be added up, since each has trained the same part whole.
         """
-        found = route_all(self.gate, queries, self.features, self.on_error)
-        return [self._summed(carried(route, self.merged)) for route in found]
+        routes = []
+        for named in route_all(self.gate, queries, self.features, self.on_error):
+            route = redirected(named, self.expert_for)
+            why = no_sum(self.mllm, route.experts, dict(self.weighted(route)))
+            if why:
+                route = replace(route, refused=True, why=f"{route.why}; {why}; refused")
+            routes.append(route)
+        return routes
 
-    def _summed(self, route: Route) -> Route:
-        why = no_sum(self.mllm, route.experts, dict(self.need(route)))
-        return replace(route, refused=True, why=f"{route.why}; {why}; refused") if why else route
-
-    def need(self, route: Route) -> Need:
+    def weighted(self, route: Route) -> WeightedExperts:
         """The experts of a route, each with the factor that counts for it."""
-        return tuple(
-            (e, self.weights.get(e, 1.0) if len(route.experts) > 1 else 1.0) for e in route.experts
-        )
+        if len(route.experts) == 1:
+            return ((route.experts[0], 1.0),)
+        return tuple((expert, self.weights.get(expert, 1.0)) for expert in route.experts)
 
-    def require(self, routes: Sequence[Route]) -> None:
-        """Raises MlubenchError naming the experts that the routes need and that are disabled, or not there at all."""
-        needed = {e for r in routes for e in r.experts}
-        if off := sorted(needed & self.disabled):
+    def require_experts(self, routes: Sequence[Route]) -> None:
+        """Raises MlubenchError that names the needed experts that are disabled, or not there at all."""
+        needed = {expert for route in routes for expert in route.experts}
+        disabled = sorted(needed & self.disabled)
+        if disabled:
             raise MlubenchError(
-                f"the query needs expert {', '.join(map(repr, off))}, which is disabled",
+                f"the query needs expert {_quoted(disabled)}, which is disabled",
                 "Switch it on with `mlubench experts enable`, or ask the base in its place with `mlubench ask --base`.",
             )
-        there = sorted({*self.experts, *getattr(self.mllm.model, "peft_config", {})})
-        if absent := sorted(needed - set(there)):
+        mounted_by_peft = getattr(self.mllm.model, "peft_config", {})
+        known = sorted({*self.experts, *mounted_by_peft})
+        absent = sorted(needed - set(known))
+        if absent:
             raise MlubenchError(
-                f"no expert {', '.join(map(repr, absent))} is to hand",
-                f"There are: {', '.join(there) or 'none'}.",
+                f"no expert {_quoted(absent)} is to hand",
+                f"There are: {', '.join(known) or 'none'}.",
             )
 
     def without_disabled(self, routes: Sequence[Route]) -> list[Route]:
-        """The routes with disabled experts left out, each saying so. Only for who has asked for it in so many words."""
-        return [self._without_disabled(route) for route in routes]
-
-    def _without_disabled(self, route: Route) -> Route:
-        off = [e for e in route.experts if e in self.disabled]
-        if not off:
-            return route
-        why = f"{route.why}; expert {', '.join(off)} is disabled and left out, as asked"
-        return replace(
-            route, experts=tuple(e for e in route.experts if e not in self.disabled), why=why
-        )
+        """The routes with disabled experts left out, each saying so. Only for a caller who has asked for just that."""
+        found = []
+        for route in routes:
+            kept = tuple(expert for expert in route.experts if expert not in self.disabled)
+            if kept != route.experts:
+                left_out = [expert for expert in route.experts if expert in self.disabled]
+                why = f"expert {', '.join(left_out)} is disabled and left out, as asked"
+                found.append(replace(route, experts=kept, why=f"{route.why}; {why}"))
+            else:
+                found.append(route)
+        return found
 
     def passes(self, queries: Sequence[Query], routes: Sequence[Route]) -> list[list[int]]:
-        """The rows of each pass through the model, in its order; refused queries are in none.
+        """The rows of each pass through the model, in the order in which they lie in it; refused rows are in none.
 
-        One pass holds all rows with a picture, one all without: those of the base, then those of each expert. Rows whose
-        experts PEFT has mounted have a pass of their own.
+        One pass holds all rows with a picture, one all without: first those of the base, then those of each expert.
+        Rows whose experts PEFT has mounted have a pass of their own.
         """
-        rows = [n for n, route in enumerate(routes) if not route.refused]
-        order = sorted(
-            (self._apart(routes[n]), queries[n].image is None, self._stacked(routes[n]), n)
-            for n in rows
-        )
-        return [[n for *_, n in same] for _, same in groupby(order, key=lambda x: x[:2])]
 
-    def _apart(self, route: Route) -> Need:
-        return tuple((e, factor) for e, factor in self.need(route) if e not in self.experts)
+        def pass_of(row: int) -> tuple[WeightedExperts, bool]:
+            return self._mounted_by_peft(routes[row]), queries[row].image is None
 
-    def _stacked(self, route: Route) -> Need:
-        return tuple((e, factor) for e, factor in self.need(route) if e in self.experts)
+        rows = [row for row, route in enumerate(routes) if not route.refused]
+        # `mixed` wants equal needs side by side, and the base, which needs nothing, first.
+        rows.sort(key=lambda row: (pass_of(row), self._stacked(routes[row]), row))
+        return [list(same) for _, same in groupby(rows, key=pass_of)]
+
+    def _mounted_by_peft(self, route: Route) -> WeightedExperts:
+        return tuple(pair for pair in self.weighted(route) if pair[0] not in self.experts)
+
+    def _stacked(self, route: Route) -> WeightedExperts:
+        return tuple(pair for pair in self.weighted(route) if pair[0] in self.experts)
 
     @contextmanager
     def answering(self, routes: Sequence[Route]) -> Iterator[None]:
-        """Each row of the batch inside gets the sum of its route's experts. The rows are those of one of the `passes`."""
-        apart = {self._apart(route) for route in routes}
-        if len(apart) > 1:
+        """Inside, row n of a batch gets the sum of the experts of `routes[n]`.
+
+        The rows are those of one of the `passes`.
+        """
+        by_peft = {self._mounted_by_peft(route) for route in routes}
+        if len(by_peft) > 1:
             raise ValueError("the rows of a pass need different adapters of PEFT")
-        mount = dict(apart.pop()) if apart else {}
+        factors = dict(by_peft.pop()) if by_peft else {}
         needs = [self._stacked(route) for route in routes]
         with (
-            self._turn,
-            mounted(self.mllm, list(mount), mount),
+            self._lock,
+            mounted(self.mllm, list(factors), factors),
             mixed(self.mllm, self.experts, needs),
         ):
             yield
@@ -139,17 +268,18 @@ class LUMoE:
     ) -> list[str]:
         """Answers in the order of the queries. A query without experts is answered by the untouched base.
 
-        A refused one is answered by a fixed text, and no model is asked. Raises MlubenchError before anything is answered
-        when a route needs an expert that is disabled or not there. Once `stop` says so, what is left is cut short.
+        A refused query gets a fixed text, and no model is asked. `stop` is asked after each token: once it says True,
+        what is left is cut short.
+        Raises MlubenchError, before anything is answered, when a route needs an expert that is disabled or not there.
         """
 
-        def ask(rows: list[int]) -> list[str]:
+        def generate_rows(rows: list[int]) -> list[str]:
             return self.mllm.generate(
-                [queries[n] for n in rows], max_new_tokens=max_new_tokens, stop=stop
+                [queries[row] for row in rows], max_new_tokens=max_new_tokens, stop=stop
             )
 
-        answers = self._by_pass(queries, routes, ask)
-        return [answers.get(n, GATE_REFUSAL) for n in range(len(queries))]
+        texts = self._by_pass(queries, routes, generate_rows)
+        return [texts.get(row, GATE_REFUSAL) for row in range(len(queries))]
 
     def truth_probabilities(
         self, queries: Sequence[Query], truths: Sequence[str], routes: Sequence[Route]
@@ -159,27 +289,27 @@ class LUMoE:
         None for a refused query, which no model is asked. Raises as `generate` does.
         """
 
-        def ask(rows: list[int]) -> list[float | None]:
+        def measure_rows(rows: list[int]) -> list[float | None]:
             return answer_probabilities(
-                self.mllm, [queries[n] for n in rows], [truths[n] for n in rows]
+                self.mllm, [queries[row] for row in rows], [truths[row] for row in rows]
             )
 
-        found = self._by_pass(queries, routes, ask)
-        return [found.get(n) for n in range(len(queries))]
+        probabilities = self._by_pass(queries, routes, measure_rows)
+        return [probabilities.get(row) for row in range(len(queries))]
 
     def _by_pass(
         self, queries: Sequence[Query], routes: Sequence[Route], ask: Callable[[list[int]], list[T]]
     ) -> dict[int, T]:
-        """What `ask` says of the rows of each pass, while their experts answer. Refused queries are in none."""
-        self.require([r for _, r in zip(queries, routes, strict=True) if not r.refused])
-        found: dict[int, T] = {}
+        """By row what `ask` says of the rows of each pass, while their experts answer. Refused rows are left out."""
+        if len(queries) != len(routes):
+            raise ValueError(f"{len(queries)} queries have {len(routes)} routes")
+        self.require_experts([route for route in routes if not route.refused])
+        results: dict[int, T] = {}
         for rows in self.passes(queries, routes):
-            with self.answering([routes[n] for n in rows]):
-                found |= dict(zip(rows, ask(rows), strict=True))
-        return found
+            with self.answering([routes[row] for row in rows]):
+                results |= dict(zip(rows, ask(rows), strict=True))
+        return results
 
-    def answer(
-        self, requests: Iterable[Request], *, max_new_tokens: int, **options: Any
-    ) -> Iterator[Answer]:
-        """Answers as they are finished, of any number of requests: see `mlubench.lumoe.engine.requests.answer_all`."""
-        return answer_all(self, requests, max_new_tokens=max_new_tokens, **options)
+
+def _quoted(names: Sequence[str]) -> str:
+    return ", ".join(repr(name) for name in names)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,179 +18,251 @@ from mlubench.lumoe.engine.residents import Residents
 from mlubench.lumoe.engine.stacked import Layout, joined, linear
 from mlubench.models.mllm import MLLM
 
-Need = tuple[
-    tuple[str, float], ...
-]  # the experts of a row and the factors on them; none is the base
-ROOM = 8 * 2**30  # bytes that the matrices of one batch may take beside the experts' own
-PADDING = (
-    2.0  # so many times the rows of a batch a step may compute, for the sake of sharing matrices
-)
+# The experts of a row and the factors on them; none is the base.
+WeightedExperts = tuple[tuple[str, float], ...]
+# Bytes that the matrices of one batch may take, on top of the experts' own.
+ROOM = 8 * 2**30
+# So many times the rows of a batch a step may compute, so that rows can share matrices.
+PADDING = 2.0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Stretch:
-    """Rows `start` to `stop` of a batch and what is added to them: `stacked` (C, layout's rows, R), times `factor`.
+class RowGroup(NamedTuple):
+    """Neighbouring rows of a batch that need the same experts."""
 
-    They are C blocks of equally many rows, each with a matrix of its own. Where experts have not the same number of rows,
-    `take` lists the rows that fill the blocks, some twice, and `back` where each row then lies; `groups` says from which
-    row to which each expert has them, and its first block.
-    """
+    needs: WeightedExperts
+    rows: int
+
+
+class BlockRows(NamedTuple):
+    """Rows `start` to `stop` of a batch, which all have the matrix of block `block` (and of further, equal blocks)."""
 
     start: int
     stop: int
-    stacked: Tensor
+    block: int
+
+
+@dataclass(frozen=True, slots=True)
+class Padding:
+    """How rows fill blocks of equally many, where the experts have not the same number of rows."""
+
+    # The row of the batch that fills each place in the blocks; the last of a group fills what is left over.
+    row_of_place: Tensor  # (C * rows of a block,)
+    # In which place each row lies, so that padded ones are dropped again.
+    place_of_row: Tensor  # (stop - start,)
+    groups: tuple[BlockRows, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowDeltas:
+    """What is added to rows `start` to `stop` of a batch, times `factor`."""
+
+    start: int
+    stop: int
+    # C blocks of equally many rows, each with a matrix of its own.
+    stacked: Tensor  # (C, layout's rows, R)
     layout: Layout
     factor: float = 1.0
-    take: Tensor | None = None
-    back: Tensor | None = None
-    groups: tuple[tuple[int, int, int], ...] = ()
+    # None where rows fill the blocks as they lie in the batch.
+    padding: Padding | None = None
 
-    def parts(self, module: str) -> tuple[Tensor, Tensor]:
+    def matrices(self, module: str) -> tuple[Tensor, Tensor]:
         """A transposed (C, in, R) and B transposed (C, R, out) of one layer, as views."""
-        start, outputs, end = self.layout.spans[module]
-        return self.stacked[:, start:outputs], self.stacked[:, outputs:end].mT
+        span = self.layout.spans[module]
+        a = self.stacked[:, span.inputs : span.outputs]
+        b = self.stacked[:, span.outputs : span.end].mT
+        return a, b
 
     def add(self, x: Tensor, out: Tensor, a: Tensor, b: Tensor) -> None:
         """Add factor * x @ a @ b to `out` in place: x (B, S, in), out (B, S, out)."""
-        blocks, inputs, outputs = len(a), x.shape[-1], out.shape[-1]
-        if self.take is None or self.back is None:
-            rows, mine = x[self.start : self.stop], out[self.start : self.stop]
-            low = torch.bmm(rows.reshape(blocks, -1, inputs), a)
-            mine.view(blocks, -1, outputs).baddbmm_(low, b, alpha=self.factor)
-        elif x.shape[1] == 1:  # a step of generation: what is read counts, not what is computed
-            low = torch.bmm(x.index_select(0, self.take).view(blocks, -1, inputs), a)
-            added = torch.bmm(low, b).view(-1, 1, outputs).index_select(0, self.back)
-            out[self.start : self.stop].add_(added, alpha=self.factor)
+        if self.padding is None:
+            self._add_in_place(x, out, a, b)
+        elif x.shape[1] == 1:
+            # A step of generation: how much memory is read counts, not how much is computed.
+            self._add_padded(x, out, a, b, self.padding)
         else:
-            for start, stop, block in self.groups:
-                low = x[start:stop].reshape(-1, inputs) @ a[block]
-                out[start:stop].view(-1, outputs).addmm_(low, b[block], alpha=self.factor)
+            # The prompt: here it is the other way round, so no row is computed twice.
+            self._add_by_group(x, out, a, b, self.padding)
+
+    def _add_in_place(self, x: Tensor, out: Tensor, a: Tensor, b: Tensor) -> None:
+        blocks = len(a)
+        x_blocks = x[self.start : self.stop].reshape(blocks, -1, x.shape[-1])
+        out_blocks = out[self.start : self.stop].view(blocks, -1, out.shape[-1])
+        low = torch.bmm(x_blocks, a)
+        out_blocks.baddbmm_(low, b, alpha=self.factor)
+
+    def _add_padded(self, x: Tensor, out: Tensor, a: Tensor, b: Tensor, padding: Padding) -> None:
+        x_blocks = x.index_select(0, padding.row_of_place).view(len(a), -1, x.shape[-1])
+        low = torch.bmm(x_blocks, a)
+        added = torch.bmm(low, b).view(-1, 1, out.shape[-1]).index_select(0, padding.place_of_row)
+        out[self.start : self.stop].add_(added, alpha=self.factor)
+
+    def _add_by_group(self, x: Tensor, out: Tensor, a: Tensor, b: Tensor, padding: Padding) -> None:
+        for start, stop, block in padding.groups:
+            low = x[start:stop].reshape(-1, x.shape[-1]) @ a[block]
+            rows = out[start:stop].view(-1, out.shape[-1])
+            rows.addmm_(low, b[block], alpha=self.factor)
 
 
 @contextmanager
-def mixed(mllm: MLLM, experts: Residents, needs: Sequence[Need]) -> Iterator[None]:
-    """Answer a batch whose rows have these needs, those of the base first and equal ones side by side.
+def mixed(mllm: MLLM, experts: Residents, needs: Sequence[WeightedExperts]) -> Iterator[None]:
+    """Answer a batch whose row n needs `needs[n]`: those of the base first, and equal needs side by side.
 
     Nothing stays on the base, however the batch ends. MlubenchError for an expert that cannot be read back from its folder.
     """
-    stretches = plan(experts, needs)
+    deltas = plan(experts, needs)
     handles = []
     try:
-        for module in sorted({m for s in stretches for m in s.layout.spans}):
+        for module in sorted({module for part in deltas for module in part.layout.spans}):
             layer = linear(mllm, module)
             if layer is None:
                 raise MlubenchError(
                     f"{mllm.name} has no linear layer {module}",
                     "Load the base that it was made for.",
                 )
-            work = [(s, *s.parts(module)) for s in stretches if module in s.layout.spans]
-            handles.append(layer.register_forward_hook(_hook(work, len(needs))))
+            parts = [part for part in deltas if module in part.layout.spans]
+            handles.append(layer.register_forward_hook(_hook(parts, module, len(needs))))
         yield
     finally:
         for handle in handles:
             handle.remove()
 
 
-def _hook(work: list[tuple[Stretch, Tensor, Tensor]], rows: int) -> Callable[..., None]:
+def _hook(deltas: Sequence[RowDeltas], module: str, rows: int) -> Callable[..., None]:
+    # The views are made once a batch, not once a token.
+    work = [(part, *part.matrices(module)) for part in deltas]
+
     def add(_: object, inputs: tuple[Tensor, ...], out: Tensor) -> None:
-        x = inputs[0]
+        x = inputs[0]  # (B, S, in)
         if x.shape[0] != rows:
             raise MlubenchError(
                 f"a batch of {x.shape[0]} rows was routed as {rows}", "Answer what was routed."
             )
-        for stretch, a, b in work:
-            stretch.add(x, out, a, b)
+        for part, a, b in work:
+            part.add(x, out, a, b)
 
     return add
 
 
-def plan(experts: Residents, needs: Sequence[Need]) -> list[Stretch]:
-    """What is added to the rows of a batch: one stretch, where the copies that this takes find room.
+def plan(experts: Residents, needs: Sequence[WeightedExperts]) -> list[RowDeltas]:
+    """What is added to the rows of a batch, in one piece where the copies that this takes find room.
 
-    Otherwise, and where one expert is all there is, each expert's rows are a stretch of their own, and nothing is copied.
+    Otherwise, and where one expert is all there is, each expert's rows are a piece of their own, and nothing is copied.
     """
-    groups: list[tuple[Need, int]] = [(need, len(list(rows))) for need, rows in groupby(needs)]
-    base = groups.pop(0)[1] if groups and not groups[0][0] else 0
-    if len({need for need, _ in groups}) < len(groups) or any(not need for need, _ in groups):
+    groups = [RowGroup(same, len(list(rows))) for same, rows in groupby(needs)]
+    first_row = 0
+    if groups and not groups[0].needs:
+        first_row = groups.pop(0).rows
+    distinct = {group.needs for group in groups}
+    if len(distinct) < len(groups) or () in distinct:
         raise ValueError("the rows of a batch are not in the order of their needs")
     if not groups:
         return []
-    held = {name: experts.shape(name) for need, _ in groups for name, _ in need}
-    layout = joined(layout for _, layout in held.values())
-    rank = max(sum(held[name][0] for name, _ in need) for need, _ in groups)
-    share = shared_by([rows for _, rows in groups])
-    blocks = sum(-(-rows // share) for _, rows in groups)
-    if (
-        len(groups[0][0]) == len(groups) == 1
-        or blocks * rank * layout.rows * experts.mllm.base.dtype.itemsize > ROOM
-    ):
-        return _each_apart(experts, groups, base)
-    shape, kind, where = (blocks, layout.rows, rank), experts.mllm.base.dtype, experts.mllm.device
-    filled = all(sum(held[name][0] for name, _ in need) == rank for need, _ in groups)
-    even = filled and all(other == layout for _, other in held.values())
-    stacked = (torch.empty if even else torch.zeros)(shape, dtype=kind, device=where)
-    _fill(stacked, experts, layout, groups, share)
-    stop = base + sum(rows for _, rows in groups)
-    places = _places([rows for _, rows in groups], share, base, experts.mllm.device)
-    return [Stretch(base, stop, stacked, layout, 1.0, *places)]
+    alone = len(groups) == 1 and len(groups[0].needs) == 1
+    if alone:
+        return _by_expert(experts, groups, first_row)
+    return _in_one_piece(experts, groups, first_row) or _by_expert(experts, groups, first_row)
 
 
-def _each_apart(
-    experts: Residents, groups: Sequence[tuple[Need, int]], start: int
-) -> list[Stretch]:
-    stretches = []
-    for need, rows in groups:
-        for name, factor in need:
+def _by_expert(experts: Residents, groups: Sequence[RowGroup], first_row: int) -> list[RowDeltas]:
+    """A piece for each expert of each group, on the experts' own matrices."""
+    deltas = []
+    start = first_row
+    for needs, rows in groups:
+        for name, factor in needs:
             matrix = experts.matrix(name)
-            stretches.append(
-                Stretch(start, start + rows, matrix.values[None], matrix.layout, factor)
-            )
+            stacked = matrix.values[None]  # (1, layout's rows, R)
+            deltas.append(RowDeltas(start, start + rows, stacked, matrix.layout, factor))
         start += rows
-    return stretches
+    return deltas
+
+
+def _in_one_piece(
+    experts: Residents, groups: Sequence[RowGroup], first_row: int
+) -> list[RowDeltas]:
+    """One piece for all rows, in blocks that share a copy of their experts' matrices. Empty where it is too large."""
+    ranks: dict[WeightedExperts, int] = {}
+    layouts: list[Layout] = []
+    for needs, _ in groups:
+        shapes = [experts.shape(name) for name, _ in needs]
+        # Several experts stand side by side, column by column.
+        ranks[needs] = sum(shape.rank for shape in shapes)
+        layouts += [shape.layout for shape in shapes]
+    layout = joined(layouts)
+    rank = max(ranks.values())
+    counts = [group.rows for group in groups]
+    block_rows = shared_by(counts)
+    blocks = sum(_blocks(count, block_rows) for count in counts)
+    dtype = experts.mllm.base.dtype
+    device = experts.mllm.device
+    if blocks * rank * layout.rows * dtype.itemsize > ROOM:
+        return []
+    # Zeros are needed only where some expert leaves rows or columns free.
+    all_filled = all(r == rank for r in ranks.values()) and all(x == layout for x in layouts)
+    make = torch.empty if all_filled else torch.zeros
+    stacked = make((blocks, layout.rows, rank), dtype=dtype, device=device)
+    _fill(stacked, experts, layout, groups, block_rows)
+    stop = first_row + sum(counts)
+    padding = _padding(counts, block_rows, first_row, device)
+    return [RowDeltas(first_row, stop, stacked, layout, padding=padding)]
+
+
+def _blocks(rows: int, block_rows: int) -> int:
+    """How many blocks so many rows fill, the last one perhaps in part."""
+    return -(-rows // block_rows)
 
 
 def _fill(
     stacked: Tensor,
     experts: Residents,
     layout: Layout,
-    groups: Sequence[tuple[Need, int]],
-    share: int,
+    groups: Sequence[RowGroup],
+    block_rows: int,
 ) -> None:
-    """Write each need's matrices side by side into its blocks; columns that are left over stay zero."""
+    """Write the experts of each group side by side into its blocks; columns that are left over stay zero."""
     block = 0
-    for need, rows in groups:
+    for needs, rows in groups:
         column = 0
-        for name, factor in need:
+        for name, factor in needs:
             matrix = experts.matrix(name)
             matrix.put(stacked[block, :, column : column + matrix.rank], layout, factor)
             column += matrix.rank
-        blocks = -(-rows // share)
+        blocks = _blocks(rows, block_rows)
         stacked[block + 1 : block + blocks] = stacked[block]
         block += blocks
 
 
 def shared_by(counts: Sequence[int]) -> int:
-    """How many rows a block has: what makes the fewest blocks, so the least is read, without much computed in vain."""
-    best, fewest = 1, sum(counts)
-    for share in range(2, max(counts) + 1):
-        blocks = sum(-(-count // share) for count in counts)
-        if blocks < fewest and blocks * share <= PADDING * sum(counts):
-            best, fewest = share, blocks
+    """How many rows a block has, where the groups have `counts` rows.
+
+    The fewest blocks win, as then the least memory is read, unless `PADDING` says that too much is computed in vain.
+    """
+    best = 1
+    fewest = sum(counts)
+    for block_rows in range(2, max(counts) + 1):
+        blocks = sum(_blocks(count, block_rows) for count in counts)
+        if blocks < fewest and blocks * block_rows <= PADDING * sum(counts):
+            best = block_rows
+            fewest = blocks
     return best
 
 
-def _places(
-    counts: Sequence[int], share: int, first: int, device: torch.device
-) -> tuple[Tensor | None, Tensor | None, tuple[tuple[int, int, int], ...]]:
-    """`take`, `back` and `groups` of a stretch that begins at row `first`; nothing where rows lie in blocks as they are."""
-    if all(count % share == 0 for count in counts):
-        return None, None, ()
-    take: list[int] = []
-    back: list[int] = []
-    groups: list[tuple[int, int, int]] = []
+def _padding(
+    counts: Sequence[int], block_rows: int, first_row: int, device: torch.device
+) -> Padding | None:
+    """How groups of `counts` rows, the first at `first_row`, fill blocks; None where they do so as they lie."""
+    if all(count % block_rows == 0 for count in counts):
+        return None
+    row_of_place: list[int] = []
+    place_of_row: list[int] = []
+    groups: list[BlockRows] = []
     for count in counts:
-        row = first + len(back)
-        groups.append((row, row + count, len(take) // share))
-        back += range(len(take), len(take) + count)
-        take += [row + min(n, count - 1) for n in range(-(-count // share) * share)]
-    return torch.tensor(take, device=device), torch.tensor(back, device=device), tuple(groups)
+        start = first_row + len(place_of_row)
+        places = _blocks(count, block_rows) * block_rows
+        groups.append(BlockRows(start, start + count, len(row_of_place) // block_rows))
+        place_of_row += range(len(row_of_place), len(row_of_place) + count)
+        row_of_place += [start + min(place, count - 1) for place in range(places)]
+    return Padding(
+        torch.tensor(row_of_place, device=device),
+        torch.tensor(place_of_row, device=device),
+        tuple(groups),
+    )

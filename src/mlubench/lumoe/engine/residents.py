@@ -1,45 +1,55 @@
-"""Experts to hand: in memory as matrices up to a limit, back from disk when needed, or mounted by PEFT."""
+"""Experts that an engine can answer with: in memory as matrices up to a limit, on disk until needed, or mounted by PEFT."""
 
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from mlubench.core.errors import MlubenchError
-from mlubench.lumoe.engine.stacked import Layout, Matrix, can_stack, read_matrix, shape_of
+from mlubench.lumoe.engine.stacked import Matrix, Shape, can_stack, read_matrix, shape_of
 from mlubench.lumoe.experts.compatibility import verified
 from mlubench.lumoe.experts.store import ExpertStore
 from mlubench.models.mllm import MLLM
 
-Stamp = tuple[tuple[str, int, int, int, int], ...]
+
+class FileStamp(NamedTuple):
+    """What changes whenever a file does. ctime is among it, since nobody can set it back."""
+
+    name: str
+    mtime_ns: int
+    ctime_ns: int
+    size: int
+    inode: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Held:
-    """An expert that was checked when its folder had this stamp."""
+class _CheckedFolder:
+    """An expert's folder, and its stamp when everything in it was checked."""
 
     folder: Path
-    stamp: Stamp
-    rank: int
-    layout: Layout
+    stamp: tuple[FileStamp, ...]
+    shape: Shape
 
 
 @dataclass(eq=False)
 class Residents:
-    """The experts that an engine can answer with.
+    """The experts at hand. Beyond the limit, the least recently used leave memory and wait on disk.
 
-    `limit` is a number of experts, or memory as "512MB"; None keeps all. Beyond it the least recently used leave memory.
     One that comes back is not hashed again unless a file of its folder has changed meanwhile; then all is checked anew.
     """
 
     mllm: MLLM
+    # A number of experts, or memory as "512MB"; None keeps all.
     limit: int | str | None = None
-    loads: int = 0  # matrices read from disk so far
-    _held: dict[str, "_Held"] = field(default_factory=dict, repr=False)
+    # Matrices read from disk so far.
+    loads: int = 0
+    _folders: dict[str, _CheckedFolder] = field(default_factory=dict, repr=False)
+    # The least recently used first.
     _matrices: OrderedDict[str, Matrix] = field(default_factory=OrderedDict, repr=False)
 
-    def take(self, store: ExpertStore, name: str) -> None:
-        """Have the expert's current version to hand. Raises MlubenchError as `ExpertStore.mount` does."""
+    def add(self, store: ExpertStore, name: str) -> None:
+        """Have the expert's current version at hand. Raises MlubenchError as `ExpertStore.mount` does."""
         if name in self:
             raise MlubenchError(
                 f"expert {name!r} is mounted already", "Take the adapters off first."
@@ -48,17 +58,18 @@ class Residents:
         if not can_stack(self.mllm, folder):
             store.mount(self.mllm, name)
             return
+        # Stamped before it is checked: a change meanwhile is then seen at the next look.
         stamp = _stamp(folder)
         verified(self.mllm, name, folder)
-        self._held[name] = _Held(folder, stamp, *shape_of(folder))
-        if not self._over(self._size(name)):
+        self._folders[name] = _CheckedFolder(folder, stamp, shape_of(folder))
+        if not self._exceeds_limit(self._size(name)):
             self.matrix(name)
 
     def __contains__(self, name: str) -> bool:
-        return name in self._held
+        return name in self._folders
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._held)
+        return iter(self._folders)
 
     @property
     def in_memory(self) -> list[str]:
@@ -67,55 +78,62 @@ class Residents:
 
     @property
     def bytes(self) -> int:
-        return sum(m.bytes for m in self._matrices.values())
+        return sum(matrix.bytes for matrix in self._matrices.values())
 
     def matrix(self, name: str) -> Matrix:
         """The expert's matrix, from memory or from its folder. Raises MlubenchError where the folder is no longer sound."""
         if name not in self._matrices:
-            while self._matrices and self._over(self._size(name)):
+            while self._matrices and self._exceeds_limit(self._size(name)):
                 self._matrices.popitem(last=False)
             self._matrices[name] = self._read(name)
         self._matrices.move_to_end(name)
         return self._matrices[name]
 
-    def shape(self, name: str) -> tuple[int, Layout]:
+    def shape(self, name: str) -> Shape:
         """Rank and layout, known also of an expert that is not in memory."""
-        return self._held[name].rank, self._held[name].layout
+        return self._folders[name].shape
 
     def _size(self, name: str) -> int:
+        """Bytes that the expert's matrix takes in memory."""
         rank, layout = self.shape(name)
         return rank * layout.rows * self.mllm.base.dtype.itemsize
 
-    def _over(self, size: int) -> bool:
+    def _exceeds_limit(self, size: int) -> bool:
         """Whether one more expert of so many bytes would be beyond the limit."""
+        if self.limit is None:
+            return False
         if isinstance(self.limit, str):
             return self.bytes + size > int(self.limit.removesuffix("MB")) * 2**20
-        return self.limit is not None and len(self._matrices) >= self.limit
+        return len(self._matrices) >= self.limit
 
     def _read(self, name: str) -> Matrix:
-        held = self._held[name]
-        now = _stamp(held.folder)
-        if now != held.stamp:
-            verified(self.mllm, name, held.folder)
-            if shape_of(held.folder) != self.shape(name):
+        checked = self._folders[name]
+        stamp = _stamp(checked.folder)
+        if stamp != checked.stamp:
+            verified(self.mllm, name, checked.folder)
+            if shape_of(checked.folder) != checked.shape:
                 raise MlubenchError(
-                    f"{held.folder} holds another expert than before", "Start again to take it."
+                    f"{checked.folder} holds another expert than before", "Start again to take it."
                 )
-            self._held[name] = replace(held, stamp=now)
-        found = read_matrix(self.mllm, held.folder)
-        if _stamp(held.folder) != now:
+            self._folders[name] = replace(checked, stamp=stamp)
+        matrix = read_matrix(self.mllm, checked.folder)
+        if _stamp(checked.folder) != stamp:
             raise MlubenchError(
-                f"{held.folder} was changed while it was read",
+                f"{checked.folder} was changed while it was read",
                 "Ask again once nothing writes to it.",
             )
         self.loads += 1
-        return found
+        return matrix
 
 
-def _stamp(folder: Path) -> Stamp:
-    """What changes with any file of the folder. ctime is among it, since nobody can set it back."""
+def _stamp(folder: Path) -> tuple[FileStamp, ...]:
+    stamps = []
     try:
-        stats = [(f.name, f.lstat()) for f in sorted(folder.iterdir())]
+        for file in sorted(folder.iterdir()):
+            stat = file.lstat()
+            stamps.append(
+                FileStamp(file.name, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino)
+            )
     except OSError as error:
         raise MlubenchError(f"expert {folder} is gone: {error}", "Put its folder back.") from error
-    return tuple((n, s.st_mtime_ns, s.st_ctime_ns, s.st_size, s.st_ino) for n, s in stats)
+    return tuple(stamps)

@@ -1,4 +1,4 @@
-"""A gate in front of answers: what it says, and what becomes of a query that it cannot place."""
+"""The gate's routes made safe: what becomes of a query that it cannot place, and of experts that were merged since."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -22,22 +22,27 @@ def route_all(
         routes = gate.route(queries, features)
     except UsageError:
         raise
-    except MlubenchError:  # of one query perhaps, so each is asked alone and says its own error
-        routes = [_alone(gate, query, features) for query in queries]
-    return [
-        _settled(r, q, on_error) if r.failed else r for q, r in zip(queries, routes, strict=True)
-    ]
+    except MlubenchError:
+        # It may be the error of one query, so each is asked alone and says its own.
+        routes = [_route_alone(gate, query, features) for query in queries]
+    found = []
+    for route, query in zip(routes, queries, strict=True):
+        found.append(_after_failure(route, query, on_error) if route.failed else route)
+    return found
 
 
-def carried(route: Route, merged: Mapping[str, str]) -> Route:
-    """The route to the experts that stand for those the gate named, each once, saying so."""
-    moved = [e for e in route.experts if merged.get(e, e) != e]
-    if not moved:
+def redirected(route: Route, expert_for: Mapping[str, str]) -> Route:
+    """The route to the experts that stand for those that the gate named, each once, saying so."""
+    experts = []
+    why = route.why
+    for expert in route.experts:
+        replacement = expert_for.get(expert, expert)
+        experts.append(replacement)
+        if replacement != expert:
+            why += f"; expert {expert} is merged into {replacement}"
+    if why == route.why:
         return route
-    why = "; ".join((route.why, *(f"expert {e} is merged into {merged[e]}" for e in moved)))
-    return replace(
-        route, experts=tuple(dict.fromkeys(merged.get(e, e) for e in route.experts)), why=why
-    )
+    return replace(route, experts=tuple(dict.fromkeys(experts)), why=why)
 
 
 def failed(error: MlubenchError) -> Route:
@@ -45,7 +50,7 @@ def failed(error: MlubenchError) -> Route:
     return Route((), None, 0.0, f"the gate failed: {error.what}", failed=True)
 
 
-def _alone(gate: Gate, query: GateQuery, features: Features) -> Route:
+def _route_alone(gate: Gate, query: GateQuery, features: Features) -> Route:
     try:
         return gate.route([query], features)[0]
     except UsageError:
@@ -54,14 +59,14 @@ def _alone(gate: Gate, query: GateQuery, features: Features) -> Route:
         return failed(error)
 
 
-def _settled(route: Route, query: GateQuery, on_error: OnError) -> Route:
+def _after_failure(route: Route, query: GateQuery, on_error: OnError) -> Route:
+    # What the base could not see either is refused, whatever the setting.
     if on_error == "base" and _readable(query):
         return replace(route, why=f"{route.why}; left to the base")
     return replace(route, refused=True, why=f"{route.why}; refused")
 
 
 def _readable(query: GateQuery) -> bool:
-    """Whether the base could see the picture; what it cannot read is refused whatever the setting."""
     if query.image is None:
         return True
     try:

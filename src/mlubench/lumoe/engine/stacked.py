@@ -9,51 +9,81 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import NamedTuple
 
 import torch
 from peft import LoraConfig
-from peft.utils.other import get_pattern_key
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mlubench.core.errors import MlubenchError
+from mlubench.lumoe.experts.compress import lora_scale
 from mlubench.lumoe.experts.manifest import PREFIX, WEIGHTS, tensors_in
 from mlubench.models.mllm import MLLM
 
-ENDS = (".lora_A.weight", ".lora_B.weight")
-Widths = tuple[tuple[str, int, int], ...]  # module, inputs, outputs
+# How a LoRA's two tensors of a module end.
+LORA_A = ".lora_A.weight"
+LORA_B = ".lora_B.weight"
+
+
+class Width(NamedTuple):
+    """One linear layer: its name and how many inputs and outputs it has."""
+
+    module: str
+    inputs: int
+    outputs: int
+
+
+class Span(NamedTuple):
+    """The rows of one layer in a stacked matrix: inputs from `inputs` to `outputs`, outputs from there to `end`."""
+
+    inputs: int
+    outputs: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Which rows are whose: `spans[module]` is where its inputs begin, where its outputs begin, and where these end."""
+    """Which rows of a stacked matrix belong to which layer. Equal widths make equal layouts."""
 
-    widths: Widths
-    spans: Mapping[str, tuple[int, int, int]] = field(compare=False)
+    widths: tuple[Width, ...]
+    spans: Mapping[str, Span] = field(compare=False)
+    # Of all layers together.
     rows: int = field(compare=False)
 
 
+class Shape(NamedTuple):
+    """Of an expert's matrix: `layout.rows` rows and `rank` columns."""
+
+    rank: int
+    layout: Layout
+
+
+# Kept, since every batch of the same experts asks for the same joined layout.
 @lru_cache(maxsize=64)
-def layout_of(widths: Widths) -> Layout:
-    spans, start = {}, 0
+def layout_of(widths: tuple[Width, ...]) -> Layout:
+    """The layout in which these layers follow one another."""
+    spans = {}
+    start = 0
     for module, inputs, outputs in widths:
-        spans[module] = start, start + inputs, start + inputs + outputs
+        spans[module] = Span(start, start + inputs, start + inputs + outputs)
         start += inputs + outputs
     return Layout(widths, MappingProxyType(spans), start)
 
 
 def joined(layouts: Iterable[Layout]) -> Layout:
     """The layout that has room for all of these."""
-    return layout_of(tuple(sorted({width for layout in layouts for width in layout.widths})))
+    widths = {width for layout in layouts for width in layout.widths}
+    return layout_of(tuple(sorted(widths)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Matrix:
-    """One expert: `values` is (rows, r), of each module A transposed (in, r) and then B (out, r) times the scale."""
+    """One expert as a matrix."""
 
-    values: Tensor
+    # Of each layer A transposed (in, r), and then B (out, r) times the LoRA's scale.
+    values: Tensor  # (rows, r)
     layout: Layout
 
     @property
@@ -69,13 +99,13 @@ class Matrix:
         if layout == self.layout:
             into.copy_(self.values)
         else:
-            for module, (start, _, end) in self.layout.spans.items():
-                there = layout.spans[module]
-                into[there[0] : there[2]] = self.values[start:end]
+            for module, source in self.layout.spans.items():
+                target = layout.spans[module]
+                into[target.inputs : target.end] = self.values[source.inputs : source.end]
         if factor != 1:
             for module in self.layout.spans:
-                _, outputs, end = layout.spans[module]
-                into[outputs:end] *= factor
+                target = layout.spans[module]
+                into[target.outputs : target.end] *= factor
 
 
 def linear(mllm: MLLM, module: str) -> nn.Linear | None:
@@ -91,51 +121,49 @@ def linear(mllm: MLLM, module: str) -> nn.Linear | None:
 def can_stack(mllm: MLLM, folder: Path) -> bool:
     """Whether the expert in `folder` is a LoRA of linear layers of the language model and nothing else.
 
-    Others are mounted by PEFT: rows of the vision part are tiles or patches, and what is trained whole is no sum. So are
-    those of a sharded base, whose passes need the same hooks in every process.
+    Others are mounted by PEFT. Rows of the vision part are tiles or patches, not queries, and what is trained whole is no
+    sum. So are all experts of a sharded base, whose passes need the same hooks in every process.
     """
-    keys = list(tensors_in(folder / WEIGHTS))
-    modules = {
-        key.removeprefix(PREFIX).removesuffix(end)
-        for key in keys
-        for end in ENDS
-        if key.endswith(end)
-    }
-    plain = all(key.endswith(ENDS) for key in keys) and not mllm.sharded
-    return plain and all(
-        mllm.parts.part_of(m) == "language" and linear(mllm, m) is not None for m in modules
-    )
+    if mllm.sharded:
+        return False
+    for key in tensors_in(folder / WEIGHTS):
+        if not key.endswith((LORA_A, LORA_B)):
+            return False
+        module = key.removeprefix(PREFIX).removesuffix(LORA_A).removesuffix(LORA_B)
+        if mllm.parts.part_of(module) != "language" or linear(mllm, module) is None:
+            return False
+    return True
 
 
-def shape_of(folder: Path) -> tuple[int, Layout]:
+def shape_of(folder: Path) -> Shape:
     """Rank and layout of the expert in `folder`, from the header of its weights."""
     shapes = {
         key.removeprefix(PREFIX): shape for key, shape in tensors_in(folder / WEIGHTS).items()
     }
-    modules = sorted(key.removesuffix(ENDS[0]) for key in shapes if key.endswith(ENDS[0]))
-    widths = tuple((m, shapes[m + ENDS[0]][1], shapes[m + ENDS[1]][0]) for m in modules)
-    return max(shapes[m + ENDS[0]][0] for m in modules), layout_of(widths)
+    modules = sorted(key.removesuffix(LORA_A) for key in shapes if key.endswith(LORA_A))
+    # A is (r, in) and B is (out, r).
+    widths = [Width(m, shapes[m + LORA_A][1], shapes[m + LORA_B][0]) for m in modules]
+    rank = max(shapes[m + LORA_A][0] for m in modules)
+    return Shape(rank, layout_of(tuple(widths)))
 
 
 def read_matrix(mllm: MLLM, folder: Path) -> Matrix:
     """The expert in `folder`, in the base's precision and on its device. MlubenchError where it cannot be read."""
     rank, layout = shape_of(folder)
     try:
-        config, tensors = LoraConfig.from_pretrained(str(folder)), load_file(folder / WEIGHTS)
+        config = LoraConfig.from_pretrained(str(folder))
+        tensors = load_file(folder / WEIGHTS)
     except (OSError, ValueError, SafetensorError) as error:
         raise MlubenchError(
             f"expert {folder} cannot be read: {error}", "Import it again from a good copy."
         ) from error
+    # Columns beyond a layer's own rank stay zero.
     values = torch.zeros(layout.rows, rank, dtype=mllm.base.dtype)
-    for module, (start, outputs, end) in layout.spans.items():
-        a, b = (tensors[PREFIX + module + end] for end in ENDS)
-        values[start:outputs, : len(a)] = a.mT
-        values[outputs:end, : len(a)] = b * _scale(config, module, len(a))
+    for module, span in layout.spans.items():
+        a = tensors[PREFIX + module + LORA_A]  # (r, in)
+        b = tensors[PREFIX + module + LORA_B]  # (out, r)
+        own_rank = len(a)
+        scale = lora_scale(config, module, own_rank)
+        values[span.inputs : span.outputs, :own_rank] = a.mT
+        values[span.outputs : span.end, :own_rank] = b * scale
     return Matrix(values.to(mllm.device), layout)
-
-
-def _scale(config: Any, module: str, rank: int) -> float:
-    """What PEFT multiplies B @ A by."""
-    alphas = config.alpha_pattern or {}
-    alpha = alphas.get(get_pattern_key(alphas.keys(), module), config.lora_alpha)
-    return float(alpha / (rank**0.5 if config.use_rslora else rank))

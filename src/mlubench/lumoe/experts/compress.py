@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +21,22 @@ _LORA = re.compile(rf"{re.escape(PREFIX)}(.+)\.lora_([AB])\.weight")
 
 @dataclass(frozen=True, slots=True)
 class Factors:
-    """The change that a LoRA makes to one matrix, `b @ a`: b (d_out, r) and a (r, d_in), its scale already in b."""
+    """The change that a LoRA makes to one matrix: `b @ a`."""
 
-    b: Tensor
-    a: Tensor
+    b: Tensor  # (d_out, r), the LoRA's scale already in it
+    a: Tensor  # (r, d_in)
 
 
-Deltas = dict[str, Factors]  # by the name of the base's module
+# By the name of the base's module.
+Deltas = dict[str, Factors]
 
 
 @dataclass(frozen=True, slots=True)
 class Compressed:
-    """What a rank budget left of a sum of deltas, and what it cost: Frobenius norms over all modules."""
+    """What a rank budget left of a sum of deltas, and what it cost."""
 
     deltas: Deltas
+    # Frobenius norms over all modules: of what was cut off, and of the whole sum.
     error: float
     norm: float
 
@@ -49,32 +51,40 @@ def read_deltas(folder: Path) -> Deltas:
     config = LoraConfig.from_pretrained(str(folder))
     pairs: dict[str, dict[str, Tensor]] = {}
     for name, tensor in load_file(folder / WEIGHTS).items():
-        if not (found := _LORA.fullmatch(name)):
+        match = _LORA.fullmatch(name)
+        if match is None:
             raise UsageError(
                 f"{folder.name} has trained {name} whole, which has no sum", "Use --method distil."
             )
-        pairs.setdefault(found[1], {})[found[2]] = tensor.double()
-    return {
-        m: Factors(ends["B"] * _scale(config, m, len(ends["A"])), ends["A"])
-        for m, ends in pairs.items()
-    }
+        module, letter = match.groups()
+        pairs.setdefault(module, {})[letter] = tensor.double()
+    deltas = {}
+    for module, pair in pairs.items():
+        scale = lora_scale(config, module, len(pair["A"]))
+        deltas[module] = Factors(pair["B"] * scale, pair["A"])
+    return deltas
 
 
-def _scale(config: Any, module: str, rank: int) -> float:
-    alpha = config.alpha_pattern.get(
-        get_pattern_key(list(config.alpha_pattern), module), config.lora_alpha
-    )
+# `config` is PEFT's LoraConfig, which brings no types.
+def lora_scale(config: Any, module: str, rank: int) -> float:
+    """What PEFT multiplies B @ A of this module by."""
+    alphas = config.alpha_pattern or {}
+    alpha = alphas.get(get_pattern_key(list(alphas), module), config.lora_alpha)
     return float(alpha) / (rank**0.5 if config.use_rslora else rank)
 
 
 def weighted_sum(experts: Sequence[Deltas], weights: Sequence[float]) -> Deltas:
     """The exact weighted sum, its factors laid side by side: the rank is the sum of ranks. A module may be missing."""
+    modules = {module for deltas in experts for module in deltas}
     total = {}
-    for module in sorted({m for deltas in experts for m in deltas}):
-        parts = [(d[module], w) for d, w in zip(experts, weights, strict=True) if module in d]
-        total[module] = Factors(
-            torch.cat([f.b * w for f, w in parts], 1), torch.cat([f.a for f, _ in parts], 0)
-        )
+    for module in sorted(modules):
+        b_parts = []
+        a_parts = []
+        for deltas, weight in zip(experts, weights, strict=True):
+            if module in deltas:
+                b_parts.append(deltas[module].b * weight)
+                a_parts.append(deltas[module].a)
+        total[module] = Factors(torch.cat(b_parts, 1), torch.cat(a_parts, 0))
     return total
 
 
@@ -85,22 +95,25 @@ def compress(deltas: Deltas, rank: int) -> Compressed:
     factors of the outcome carry the roots of the singular values, and are filled up with zeros to `rank`.
     """
     kept: Deltas = {}
-    lost, whole = 0.0, 0.0
+    squared_error = 0.0
+    squared_norm = 0.0
     for module, factors in deltas.items():
-        q_out, r_out = torch.linalg.qr(factors.b)
-        q_in, r_in = torch.linalg.qr(factors.a.T)
+        q_out, r_out = torch.linalg.qr(factors.b)  # (d_out, k), (k, r)
+        q_in, r_in = torch.linalg.qr(factors.a.T)  # (d_in, k), (k, r)
         u, values, v = torch.linalg.svd(r_out @ r_in.T)
         n = min(rank, len(values))
         root = values[:n].sqrt()
-        b, a = (q_out @ u[:, :n]) * root, root[:, None] * (v[:n] @ q_in.T)
+        b = (q_out @ u[:, :n]) * root  # (d_out, n)
+        a = root[:, None] * (v[:n] @ q_in.T)  # (n, d_in)
         missing = rank - n
         kept[module] = Factors(
             torch.cat([b, b.new_zeros(len(b), missing)], 1),
             torch.cat([a, a.new_zeros(missing, a.shape[1])], 0),
         )
-        lost += float((values[n:] ** 2).sum())
-        whole += float((values**2).sum())
-    return Compressed(kept, lost**0.5, whole**0.5)
+        # The squared singular values add up to the squared Frobenius norm.
+        squared_error += float((values[n:] ** 2).sum())
+        squared_norm += float((values**2).sum())
+    return Compressed(kept, squared_error**0.5, squared_norm**0.5)
 
 
 def write_adapter(deltas: Deltas, like: Path, out: Path) -> None:
@@ -108,11 +121,18 @@ def write_adapter(deltas: Deltas, like: Path, out: Path) -> None:
 
     Every module must have the same rank.
     """
-    (rank,) = {f.a.shape[0] for f in deltas.values()}
+    (rank,) = {factors.a.shape[0] for factors in deltas.values()}
     config = LoraConfig.from_pretrained(str(like))
-    config.r = config.lora_alpha = rank
-    config.use_rslora, config.rank_pattern, config.alpha_pattern = False, {}, {}
-    config.layers_to_transform = config.layers_pattern = config.exclude_modules = None
+    # PEFT's scale is alpha / r, and the deltas hold theirs already.
+    config.r = rank
+    config.lora_alpha = rank
+    config.use_rslora = False
+    config.rank_pattern = {}
+    config.alpha_pattern = {}
+    # `like` may have other modules than the sum: these are named one by one.
+    config.layers_to_transform = None
+    config.layers_pattern = None
+    config.exclude_modules = None
     config.target_modules = set(deltas)
     dtype = next(iter(load_file(like / WEIGHTS).values())).dtype
     tensors = {}
@@ -126,26 +146,27 @@ def write_adapter(deltas: Deltas, like: Path, out: Path) -> None:
 
 def rank_of(folder: Path) -> int:
     """The largest rank among the adapter's modules."""
-    return max(
-        shape[0] for name, shape in tensors_in(folder / WEIGHTS).items() if ".lora_A." in name
-    )
+    shapes = tensors_in(folder / WEIGHTS)
+    return max(shape[0] for name, shape in shapes.items() if ".lora_A." in name)
 
 
 def cosine(one: Deltas, other: Deltas) -> float:
     """Cosine between two experts' changes, all their matrices taken as one vector. 0 where one changes nothing."""
-    size = (_inner(one, one) * _inner(other, other)) ** 0.5
-    return _inner(one, other) / size if size else 0.0
+    norms = (_inner_product(one, one) * _inner_product(other, other)) ** 0.5
+    return _inner_product(one, other) / norms if norms else 0.0
 
 
-def _inner(one: Deltas, other: Deltas) -> float:
-    both = one.keys() & other.keys()
-    return float(sum(((one[m].b.T @ other[m].b) * (one[m].a @ other[m].a.T)).sum() for m in both))
+def _inner_product(one: Deltas, other: Deltas) -> float:
+    # <B1 A1, B2 A2> by the factors' small products, so that no full matrix is formed.
+    common = one.keys() & other.keys()
+    products = [((one[m].b.T @ other[m].b) * (one[m].a @ other[m].a.T)).sum() for m in common]
+    return float(sum(products))
 
 
 def in_order(names: Sequence[str], groups: int) -> list[list[str]]:
     """The names in so many runs of neighbours, as even as can be."""
     cuts = [round(n * len(names) / groups) for n in range(groups + 1)]
-    return [list(names[a:b]) for a, b in pairwise(cuts)]
+    return [list(names[start:stop]) for start, stop in pairwise(cuts)]
 
 
 def by_similarity(deltas: Mapping[str, Deltas], groups: int) -> list[list[str]]:
@@ -154,19 +175,18 @@ def by_similarity(deltas: Mapping[str, Deltas], groups: int) -> list[list[str]]:
     Two groups are as like as their members are on average. The order of names decides between equals.
     """
     names = list(deltas)
-    like = {
-        (a, b): cosine(deltas[a], deltas[b]) for i, a in enumerate(names) for b in names[i + 1 :]
-    }
-    found = [[n] for n in names]
+    similarity: dict[tuple[str, str], float] = {}
+    for one, other in combinations(names, 2):
+        similarity[one, other] = similarity[other, one] = cosine(deltas[one], deltas[other])
+    found = [[name] for name in names]
 
-    def likeness(pair: tuple[int, int]) -> float:
-        each = [
-            like.get((a, b), like.get((b, a), 0.0)) for a in found[pair[0]] for b in found[pair[1]]
-        ]
-        return sum(each) / len(each)
+    def mean_similarity(pair: tuple[int, int]) -> float:
+        first, second = pair
+        values = [similarity[one, other] for one in found[first] for other in found[second]]
+        return sum(values) / len(values)
 
     while len(found) > groups:
-        pairs = [(i, j) for i in range(len(found)) for j in range(i + 1, len(found))]
-        i, j = max(pairs, key=likeness)
-        found[i] += found.pop(j)
+        # `max` takes the first of equals.
+        first, second = max(combinations(range(len(found)), 2), key=mean_similarity)
+        found[first] += found.pop(second)
     return [sorted(group, key=names.index) for group in found]

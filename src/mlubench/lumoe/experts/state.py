@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, TypedDict, Unpack
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -12,7 +12,8 @@ from mlubench.core import locks
 from mlubench.core.errors import MlubenchError
 from mlubench.core.files import read_json, write_json
 
-STATE, LOCK = "store.json", ".store.lock"
+STATE = "store.json"
+LOCK = ".store.lock"
 Action = Literal["add", "import", "enable", "disable", "rollback", "consolidate", "prune"]
 
 
@@ -21,19 +22,31 @@ class _Strict(BaseModel):
 
 
 class Setting(_Strict):
-    """Of one expert. `version` None is the first there is: what a run has written, and nobody has changed.
-
-    `merged_into` names the expert that stands for it since a consolidation; `pruned` versions have lost their weights.
-    """
+    """What the store has settled about one expert."""
 
     enabled: bool = True
-    version: int | None = Field(None, ge=1)
-    merged_into: str | None = None
-    pruned: tuple[int, ...] = ()
+    version: int | None = Field(
+        None, ge=1, description="the current one; None: the first there is, as a run has written it"
+    )
+    merged_into: str | None = Field(
+        None, description="the expert that stands for it since a consolidation"
+    )
+    pruned: tuple[int, ...] = Field((), description="versions that have lost their weights")
+
+
+class Update(TypedDict, total=False):
+    """The fields of a Setting that change."""
+
+    enabled: bool
+    version: int
+    merged_into: str | None
+    pruned: tuple[int, ...]
 
 
 class Change(_Strict):
-    at: str
+    """One entry of the history."""
+
+    at: str = Field(description="ISO 8601, UTC, to the second")
     action: Action
     expert: str
     before: Setting
@@ -41,11 +54,11 @@ class Change(_Strict):
 
 
 class State(_Strict):
-    """Settings by expert, and every change that led to them, oldest first."""
+    """The content of store.json."""
 
     schema_version: Literal[1] = 1
-    experts: dict[str, Setting] = {}
-    history: list[Change] = []
+    experts: dict[str, Setting] = Field({}, description="by name; one not named has the defaults")
+    history: list[Change] = Field([], description="oldest first")
 
     def of(self, name: str) -> Setting:
         return self.experts.get(name, Setting())
@@ -54,6 +67,7 @@ class State(_Strict):
 def read_state(root: Path) -> State:
     """The store's state; a store without the file has every expert on. MlubenchError when the file is broken."""
     path = root / STATE
+    # A broken link counts as a broken file: it must not switch disabled experts on.
     if not path.is_file() and not path.is_symlink():
         return State()
     try:
@@ -73,7 +87,7 @@ def locked(root: Path) -> Iterator[None]:
         yield
 
 
-def change(root: Path, name: str, action: Action, **update: Any) -> bool:
+def change(root: Path, name: str, action: Action, **update: Unpack[Update]) -> bool:
     """Write one expert's new setting and add it to the history, in one step. False where nothing had to change.
 
     The caller holds the lock.
@@ -81,19 +95,20 @@ def change(root: Path, name: str, action: Action, **update: Any) -> bool:
     return change_all(root, action, {name: update})
 
 
-def change_all(root: Path, action: Action, updates: Mapping[str, dict[str, Any]]) -> bool:
+def change_all(root: Path, action: Action, updates: Mapping[str, Update]) -> bool:
     """The same for several experts: all of them change, or none."""
     state = read_state(root)
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    experts, history = dict(state.experts), list(state.history)
+    experts = dict(state.experts)
+    history = list(state.history)
     for name, update in updates.items():
         before = state.of(name)
-        experts[name] = before.model_copy(update=update)
-        if experts[name] != before:
-            history.append(
-                Change(at=now, action=action, expert=name, before=before, after=experts[name])
-            )
+        after = before.model_copy(update=dict(update))
+        experts[name] = after
+        if after != before:
+            history.append(Change(at=now, action=action, expert=name, before=before, after=after))
     if len(history) == len(state.history):
         return False
+    # `mode="json"` makes lists of tuples, as JSON has no other.
     write_json(root / STATE, State(experts=experts, history=history).model_dump(mode="json"))
     return True

@@ -64,6 +64,12 @@ def toy_base(
     return folder
 
 
+def cached_toy_base(name: str) -> Path | None:
+    """The folder of the tiny LLaVA of that name, as `toy_base` named it; None where the cache has none."""
+    folder = cache_root() / "models" / name
+    return folder if name.startswith("toy-") and is_whole(folder) else None
+
+
 def _photographs(benchmark: Benchmark) -> list[str] | None:
     """Hashes of the photographs that the base is to learn from; None where it learns from drawings of its own."""
     if benchmark.stand_ins:

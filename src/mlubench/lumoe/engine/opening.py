@@ -1,0 +1,185 @@
+"""What an engine is opened from: the experts, the gate and the base that a run or a store of experts names."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mlubench.core.errors import MlubenchError, UsageError
+from mlubench.lumoe.engine.base_answers import base_asker
+from mlubench.lumoe.experts.manifest import read_facts
+from mlubench.lumoe.experts.store import ExpertStore, is_merged
+from mlubench.lumoe.gates.base import Gate, Tools, make_gate
+from mlubench.lumoe.gates.replies import Replies
+from mlubench.models.mllm import MLLM
+from mlubench.models.toy.base import cached_toy_base
+from mlubench.runs.folder import RunDir
+from mlubench.runs.opening import open_run
+from mlubench.settings.gates import GateConfig
+
+
+@dataclass(frozen=True, slots=True)
+class BaseSource:
+    """Where a base lies, and how it is loaded."""
+
+    # A folder or a hub's id.
+    path: str
+    # As the experts' manifests spell it; None for the path's own name.
+    name: str | None = None
+    revision: str | None = None
+    dtype: str = "auto"
+    device: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSource:
+    """Everything that an engine is opened from."""
+
+    store: ExpertStore
+    # The tasks that the gate knows, in the order in which they were unlearned. Each has an expert of its name.
+    tasks: tuple[str, ...]
+    # The gate's name in the table of gates, and the version of the last task's expert beside which its state lies.
+    gate: str
+    version: int = 1
+    settings: GateConfig = field(default_factory=GateConfig)
+    weights: Mapping[str, float] = field(default_factory=dict)
+    resident: int | str | None = None
+    max_new_tokens: int = 250
+    # The run's files of the gate's replies and of picture features. None: neither is kept beyond this process.
+    replies: Path | None = None
+    features: Path | None = None
+    # None where nothing says where the base lies.
+    base: BaseSource | None = None
+
+
+def engine_source(
+    place: EngineSource | ExpertStore | Path | str, *, needs_gate: bool = True
+) -> EngineSource:
+    """What the run or the folder of experts at `place` holds. Raises UsageError where it holds no expert or no gate.
+
+    `needs_gate=False` is for a caller who brings a gate along: then the tasks are those of all experts.
+    """
+    if isinstance(place, EngineSource):
+        return place
+    if isinstance(place, ExpertStore):
+        return _store_source(place, needs_gate)
+    root = Path(place)
+    if RunDir(root).config_file.is_file():
+        return _run_source(root)
+    return _store_source(ExpertStore(root), needs_gate)
+
+
+def _run_source(root: Path) -> EngineSource:
+    run = open_run(root)
+    config = run.config
+    tasks = run.archived("lumoe")
+    if not tasks:
+        raise UsageError(f"{root} has no LUMoE expert", "Run it with `lumoe` among its methods.")
+    if config.model.path is not None:
+        path, name = config.model.path, config.model.path
+    else:
+        name = run.facts.model
+        path = str(cached_toy_base(name) or "")
+    base = BaseSource(path, name, config.model.revision, config.model.dtype, config.device)
+    return EngineSource(
+        ExpertStore(run.folder.store("lumoe")),
+        tuple(tasks),
+        config.gate,
+        settings=config.gates,
+        weights=config.lumoe.weights,
+        resident=config.lumoe.resident,
+        max_new_tokens=config.evaluate.max_new_tokens,
+        replies=run.folder.gate_replies(config.gate),
+        features=run.folder.gate_features,
+        base=base if path else None,
+    )
+
+
+def _store_source(store: ExpertStore, needs_gate: bool) -> EngineSource:
+    """What the manifests of a plain store say. Each expert carries the gate that was fitted when it was made."""
+    experts = [name for name in store.names() if not is_merged(name)]
+    if not experts:
+        raise UsageError(
+            f"{store.root} holds no experts",
+            "Give a run with `lumoe` among its methods, or a folder of experts.",
+        )
+    if not needs_gate:
+        facts = read_facts(store.folder(experts[-1]))
+        return EngineSource(store, tuple(experts), "", base=_base_source(facts))
+    # `names` puts the newest last: the one that was made after the most tasks.
+    for name in reversed(experts):
+        # The current version may have come without a gate, as a plain adapter; then the first one's counts.
+        for version in (store.current(name), store.versions(name)[0]):
+            facts = read_facts(store.folder(name, version))
+            if facts.get("gate"):
+                tasks = tuple(facts["tasks"])
+                _require_known(store, experts, name, tasks)
+                return EngineSource(store, tasks, facts["gate"], version, base=_base_source(facts))
+    raise UsageError(
+        f"no expert in {store.root} has a gate beside it",
+        "Give the run that made them, or a fitted gate: LUMoE.open(store, base, gate=...).",
+    )
+
+
+def _require_known(
+    store: ExpertStore, experts: list[str], newest: str, tasks: tuple[str, ...]
+) -> None:
+    """Raises MlubenchError for an expert that the gate never names: its queries would reach the base, unsuppressed."""
+    unknown = sorted(set(experts) - set(tasks))
+    if unknown:
+        raise MlubenchError(
+            f"the gate beside expert {newest!r} in {store.root} does not know expert {unknown[0]!r}",
+            "Put experts of one run into a store, or give a gate that is fitted on them all.",
+        )
+
+
+def _base_source(facts: Mapping[str, object]) -> BaseSource | None:
+    """The base that a manifest names, where its name also says where it lies: a hub's id, or a tiny base in the cache."""
+    name = str(facts.get("base") or "")
+    cached = cached_toy_base(name)
+    if cached is not None:
+        return BaseSource(str(cached), name)
+    if "/" not in name:
+        return None
+    revision = facts.get("base_revision")
+    return BaseSource(name, name, str(revision) if revision is not None else None)
+
+
+def load_base(source: EngineSource, base: MLLM | Path | str | None) -> MLLM:
+    """The base: `base` itself, or loaded from there, or from where the source says that it lies.
+
+    Raises UsageError where neither says it.
+    """
+    if isinstance(base, MLLM):
+        return base
+    if base is not None:
+        folder = Path(base)
+        # A folder's own name is what manifests spell, wherever the folder lies.
+        path = str(folder.resolve()) if folder.is_dir() else str(base)
+        device = source.base.device if source.base is not None else "auto"
+        return MLLM.load(path, device=device)
+    found = source.base
+    if found is None:
+        raise UsageError(
+            f"where the base of the experts in {source.store.root} lies is not known",
+            "Give its folder: --base-model FOLDER.",
+        )
+    mllm = MLLM.load(found.path, revision=found.revision, dtype=found.dtype, device=found.device)
+    if found.name is not None:
+        mllm.name = found.name
+    return mllm
+
+
+def gate_tools(mllm: MLLM, settings: GateConfig, replies: Path | None) -> Tools:
+    """What a gate asks with. What it was replied is kept in the file `replies`, or in memory."""
+    return Tools(settings, Replies(replies), base_asker(mllm))
+
+
+def load_gate(store: ExpertStore, gate: str, tools: Tools, task: str, version: int = 1) -> Gate:
+    """The gate that was saved beside a version of the task's expert, once everything in that folder is checked.
+
+    Version 1 is what a run wrote, which alone brings a gate along, whichever version counts.
+    """
+    store.manifest(task, version=version)
+    loaded = make_gate(gate, tools)
+    loaded.load(store.folder(task, version))
+    return loaded
