@@ -77,7 +77,7 @@ def _run_source(root: Path) -> EngineSource:
     if config.model.path is not None:
         path, name = config.model.path, config.model.path
     else:
-        name = run.facts.model
+        name = run.facts.model or ""
         path = str(cached_toy_base(name) or "")
     base = BaseSource(path, name, config.model.revision, config.model.dtype, config.device)
     return EngineSource(
