@@ -1,3 +1,60 @@
-"""mlubench: lifelong unlearning in multimodal LLMs. Importing it loads nothing heavy."""
+"""mlubench: lifelong unlearning in multimodal LLMs. Importing it loads nothing heavy.
 
-__version__ = "0.1.0"
+Every name of `__all__` is loaded when it is first used. `docs/python.md` shows each in a few lines.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from mlubench.core.version import __version__
+
+if TYPE_CHECKING:
+    from mlubench.api import (
+        load_benchmark,
+        load_mllm,
+        open_run,
+        register_gate,
+        register_judge,
+        register_method,
+        run,
+    )
+    from mlubench.lumoe.engine.lumoe import LUMoE
+    from mlubench.lumoe.gates.base import Gate
+    from mlubench.types import Judge
+    from mlubench.unlearning.methods.base import Method
+
+__all__ = [
+    "Gate",
+    "Judge",
+    "LUMoE",
+    "Method",
+    "__version__",
+    "load_benchmark",
+    "load_mllm",
+    "open_run",
+    "register_gate",
+    "register_judge",
+    "register_method",
+    "run",
+]
+
+# Where a name comes from, if not from `mlubench.api`.
+_ELSEWHERE = {
+    "Gate": "mlubench.lumoe.gates.base",
+    "Judge": "mlubench.types",
+    "LUMoE": "mlubench.lumoe.engine.lumoe",
+    "Method": "mlubench.unlearning.methods.base",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name at its first use (PEP 562)."""
+    if name not in __all__:
+        raise AttributeError(f"module 'mlubench' has no attribute {name!r}")
+    value: object = getattr(import_module(_ELSEWHERE.get(name, "mlubench.api")), name)
+    globals()[name] = value  # from now on Python finds it without asking here
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

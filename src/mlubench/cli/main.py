@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
-from mlubench import __version__
 from mlubench.cli.lazy import LazyGroup
 from mlubench.core.errors import MlubenchError
+from mlubench.core.version import __version__
 
 # name -> (module:attribute, summary): so that `mlubench --help` imports nothing else.
 COMMANDS = {

@@ -8,6 +8,7 @@ from typing import Any, get_args
 from torch import nn
 
 from mlubench.core.errors import UsageError
+from mlubench.core.tables import Entry, Table
 from mlubench.types import Part, Scope
 
 PARTS: tuple[Part, ...] = get_args(Part)
@@ -57,13 +58,18 @@ _QWEN = Parts(
     ("model.visual.merger", "model.visual.deepstack_merger_list"),
     ("model.language_model",),
 )
-FAMILIES = {
-    "llava": _LLAVA,
-    "llava_next": _LLAVA,
-    "qwen2_vl": _QWEN,
-    "qwen2_5_vl": _QWEN,
-    "qwen3_vl": _QWEN,
-}
+# By `model_type`, as transformers names a family. A row holds its Parts.
+FAMILIES = Table(
+    "model family",
+    {
+        "llava": Entry(_LLAVA, "LLaVA 1.5"),
+        "llava_next": Entry(_LLAVA, "LLaVA 1.6, whose pictures are cut into tiles"),
+        "qwen2_vl": Entry(_QWEN, "Qwen2-VL"),
+        "qwen2_5_vl": Entry(_QWEN, "Qwen2.5-VL"),
+        "qwen3_vl": Entry(_QWEN, "Qwen3-VL"),
+    },
+    group="mlubench.families",
+)
 
 
 def parts_of(model: Any) -> Parts:
@@ -73,7 +79,8 @@ def parts_of(model: Any) -> Parts:
         raise UsageError(
             f"model family {family!r} is not known", f"Known families: {', '.join(FAMILIES)}."
         )
-    return FAMILIES[family]
+    parts: Parts = FAMILIES.resolve(family)
+    return parts
 
 
 def lora_targets(model: nn.Module, parts: Sequence[Part]) -> str | None:

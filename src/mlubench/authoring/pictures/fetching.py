@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urljoin
 
-from mlubench import __version__
 from mlubench.authoring.pictures.addresses import (
     RefusedError,
     WebAddress,
@@ -19,6 +18,7 @@ from mlubench.authoring.pictures.addresses import (
     resolve,
 )
 from mlubench.authoring.spec import PicturesSpec
+from mlubench.core.version import __version__
 
 TYPES = ("image/jpeg", "image/png", "image/webp")
 _REDIRECTS = (301, 302, 303, 307, 308)
