@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mlubench.data.render import render_release
 from mlubench.experiment.prepare import open_base, open_benchmark
-from mlubench.lumoe.engine.ask_base import base_asker
+from mlubench.lumoe.engine.base_answers import base_asker
 from mlubench.lumoe.gates.base import Gate, GateQuery, ModelAccess
 from mlubench.lumoe.gates.making import make_gate
 from mlubench.models.features import FeatureCache

@@ -11,7 +11,6 @@ import pytest
 
 import mlubench
 from mlubench.core.files import file_sha256, read_json
-from mlubench.runs.opening import open_run
 from support.paths import REPOSITORY
 from support.runs import Finished
 
@@ -112,11 +111,10 @@ def test_one_of_each_is_added_from_outside(
         return done.stdout
 
     call("-m", "mlubench", *words)
-    results = open_run(out).results()
-    assert {cell.method for cell in results.cells} == {"base", "outside_ascent", "lumoe"} or {
-        cell.method for cell in results.cells
-    } == {"outside_ascent", "lumoe"}
-    assert {cell.judge for cell in results.cells} == {"exact"}
+    # This process knows nothing of the package, so it reads the file as it is.
+    cells = read_json(out / "results.json")["cells"]
+    assert {cell["method"] for cell in cells} == {"outside_ascent", "lumoe"}
+    assert {cell["judge"] for cell in cells} == {"exact"}
     assert read_json(out / "models" / "lumoe" / "B" / "manifest.json")["gate"] == "newest"
     assert "outside-things" in call("-m", "mlubench", "list", "methods")
     asked = "import mlubench; print(mlubench.LUMoE.open('{}').route('Who is this?').experts)"

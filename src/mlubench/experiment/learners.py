@@ -10,7 +10,7 @@ from mlubench.core.files import digest, read_manifest, whole_dir
 from mlubench.experiment.answering import Learner
 from mlubench.experiment.table import METHODS
 from mlubench.lumoe.engine.lumoe import LUMoE
-from mlubench.lumoe.engine.opening import gate_tools, load_gate
+from mlubench.lumoe.engine.opening import gate_access, load_gate
 from mlubench.lumoe.experts.compatibility import base_id
 from mlubench.lumoe.experts.manifest import WEIGHTS, modules_of, tensors_in
 from mlubench.lumoe.experts.store import ExpertStore
@@ -214,7 +214,7 @@ class LumoeLearner(Base):
 
     def tools_of(self, gate: str) -> ModelAccess:
         """What a gate of that name asks with, its replies kept apart from those of others."""
-        return gate_tools(self.ctx.mllm, self.ctx.config.gates, self.ctx.run.gate_replies(gate))
+        return gate_access(self.ctx.mllm, self.ctx.config.gates, self.ctx.run.gate_replies(gate))
 
     def _new_gate(self) -> Gate:
         return make_gate(self.ctx.config.gate, self.tools)

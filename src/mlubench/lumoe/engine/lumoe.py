@@ -15,7 +15,7 @@ from mlubench.lumoe.engine.mixing import WeightedExperts, mixed
 from mlubench.lumoe.engine.opening import (
     EngineSource,
     engine_source,
-    gate_tools,
+    gate_access,
     load_base,
     load_gate,
 )
@@ -89,13 +89,15 @@ class LUMoE:
         if source.features is not None:
             features.load(source.features)
         if gate is None:
-            tools = gate_tools(mllm, source.settings, source.replies)
-            gate = load_gate(source.store, source.gate, tools, source.tasks[-1], source.version)
+            access = gate_access(mllm, source.settings, source.replies)
+            gate = load_gate(source.store, source.gate, access, source.tasks[-1], source.version)
+        if on_error is None:
+            on_error = source.settings.on_error if source.settings is not None else "refuse"
         engine = cls(
             mllm,
             gate,
             features,
-            on_error=source.settings.on_error if on_error is None else on_error,
+            on_error=on_error,
             weights=source.weights if weights is None else weights,
             resident=source.resident if resident is None else resident,
             max_new_tokens=source.max_new_tokens,

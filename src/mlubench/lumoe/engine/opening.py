@@ -8,7 +8,8 @@ from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.lumoe.engine.base_answers import base_asker
 from mlubench.lumoe.experts.manifest import read_facts
 from mlubench.lumoe.experts.store import ExpertStore, is_merged
-from mlubench.lumoe.gates.base import Gate, Tools, make_gate
+from mlubench.lumoe.gates.base import Gate, ModelAccess
+from mlubench.lumoe.gates.making import make_gate
 from mlubench.lumoe.gates.replies import Replies
 from mlubench.models.mllm import MLLM
 from mlubench.models.toy.base import cached_toy_base
@@ -40,7 +41,8 @@ class EngineSource:
     # The gate's name in the table of gates, and the version of the last task's expert beside which its state lies.
     gate: str
     version: int = 1
-    settings: GateConfig = field(default_factory=GateConfig)
+    # None where there is no run: then what the gate has saved counts.
+    settings: GateConfig | None = None
     weights: Mapping[str, float] = field(default_factory=dict)
     resident: int | str | None = None
     max_new_tokens: int = 250
@@ -169,17 +171,19 @@ def load_base(source: EngineSource, base: MLLM | Path | str | None) -> MLLM:
     return mllm
 
 
-def gate_tools(mllm: MLLM, settings: GateConfig, replies: Path | None) -> Tools:
+def gate_access(mllm: MLLM, settings: GateConfig | None, replies: Path | None) -> ModelAccess:
     """What a gate asks with. What it was replied is kept in the file `replies`, or in memory."""
-    return Tools(settings, Replies(replies), base_asker(mllm))
+    return ModelAccess(settings, Replies(replies), base_asker(mllm))
 
 
-def load_gate(store: ExpertStore, gate: str, tools: Tools, task: str, version: int = 1) -> Gate:
+def load_gate(
+    store: ExpertStore, gate: str, access: ModelAccess, task: str, version: int = 1
+) -> Gate:
     """The gate that was saved beside a version of the task's expert, once everything in that folder is checked.
 
     Version 1 is what a run wrote, which alone brings a gate along, whichever version counts.
     """
     store.manifest(task, version=version)
-    loaded = make_gate(gate, tools)
+    loaded = make_gate(gate, access)
     loaded.load(store.folder(task, version))
     return loaded
