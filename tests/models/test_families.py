@@ -7,6 +7,8 @@ import pytest
 from torch import nn
 
 from mlubench.core.errors import UsageError
+from mlubench.core.tables import Entry, Table
+from mlubench.models import families
 from mlubench.models.adapters import add_adapter
 from mlubench.models.families import (
     FAMILIES,
@@ -69,7 +71,7 @@ def test_scopes_name_the_parts() -> None:
 
 
 def test_a_parameter_belongs_to_one_part_also_under_an_adapter() -> None:
-    parts = FAMILIES["qwen3_vl"]
+    parts = FAMILIES.resolve("qwen3_vl")
     for name, part in {
         "model.visual.blocks.0.attn.qkv.weight": "vision",
         "model.visual.patch_embed.proj.weight": "vision",
@@ -117,7 +119,8 @@ def test_a_scope_without_linear_layers_is_refused(
     mllm: MLLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nowhere = Parts(("model.nowhere",), ("model.nothing",), ("model.never",))
-    monkeypatch.setitem(FAMILIES, "llava", nowhere)
+    table = Table("model family", {"llava": Entry(nowhere, "parts that are not there")})
+    monkeypatch.setattr(families, "FAMILIES", table)
     with pytest.raises(UsageError, match=r"no linear layer.*model.nothing"):
         lora_targets(mllm.model, ["projector"])
 
