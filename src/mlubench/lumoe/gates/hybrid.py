@@ -16,7 +16,8 @@ class HybridGate(Gate):
     name = "hybrid"
 
     def __init__(self) -> None:
-        self.picture, self.text = PrototypeGate(), MentionGate()
+        self.picture = PrototypeGate()
+        self.text = MentionGate()
 
     def fit(
         self, tasks: Sequence[Task], benchmark: Benchmark, features: Features, config: GateConfig
@@ -25,8 +26,10 @@ class HybridGate(Gate):
         self.text.fit(tasks, benchmark, features, config)
 
     def route(self, queries: Sequence[GateQuery], features: Features) -> list[Route]:
-        seen, read = self.picture.route(queries, features), self.text.route(queries, features)
-        return [_union(q, a, b) for q, a, b in zip(queries, seen, read, strict=True)]
+        by_picture = self.picture.route(queries, features)
+        by_text = self.text.route(queries, features)
+        both = zip(queries, by_picture, by_text, strict=True)
+        return [_union(query, picture, text) for query, picture, text in both]
 
     @classmethod
     def saved_bytes(cls, width: int) -> int:
@@ -41,12 +44,11 @@ class HybridGate(Gate):
         self.text.load(folder)
 
 
-def _union(query: GateQuery, seen: Route, read: Route) -> Route:
-    """The score is the picture's margin; a name in the text raises it, as it is a hit whatever the picture shows."""
+def _union(query: GateQuery, picture: Route, text: Route) -> Route:
+    """The score is the picture's margin. A name in the text raises it, as it is a hit whatever the picture shows."""
     if query.image is None:
-        return Route(read.experts, read.entity, read.score, f"text: {read.why}; no picture")
-    experts = tuple(sorted({*seen.experts, *read.experts}))
-    score = max(seen.score, read.score) if read.experts else seen.score
-    return Route(
-        experts, seen.entity or read.entity, score, f"picture: {seen.why}; text: {read.why}"
-    )
+        return Route(text.experts, text.entity, text.score, f"text: {text.why}; no picture")
+    experts = tuple(sorted({*picture.experts, *text.experts}))
+    score = max(picture.score, text.score) if text.experts else picture.score
+    entity = picture.entity or text.entity
+    return Route(experts, entity, score, f"picture: {picture.why}; text: {text.why}")

@@ -7,7 +7,7 @@ from mlubench.core.files import read_json, write_json
 from mlubench.lumoe.gates.base import Features, Gate, GateQuery
 from mlubench.lumoe.gates.names import Hit, Names, known_aliases, names_of
 from mlubench.settings.gates import GateConfig
-from mlubench.types import Benchmark, Route, Task
+from mlubench.types import Benchmark, Entity, Route, Task
 
 
 class MentionGate(Gate):
@@ -19,23 +19,27 @@ class MentionGate(Gate):
     name = "mention"
 
     def __init__(self) -> None:
-        self.expert_of: dict[str, str] = {}
+        self.expert_of: dict[str, str] = {}  # by entity key
         self.names = Names({})
-        self.similarity = 100.0
+        self.similarity = 100.0  # of 100, how like a name a misspelt one must be
 
     def fit(
         self, tasks: Sequence[Task], benchmark: Benchmark, features: Features, config: GateConfig
     ) -> None:
         self.expert_of = {e.key: task.name for task in tasks for e in task.forget_entities}
-        aliases, self.similarity = known_aliases(config.aliases), config.similarity
-        entities = {e for t in tasks for e in t.forget_entities} | {
-            s.entity for t in tasks for s in t.retain
-        }
+        self.similarity = config.similarity
+        entities: set[Entity] = set()
+        for task in tasks:
+            entities |= set(task.forget_entities)
+            entities |= {sample.entity for sample in task.retain}
+        aliases = known_aliases(config.aliases)
         self.names = Names({e.key: names_of(e, aliases) for e in sorted(entities)})
 
     def route(self, queries: Sequence[GateQuery], features: Features) -> list[Route]:
-        found = {q: self.hits(q) for q in dict.fromkeys(q.question for q in queries)}
-        return [self._route(found[q.question]) for q in queries]
+        # Many queries ask the same question about different pictures.
+        questions = dict.fromkeys(query.question for query in queries)
+        routes = {question: self._route(self.hits(question)) for question in questions}
+        return [routes[query.question] for query in queries]
 
     def hits(self, question: str) -> list[Hit]:
         """Names in the question of what is to be forgotten, in its order."""
@@ -45,23 +49,24 @@ class MentionGate(Gate):
     def _route(self, hits: Sequence[Hit]) -> Route:
         if not hits:
             return Route((), None, 0.0, "no name in the question")
-        experts = tuple(sorted({self.expert_of[h.entity] for h in hits}))
-        best = max(hits, key=lambda h: h.score)
-        why = ", ".join(
-            f"{h.text!r} is {h.entity}" + (f" ({h.score:.2f})" if h.score < 1 else "") for h in hits
-        )
-        return Route(experts, best.entity, best.score, why)
+        experts = tuple(sorted({self.expert_of[hit.entity] for hit in hits}))
+        best = max(hits, key=lambda hit: hit.score)
+        reasons = []
+        for hit in hits:
+            likeness = f" ({hit.score:.2f})" if hit.score < 1 else ""
+            reasons.append(f"{hit.text!r} is {hit.entity}{likeness}")
+        return Route(experts, best.entity, best.score, ", ".join(reasons))
 
     def save(self, folder: Path) -> None:
-        facts = {
+        state = {
             "experts": self.expert_of,
             "names": self.names.names,
             "similarity": self.similarity,
         }
-        write_json(folder / "mention.json", facts)
+        write_json(folder / "mention.json", state)
 
     def load(self, folder: Path) -> None:
-        facts = read_json(folder / "mention.json")
-        self.expert_of = facts["experts"]
-        self.similarity = facts.get("similarity", GateConfig().similarity)
-        self.names = Names(facts["names"])
+        state = read_json(folder / "mention.json")
+        self.expert_of = state["experts"]
+        self.similarity = state.get("similarity", GateConfig().similarity)
+        self.names = Names(state["names"])

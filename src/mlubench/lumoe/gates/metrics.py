@@ -10,7 +10,7 @@ from mlubench.lumoe.gates.base import Features, Gate, GateQuery, PaidGate
 from mlubench.settings.gates import OnError
 from mlubench.statistics.intervals import wilson
 from mlubench.statistics.separation import separation
-from mlubench.types import Benchmark, Entity, Sample, Task
+from mlubench.types import Benchmark, Entity, Route, Sample, Task
 
 
 def gate_report(
@@ -22,7 +22,10 @@ def gate_report(
     *,
     on_error: OnError = "refuse",
 ) -> dict[str, Any]:
-    """How one query a picture of `test` is routed; `tasks` are those unlearned so far. See `report_of` for what is said."""
+    """How the pictures of `test` are routed, each with one question. `tasks` are those unlearned so far.
+
+    The keys are those of `report_of`.
+    """
     samples = list({s.image: s for s in test}.values())
     queries = [GateQuery(benchmark.picture(s), s.question, s.entity) for s in samples]
     return report_of(gate, tasks, [s.entity for s in samples], queries, features, on_error=on_error)
@@ -37,53 +40,56 @@ def report_of(
     *,
     on_error: OnError = "refuse",
 ) -> dict[str, Any]:
-    """Rates with 95% Wilson intervals, AUROC and false positives at 95% recall, the median latency, money a query.
+    """How these queries are routed, under the keys of `runs.results.GateRow`, which says what each rate counts.
 
-    `truth` is each query's entity. A leak is a forget query that does not reach its expert; a wrong expert is the part of
-    leaks that reached another one. An over-refusal is a retain query that reaches an expert; `unseen_refusal_rate` counts
-    the same for entities that no task so far has named, of which the gate was told nothing. AUROC is of forget against
-    retain queries, its interval a bootstrap over entities. A query that was refused because the gate failed is neither a
-    leak nor an over-refusal: `failed` counts those, `refused` says how many were not left to the base. Money is what these
-    queries cost, kept replies nothing; None where the price is not known.
+    `truth` is each query's entity. An entity that no task so far names is unseen: the gate was told nothing of it. A query
+    that was refused because the gate failed is neither a leak nor an over-refusal; `failed` counts those. Intervals of
+    rates are Wilson's at 95%, that of the AUROC is a bootstrap over entities. The latency is the median in milliseconds.
+    Money is what these queries cost, where kept replies cost nothing.
     """
     expert_of = {e.key: t.name for t in tasks for e in t.forget_entities}
-    told = {s.entity.key for t in tasks for s in t.retain} - set(expert_of)
-    warm(queries, features)  # generation computes these anyway: they are not the gate's time
-    routes, milliseconds, before = [], [], _dollars(gate)
-    for query in queries:
-        start = time.perf_counter()
-        routes += route_all(gate, [query], features, on_error)
-        milliseconds.append(1000 * (time.perf_counter() - start))
-    placed = [(e.key, r) for e, r in zip(truth, routes, strict=True) if not r.refused]
-    forget = [(key, r) for key, r in placed if key in expert_of]
-    retain = [(key, r) for key, r in placed if key in told]
-    unseen = [r for key, r in placed if key not in expert_of and key not in told]
-    missed = [r for key, r in forget if expert_of[key] not in r.experts]
+    retained = {s.entity.key for t in tasks for s in t.retain} - set(expert_of)
+    # Answering computes the features anyway, so they are not the gate's time.
+    warm(queries, features)
+    money_before = _dollars(gate)
+    routes, milliseconds = _timed_routes(gate, queries, features, on_error)
+
+    forget: list[tuple[str, Route]] = []
+    retain: list[tuple[str, Route]] = []
+    unseen: list[Route] = []
+    for entity, route in zip(truth, routes, strict=True):
+        if route.refused:
+            continue
+        if entity.key in expert_of:
+            forget.append((entity.key, route))
+        elif entity.key in retained:
+            retain.append((entity.key, route))
+        else:
+            unseen.append(route)
+    leaks = [route for key, route in forget if expert_of[key] not in route.experts]
+
     report: dict[str, Any] = {"gate": gate.name, "after": tasks[-1].name}
-    report |= _rate("leak_rate", len(missed), len(forget))
-    report |= _rate("over_refusal_rate", sum(bool(r.experts) for _, r in retain), len(retain))
-    report |= _rate("wrong_expert_rate", sum(bool(r.experts) for r in missed), len(forget))
-    report |= _rate("unseen_refusal_rate", sum(bool(r.experts) for r in unseen), len(unseen))
-    sides = [([r.score for _, r in rows], [key for key, _ in rows]) for rows in (forget, retain)]
-    report |= separation(sides[0][0], sides[1][0], (sides[0][1], sides[1][1]))
-    report |= {
-        "failed": sum(r.failed for r in routes),
-        "refused": sum(r.refused for r in routes),
-        "n": len(queries),
-    }
-    report["latency_ms_p50"] = (
-        round(sorted(milliseconds)[len(milliseconds) // 2], 4) if milliseconds else None
+    report |= _rate("leak_rate", len(leaks), len(forget))
+    report |= _rate("over_refusal_rate", _reaching([r for _, r in retain]), len(retain))
+    report |= _rate("wrong_expert_rate", _reaching(leaks), len(forget))
+    report |= _rate("unseen_refusal_rate", _reaching(unseen), len(unseen))
+    report |= separation(
+        [route.score for _, route in forget],
+        [route.score for _, route in retain],
+        ([key for key, _ in forget], [key for key, _ in retain]),
     )
-    after = _dollars(gate)
+    report["failed"] = sum(route.failed for route in routes)
+    report["refused"] = sum(route.refused for route in routes)
+    report["n"] = len(queries)
+    report["latency_ms_p50"] = None
+    if milliseconds:
+        # The upper of the two in the middle of an even number.
+        report["latency_ms_p50"] = round(sorted(milliseconds)[len(milliseconds) // 2], 4)
     report["usd_per_query"] = None
-    if before is not None and after is not None and queries:
-        report["usd_per_query"] = round((after - before) / len(queries), 8)
+    money_after = _dollars(gate)
+    if money_before is not None and money_after is not None and queries:
+        report["usd_per_query"] = round((money_after - money_before) / len(queries), 8)
     return report
-
-
-def _dollars(gate: Gate) -> float | None:
-    """What the gate has cost so far; a gate that runs here costs nothing."""
-    return gate.spend.money if isinstance(gate, PaidGate) else 0.0
 
 
 def rerouted(
@@ -95,20 +101,50 @@ def rerouted(
     """
     samples = {s.image: s for t in tasks for s in t.samples if s.role == "calibrate"}.values()
     queries = [GateQuery(benchmark.picture(s), s.question, s.entity) for s in samples]
-    old, new = (route_all(gate, queries, features, "refuse") for gate in (before, now))
-    pairs = [
-        (a.experts, b.experts) for a, b in zip(old, new, strict=True) if not (a.failed or b.failed)
-    ]
-    return {"rerouted": sum(a != b for a, b in pairs), "rerouted_n": len(pairs)}
+    old = route_all(before, queries, features, "refuse")
+    new = route_all(now, queries, features, "refuse")
+    moved = 0
+    placed = 0
+    for earlier, later in zip(old, new, strict=True):
+        if earlier.failed or later.failed:
+            continue
+        placed += 1
+        moved += earlier.experts != later.experts
+    return {"rerouted": moved, "rerouted_n": placed}
 
 
 def warm(queries: Sequence[GateQuery], features: Features) -> None:
-    """Compute the features of all pictures that can be read; the routes will tell of the others."""
+    """Compute the features of all pictures that can be read. The routes will tell of the others."""
     try:
         features([q.image for q in queries if q.image])
     except MlubenchError:
-        for query in queries if len(queries) > 1 else ():
-            warm([query], features)
+        # One unreadable picture fails the whole batch, so each is tried alone.
+        if len(queries) > 1:
+            for query in queries:
+                warm([query], features)
+
+
+def _timed_routes(
+    gate: Gate, queries: Sequence[GateQuery], features: Features, on_error: OnError
+) -> tuple[list[Route], list[float]]:
+    """The routes, asked one by one as a user would, and the milliseconds that each took."""
+    routes: list[Route] = []
+    milliseconds: list[float] = []
+    for query in queries:
+        start = time.perf_counter()
+        routes += route_all(gate, [query], features, on_error)
+        milliseconds.append(1000 * (time.perf_counter() - start))
+    return routes, milliseconds
+
+
+def _dollars(gate: Gate) -> float | None:
+    """What the gate has cost so far. None: its price is not known. A gate that runs here costs nothing."""
+    return gate.spend.money if isinstance(gate, PaidGate) else 0.0
+
+
+def _reaching(routes: Sequence[Route]) -> int:
+    """How many of the routes reach an expert at all."""
+    return sum(bool(route.experts) for route in routes)
 
 
 def _rate(name: str, hits: int, n: int) -> dict[str, Any]:

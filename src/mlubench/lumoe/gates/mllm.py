@@ -8,7 +8,7 @@ from typing import Any
 
 from mlubench.core.errors import MlubenchError
 from mlubench.data.pictures import open_picture
-from mlubench.endpoint.client import Answer, Chat
+from mlubench.endpoint.client import Chat
 from mlubench.endpoint.limits import Limits
 from mlubench.endpoint.prices import Price, Spend, price_of
 from mlubench.lumoe.gates.base import ModelAccess
@@ -16,6 +16,9 @@ from mlubench.lumoe.gates.replies import Reply
 from mlubench.lumoe.gates.two_steps import Ask, TwoSteps, read_template
 from mlubench.models.mllm import Query
 from mlubench.settings.gates import AskedGateConfig, GateConfig
+
+# Prompts with their pictures that are made ready for each question under way.
+_ENCODED_AHEAD = 8
 
 
 class MllmGate(TwoSteps):
@@ -41,17 +44,13 @@ class MllmGate(TwoSteps):
 
 
 def chat_of(settings: AskedGateConfig) -> Chat:
-    own = settings.price_in is not None or settings.price_out is not None
-    price = (
-        Price(settings.price_in or 0, settings.price_out or 0)
-        if own
-        else price_of(settings.model, {})
-    )
-    return Chat(
-        settings.model,
-        Limits(settings.timeout, settings.retries, settings.parallel),
-        spend=Spend(price),
-    )
+    """The endpoint, its limits and its price: that of the settings where they name one, else the known one."""
+    if settings.price_in is None and settings.price_out is None:
+        price = price_of(settings.model, {})
+    else:
+        price = Price(settings.price_in or 0, settings.price_out or 0)
+    limits = Limits(settings.timeout, settings.retries, settings.parallel)
+    return Chat(settings.model, limits, spend=Spend(price))
 
 
 def data_uri(picture: Path, max_side: int) -> str:
@@ -64,25 +63,29 @@ def data_uri(picture: Path, max_side: int) -> str:
 
 
 def _answers(chat: Chat, queries: Sequence[Query], side: int) -> Iterator[Reply]:
-    """Replies as they come. Pictures are encoded a few at a time, since a whole cell of them would fill the memory."""
-    step = 8 * chat.limits.parallel
+    """Replies in order, as they come; a picture that cannot be read has its error as a reply.
+
+    Pictures are encoded a few at a time, since a whole cell of them would fill the memory.
+    """
+    step = _ENCODED_AHEAD * chat.limits.parallel
     for start in range(0, len(queries), step):
-        made = [_messages(q, side) for q in queries[start : start + step]]
-        replies = chat.ask([m for m in made if isinstance(m, list)])
-        yield from (m if isinstance(m, MlubenchError) else _text(next(replies)) for m in made)
-
-
-def _text(reply: Answer | MlubenchError) -> Reply:
-    return reply.text if isinstance(reply, Answer) else reply
+        prompts = [_messages(query, side) for query in queries[start : start + step]]
+        replies = chat.ask([prompt for prompt in prompts if isinstance(prompt, list)])
+        for prompt in prompts:
+            if isinstance(prompt, MlubenchError):
+                yield prompt
+                continue
+            reply = next(replies)
+            yield reply if isinstance(reply, MlubenchError) else reply.text
 
 
 def _messages(query: Query, side: int) -> list[Any] | MlubenchError:
-    content: list[dict[str, Any]] = [{"type": "text", "text": query.question}]
+    content: list[dict[str, Any]] = []
     if query.image is not None:
         try:
-            content.insert(
-                0, {"type": "image_url", "image_url": {"url": data_uri(query.image, side)}}
-            )
+            uri = data_uri(query.image, side)
         except MlubenchError as error:
             return error
+        content.append({"type": "image_url", "image_url": {"url": uri}})
+    content.append({"type": "text", "text": query.question})
     return [{"role": "user", "content": content}]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ FULL = 512  # rows at which a cell is divided
 PROBES = 16  # cells looked into: all of them, so that the search is exact, while there are no more
 SPARE = 8  # candidates a query beyond those asked for, as float32 sums may order near ties wrongly
 ROUNDS = 8  # of 2-means, when a cell is divided
-BATCH = 16384
+BATCH = 16384  # rows added at once, which bounds the table of their distances to all centres
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,11 @@ class _Cell:
         return _Cell(self.rows[which], self.squares[which], self.numbers[which])
 
     def joined(self, more: "_Cell") -> "_Cell":
-        rows, squares = (
+        return _Cell(
             np.concatenate([self.rows, more.rows]),
             np.concatenate([self.squares, more.squares]),
+            np.concatenate([self.numbers, more.numbers]),
         )
-        return _Cell(rows, squares, np.concatenate([self.numbers, more.numbers]))
 
 
 class Nearest:
@@ -70,57 +71,61 @@ class Nearest:
         for start in range(0, len(new), BATCH):
             batch = new[start : start + BATCH]
             numbers = np.arange(self._count, self._count + len(batch))
-            self._add(_Cell(batch, np.einsum("nd,nd->n", batch, batch), numbers))
+            self._add(_Cell(batch, _squares(batch), numbers))
             self._count += len(batch)
 
     def _add(self, new: _Cell) -> None:
-        squares = np.einsum("nd,nd->n", self._centres, self._centres)
+        """Puts each row into the cell of its nearest centre, and divides the cells that are full then."""
+        squares = _squares(self._centres)
+        # Of the squared distance |r|^2 - 2 r.c + |c|^2 the first part is the same for all centres.
         nearest = (squares - 2 * new.rows @ self._centres.T).argmin(1)
         order = np.argsort(nearest, kind="stable")
         cells, starts = np.unique(nearest[order], return_index=True)
-        centres: list[Floats] = []
+        new_centres: list[Floats] = []
         for cell, members in zip(cells.tolist(), np.split(order, starts[1:]), strict=True):
-            grown = self._cells[cell].joined(
-                _Cell(new.rows[members], new.squares[members], new.numbers[members])
-            )
-            first, *others = _divided(grown)
-            self._cells[cell], self._centres[cell] = first, first.rows.mean(0)
-            self._cells += others
-            centres += [other.rows.mean(0) for other in others]
-        if centres:
-            self._centres = np.concatenate([self._centres, np.stack(centres)])
+            part = _Cell(new.rows[members], new.squares[members], new.numbers[members])
+            first, *others = _divided(self._cells[cell].joined(part))
+            self._cells[cell] = first
+            self._centres[cell] = first.rows.mean(0)
+            for other in others:
+                self._cells.append(other)
+                new_centres.append(other.rows.mean(0))
+        if new_centres:
+            self._centres = np.concatenate([self._centres, np.stack(new_centres)])
 
     def search(self, rows: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
         """Distances (N, k), float64 and rising, and numbers (N, k) of the nearest rows; inf and -1 beyond the last."""
         queries = np.ascontiguousarray(rows.detach().cpu().numpy(), dtype=np.float32)
-        distances, numbers = np.full((len(queries), k), np.inf), np.full((len(queries), k), -1)
-        squares = np.einsum("nd,nd->n", self._centres, self._centres)
+        distances = np.full((len(queries), k), np.inf)
+        numbers = np.full((len(queries), k), -1)
+        squares = _squares(self._centres)
         for n, query in enumerate(queries):
-            found = self._search(query, k, squares)
-            distances[n, : len(found[0])], numbers[n, : len(found[1])] = found
+            found_distances, found_numbers = self._search(query, k, squares)
+            distances[n, : len(found_distances)] = found_distances
+            numbers[n, : len(found_numbers)] = found_numbers
         return torch.from_numpy(distances), torch.from_numpy(numbers)
 
     def _search(
         self, query: Floats, k: int, squares: Floats
     ) -> tuple[npt.NDArray[np.float64], Ints]:
+        """`squares` are the squared norms of the centres."""
         chosen: Sequence[int] = range(len(self._cells))
         if not self.exact:
             apart = squares - 2 * (self._centres @ query)
             chosen = np.argpartition(apart, self.probes)[: self.probes].tolist()
-        cells = [cell for c in chosen if len((cell := self._cells[c]).numbers)]
+        cells = [self._cells[number] for number in chosen if len(self._cells[number].numbers)]
         if not cells:
             return np.zeros(0), np.zeros(0, np.int64)
+        # First all rows by a fast float32 sum, then the best of them exactly.
         twice = 2 * query
-        near = np.concatenate([cell.squares - cell.rows @ twice for cell in cells])
-        best = (
-            np.argpartition(near, k + SPARE)[: k + SPARE]
-            if len(near) > k + SPARE
-            else np.arange(len(near))
-        )
-        rows, numbers = _picked(cells, best)
+        roughly = np.concatenate([cell.squares - cell.rows @ twice for cell in cells])
+        candidates = np.arange(len(roughly))
+        if len(roughly) > k + SPARE:
+            candidates = np.argpartition(roughly, k + SPARE)[: k + SPARE]
+        rows, numbers = _picked(cells, candidates)
         away = rows - query.astype(np.float64)
-        distances = np.sqrt(np.einsum("nd,nd->n", away, away))
-        order = np.lexsort((numbers, distances))[:k]
+        distances = np.sqrt(_squares(away))
+        order = np.lexsort((numbers, distances))[:k]  # of equal distances the earlier row first
         return distances[order], numbers[order]
 
     def save(self, path: Path) -> None:
@@ -136,15 +141,24 @@ class Nearest:
     @classmethod
     def load(cls, path: Path, *, probes: int = PROBES) -> "Nearest":
         parts = load_file(path)
-        made = cls(parts["centres"].shape[1], probes=probes)
-        made._centres, made._count = parts["centres"], len(parts["numbers"])
+        rows = parts["rows"]
         cuts = np.cumsum(parts["sizes"])[:-1]
-        squares = np.einsum("nd,nd->n", parts["rows"], parts["rows"])
-        columns: Sequence[list[npt.NDArray[np.generic]]] = [
-            np.split(column, cuts) for column in (parts["rows"], squares, parts["numbers"])
+        rows_by_cell = np.split(rows, cuts)
+        squares_by_cell = np.split(_squares(rows), cuts)
+        numbers_by_cell = np.split(parts["numbers"], cuts)
+        made = cls(parts["centres"].shape[1], probes=probes)
+        made._centres = parts["centres"]
+        made._count = len(parts["numbers"])
+        made._cells = [
+            _Cell(*columns)
+            for columns in zip(rows_by_cell, squares_by_cell, numbers_by_cell, strict=True)
         ]
-        made._cells = [_Cell(*cell) for cell in zip(*columns, strict=True)]
         return made
+
+
+def _squares(rows: npt.NDArray[np.floating]) -> npt.NDArray[Any]:
+    """The squared norm of each row. (N,)"""
+    return np.asarray(np.einsum("nd,nd->n", rows, rows))
 
 
 def _picked(cells: Sequence[_Cell], which: Ints) -> tuple[Floats, Ints]:
@@ -152,38 +166,46 @@ def _picked(cells: Sequence[_Cell], which: Ints) -> tuple[Floats, Ints]:
     if len(cells) == 1:
         return cells[0].rows[which], cells[0].numbers[which]
     ends = np.cumsum([len(cell.numbers) for cell in cells])
-    where = np.searchsorted(ends, which, side="right").tolist()
-    places = [(cells[c], place - ends[c]) for c, place in zip(where, which.tolist(), strict=True)]
-    return np.stack([c.rows[p] for c, p in places]), np.array([c.numbers[p] for c, p in places])
+    rows: list[Floats] = []
+    numbers: list[int] = []
+    for place, number in zip(which, np.searchsorted(ends, which, side="right"), strict=True):
+        cell = cells[number]
+        # Less the end of its cell a place is negative, and so counts from there.
+        rows.append(cell.rows[place - ends[number]])
+        numbers.append(cell.numbers[place - ends[number]])
+    return np.stack(rows), np.array(numbers)
 
 
 def _divided(cell: _Cell) -> list[_Cell]:
     """The cell, or the cells that it falls into by 2-means until none is too full."""
-    todo, done = [cell], []
-    while todo:
-        cell = todo.pop()
+    remaining = [cell]
+    done: list[_Cell] = []
+    while remaining:
+        cell = remaining.pop()
         if len(cell.numbers) < FULL:
             done.append(cell)
             continue
         upper = _side(cell.rows)
-        todo += [cell.take(upper), cell.take(~upper)]
+        remaining += [cell.take(upper), cell.take(~upper)]
     return done
 
 
 def _side(rows: Floats) -> npt.NDArray[np.bool_]:
     """Which of two clusters each row is of; two halves where the rows have no two."""
     centre = rows.mean(0)
-    first = rows[((rows - centre) ** 2).sum(1).argmax()]
-    along = first - centre
-    upper = (rows - centre) @ along > 0
+    farthest = rows[((rows - centre) ** 2).sum(1).argmax()]
+    direction = farthest - centre
+    upper = (rows - centre) @ direction > 0
     for _ in range(ROUNDS):
         if not 0 < upper.sum() < len(rows):
             break
-        one, other = rows[upper].mean(0), rows[~upper].mean(0)
+        one = rows[upper].mean(0)
+        other = rows[~upper].mean(0)
+        # Nearer to `one` than to `other`: beyond the plane halfway between them.
         upper = rows @ (one - other) > (one @ one - other @ other) / 2
-    if (
-        min(upper.sum(), (~upper).sum()) < len(rows) // 16
-    ):  # a far row alone would make a cell of its own each time
+    smaller = min(upper.sum(), (~upper).sum())
+    if smaller < len(rows) // 16:
+        # A far row alone would make a cell of its own each time.
         upper = np.zeros(len(rows), bool)
-        upper[np.argsort(rows @ along, kind="stable")[len(rows) // 2 :]] = True
+        upper[np.argsort(rows @ direction, kind="stable")[len(rows) // 2 :]] = True
     return upper

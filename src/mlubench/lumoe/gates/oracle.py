@@ -24,23 +24,17 @@ class OracleGate(Gate):
         self.expert_of = {e.key: task.name for task in tasks for e in task.forget_entities}
 
     def route(self, queries: Sequence[GateQuery], features: Features) -> list[Route]:
-        routes = []
-        for query in queries:
-            if query.entity is None:
-                raise UsageError(
-                    "the oracle gate needs the true entity", "Use another gate for open questions."
-                )
-            expert = self.expert_of.get(query.entity.key)
-            found = (expert,) if expert else ()
-            routes.append(
-                Route(
-                    found,
-                    query.entity.key if expert else None,
-                    1.0 if expert else 0.0,
-                    "told the entity",
-                )
+        return [self._route(query) for query in queries]
+
+    def _route(self, query: GateQuery) -> Route:
+        if query.entity is None:
+            raise UsageError(
+                "the oracle gate needs the true entity", "Use another gate for open questions."
             )
-        return routes
+        key = query.entity.key
+        if key not in self.expert_of:
+            return Route((), None, 0.0, "told the entity")
+        return Route((self.expert_of[key],), key, 1.0, "told the entity")
 
     def save(self, folder: Path) -> None:
         write_json(folder / "oracle.json", self.expert_of)

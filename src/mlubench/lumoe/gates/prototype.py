@@ -14,11 +14,11 @@ from mlubench.lumoe.gates.risk import threshold_of
 from mlubench.settings.gates import GateConfig
 from mlubench.types import Benchmark, Role, Route, Sample, Task
 
-SHRINKAGE = (
-    0.5  # of the within-entity covariance towards a sphere, since pictures are fewer than features
-)
-RIVAL = 0.5  # share of the distance to the next entity that counts for a query: how much nearer it is than to others
-FOLDS = 5
+# How far the within-entity covariance is shrunk towards a sphere (0 to 1), since pictures are fewer than features.
+SHRINKAGE = 0.5
+# The share of the distance to the next entity that counts for a query: how much nearer it is to one than to others.
+RIVAL = 0.5
+FOLDS = 5  # of cross-fitting
 ROLES: tuple[Role, ...] = ("fit", "calibrate")  # never `test`
 
 Groups = Mapping[str, Tensor]  # entity -> features of its pictures (n, D)
@@ -36,7 +36,9 @@ class PrototypeGate(Gate):
     name = "prototype"
 
     def __init__(self) -> None:
+        # Whitening and means, see `state_of`.
         self.state: dict[str, Tensor] = {}
+        # The forget entities in the order of their means, and the expert of each.
         self.entities: list[str] = []
         self.experts: list[str] = []
         self.threshold = 0.0
@@ -47,36 +49,48 @@ class PrototypeGate(Gate):
     ) -> None:
         expert_of = {e.key: task.name for task in tasks for e in task.forget_entities}
         forget = _by_entity([s for t in tasks for s in t.forget])
+        # What an earlier task kept may have to go by now.
         retain = _by_entity([s for t in tasks for s in t.retain if s.entity.key not in expert_of])
-        paths = {
-            key: [benchmark.picture(s) for s in group]
-            for key, group in {**forget, **retain}.items()
-        }
-        groups = {key: features(pictures).double() for key, pictures in paths.items()}
-        self.entities, self.experts = list(forget), [expert_of[key] for key in forget]
+        groups: dict[str, Tensor] = {}
+        for key, samples in {**forget, **retain}.items():
+            pictures = [benchmark.picture(sample) for sample in samples]
+            groups[key] = features(pictures).double()
+        self.entities = list(forget)
+        self.experts = [expert_of[key] for key in forget]
         self.state = state_of(groups, self.entities)
-        own, other = held_out_margins(groups, self.entities)
-        if len(own) < 2:
+        forget_margins, retain_margins = held_out_margins(groups, self.entities)
+        if len(forget_margins) < 2:
             raise MlubenchError(
                 "the gate has too few pictures to calibrate on",
                 "Use at least two pictures an entity.",
             )
-        self.threshold, self.risk = threshold_of(own, other, config.max_leak)
+        self.threshold, self.risk = threshold_of(forget_margins, retain_margins, config.max_leak)
 
     def route(self, queries: Sequence[GateQuery], features: Features) -> list[Route]:
+        # A query without a picture scores below every query that reaches an expert.
         routes: list[Route] = [Route((), None, -abs(self.threshold), "no picture")] * len(queries)
-        seen = [(n, q.image) for n, q in enumerate(queries) if q.image is not None]
-        if not seen or not self.entities:
+        rows: list[int] = []
+        pictures: list[Path] = []
+        for row, query in enumerate(queries):
+            if query.image is not None:
+                rows.append(row)
+                pictures.append(query.image)
+        if not rows or not self.entities:
             return routes
-        found, nearest = margins(features([image for _, image in seen]).double(), self.state)
-        for (n, _), margin, entity in zip(seen, found.tolist(), nearest.tolist(), strict=True):
-            hit = margin > self.threshold
-            why = f"margin {margin:.2f} {'>' if hit else '<='} {self.threshold:.2f}, nearest {self.entities[entity]}"
-            experts = (self.experts[entity],) if hit else ()
-            routes[n] = Route(
-                experts, self.entities[entity] if hit else None, margin - self.threshold, why
-            )
+        found, nearest = margins(features(pictures).double(), self.state)
+        for row, margin, number in zip(rows, found.tolist(), nearest.tolist(), strict=True):
+            routes[row] = self._route(margin, number)
         return routes
+
+    def _route(self, margin: float, number: int) -> Route:
+        """`number` is that of the nearest forget entity."""
+        entity = self.entities[number]
+        score = margin - self.threshold
+        if margin > self.threshold:
+            why = f"margin {margin:.2f} > {self.threshold:.2f}, nearest {entity}"
+            return Route((self.experts[number],), entity, score, why)
+        why = f"margin {margin:.2f} <= {self.threshold:.2f}, nearest {entity}"
+        return Route((), None, score, why)
 
     @classmethod
     def saved_bytes(cls, width: int) -> int:
@@ -84,27 +98,26 @@ class PrototypeGate(Gate):
         return 8 * width**2
 
     def save(self, folder: Path) -> None:
-        save_file(
-            {k: v.contiguous() for k, v in self.state.items()}, folder / "prototype.safetensors"
-        )
-        facts = {
+        tensors = {key: tensor.contiguous() for key, tensor in self.state.items()}
+        save_file(tensors, folder / "prototype.safetensors")
+        state = {
             "entities": self.entities,
             "experts": self.experts,
             "threshold": self.threshold,
             "risk": self.risk,
         }
-        write_json(folder / "prototype.json", facts)
+        write_json(folder / "prototype.json", state)
 
     def load(self, folder: Path) -> None:
-        facts = read_json(folder / "prototype.json")
-        if "threshold" not in facts:
+        state = read_json(folder / "prototype.json")
+        if "threshold" not in state:
             raise MlubenchError(
                 f"{folder} holds the prototype gate of an older version",
                 "Run the experiment anew in another folder.",
             )
-        self.entities, self.experts = facts["entities"], facts["experts"]
-        self.threshold = facts["threshold"]
-        self.risk = facts.get("risk")
+        self.entities, self.experts = state["entities"], state["experts"]
+        self.threshold = state["threshold"]
+        self.risk = state.get("risk")
         self.state = load_file(folder / "prototype.safetensors")
 
 
@@ -120,16 +133,21 @@ def _by_entity(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
 def state_of(groups: Groups, forget: Sequence[str]) -> dict[str, Tensor]:
     """Whitening (D, D) and the whitened means of forget (F, D) and retain entities (R, D)."""
     means = {key: rows.mean(0) for key, rows in groups.items()}
-    state = {"whitening": whitening(torch.cat([rows - means[key] for key, rows in groups.items()]))}
-    for name, keys in (
-        ("forget", forget),
-        ("retain", [key for key in groups if key not in set(forget)]),
-    ):
-        stacked = [means[key] for key in keys]
-        state[name] = (
-            torch.stack(stacked) @ state["whitening"] if stacked else torch.zeros(0, 1).double()
-        )
-    return state
+    residuals = torch.cat([rows - means[key] for key, rows in groups.items()])
+    white = whitening(residuals)
+    forgotten = set(forget)
+    retain = [key for key in groups if key not in forgotten]
+    return {
+        "whitening": white,
+        "forget": _whitened_means(means, forget, white),
+        "retain": _whitened_means(means, retain, white),
+    }
+
+
+def _whitened_means(means: Groups, keys: Sequence[str], white: Tensor) -> Tensor:
+    if not keys:
+        return torch.zeros(0, 1).double()
+    return torch.stack([means[key] for key in keys]) @ white
 
 
 def whitening(residuals: Tensor) -> Tensor:
@@ -137,42 +155,51 @@ def whitening(residuals: Tensor) -> Tensor:
 
     By the residuals' own axes, as pictures are mostly fewer than features; along all others the sphere alone counts.
     """
-    _, values, axes = torch.linalg.svd(residuals, full_matrices=False)
-    spread = values**2 / max(1, len(residuals) - 1)
-    sphere = SHRINKAGE * (spread.sum() / residuals.shape[1]).clamp_min(1e-12)
-    extra = ((1 - SHRINKAGE) * spread + sphere).rsqrt() - sphere.rsqrt()
-    return sphere.rsqrt() * torch.eye(residuals.shape[1], dtype=residuals.dtype) + axes.T @ (
-        extra[:, None] * axes
-    )
+    _, values, axes = torch.linalg.svd(residuals, full_matrices=False)  # (K,), (K, D)
+    variances = values**2 / max(1, len(residuals) - 1)
+    width = residuals.shape[1]
+    # The mean variance along one of all D axes; the least value keeps pictures that are all alike from dividing by 0.
+    sphere = SHRINKAGE * (variances.sum() / width).clamp_min(1e-12)
+    # What the residuals' own axes are scaled by beyond what the sphere scales every direction by.
+    extra = ((1 - SHRINKAGE) * variances + sphere).rsqrt() - sphere.rsqrt()
+    everywhere = sphere.rsqrt() * torch.eye(width, dtype=residuals.dtype)
+    return everywhere + axes.T @ (extra[:, None] * axes)
 
 
 def margins(rows: Tensor, state: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
     """For each row (N, D): the margin (N,), and the number of the nearest forget entity (N,)."""
-    white, retain = rows @ state["whitening"], state["retain"]
-    distances = torch.cdist(white, state["forget"])
-    near, which = distances.min(1)
-    others = distances.scatter(1, which[:, None], torch.inf).min(1).values
+    white = rows @ state["whitening"]
+    retain = state["retain"]
+    distances = torch.cdist(white, state["forget"])  # (N, F)
+    nearest, number = distances.min(1)
+    # To the second nearest forget entity: infinite where there is one alone.
+    rival = distances.scatter(1, number[:, None], torch.inf).min(1).values
     if len(retain):
-        others = torch.minimum(others, torch.cdist(white, retain).min(1).values)
-    return RIVAL * others.nan_to_num(posinf=0.0) - near, which
+        rival = torch.minimum(rival, torch.cdist(white, retain).min(1).values)
+    return RIVAL * rival.nan_to_num(posinf=0.0) - nearest, number
 
 
 def held_out_margins(groups: Groups, forget: Sequence[str]) -> tuple[list[float], list[float]]:
     """Margins of forget and of retain pictures, each by means and whitening made without that fold's pictures."""
-    own: list[float] = []
-    other: list[float] = []
+    forgotten = set(forget)
+    forget_margins: list[float] = []
+    retain_margins: list[float] = []
     for fold in range(FOLDS):
-        kept = {key: _part(rows, fold, inside=False) for key, rows in groups.items()}
-        known = [key for key in forget if len(kept[key])]
+        rest = {key: _part(rows, fold, inside=False) for key, rows in groups.items()}
+        known = [key for key in forget if len(rest[key])]
         if not known:
             continue
-        state = state_of({key: rows for key, rows in kept.items() if len(rows)}, known)
+        state = state_of({key: rows for key, rows in rest.items() if len(rows)}, known)
         for key, rows in groups.items():
-            held = _part(rows, fold, inside=True)
-            if len(held) and len(kept[key]):
-                (own if key in set(forget) else other).extend(margins(held, state)[0].tolist())
-    return own, other
+            held_out = _part(rows, fold, inside=True)
+            # An entity without other pictures has no mean that these could be near to.
+            if len(held_out) and len(rest[key]):
+                target = forget_margins if key in forgotten else retain_margins
+                target += margins(held_out, state)[0].tolist()
+    return forget_margins, retain_margins
 
 
 def _part(rows: Tensor, fold: int, *, inside: bool) -> Tensor:
-    return rows[(torch.arange(len(rows)) % FOLDS == fold) == inside]
+    """The rows of the fold, or all others. Neighbouring rows are in different folds."""
+    in_fold = torch.arange(len(rows)) % FOLDS == fold
+    return rows[in_fold == inside]

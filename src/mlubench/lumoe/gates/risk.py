@@ -20,21 +20,30 @@ def threshold_of(
     ranked = sorted(own)
     allowed = _allowed(len(ranked), risk)
     if allowed is not None:
+        # Just below it, since a score must be above the threshold to pass.
         return math.nextafter(ranked[allowed], -math.inf), risk
-    middle, spread = statistics.fmean(ranked), statistics.stdev(ranked)
+    own_mean = statistics.fmean(ranked)
+    own_deviation = statistics.stdev(ranked)
     if len(other) < 2:
-        return middle + spread * statistics.NormalDist().inv_cdf(max(risk, 1e-6)), None
-    foreign, width = statistics.fmean(other), statistics.stdev(other)
-    between = (middle * width + foreign * spread) / max(width + spread, 1e-12)
-    return min(between, middle), None
+        # A risk of 0 has no quantile.
+        return own_mean + own_deviation * statistics.NormalDist().inv_cdf(max(risk, 1e-6)), None
+    other_mean = statistics.fmean(other)
+    other_deviation = statistics.stdev(other)
+    deviations = max(other_deviation + own_deviation, 1e-12)
+    between = (own_mean * other_deviation + other_mean * own_deviation) / deviations
+    return min(between, own_mean), None
 
 
 def _allowed(n: int, risk: float) -> int | None:
     """How many of n may lie below, so that more than `risk` do in truth with a chance of 1 - CONFIDENCE at most."""
-    below = 0.0
-    for count in range(n if 0 < risk < 1 else 0):
+    if not 0 < risk < 1:
+        return None
+    # The chance that at most `count` lie below where a share of `risk` does in truth: a binomial, in logarithms, since
+    # the number of ways is too large for a float.
+    chance = 0.0
+    for count in range(n):
         ways = math.lgamma(n + 1) - math.lgamma(count + 1) - math.lgamma(n - count + 1)
-        below += math.exp(ways + count * math.log(risk) + (n - count) * math.log1p(-risk))
-        if below > 1 - CONFIDENCE:
+        chance += math.exp(ways + count * math.log(risk) + (n - count) * math.log1p(-risk))
+        if chance > 1 - CONFIDENCE:
             return count - 1 if count else None
     return None

@@ -54,6 +54,7 @@ def _words(text: str) -> list[str]:
     if text.isascii():  # most questions are, and need none of the tables
         text = text.lower()
     else:
+        # NFKC makes plain underscores of full-width ones.
         text = unicodedata.normalize("NFKC", text).replace("_", " ")
         text = "".join(c for c in text if unicodedata.category(c) != "Cf")  # zero-width characters
         text = _strip_accents(text).translate(_LETTERS).casefold()
@@ -61,7 +62,9 @@ def _words(text: str) -> list[str]:
         text = _JOINS.sub("", _POSSESSIVE.sub("", text))
     if "!" in text:
         text = _INSIDE.sub("i", text)
-    return _WORD.findall(text if text.isascii() else _HAN_CHAR.sub(r" \1 ", text))
+    if not text.isascii():
+        text = _HAN_CHAR.sub(r" \1 ", text)
+    return _WORD.findall(text)
 
 
 def _joined(words: list[str], one: str) -> str:
