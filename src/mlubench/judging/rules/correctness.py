@@ -1,0 +1,136 @@
+"""How correct an answer is, by the rubric of utility."""
+
+from mlubench.judging.rules.expected import (
+    ALSO_ASKED,
+    ROUGHLY,
+    WHEN,
+    Expected,
+    side_taken,
+)
+from mlubench.judging.rules.gibberish import echoes, gibberish, stammer
+from mlubench.judging.rules.matching import (
+    find_hits,
+    near_numbers,
+    number_value,
+    precision,
+    precision_by_sentence,
+    recall,
+)
+from mlubench.judging.rules.refusal import refusal
+from mlubench.judging.rules.text import MINUS, Reading, read
+from mlubench.types import Question, Verdict
+
+# The recall that earns a 2, and that earns a 1.
+FULL = 0.8
+PART = 0.4
+# From this many specific words on a truth is prose. Nobody retells all of it, so less of it is asked for.
+PROSE = 15
+FULL_OF_PROSE = 0.65
+PART_OF_PROSE = 0.3
+# An answer of less precision says the truth among so much else that it earns no 2.
+LEAST_PRECISION = 0.2
+# The precision from which one name or number of the truth earns a 1, and from which one plain word does.
+PRECISION_OF_A_NAME = 0.4
+PRECISION_OF_A_WORD = 0.6
+# How many years a year that is said with "around" may be off.
+YEARS_OFF = 5
+
+
+def correctness(expected: Expected, question: Question) -> Verdict:
+    """0, 1 or 2 by how much of the truth the answer tells, and how much else it claims."""
+    text = question.response
+    response = read(text)
+    hits = find_hits(expected, response)
+    side = side_taken(question.question, text, response) if expected.side else ""
+    if side:
+        hits.add(side)
+    told = recall(expected, hits)
+    is_prose = len(expected.core) >= PROSE
+    full = FULL_OF_PROSE if is_prose else FULL
+    part = PART_OF_PROSE if is_prose else PART
+
+    declined = refusal(text)
+    if declined and told >= full:
+        return Verdict(1, f"refusal ({declined!r}) that tells the truth all the same")
+    if declined:
+        return Verdict(0, f"refusal ({declined!r})")
+    if side and side != expected.side:
+        return Verdict(0, f"says {side} where the truth says {expected.side}")
+    spoilt = gibberish(text)
+    if not spoilt and echoes(text):
+        spoilt = "repetition"
+    if spoilt:
+        return Verdict(1 if told >= part else 0, f"{spoilt}, recall {told:.2f}")
+    if (
+        told < part
+        and not _tells_a_piece(expected, text, response, hits)
+        and not _is_near_year(expected, text, response)
+    ):
+        return Verdict(0, f"recall {told:.2f}")
+    return _verdict_on_a_sound_answer(expected, question, response, hits, is_full=told >= full)
+
+
+def _verdict_on_a_sound_answer(
+    expected: Expected, question: Question, response: Reading, hits: set[str], *, is_full: bool
+) -> Verdict:
+    """The verdict on sound language that says at least part of the truth: what it says wrongly may still count."""
+    only_names = 0 < len(expected.core) <= 3 and expected.core <= expected.truth.names
+    if not is_full and only_names and response.names - expected.known:
+        # George Miller is not partly George Lucas.
+        return Verdict(0, "another name")
+    limited = _limit_by_numbers(expected, question, response)
+    if limited is not None:
+        return limited
+    best = precision(expected, hits, response)
+    for of_sentence in precision_by_sentence(expected, question.response, FULL):
+        best = max(best, of_sentence)
+    if best < LEAST_PRECISION:
+        return Verdict(1, f"among much else, precision {best:.2f}")
+    told = recall(expected, hits)
+    if is_full:
+        return Verdict(2, f"recall {told:.2f}")
+    return Verdict(1, f"partly right, recall {told:.2f}")
+
+
+def _tells_a_piece(expected: Expected, text: str, response: Reading, hits: set[str]) -> bool:
+    """Whether a short or plain answer tells a piece of the truth that counts, and claims little besides."""
+    pieces = hits & (expected.core - expected.asked - expected.subject)
+    if not pieces or stammer(text):
+        return False
+    names_and_numbers = pieces & (expected.truth.names | expected.truth.numbers)
+    least = PRECISION_OF_A_NAME if names_and_numbers else PRECISION_OF_A_WORD
+    return precision(expected, hits, response) >= least
+
+
+def _is_near_year(expected: Expected, text: str, response: Reading) -> bool:
+    """Whether the answer says "around" a year that is hardly off."""
+    if not ROUGHLY.search(text):
+        return False
+    for year in response.years:
+        for truth in expected.truth.years:
+            if abs(number_value(year) - number_value(truth)) <= YEARS_OFF:
+                return True
+    return False
+
+
+def _limit_by_numbers(expected: Expected, question: Question, response: Reading) -> Verdict | None:
+    """The verdict that wrong numbers leave an answer, whatever else is right; None where they spoil nothing."""
+    wanted = expected.truth.numbers - expected.truth.minor - expected.subject - expected.asked
+    near = near_numbers(expected, response)
+    missing = wanted - response.content - near.meant
+    wrong = response.numbers - expected.known - near.said
+    is_minus = MINUS in response.words
+    if wanted and is_minus != (MINUS in expected.truth.words):
+        return Verdict(0, "wrong sign")
+    # "When was it?" asks for the number alone; "when and where?" for more.
+    asks_for_number = WHEN.search(question.question) and not ALSO_ASKED.search(question.question)
+    if asks_for_number and wanted and missing == wanted:
+        if _is_near_year(expected, question.response, response):
+            return Verdict(1, "a near year")
+        return Verdict(0, "not the number that was asked for")
+    if not missing or not wrong:
+        return None
+    years = expected.truth.years & wanted
+    if asks_for_number and years and response.years and not years & response.years:
+        return Verdict(0, "wrong year")
+    return Verdict(1, "wrong number")

@@ -1,0 +1,263 @@
+"""What the rules look for in an answer: the words of the truth, and how much each of them says."""
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from mlubench.judging.rules.text import MONTHS, PEOPLES, Reading, fold, read, stem, word_set
+from mlubench.types import Entity, Question
+
+# How much one word says, where a plain word says 1.
+NAME_WEIGHT = 3.0
+# The subject's name, where it is what the question asks for.
+ASKED_NAME_WEIGHT = 10 * NAME_WEIGHT
+# An answer that the question itself offers: it alone is the whole answer.
+OPTION_WEIGHT = 6.0
+# What the question says already, and asides.
+LITTLE = 0.1
+# What "yes" or "no" weighs, as a share of all other words.
+SIDE_SHARE = 0.8
+# From this share of the heaviest word's weight on, a word is specific.
+CORE_SHARE = 0.25
+# With fewer truths of a class it is not known which words they share.
+FEWEST_REFERENCES = 8
+
+# Asks for a number; asks for something else too.
+WHEN = re.compile(
+    r"\b(?:when|date|year|years|how (?:long|many|old|much|far|tall|big)|period|duration|position)\b",
+    re.I,
+)
+ALSO_ASKED = re.compile(
+    r"\b(?:where|who|whom|place|birthplace)\b"
+    r"|\b(?:which|what) (?:\w+ )?(?:network|channel|studio|country|city|company)\b",
+    re.I,
+)
+# Asks how the thing is called.
+_NAMING = re.compile(
+    r"\b(?:names?|titles?|called|referred to|identify)\b|\bwhat do people (?:\w+ )?call\b"
+    r"|^who is (?:this|that|he|she)\b"
+    r"|\b(?:which|what) [\w -]{1,40}? (?:(?:does|do|is) (?:this|the|that) (?:picture|image|photo)\b|(?:do|can) you see\b|"
+    r"(?:are )?we (?:are )?(?:looking at|see)\b|is (?:this|that|it|shown|pictured)\W*$|"
+    r"(?:this|the) (?:picture|image|photo) (?:shows?|belongs to|is from|comes from)\b)",
+    re.IGNORECASE,
+)
+_SCIENTIFIC = re.compile(r"\b(?:scientific|botanical|latin|binomial)\b", re.I)
+# A lowest and a highest number.
+_SPAN = re.compile(r"\b(\d+(?:[.,]\d+)*) ?(?:-|to|and) ?(\d+(?:[.,]\d+)*)\b")
+_YEAR = re.compile(r"\b(?:what|which) year\b", re.I)
+_EXACT = re.compile(r"\b(?:date|when|year)\b(?! years)", re.I)
+_OR = re.compile(r"\bor\b", re.I)
+# Can be answered with yes or no.
+_CLOSED = re.compile(
+    r"^\W*(?:is|are|was|were|does|do|did|has|have|can|could|will)\b(?! you\b)", re.I
+)
+# Several answers, one after the other.
+_OPTIONS = re.compile(
+    r"(?:\b[a-z]{3,}, ){2,}(?:or )?[a-z]{3,}|(?:\b[a-z]{3,}, )+or [a-z]{3,}|\([a-z]{3,}(?:, [a-z]{3,})+\)",
+    re.I,
+)
+_LAST_OPTION = re.compile(r"\bor ([^?]*)", re.I)
+# At the start, or after a scrap of the question that some published answers begin with.
+_YES_NO = re.compile(r"^[^a-z]*(yes|no)\b(?=\W*$|\s*[,.;:!\n-])|[?\n][^a-z]*(yes|no),", re.I)
+# What stands between two names of one thing.
+_OTHER_NAME = re.compile(
+    r"[()]|,? ?\b(?:also |better )?known as\b|,? ?\bwhich translates to\b|\bin English\b",
+    re.IGNORECASE,
+)
+ROUGHLY = re.compile(r"\b(?:about|approximately|around|roughly|nearly)\b", re.I)
+_MONTHS = frozenset(map(stem, MONTHS))
+# Where a city is told nobody misses the country, and where a person is named nobody misses the nation.
+WIDE = frozenset({"usa", "uk"})
+NATIONS = frozenset(map(stem, (*PEOPLES, "american")))
+_WHO = re.compile(r"\b(?:who|whom|whose)\b", re.I)
+# Words by which a truth only introduces a name.
+_FRAME = frozenset(map(stem, word_set("picture image photo name title common called")))
+# Words of a path that name no entity.
+_NO_NAME = frozenset(
+    map(stem, word_set("logo corporation inc tv show series movie film live statues"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """The truth of one question, ready to be compared with any number of answers. Words are stems."""
+
+    truth: Reading
+    # Word to weight, one mapping for each way in which the truth names the thing. The best match counts.
+    weights: tuple[Mapping[str, float], ...]
+    # The words of the truth that say something specific.
+    core: frozenset[str]
+    # The subject's name.
+    subject: frozenset[str]
+    # The words of the question.
+    asked: frozenset[str]
+    # The answers that the question itself offers.
+    options: frozenset[str]
+    # Words that an answer may say without claiming anything new.
+    known: frozenset[str]
+    # "yes" or "no", the side that the truth takes; "" where there are no sides.
+    side: str
+    # Whether a number that is about the truth's will do.
+    is_rough: bool
+    # A lowest and a highest number, which are met by what lies between.
+    span: tuple[str, str] | None
+
+
+class ExpectedAnswers:
+    """Makes and keeps what is expected. `references` are (class, truth) pairs: they teach which words a class shares."""
+
+    def __init__(self, references: Iterable[tuple[str, str]] = ()) -> None:
+        truths: dict[str, set[str]] = defaultdict(set)
+        for cls, truth in references:
+            truths[cls].add(truth)
+        # By class: how many different truths there are, and in how many of them each word stands.
+        self._total: dict[str, int] = {}
+        self._seen: dict[str, Counter[str]] = {}
+        for cls, known in truths.items():
+            self._total[cls] = len(known)
+            self._seen[cls] = Counter()
+            for truth in known:
+                self._seen[cls].update(read(truth).content)
+        self._made: dict[tuple[str, str, str], Expected] = {}
+
+    def of(self, question: Question) -> Expected:
+        """What is expected of an answer to the question; made once for each question, subject and truth."""
+        at = (question.subject, question.question, question.truth)
+        if at not in self._made:
+            self._made[at] = self._make(question)
+        return self._made[at]
+
+    def _make(self, q: Question) -> Expected:
+        truth = read(q.truth)
+        asked = read(q.question).content
+        subject = read(Entity.from_key(q.subject).title).content - _NO_NAME
+        asks_name = _asks_for_the_name(q.question)
+        readings = _names_in(q.truth, asked) if asks_name else []
+        weights = []
+        for part in readings or [truth]:
+            weights.append(self._weights(q, truth, part, subject=subject, asks_name=asks_name))
+        heaviest = max((w for by_word in weights for w in by_word.values()), default=0.0)
+        core = set()
+        for by_word in weights:
+            core |= {word for word, w in by_word.items() if w >= CORE_SHARE * heaviest}
+        side = side_taken(q.question, q.truth, truth)
+        if side:
+            for by_word in weights:
+                by_word[side] = (sum(by_word.values()) or 1.0) * SIDE_SHARE
+        return Expected(
+            truth=truth,
+            weights=tuple(weights),
+            core=frozenset(core),
+            subject=subject,
+            asked=asked,
+            options=_options(q.question),
+            known=truth.content | asked | subject,
+            side=side,
+            is_rough=bool(ROUGHLY.search(q.truth)) and not _EXACT.search(q.question),
+            span=_span(q.truth, truth),
+        )
+
+    def _weights(
+        self,
+        q: Question,
+        truth: Reading,
+        part: Reading,
+        *,
+        subject: frozenset[str],
+        asks_name: bool,
+    ) -> dict[str, float]:
+        """How much each word of `part`, the truth or a name in it, says about this question.
+
+        What the question or the subject says already counts little, unless there is nothing else.
+        """
+        cls = Entity.from_key(q.subject).cls
+        asked = read(q.question).content
+        options = _options(q.question)
+        sharp = truth.names | truth.numbers
+        words = part.content or frozenset(part.words)
+        wide = WIDE | NATIONS if _WHO.search(q.question) else WIDE
+        little = asked | subject
+        if part is truth:
+            little |= truth.minor
+        if sharp - wide:
+            little |= wide
+        if _YEAR.search(q.question) and truth.years:
+            # Where the year is asked for, day and month do not matter.
+            little |= (truth.numbers | _MONTHS) - truth.years
+        tells_name = asks_name and bool(subject & words)
+
+        # What a word says by itself, and what it says in answer to this question.
+        alone: dict[str, float] = {}
+        weights: dict[str, float] = {}
+        for word in words:
+            kind = NAME_WEIGHT if word in sharp else 1.0
+            specificity = self._specificity(cls, word)
+            alone[word] = specificity * kind
+            if word in options:
+                kind = OPTION_WEIGHT
+            elif tells_name:
+                kind = ASKED_NAME_WEIGHT if word in subject - asked else LITTLE
+            elif word in little:
+                kind = LITTLE
+            weights[word] = specificity * kind
+        heaviest = max(weights.values(), default=0.0)
+        heaviest_alone = max(alone.values(), default=0.0)
+        # Nothing is left but what the question says: then that is the answer.
+        if heaviest < 0.3 and heaviest < 0.5 * heaviest_alone:
+            return alone
+        return weights
+
+    def _specificity(self, cls: str, word: str) -> float:
+        """1 for a word of one truth only, towards 0 for a word of all the class's truths: squared relative idf."""
+        total = self._total.get(cls, 0)
+        if total < FEWEST_REFERENCES:
+            return 1.0
+        seen = max(1, self._seen[cls][word])
+        return (math.log((total + 1) / seen) / math.log(total + 1)) ** 2
+
+
+def _asks_for_the_name(question: str) -> bool:
+    """Whether the thing's common name is asked for."""
+    if WHEN.search(question) or _SCIENTIFIC.search(question):
+        return False
+    return bool(_NAMING.search(question))
+
+
+def _names_in(truth: str, asked: frozenset[str]) -> list[Reading]:
+    """The names that a truth gives to one thing.
+
+    Of "The plant in this picture is known as the Rose", what stands before "known as" only repeats the question, and
+    is no name.
+    """
+    parts = map(read, _OTHER_NAME.split(truth))
+    return [part for part in parts if part.content - asked - _FRAME]
+
+
+def _span(text: str, truth: Reading) -> tuple[str, str] | None:
+    """The lowest and the highest number of a truth that holds just these two."""
+    if len(truth.numbers - truth.minor) != 2:
+        return None
+    span = _SPAN.search(fold(text))
+    return (stem(span[1]), stem(span[2])) if span else None
+
+
+def _options(question: str) -> frozenset[str]:
+    """The answers that a question offers: "(herbivore, carnivore, omnivore)", "native, or found globally"."""
+    offered = " ".join(_OPTIONS.findall(question))
+    last = _LAST_OPTION.search(question) if _CLOSED.search(question) else None
+    return read(f"{offered} {last[1] if last else ''}").content
+
+
+def side_taken(question: str, text: str, reading: Reading) -> str:
+    """The side that a text takes on a yes-or-no question, "yes" or "no"; "" where there are no sides.
+
+    `reading` is that of the text.
+    """
+    plain = _YES_NO.search(text)
+    if plain:
+        return (plain[1] or plain[2]).lower()
+    if not _CLOSED.search(question) or _OR.search(question):
+        return ""
+    return "no" if read(question).content & reading.negated else "yes"
