@@ -2,9 +2,9 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from rich.console import Console
 
@@ -25,12 +25,66 @@ from mlubench.models.adapters import add_adapter, load_adapter, remove_adapters,
 from mlubench.runs.folder import RunDir
 from mlubench.runs.rows import read_answers, read_verdicts
 from mlubench.settings.run import LoraConfig
-from mlubench.statistics.scores import METRICS, score_of
-from mlubench.types import Judge, Task
+from mlubench.statistics.scores import METRICS, Score, score_of
+from mlubench.types import Judge, Metric, Task
 from mlubench.unlearning.trainer import step_seed
 
 STAGE = ".consolidating"  # in the store's folder, where nothing with a leading dot counts
-Cells = list[dict[str, Any]]
+# What a manifest is to say of how an adapter was made: `relative_error` of a merged one, the training of a distilled one.
+Making = dict[str, Any]
+
+
+class MeasuredCell(Score):
+    """The score of one task and metric."""
+
+    task: str
+    metric: Metric
+
+
+class Figures(TypedDict):
+    """A score as JSON gives it back, so that a report equals the manifest that holds it."""
+
+    score: float | None
+    ci95: list[float] | None
+    n: int
+    unscored: int
+
+
+class ComparedCell(TypedDict):
+    """One task and metric before and after."""
+
+    task: str
+    metric: Metric
+    before: Figures
+    after: Figures
+    drop: float | None  # how far the score fell, -1 to 1; None where either has none
+    why: str | None  # what forbids the replacement; None where nothing does
+
+
+class GroupReport(TypedDict, total=False):
+    """A merged expert. `relative_error` is of a compressed one, `train` of a distilled one."""
+
+    name: str
+    members: dict[str, int]  # with their versions
+    carries: list[str]
+    rank: int
+    bytes_before: int  # of the weights of all members
+    bytes: int
+    relative_error: float  # of the sum of deltas: the part that was cut off, 0 to 1
+    train: dict[str, Any]
+
+
+class ConsolidationReport(TypedDict):
+    """What `mlubench experts consolidate` tells."""
+
+    store: str
+    plan: dict[str, Any]  # the fields of Plan
+    groups: list[GroupReport]
+    left_out: dict[str, str]  # expert -> why it was not merged
+    adopted: bool
+    why: list[str]  # what forbids the replacement
+    measured: bool
+    cells: list[ComparedCell]
 
 
 class Candidate(LumoeLearner):
@@ -51,12 +105,13 @@ class Candidate(LumoeLearner):
         for expert in dict.fromkeys(self.engine.expert_for.values()):
             if expert in self.adapters:
                 load_adapter(self.ctx.mllm, expert, self.adapters[expert])
+                # A loaded adapter is on; LUMoE itself decides which are.
                 self.ctx.mllm.model.base_model.disable_adapter_layers()
             elif expert not in active.disabled:
                 self.store.mount(self.ctx.mllm, expert)
 
 
-def consolidate_run(root: Path, plan: Plan, console: Console) -> dict[str, Any]:
+def consolidate_run(root: Path, plan: Plan, console: Console) -> ConsolidationReport:
     """Merge experts of a run if no cell loses more than `plan.max_drop`. The report, whose `adopted` says whether it did.
 
     Cells are those of the run's LUMoE after its last task: its gate, its test samples, its judge. Until they are good
@@ -66,55 +121,83 @@ def consolidate_run(root: Path, plan: Plan, console: Console) -> dict[str, Any]:
     config = run.config()
     with run.lock():
         store = ExpertStore(run.store("lumoe"))
-        groups, left = choose(store, plan)
+        groups, left_out = choose(store, plan)
         ctx = _context(run)
         done = run.archived("lumoe", ctx.order)
-        if lost := sorted({e for g in groups for e in g.experts} - set(done)):
-            raise UsageError(
-                f"expert {lost[0]!r} is of no task that this run has finished", "Leave it out."
-            )
-        stage = store.root / STAGE / digest([asdict(plan), [asdict(g) for g in groups]])
+        _require_finished(groups, done)
+        # Named by all that decides what lies there, so that another plan never takes up its work.
+        stage = store.root / STAGE / digest([asdict(plan), [asdict(group) for group in groups]])
         judge = judge_of(run, config.judge, JudgeTools(config.judging, config.device))
         known = _answered(run, store, done)
         before = _measure(ctx, LumoeLearner(ctx), done, stage / "before", judge, known)
-        console.print(
-            f"{sum(len(g.members) for g in groups)} experts into {len(groups)}: {plan.method}"
-        )
-        adapters = {g.name: stage / "adapters" / g.name for g in groups}
-        told = {g.name: _make(ctx, store, g, plan, adapters[g.name]) for g in groups}
-        after = _measure(ctx, Candidate(ctx, groups, adapters), done, stage / "after", judge, known)
+        members = sum(len(group.members) for group in groups)
+        console.print(f"{members} experts into {len(groups)}: {plan.method}")
+        adapters = {group.name: stage / "adapters" / group.name for group in groups}
+        makings = {}
+        for group in groups:
+            makings[group.name] = _make(ctx, store, group, plan, adapters[group.name])
+        candidate = Candidate(ctx, groups, adapters)
+        after = _measure(ctx, candidate, done, stage / "after", judge, known)
         cells = compare(before, after, plan.max_drop)
-        why = [row["why"] for row in cells if row["why"]]
+        why = [cell["why"] for cell in cells if cell["why"]]
         if not why:
-            _adopt(store, groups, plan, adapters, told, cells)
-        report = _report(store, groups, left, plan, adapters, told)
+            _adopt(store, groups, plan, adapters, makings, cells)
+        reports = _group_reports(store, groups, adapters, makings)
         shutil.rmtree(store.root / STAGE)
         shutil.rmtree(run.work, ignore_errors=True)
-    return {**report, "adopted": not why, "why": why, "measured": True, "cells": cells}
+    return {
+        "store": str(store.root),
+        "plan": asdict(plan),
+        "groups": reports,
+        "left_out": dict(left_out),
+        "adopted": not why,
+        "why": why,
+        "measured": True,
+        "cells": cells,
+    }
 
 
-def consolidate_store(store: ExpertStore, plan: Plan) -> dict[str, Any]:
+def consolidate_store(store: ExpertStore, plan: Plan) -> ConsolidationReport:
     """Merge experts of a plain store, which has no benchmark: nothing is measured, and the manifests say so."""
     if plan.method != "svd":
         raise UsageError(
             "distilling needs a run's benchmark and base", "Use --method svd, or give the run."
         )
-    groups, left = choose(store, plan)
-    adapters = {g.name: store.root / STAGE / "adapters" / g.name for g in groups}
-    told = {
-        g.name: {"relative_error": merge(store, g, plan.scale, adapters[g.name])} for g in groups
-    }
-    _adopt(store, groups, plan, adapters, told, None)
-    report = _report(store, groups, left, plan, adapters, told)
+    groups, left_out = choose(store, plan)
+    adapters = {group.name: store.root / STAGE / "adapters" / group.name for group in groups}
+    makings: dict[str, Making] = {}
+    for group in groups:
+        error = merge(store, group, plan.scale, adapters[group.name])
+        makings[group.name] = {"relative_error": error}
+    _adopt(store, groups, plan, adapters, makings, None)
+    reports = _group_reports(store, groups, adapters, makings)
     shutil.rmtree(store.root / STAGE)
-    return {**report, "adopted": True, "why": [], "measured": False, "cells": []}
+    return {
+        "store": str(store.root),
+        "plan": asdict(plan),
+        "groups": reports,
+        "left_out": dict(left_out),
+        "adopted": True,
+        "why": [],
+        "measured": False,
+        "cells": [],
+    }
+
+
+def _require_finished(groups: Sequence[Group], done: Sequence[str]) -> None:
+    for expert in sorted({expert for group in groups for expert in group.experts}):
+        if expert not in done:
+            raise UsageError(
+                f"expert {expert!r} is of no task that this run has finished", "Leave it out."
+            )
 
 
 def _context(run: RunDir) -> Context:
+    """The run as it was: its benchmark in its order, without what its base does not know."""
     config = run.config()
     whole = open_benchmark(config)
     ctx = Context(config, in_order(whole, config.benchmark.order), open_base(config, whole), run)
-    return Context(config, know_filter(ctx), ctx.mllm, run)
+    return replace(ctx, benchmark=know_filter(ctx))
 
 
 def _answered(run: RunDir, store: ExpertStore, done: list[str]) -> KnownAnswers:
@@ -134,33 +217,30 @@ def _measure(
     folder: Path,
     judge: Judge,
     known: KnownAnswers,
-) -> Cells:
-    """Both cells of every task. What is answered in `folder` already stays."""
-    cells = []
+) -> list[MeasuredCell]:
+    """Both cells of every task. What is answered in `folder` already stays; what is answered now is added to `known`."""
+    evaluate = ctx.config.evaluate
+    cells: list[MeasuredCell] = []
     with progress_bar() as bar:
         for task in bar.track(done, description=f"testing {folder.name}"):
-            answers, verdicts = folder / f"{task}.jsonl", folder / f"{task}-verdicts.jsonl"
+            answers = folder / f"{task}.jsonl"
+            verdicts = folder / f"{task}-verdicts.jsonl"
             if not answers.is_file():
                 learner.at(done)
-                samples = tested(ctx.benchmark.task(task), ctx.config.evaluate.limit)
-                answer_cell(answers, samples, learner, batch=ctx.config.evaluate.batch, known=known)
+                samples = tested(ctx.benchmark.task(task), evaluate.limit)
+                answer_cell(answers, samples, learner, batch=evaluate.batch, known=known)
             known |= known_answers(answers)
             judge_cell(answers, verdicts, judge)
             judged = judged_answers(read_answers(answers), read_verdicts(verdicts))
             for metric in METRICS:
-                found = [row.scored() for row in judged.get(metric, {}).values()]
-                cells.append(
-                    {
-                        "task": task,
-                        "metric": metric,
-                        **score_of(found, resamples=ctx.config.evaluate.resamples),
-                    }
-                )
+                rows = [row.scored() for row in judged.get(metric, {}).values()]
+                score = score_of(rows, resamples=evaluate.resamples)
+                cells.append({"task": task, "metric": metric, **score})
     return cells
 
 
-def _make(ctx: Context, store: ExpertStore, group: Group, plan: Plan, out: Path) -> dict[str, Any]:
-    """The group's adapter as a PEFT folder, made now unless an interrupted call has; what is to tell of its making."""
+def _make(ctx: Context, store: ExpertStore, group: Group, plan: Plan, out: Path) -> Making:
+    """The group's adapter as a PEFT folder, made now unless an interrupted call has."""
     if plan.method == "svd":
         if not is_whole(out):
             merge(store, group, plan.scale, out)
@@ -172,13 +252,14 @@ def _make(ctx: Context, store: ExpertStore, group: Group, plan: Plan, out: Path)
 
 def _distil(ctx: Context, group: Group, out: Path) -> None:
     """One fresh expert, trained by the run's expert method on all that the group's experts were trained to forget."""
-    tasks = [ctx.benchmark.task(t) for t in group.experts]
+    tasks = [ctx.benchmark.task(name) for name in group.experts]
     union = Task(
         group.name,
-        tuple(s for t in tasks for s in t.forget),
-        tuple(s for t in tasks for s in t.retain),
+        forget=tuple(sample for task in tasks for sample in task.forget),
+        retain=tuple(sample for task in tasks for sample in task.retain),
     )
     settings = ctx.config.train.for_method("lumoe")
+    # As strong as the members: alpha / r, the factor on the adapter's output, stays what it was.
     lora = LoraConfig(
         r=group.rank,
         alpha=max(1, round(settings.lora.alpha * group.rank / settings.lora.r)),
@@ -195,79 +276,101 @@ def _distil(ctx: Context, group: Group, out: Path) -> None:
     remove_adapters(ctx.mllm)
 
 
-def compare(before: Cells, after: Cells, max_drop: float) -> Cells:
-    """Each cell before and after; `why` says what forbids the replacement, None where nothing does.
-
-    An answer that can no longer be judged is no score, and forbids it too.
-    """
-    rows = []
+def compare(
+    before: Sequence[MeasuredCell], after: Sequence[MeasuredCell], max_drop: float
+) -> list[ComparedCell]:
+    """Each cell before and after, with what forbids the replacement."""
+    rows: list[ComparedCell] = []
     for old, new in zip(before, after, strict=True):
-        where = f"{new['metric']} of task {new['task']}"
-        drop = (
-            None
-            if old["score"] is None or new["score"] is None
-            else round(old["score"] - new["score"], 6)
-        )
-        why = None
-        if new["unscored"] > old["unscored"] or (new["score"] is None and old["score"] is not None):
-            why = (
-                f"{where}: {new['unscored']} answers could not be judged, {old['unscored']} before"
-            )
-        elif drop is not None and drop > max_drop:
-            why = f"{where} falls from {old['score']:.3f} to {new['score']:.3f}, by more than {max_drop:g}"
-        head = {key: new[key] for key in ("task", "metric")}
+        drop = None
+        if old["score"] is not None and new["score"] is not None:
+            drop = round(old["score"] - new["score"], 6)
         rows.append(
-            {**head, "before": _figures(old), "after": _figures(new), "drop": drop, "why": why}
+            {
+                "task": new["task"],
+                "metric": new["metric"],
+                "before": _figures(old),
+                "after": _figures(new),
+                "drop": drop,
+                "why": _what_forbids(old, new, drop, max_drop),
+            }
         )
     return rows
 
 
-def _figures(cell: dict[str, Any]) -> dict[str, Any]:
-    """What JSON gives back as it is."""
-    interval = list(cell["ci95"]) if cell["ci95"] else None
-    return {"score": cell["score"], "ci95": interval, "n": cell["n"], "unscored": cell["unscored"]}
+def _what_forbids(
+    old: MeasuredCell, new: MeasuredCell, drop: float | None, max_drop: float
+) -> str | None:
+    """An answer that can no longer be judged is no score, and forbids the replacement too."""
+    where = f"{new['metric']} of task {new['task']}"
+    score_is_lost = new["score"] is None and old["score"] is not None
+    if new["unscored"] > old["unscored"] or score_is_lost:
+        return f"{where}: {new['unscored']} answers could not be judged, {old['unscored']} before"
+    if drop is not None and drop > max_drop:
+        scores = f"from {old['score']:.3f} to {new['score']:.3f}"
+        return f"{where} falls {scores}, by more than {max_drop:g}"
+    return None
+
+
+def _figures(cell: MeasuredCell) -> Figures:
+    return {
+        "score": cell["score"],
+        "ci95": list(cell["ci95"]) if cell["ci95"] else None,
+        "n": cell["n"],
+        "unscored": cell["unscored"],
+    }
 
 
 def _adopt(
-    store: ExpertStore, groups: Sequence[Group], plan: Plan, adapters: Mapping[str, Path], told: Mapping[str, Any],
-    cells: Cells | None,
-) -> None:  # fmt: skip
-    """Give each adapter its manifest, apart from the store, and let all of them stand for their members at once."""
+    store: ExpertStore,
+    groups: Sequence[Group],
+    plan: Plan,
+    adapters: Mapping[str, Path],
+    makings: Mapping[str, Making],
+    cells: Sequence[ComparedCell] | None,
+) -> None:
+    """Give each adapter its manifest, apart from the store, and let all of them stand for their members at once.
+
+    `cells` None: nothing was measured.
+    """
     staged = ExpertStore(store.root / STAGE / "experts")
-    shutil.rmtree(
-        staged.root, ignore_errors=True
-    )  # of a killed call: its scores are measured again
+    # A killed call may have left its own, with scores that are measured again.
+    shutil.rmtree(staged.root, ignore_errors=True)
     for group in groups:
-        mine = [c for c in cells or [] if c["task"] in group.experts] or None
+        making = makings[group.name]
+        scores = [cell for cell in cells or [] if cell["task"] in group.experts]
         facts = {
             **facts_of(store, group, plan),
-            **told[group.name],
-            "scores": mine,
+            **making,
+            "scores": scores or None,
             "measured": cells is not None,
         }
-        if "settings" in told[group.name]:
-            facts["settings"] = {**told[group.name]["settings"], "consolidate": plan.method}
+        if "settings" in making:
+            facts["settings"] = {**making["settings"], "consolidate": plan.method}
         staged.add(group.name, adapters[group.name], facts)
-    put_in_force(store, staged, {g.name: g.members for g in groups})
+    put_in_force(store, staged, {group.name: group.members for group in groups})
 
 
-def _report(
-    store: ExpertStore, groups: Sequence[Group], left: Mapping[str, str], plan: Plan, adapters: Mapping[str, Path],
-    told: Mapping[str, Any],
-) -> dict[str, Any]:  # fmt: skip
-    rows = []
+def _group_reports(
+    store: ExpertStore,
+    groups: Sequence[Group],
+    adapters: Mapping[str, Path],
+    makings: Mapping[str, Making],
+) -> list[GroupReport]:
+    reports = []
     for group in groups:
-        sizes = {"bytes_before": sum(weight_bytes(store.folder(m)) for m in group.members)}
-        sizes["bytes"] = weight_bytes(adapters[group.name])
-        making = {k: v for k, v in told[group.name].items() if k in ("relative_error", "train")}
-        rows.append(
-            {
-                "name": group.name,
-                "members": group.members,
-                "carries": group.experts,
-                "rank": group.rank,
-                **sizes,
-                **making,
-            }
-        )
-    return {"store": str(store.root), "plan": asdict(plan), "groups": rows, "left_out": dict(left)}
+        report: GroupReport = {
+            "name": group.name,
+            "members": group.members,
+            "carries": group.experts,
+            "rank": group.rank,
+            "bytes_before": sum(weight_bytes(store.folder(member)) for member in group.members),
+            "bytes": weight_bytes(adapters[group.name]),
+        }
+        making = makings[group.name]
+        if "relative_error" in making:
+            report["relative_error"] = making["relative_error"]
+        if "train" in making:
+            report["train"] = making["train"]
+        reports.append(report)
+    return reports

@@ -1,12 +1,15 @@
 """`mlubench experts consolidate` and `prune`: many experts into fewer, and the storage of those no longer needed."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mlubench.cli.options import JSON, STORE
 from mlubench.cli.output import print_facts
+
+if TYPE_CHECKING:
+    from mlubench.studies.consolidation import ComparedCell, ConsolidationReport, GroupReport
 
 
 @click.command(
@@ -86,35 +89,33 @@ def consolidate(
     ctx.exit(0 if report["adopted"] else 1)
 
 
-def _lines(report: dict[str, Any]) -> list[str]:
-    lines = []
-    for row in report["groups"]:
-        made = (
-            f"{row['relative_error']:.1%} of the sum cut off"
-            if "relative_error" in row
-            else "trained anew"
-        )
-        sizes = f"{row['bytes_before']:,} -> {row['bytes']:,} bytes"
-        lines.append(
-            f"{row['name']}: {' + '.join(row['members'])}, rank {row['rank']}, {made}, {sizes}"
-        )
+def _lines(report: "ConsolidationReport") -> list[str]:
+    lines = [_group_line(group) for group in report["groups"]]
     lines += [f"left out: {name}, as {why}" for name, why in report["left_out"].items()]
-    for c in report["cells"]:
-        scores = [
-            ("none" if s is None else f"{s:.3f}")
-            for s in (c["before"]["score"], c["after"]["score"])
-        ]
-        lines.append(
-            f"task {c['task']}, {c['metric']}: {' -> '.join(scores)}{'  <- too low' if c['why'] else ''}"
-        )
+    lines += [_cell_line(cell) for cell in report["cells"]]
     if not report["adopted"]:
-        return [*lines, *(f"not replaced: {why}" for why in report["why"]), "nothing was changed"]
+        lines += [f"not replaced: {why}" for why in report["why"]]
+        return [*lines, "nothing was changed"]
     first = report["groups"][0]["name"]
-    said = "" if report["measured"] else ", unmeasured"
-    return [
-        *lines,
-        f"replaced{said}; `mlubench experts rollback {report['store']} {first}` undoes it",
-    ]
+    unmeasured = "" if report["measured"] else ", unmeasured"
+    undo = f"`mlubench experts rollback {report['store']} {first}` undoes it"
+    return [*lines, f"replaced{unmeasured}; {undo}"]
+
+
+def _group_line(group: "GroupReport") -> str:
+    made = "trained anew"
+    if "relative_error" in group:
+        made = f"{group['relative_error']:.1%} of the sum cut off"
+    sizes = f"{group['bytes_before']:,} -> {group['bytes']:,} bytes"
+    return f"{group['name']}: {' + '.join(group['members'])}, rank {group['rank']}, {made}, {sizes}"
+
+
+def _cell_line(cell: "ComparedCell") -> str:
+    scores = []
+    for figures in (cell["before"], cell["after"]):
+        scores.append("none" if figures["score"] is None else f"{figures['score']:.3f}")
+    mark = "  <- too low" if cell["why"] else ""
+    return f"task {cell['task']}, {cell['metric']}: {' -> '.join(scores)}{mark}"
 
 
 @click.command(
