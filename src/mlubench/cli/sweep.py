@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from mlubench.runs.results import Results
+    from mlubench.studies.sweep.executors import ExecutorName
     from mlubench.studies.sweep.grid import SweepRun
-    from mlubench.studies.sweep.jobs import Progress
+    from mlubench.studies.sweep.jobs import SweepProgress
 
 
 @click.command(
@@ -52,7 +53,12 @@ Examples:
     help="Print sweep.json (with --dry-run: the runs) instead of the table.",
 )
 def sweep(
-    file: Path, out: Path | None, executor: Any, jobs: int | None, dry_run: bool, as_json: bool
+    file: Path,
+    out: Path | None,
+    executor: "ExecutorName",
+    jobs: int | None,
+    dry_run: bool,
+    as_json: bool,
 ) -> int:
     """Run every combination of FILE's grid; the same command again starts only what is not finished."""
     from rich.console import Console
@@ -63,19 +69,17 @@ def sweep(
     from mlubench.studies.sweep.grid import expand, read_sweep
     from mlubench.studies.sweep.jobs import run_all
 
-    spec, folder = read_sweep(file), out or Path("runs") / file.stem
+    spec = read_sweep(file)
+    folder = out or Path("runs") / file.stem
     if RunDir(folder).config_file.is_file():
         raise UsageError(f"{folder} is a run, not a sweep", "Give another --out.")
     runs = expand(spec, folder)
     if dry_run:
         _show_plan(runs, folder, as_json=as_json)
         return 0
-    parallel = (
-        1
-        if executor == "here"
-        else jobs or spec.parallel or (len(runs) if executor == "slurm" else 1)
-    )
-    logs, console = folder / "logs", Console(stderr=True, soft_wrap=True)
+    parallel = _most_at_once(executor, jobs or spec.parallel, len(runs))
+    logs = folder / "logs"
+    console = Console(stderr=True, soft_wrap=True)
     start = starter(executor, logs=logs, parallel=parallel, slurm=spec.slurm)
     with RunDir(folder).lock():
         progress = run_all(
@@ -93,6 +97,15 @@ def sweep(
         }
         _conclude(facts, runs, progress, folder, console, as_json=as_json)
     return 1 if progress.failed else 0
+
+
+def _most_at_once(executor: "ExecutorName", wanted: int | None, runs: int) -> int:
+    if executor == "here":
+        return 1
+    if wanted:
+        return wanted
+    # A cluster queues what it has no room for; one machine would be overrun.
+    return runs if executor == "slurm" else 1
 
 
 def _show_plan(runs: "list[SweepRun]", folder: Path, *, as_json: bool) -> None:
@@ -113,7 +126,7 @@ def _show_plan(runs: "list[SweepRun]", folder: Path, *, as_json: bool) -> None:
 def _conclude(
     facts: dict[str, Any],
     runs: "list[SweepRun]",
-    progress: "Progress",
+    progress: "SweepProgress",
     out: Path,
     err: "Console",
     *,
@@ -146,7 +159,7 @@ def _conclude(
 
 
 def _results_of(
-    runs: "list[SweepRun]", progress: "Progress", results: "dict[str, Results]"
+    runs: "list[SweepRun]", progress: "SweepProgress", results: "dict[str, Results]"
 ) -> dict[str, Any]:
     from mlubench.studies.sweep.summary import summarise
 

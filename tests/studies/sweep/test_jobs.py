@@ -13,7 +13,7 @@ from mlubench.runs.folder import RunDir
 from mlubench.studies.sweep import jobs
 from mlubench.studies.sweep.executors import _new_log
 from mlubench.studies.sweep.grid import ERROR, SweepRun, state_of
-from mlubench.studies.sweep.jobs import Progress, RunJob, run_all
+from mlubench.studies.sweep.jobs import RunJob, SweepProgress, run_all
 from support.sweeps import finish, runs_of
 
 
@@ -60,7 +60,7 @@ class Fake:
 
 def sweep(
     tmp_path: Path, fake: Fake, seeds: int = 5, parallel: int = 2
-) -> tuple[Progress, list[str]]:
+) -> tuple[SweepProgress, list[str]]:
     said: list[str] = []
     runs = runs_of({"seed": list(range(seeds))}, tmp_path)
     progress = run_all(

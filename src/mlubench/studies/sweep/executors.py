@@ -43,7 +43,7 @@ def starter(executor: ExecutorName, *, logs: Path, parallel: int, slurm: dict[st
             write_atomic(
                 folder / ERROR, f"it could not be submitted: {' '.join(str(error).split())}\n"
             )
-            return _Over(folder / ERROR)
+            return _Ended(folder / ERROR)
 
     return start
 
@@ -126,7 +126,8 @@ def _job(run: SweepRun, folder: Path, environment: dict[str, str | None]) -> Run
 
 def _new_log(run: SweepRun, logs: Path) -> Path:
     """A folder for the log of one start. Never an old one: submitit names files by process ids, which come again."""
-    folder = logs / run.name / str(1 + max((int(f.name) for f in starts_of(run, logs)), default=0))
+    earlier = [int(start.name) for start in starts_of(run, logs)]
+    folder = logs / run.name / str(1 + max(earlier, default=0))
     folder.mkdir(parents=True)
     return folder
 
@@ -153,10 +154,10 @@ def _here(run: SweepRun, folder: Path) -> Job:
         _job(run, folder, {})()
     except Exception:  # noqa: BLE001 - it is told as a failed run, and the others go on
         log.write_text(traceback.format_exc(), encoding="utf-8")
-    return _Over(log)
+    return _Ended(log)
 
 
-class _Over:
+class _Ended:
     """A run that was over before anyone could ask."""
 
     def __init__(self, log: Path) -> None:

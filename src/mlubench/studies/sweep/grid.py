@@ -16,23 +16,22 @@ from mlubench.runs.folder import RunDir
 from mlubench.settings.loading import WRONG, load
 from mlubench.settings.run import Config
 
-State = Literal["finished", "running", "failed", "interrupted", "not started"]
+RunState = Literal["finished", "running", "failed", "interrupted", "not started"]
 ERROR = "error.txt"  # one line, in the log folder of a start that failed
 
 
 class SweepFile(BaseModel):
-    """A sweep's file. `settings` hold for every run; `grid` names, for each key.path, the values to go through.
-
-    `parallel` is the most runs at once. `slurm` goes to submitit: `partition`, `time` (minutes), `gpus_per_node`, `mem_gb`
-    and whatever else submitit knows.
-    """
+    """A sweep's file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    preset: str = "toy"
+    preset: str = "toy"  # or a YAML file beside this one
+    # Hold for every run.
     settings: list[str] | dict[str, Any] = []
+    # key.path -> the values to go through
     grid: dict[str, list[Any]] = {}
-    parallel: int | None = Field(None, ge=1)
+    parallel: int | None = Field(None, ge=1, description="The most runs at once.")
+    # Goes to submitit: `partition`, `time` (minutes), `gpus_per_node`, `mem_gb` and whatever else it knows.
     slurm: dict[str, Any] = {}
 
     @field_validator("grid")
@@ -50,11 +49,8 @@ class SweepFile(BaseModel):
 
     @model_validator(mode="after")
     def _each_key_once(self) -> "SweepFile":
-        both = [
-            key
-            for key in self.grid
-            if key in {text.partition("=")[0].strip() for text in self.overrides()}
-        ]
+        fixed = {text.partition("=")[0].strip() for text in self.overrides()}
+        both = [key for key in self.grid if key in fixed]
         if both:
             raise ValueError(f"in settings and in grid: {', '.join(both)}")
         return self
@@ -68,11 +64,11 @@ class SweepFile(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class SweepRun:
-    """One combination. `settings` are its values of the grid, `config` everything it depends on."""
+    """One combination."""
 
     folder: Path
-    settings: dict[str, Any]
-    config: Config
+    settings: dict[str, Any]  # its values of the grid
+    config: Config  # everything that it depends on
 
     @property
     def name(self) -> str:
@@ -85,23 +81,28 @@ def read_sweep(path: Path) -> SweepFile:
     preset = values.get("preset")
     if isinstance(preset, str) and (path.parent / preset).is_file():
         values["preset"] = str(path.parent / preset)
-    wrong, sweep = [], None
+    wrong: list[str] = []
+    sweep: SweepFile | None = None
     try:
         sweep = SweepFile(**values)
     except (ValidationError, TypeError) as error:
-        wrong = [all_errors(error)]
-        usable = SweepFile.model_fields.keys() & values.keys() - {"parallel", "slurm"}
-        try:  # so that a wrong `parallel` does not hide what is wrong in the runs
-            rest = SweepFile(**{key: values[key] for key in usable})
-        except ValidationError:
-            rest = None
-    wrong += _wrong_settings(sweep or rest)
+        wrong.append(all_errors(error))
+    wrong += _wrong_settings(sweep or _grid_alone(values))
     if wrong or sweep is None:
         raise UsageError(
             f"{path} is wrong: {'; '.join(wrong)}",
             "Keys: " + ", ".join(SweepFile.model_fields) + ".",
         )
     return sweep
+
+
+def _grid_alone(values: dict[str, Any]) -> SweepFile | None:
+    """The sweep without the keys that no run depends on, so that a wrong one of them hides nothing wrong in the runs."""
+    usable = SweepFile.model_fields.keys() & values.keys() - {"parallel", "slurm"}
+    try:
+        return SweepFile(**{key: values[key] for key in usable})
+    except ValidationError:
+        return None
 
 
 def expand(sweep: SweepFile, out: Path) -> list[SweepRun]:
@@ -129,7 +130,7 @@ def expand(sweep: SweepFile, out: Path) -> list[SweepRun]:
     return list(runs.values())
 
 
-def state_of(run: SweepRun, logs: Path) -> State:
+def state_of(run: SweepRun, logs: Path) -> RunState:
     """How far a run has come, from the files alone. `failed` and `interrupted` ones are to be started again."""
     if is_finished(run):
         return "finished"
@@ -184,10 +185,9 @@ def _wrong_settings(sweep: SweepFile | None) -> list[str]:
         try:
             _config(sweep, settings)
         except UsageError as error:
-            whole = error.what.startswith(WRONG)
-            parts = (
-                error.what.removeprefix(WRONG).split("; ") if whole else [str(error).rstrip(".")]
-            )
+            parts = [str(error).rstrip(".")]
+            if error.what.startswith(WRONG):  # one error that lists several
+                parts = error.what.removeprefix(WRONG).split("; ")
             wrong.update(dict.fromkeys(parts))
     return list(wrong)
 

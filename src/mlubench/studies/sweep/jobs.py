@@ -26,40 +26,35 @@ class Job(Protocol):
     def cancel(self) -> None: ...
 
 
-Start = Callable[
-    [SweepRun, int], Job
-]  # (run, slot): of the runs going on at once, each has a slot of its own
+# (run, slot): of the runs going on at once, each has a slot of its own.
+Start = Callable[[SweepRun, int], Job]
 
 
 @dataclass
-class Progress:
-    """What became of each run, by name. `failed` holds the reason and the log's path."""
+class SweepProgress:
+    """What became of each run, by name."""
 
     total: int
     finished: list[str] = field(default_factory=list)
-    failed: dict[str, tuple[str, Path]] = field(default_factory=dict)
+    failed: dict[str, tuple[str, Path]] = field(default_factory=dict)  # the reason and its log
     running: dict[str, Job] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        waiting = self.total - len(self.finished) - len(self.failed) - len(self.running)
-        counts = {"finished": self.finished, "running": self.running, "failed": self.failed}
-        return ", ".join(
-            [*(f"{len(names)} {state}" for state, names in counts.items()), f"{waiting} waiting"]
-        )
+        finished = len(self.finished)
+        running = len(self.running)
+        failed = len(self.failed)
+        waiting = self.total - finished - running - failed
+        return f"{finished} finished, {running} running, {failed} failed, {waiting} waiting"
 
 
 @dataclass(frozen=True)
 class RunJob:
-    """One run as a call that submitit can pickle and, after a preemption or at the time limit of SLURM, start again.
+    """One run as a call that submitit can pickle and, after a preemption or at the time limit of SLURM, start again."""
 
-    `environment` is set before torch is imported; None takes a variable out. `error` is the file for the one line that says
-    why the run failed.
-    """
-
-    settings: dict[str, Any]
+    settings: dict[str, Any]  # the whole configuration, as in config.yaml
     folder: str
-    error: str
-    environment: dict[str, str | None]
+    error: str  # the file for the one line that says why the run failed
+    environment: dict[str, str | None]  # set before torch is imported; None takes a variable out
 
     def __call__(self) -> None:
         for name, value in self.environment.items():
@@ -70,11 +65,10 @@ class RunJob:
         try:
             run_one(parse(self.settings), Path(self.folder))
         except Exception as error:
-            what = (
-                str(error)
-                if isinstance(error, MlubenchError)
-                else f"{type(error).__name__}: {error}"
-            )
+            # Our own errors say what happened; of others the type says most.
+            what = f"{type(error).__name__}: {error}"
+            if isinstance(error, MlubenchError):
+                what = str(error)
             write_atomic(Path(self.error), " ".join(what.split()) + "\n")
             raise
 
@@ -112,29 +106,32 @@ def run_all(
     parallel: int,
     tell: Callable[[str], None],
     wait: float = 1.0,
-) -> Progress:
+) -> SweepProgress:
     """Start every run that is not finished, `parallel` at once, and wait for all. A failed run does not stop the others.
 
     A run whose folder another process holds is left until it is free. On any exception, Ctrl-C among them, the running jobs
     are cancelled. `wait` is in seconds.
     """
-    progress = Progress(len(runs), [run.name for run in runs if is_finished(run)])
-    todo = [run for run in runs if run.name not in progress.finished]
-    going: dict[int, SweepRun] = {}
+    progress = SweepProgress(len(runs), [run.name for run in runs if is_finished(run)])
+    remaining = [run for run in runs if run.name not in progress.finished]
+    by_slot: dict[int, SweepRun] = {}
     tell(str(progress))
-    for run in filter(is_busy, todo):
-        tell(f"another process is working in {run.folder}: left until it is done")
+    for run in remaining:
+        if is_busy(run):
+            tell(f"another process is working in {run.folder}: left until it is done")
     try:
-        while todo or going:
-            for slot in set(range(parallel)) - going.keys():
-                if free := _next(todo, progress):
-                    going[slot] = free
-                    tell(f"start {free.name}")
-                    progress.running[free.name] = start(free, slot)
-            over = [slot for slot, run in going.items() if progress.running[run.name].done()]
-            for slot in over:
-                tell(f"{_settle(going.pop(slot), progress)} ({progress})")
-            if not over:
+        while remaining or by_slot:
+            for slot in set(range(parallel)) - by_slot.keys():
+                next_run = _take_next(remaining, progress)
+                if next_run is not None:
+                    by_slot[slot] = next_run
+                    tell(f"start {next_run.name}")
+                    progress.running[next_run.name] = start(next_run, slot)
+            ended = [slot for slot, run in by_slot.items() if progress.running[run.name].done()]
+            for slot in ended:
+                outcome = _settle(by_slot.pop(slot), progress)
+                tell(f"{outcome} ({progress})")
+            if not ended:
                 time.sleep(wait)
     except BaseException:  # Ctrl-C, or a full disk: no job is left without anyone to watch it
         if progress.running:
@@ -143,29 +140,28 @@ def run_all(
     return progress
 
 
-def _next(todo: list[SweepRun], progress: Progress) -> SweepRun | None:
+def _take_next(remaining: list[SweepRun], progress: SweepProgress) -> SweepRun | None:
     """Take the first run that nobody works on; one that another process has finished meanwhile is counted."""
-    for run in list(todo):
+    for run in list(remaining):
         if is_busy(run):
             continue
-        todo.remove(run)
+        remaining.remove(run)
         if not is_finished(run):
             return run
         progress.finished.append(run.name)
     return None
 
 
-def _settle(run: SweepRun, progress: Progress) -> str:
+def _settle(run: SweepRun, progress: SweepProgress) -> str:
+    """Count a run whose job has ended, and say what became of it."""
     job = progress.running.pop(run.name)
     if is_finished(run):
         progress.finished.append(run.name)
         return f"finished {run.name}"
-    said = job.log.parent / ERROR
-    reason = (
-        said.read_text().strip()
-        if said.is_file()
-        else "it ended without a word: killed, or out of memory or time"
-    )
+    error = job.log.parent / ERROR
+    reason = "it ended without a word: killed, or out of memory or time"
+    if error.is_file():
+        reason = error.read_text().strip()
     progress.failed[run.name] = reason, job.log
     return f"failed {run.name}: {reason} Log: {job.log}"
 
@@ -175,9 +171,15 @@ def _cancel(running: dict[str, Job], seconds: float = 15) -> str:
     for job in running.values():
         job.cancel()
     until = time.monotonic() + seconds
-    while (
-        left := [name for name, job in running.items() if not job.done()]
-    ) and time.monotonic() < until:
+    remaining = _not_done(running)
+    while remaining and time.monotonic() < until:
         time.sleep(0.2)
-    still = f"; asked to stop, but not seen to end yet: {', '.join(left)}" if left else ""
-    return f"cancelled {len(running) - len(left)} running jobs{still}"
+        remaining = _not_done(running)
+    outcome = f"cancelled {len(running) - len(remaining)} running jobs"
+    if remaining:
+        outcome += f"; asked to stop, but not seen to end yet: {', '.join(remaining)}"
+    return outcome
+
+
+def _not_done(running: dict[str, Job]) -> list[str]:
+    return [name for name, job in running.items() if not job.done()]

@@ -1,11 +1,12 @@
 """A sweep's results in one table: each combination other than the seed, with mean and interval over its seeds."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 from mlubench.core.files import canonical
 from mlubench.runs.results import Results, SummaryRow
+from mlubench.statistics.bootstrap import Interval
 from mlubench.statistics.intervals import mean_over_seeds
 from mlubench.statistics.scores import METRICS
 from mlubench.types import Metric
@@ -14,37 +15,58 @@ SEED = "seed"
 MEASURES = ("final", "cells_mean", "stability")
 
 
+class SeedsMeasure(TypedDict):
+    """One measure over the seeds of a combination."""
+
+    mean: float | None
+    ci95: Interval | None  # t-interval; None for one seed: nothing is known of the spread
+    n: int  # seeds that have a value
+    values: list[float | None]  # by seed; None where the run left a cell unscored
+
+
+class SweepSummaryRow(TypedDict):
+    """One combination, method, judge and metric over its seeds."""
+
+    settings: dict[str, Any]  # values of the grid, without the seed
+    method: str
+    judge: str
+    metric: Metric
+    seeds: list[int]
+    final: SeedsMeasure  # the mean over tasks after the last
+    cells_mean: SeedsMeasure  # the mean over all X-UY cells
+    stability: SeedsMeasure  # summed movement; lower is better
+
+
 @dataclass
 class _Group:
-    """What the seeds of one combination, method, judge and metric measured; None where a run could not say."""
+    """What the seeds of one combination, method, judge and metric measured."""
 
-    head: dict[str, Any]
+    settings: dict[str, Any]
+    method: str
+    judge: str
+    metric: Metric
     seeds: list[int] = field(default_factory=list)
+    # Measure -> its value by seed; None where a run could not say.
     values: dict[str, list[float | None]] = field(
         default_factory=lambda: {name: [] for name in MEASURES}
     )
 
 
-def summarise(runs: Iterable[tuple[dict[str, Any], int, Results]]) -> list[dict[str, Any]]:
+def summarise(
+    runs: Iterable[tuple[Mapping[str, Any], int, Results]],
+) -> list[SweepSummaryRow]:
     """One row for each (settings other than the seed, method, judge, metric).
 
-    `runs` are (values of the grid, seed, results) of finished runs. A row holds `seeds`, and for `final` (mean over
-    tasks after the last), `cells_mean` (mean over all X-UY cells) and `stability` (summed movement; lower is better) the
-    mean over seeds, its 95% t-interval (None for one seed: nothing is known of the spread), n and the values by seed. A
-    seed whose run left a cell unscored has the value None there and does not count in n.
+    `runs` are (values of the grid, seed, results) of finished runs.
     """
     groups: dict[bytes, _Group] = {}
     for settings, seed, results in runs:
         rest = {key: value for key, value in settings.items() if key != SEED}
         for row in results.summary:
             for metric in METRICS:
-                head = {
-                    "settings": rest,
-                    "method": row.method,
-                    "judge": row.judge,
-                    "metric": metric,
-                }
-                group = groups.setdefault(canonical(head), _Group(head))
+                # Settings may hold lists, which are no keys of a dictionary; their JSON is.
+                key = canonical([rest, row.method, row.judge, metric])
+                group = groups.setdefault(key, _Group(rest, row.method, row.judge, metric))
                 group.seeds.append(seed)
                 for name, values in group.values.items():
                     values.append(_measured(results, row, metric, name))
@@ -70,15 +92,22 @@ def _cells_mean(results: Results, row: SummaryRow, metric: Metric) -> float | No
     return sum(scores) / len(scores) if scores else None
 
 
-def _row(group: _Group) -> dict[str, Any]:
+def _row(group: _Group) -> SweepSummaryRow:
     return {
-        **group.head,
+        "settings": group.settings,
+        "method": group.method,
+        "judge": group.judge,
+        "metric": group.metric,
         "seeds": group.seeds,
-        **{name: _measure(group.values[name]) for name in MEASURES},
+        "final": _over_seeds(group.values["final"]),
+        "cells_mean": _over_seeds(group.values["cells_mean"]),
+        "stability": _over_seeds(group.values["stability"]),
     }
 
 
-def _measure(values: list[float | None]) -> dict[str, Any]:
+def _over_seeds(values: list[float | None]) -> SeedsMeasure:
     known = [value for value in values if value is not None]
-    mean, interval = mean_over_seeds(known) if known else (None, None)
+    if not known:
+        return {"mean": None, "ci95": None, "n": 0, "values": values}
+    mean, interval = mean_over_seeds(known)
     return {"mean": mean, "ci95": interval, "n": len(known), "values": values}
