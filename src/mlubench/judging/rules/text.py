@@ -44,22 +44,28 @@ _QUOTES = str.maketrans(
 )
 HAN = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 _HAN_CHAR = re.compile(f"([{HAN}])")
+# A Latin word that goes on in Han characters: what `_mend` looks at.
 _MIXED_WORD = re.compile(rf"[A-Za-z][\w.]*[{HAN}]\S*")
 _ACCENT = re.compile("[\u0300-\u036f]")
+# "J. K. Rowling" and "U.S.".
 _INITIALS = re.compile(r"\b(?:[A-Za-z]\.\s?){2,}")
 _DIGIT = re.compile(r"\d")
 _ISO = re.compile(r"\b(\d{4})-(0[1-9]|1[0-2])-([0-3]\d)\b")
 _SHORT = "Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec"
 _SHORT_MONTH = re.compile(rf"\b({_SHORT})\b\.?(?=,? ?\d)|(?<=\d )({_SHORT})\b\.?", re.IGNORECASE)
+# Dates whose order is certain, since no month has a number above 12.
 _DAY_FIRST = re.compile(r"\b(1[3-9]|2\d|3[01])[/.](0?[1-9]|1[0-2])[/.](\d{4})\b")
 _MONTH_FIRST = re.compile(r"\b(0?[1-9]|1[0-2])[/.](1[3-9]|2\d|3[01])[/.](\d{4})\b")
 MINUS = "minus"
+# A minus before a temperature; elsewhere a hyphen before a number is a range.
 _SIGN = re.compile(r"(?<![\w)])[-\u2212](?=\d[\d.,]* ?(?:°|degrees|[CF]\b))")
 _COUNTRIES = (
     (re.compile(r"\bUnited States(?: of America)?\b|\bUS\b"), "USA"),
     (re.compile(r"\bUnited Kingdom\b"), "UK"),
 )
+# Markdown, quotes and brackets.
 _MARKS = re.compile(r"[\"'`*_#>\[\]()]+|^\s*[-•]\s+", re.MULTILINE)
+# A mark, a number (with its ordinal ending), or a word.
 _TOKEN = re.compile(r"[.,!?;:()\n]|\d+(?:[.,]\d+)*(?:st|nd|rd|th)?(?![^\W_])|[^\W_]+(?:'[^\W_]+)*")
 _ENDS = frozenset(".!?:\n")
 _PUNCTUATION = frozenset(".,!?;:()\n")
@@ -80,25 +86,33 @@ PEOPLES = dict(
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a text says, in comparable words. `content` has no stop-words; `minor` are asides and roles."""
+    """What a text says, in comparable words (stems)."""
 
+    # Every word, in order.
     words: tuple[str, ...]
+    # Without stop-words and negations.
     content: frozenset[str]
+    # Of the content, what is written as a name, and what begins with a digit.
     names: frozenset[str]
     numbers: frozenset[str]
+    # Content that is said only to deny it: "dog" of "It is not a dog".
     negated: frozenset[str]
+    # Content that stands only in brackets or as a role: "Frodo" of "Elijah Wood as Frodo".
     minor: frozenset[str]
 
     @property
     def years(self) -> frozenset[str]:
-        return frozenset(
-            n for n in self.numbers if len(n) == 4 and n.isdigit() and "1000" <= n <= "2100"
-        )
+        return frozenset(filter(_is_year, self.numbers))
+
+
+def _is_year(number: str) -> bool:
+    return len(number) == 4 and number.isdigit() and "1000" <= number <= "2100"
 
 
 def _mend(match: re.Match[str]) -> str:
     """UTF-8 that was once read as GBK ("Pok鑼卪on"), as some published answers are; left alone where it is not that."""
     word = match.group()
+    # Some have gone through it twice.
     for _ in range(2):
         try:
             word = word.encode("gbk").decode("utf-8")
@@ -141,12 +155,17 @@ def normalise(text: str) -> str:
     return " ".join(_MARKS.sub(" ", fold(text)).casefold().split())
 
 
+# Endings that are cut off, and what is put in their place; the first that fits is the only one.
+_ENDINGS = (("ies", "y"), ("ing", ""), ("ed", ""), ("ly", ""), ("sses", "ss"), ("s", ""))
+
+
 @lru_cache(maxsize=1 << 17)
 def stem(word: str) -> str:
     """A comparable form of one word: plain digits for numbers, light suffix stripping for the rest."""
     word = word.casefold().removesuffix("'s")
     word = PEOPLES.get(word, word)
     if word[:1].isdigit():
+        # "24th" and "1990s"; "4,333" is one number, "7,6" is left as it stands.
         word = re.sub(r"(?:st|nd|rd|th|s)$", "", word)
         return re.sub(r",(?=\d{3}(?!\d))", "", word)
     if word in _NUMBER_WORDS:
@@ -154,83 +173,108 @@ def stem(word: str) -> str:
     if not word.isascii() or len(word) < 4:
         return word
     if word.endswith("vorous"):
+        # "herbivorous" is what "herbivore" says.
         return word[:-3]
     if word.endswith(("lves", "eaves")):
         return word[:-3] + "f"
-    for suffix, new in (
-        ("ies", "y"),
-        ("ing", ""),
-        ("ed", ""),
-        ("ly", ""),
-        ("sses", "ss"),
-        ("s", ""),
-    ):
-        if (
-            word.endswith(suffix)
-            and len(word) - len(suffix) >= 3
-            and not word.endswith(("ss", "us", "is"))
-        ):
-            word = word[: -len(suffix)] + new
-            break
+    word = _without_ending(word)
     return word[:-1] if len(word) > 3 and word.endswith("e") else word
 
 
+def _without_ending(word: str) -> str:
+    # "glass", "virus" and "basis" are no plurals.
+    if word.endswith(("ss", "us", "is")):
+        return word
+    for ending, new in _ENDINGS:
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            return word[: -len(ending)] + new
+    return word
+
+
 class _Reader:
-    """Walks the tokens once; the state is what the next word's meaning hangs on."""
+    """Walks the tokens of a text once. Its state is what the next word's meaning depends on."""
 
     def __init__(self) -> None:
         self.words: list[str] = []
         self.content: set[str] = set()
         self.names: set[str] = set()
         self.numbers: set[str] = set()
-        self.kept: set[str] = set()
+        # Words said at least once without a negation, and with one.
+        self.affirmed: set[str] = set()
         self.negated: set[str] = set()
+        # Words said at least once in the sentence itself, not in an aside or a role.
         self.major: set[str] = set()
-        self.start, self.depth, self.denied, self.role = True, 0, 0, False
-        self.opener = self.last = ""
+        # Whether a sentence begins here: its first word has a capital whether it is a name or not.
+        self.at_start = True
+        # How many brackets are open.
+        self.depth = 0
+        # How many content words the last negation still reaches.
+        self.denied = 0
+        # Whether the capitals that follow "as" name a role.
+        self.in_role = False
+        # The capitalised first word of the sentence, which is a name if a name follows it at once.
+        self.opener = ""
+        # The word or mark before, in small letters.
+        self.last = ""
 
     def punctuation(self, mark: str) -> None:
-        self.depth = max(0, self.depth + (mark == "(") - (mark == ")"))
-        self.denied, self.opener, self.role, self.last = 0, "", False, mark
+        if mark == "(":
+            self.depth += 1
+        elif mark == ")" and self.depth:
+            self.depth -= 1
+        self.denied = 0
+        self.opener = ""
+        self.in_role = False
+        self.last = mark
         if mark in _ENDS:
-            self.start = True
+            self.at_start = True
 
     def word(self, raw: str) -> None:
         low = raw.casefold()
-        key = stem(low)
-        self.words.append(key)
-        if low in STOP or low in NEGATIONS or low.endswith("n't"):
-            self._small(low)
+        stemmed = stem(low)
+        self.words.append(stemmed)
+        if low in STOP or _is_negation(low):
+            self._small_word(low)
         else:
-            self._content(raw, key)
-        self.start, self.last = False, low
+            self._content_word(raw, stemmed)
+        self.at_start = False
+        self.last = low
 
-    def _small(self, low: str) -> None:
-        if low in NEGATIONS or low.endswith("n't"):
+    def _small_word(self, low: str) -> None:
+        if _is_negation(low):
+            # "does not have a ring system": the two or three words after it are denied.
             self.denied = 3
         elif low in ("but", "only", "just"):
+            # "not only big": the negation has ended.
             self.denied = 0
-        self.role = low == "as" and self.last != "known"
+        # "known as Jack" gives a name, "Sean Astin as Sam" a role.
+        self.in_role = low == "as" and self.last != "known"
         self.opener = ""
 
-    def _content(self, raw: str, key: str) -> None:
-        self.content.add(key)
-        capital = raw[0].isupper()
+    def _content_word(self, raw: str, stemmed: str) -> None:
+        self.content.add(stemmed)
+        is_capital = raw[0].isupper()
+        # A capital at the start of a sentence says nothing, unless there is another one in the word: "iPhone", "NASA".
+        looks_like_name = is_capital and (not self.at_start or not raw[1:].islower())
         if raw[0].isdigit():
-            self.numbers.add(key)
-        elif not raw.isascii() or (capital and (not self.start or not raw[1:].islower())):
-            self.names.add(key)
+            self.numbers.add(stemmed)
+        elif looks_like_name or not raw.isascii():
+            self.names.add(stemmed)
             if self.opener:
                 self.names.add(self.opener)
-        self.opener = key if capital and self.start else ""
-        self.role = self.role and capital
-        if not (self.depth or self.role):
-            self.major.add(key)
+        self.opener = stemmed if is_capital and self.at_start else ""
+        self.in_role = self.in_role and is_capital
+        if not self.depth and not self.in_role:
+            self.major.add(stemmed)
         if self.denied:
             self.denied -= 1
-            self.negated.add(key)
+            self.negated.add(stemmed)
         else:
-            self.kept.add(key)
+            self.affirmed.add(stemmed)
+
+
+def _is_negation(low: str) -> bool:
+    return low in NEGATIONS or low.endswith("n't")
 
 
 @lru_cache(maxsize=1 << 16)
@@ -250,6 +294,6 @@ def read(text: str) -> Reading:
         content=frozenset(reader.content),
         names=frozenset(reader.names),
         numbers=frozenset(reader.numbers),
-        negated=frozenset(reader.negated - reader.kept),
+        negated=frozenset(reader.negated - reader.affirmed),
         minor=frozenset(reader.content - reader.major),
     )
