@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,19 +29,19 @@ KINDS = {
     "missing": "pictures are missing",
     "unreadable": "pictures cannot be decoded",
 }
-_SHOWN = 5
+_SHOWN = 5  # names in one message
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong. `record` counts from 0 within `file`; None: the finding is about the file as a whole.
+    """One thing that is wrong."""
 
-    An error keeps the data from being used or makes its scores wrong; a warning is only worth a look.
-    """
-
+    # One of `KINDS`.
     kind: str
+    # An error keeps the data from being used or makes its scores wrong; a warning is only worth a look.
     severity: Severity
     file: str
+    # Counts from 0 within `file`. None: the finding is about the file as a whole.
     record: int | None
     message: str
 
@@ -88,15 +88,15 @@ def stats(benchmark: Benchmark) -> dict[str, Any]:
     Counts are records, entities, classes, image_paths, facts and phrasings_per_fact (a histogram, {"5": 505, "1": 44});
     the total adds tasks, splits and records by role.
     """
-    total = _counts(benchmark.samples) | {
-        "tasks": len(benchmark.tasks),
-        "splits": sum(bool(task.split(split)) for task in benchmark for split in SPLITS),
-        "roles": dict(sorted(Counter(s.role for s in benchmark.samples).items())),
-    }
+    total = _counts(benchmark.samples)
+    total["tasks"] = len(benchmark.tasks)
+    total["splits"] = sum(bool(task.split(split)) for task in benchmark for split in SPLITS)
+    total["roles"] = dict(sorted(Counter(s.role for s in benchmark.samples).items()))
+    tasks = {}
+    for task in benchmark:
+        tasks[task.name] = {split: _counts(task.split(split)) for split in SPLITS}
     return {
-        "tasks": {
-            task.name: {split: _counts(task.split(split)) for split in SPLITS} for task in benchmark
-        },
+        "tasks": tasks,
         "total": total,
         "digest": benchmark.digest,
         "stand_ins": benchmark.stand_ins,
@@ -104,16 +104,16 @@ def stats(benchmark: Benchmark) -> dict[str, Any]:
 
 
 def _counts(samples: Iterable[Sample]) -> dict[str, Any]:
-    mine = list(samples)
+    counted = list(samples)
     asked: dict[str, set[str]] = {}
-    for sample in mine:
+    for sample in counted:
         asked.setdefault(sample.fact, set()).add(sample.question)
     histogram = Counter(len(questions) for questions in asked.values())
     return {
-        "records": len(mine),
-        "entities": len({s.entity for s in mine}),
-        "classes": len({s.entity.cls for s in mine}),
-        "image_paths": len({s.image for s in mine}),
+        "records": len(counted),
+        "entities": len({s.entity for s in counted}),
+        "classes": len({s.entity.cls for s in counted}),
+        "image_paths": len({s.image for s in counted}),
         "facts": len(asked),
         "phrasings_per_fact": {
             str(size): histogram[size] for size in sorted(histogram, reverse=True)
@@ -123,10 +123,15 @@ def _counts(samples: Iterable[Sample]) -> dict[str, Any]:
 
 def _clean(finding: Finding) -> Finding:
     """Without half surrogate pairs, which file names can hold and no terminal or JSON file takes."""
-    file, message = (
-        s.encode("utf-8", "backslashreplace").decode() for s in (finding.file, finding.message)
+    return replace(
+        finding,
+        file=_without_surrogates(finding.file),
+        message=_without_surrogates(finding.message),
     )
-    return Finding(finding.kind, finding.severity, file, finding.record, message)
+
+
+def _without_surrogates(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _check_folder(folder: Path, root: Path, places: list[_Place], findings: list[Finding]) -> None:
@@ -153,9 +158,12 @@ def _duplicates(places: list[_Place]) -> list[Finding]:
     findings = []
     for place in places:
         before = first.setdefault((place.record.image, place.record.question), place)
-        if before is not place:
-            message = f"asks {short(place.record.question)} about {short(place.record.image)} again, as {before} does"
-            findings.append(place.finding("duplicate", "warning", message))
+        if before is place:
+            continue
+        question = short(place.record.question)
+        image = short(place.record.image)
+        message = f"asks {question} about {image} again, as {before} does"
+        findings.append(place.finding("duplicate", "warning", message))
     return findings
 
 
@@ -167,11 +175,11 @@ def _contradictions(places: list[_Place]) -> list[Finding]:
     for place in places:
         record = place.record
         entity = record.entity.key
-        before_it: list[tuple[_Place, Severity]] = [
+        earlier: list[tuple[_Place, Severity]] = [
             (about_picture.setdefault((record.image, record.question), place), "error"),
             (about_entity.setdefault((entity, record.question), place), "warning"),
         ]
-        for before, severity in before_it:
+        for before, severity in earlier:
             if fold(before.record.truth) != fold(record.truth):
                 message = (
                     f"answers {short(record.question)} about {entity} with {short(record.truth)}, "
@@ -187,16 +195,17 @@ def _overlaps(places: list[_Place]) -> list[Finding]:
     for place in places:
         homes.setdefault(place.record.entity, {}).setdefault((place.task, place.split), place)
     findings = []
-    for entity, by_home in sorted(homes.items()):
-        if len(by_home) == 1:
+    for entity, places_of in sorted(homes.items()):
+        if len(places_of) == 1:
             continue
-        both = len({split for _, split in by_home}) == 2
-        where = ", ".join(f"{task} {split}" for task, split in by_home)
-        what = "is both to be forgotten and to be kept" if both else "is in several tasks"
-        last = list(by_home.values())[-1]
-        findings.append(
-            last.finding("overlap", "error" if both else "warning", f"{entity.key} {what}: {where}")
-        )
+        where = ", ".join(f"{task} {split}" for task, split in places_of)
+        last = list(places_of.values())[-1]
+        if len({split for _, split in places_of}) == 2:
+            message = f"{entity.key} is both to be forgotten and to be kept: {where}"
+            findings.append(last.finding("overlap", "error", message))
+        else:
+            message = f"{entity.key} is in several tasks: {where}"
+            findings.append(last.finding("overlap", "warning", message))
     return findings
 
 
@@ -206,21 +215,25 @@ def _pictures(root: Path, places: list[_Place]) -> list[Finding]:
         first.setdefault(place.record.image, place)
     folders = sorted({image.split("/")[0] for image in first})
     if first and not any(_is_dir(root / folder) for folder in folders):
+        named = ", ".join(map(short, folders[:_SHOWN]))
         message = (
-            f"none of {len(first)} pictures is there: no folder {', '.join(map(short, folders[:_SHOWN]))}; "
+            f"none of {len(first)} pictures is there: no folder {named}; "
             "name another with --images, or draw stand-ins with `mlubench data render`"
         )
         return [Finding("no-pictures", "error", str(root), None, message)]
-    broken = list(broken_pictures(root, sorted(first)))
-    missing = [(image, problem) for image, problem in broken if problem == MISSING]
-    others = [(image, problem) for image, problem in broken if problem != MISSING]
+    missing: list[tuple[str, str]] = []
+    unreadable: list[tuple[str, str]] = []
+    for image, problem in broken_pictures(root, sorted(first)):
+        group = missing if problem == MISSING else unreadable
+        group.append((image, problem))
     findings = []
-    for kind, group in (("missing", missing), ("unreadable", others)):
-        if group:
-            named = "; ".join(f"{short(i)} {p} ({first[i]})" for i, p in group[:_SHOWN])
-            more = "; ..." if len(group) > _SHOWN else ""
-            message = f"{len(group)} of {len(first)} pictures: {named}{more}"
-            findings.append(Finding(kind, "error", str(root), None, message))
+    for kind, group in (("missing", missing), ("unreadable", unreadable)):
+        if not group:
+            continue
+        named = "; ".join(f"{short(i)} {problem} ({first[i]})" for i, problem in group[:_SHOWN])
+        more = "; ..." if len(group) > _SHOWN else ""
+        message = f"{len(group)} of {len(first)} pictures: {named}{more}"
+        findings.append(Finding(kind, "error", str(root), None, message))
     return findings
 
 

@@ -40,12 +40,17 @@ def read(root: Path, images: Path | None = None, *, seed: int = 0) -> Benchmark:
     samples = _samples(rows, seed)
     image_root = images or root
     mark = image_root / STAND_IN_MARK
-    facts = {"seed": seed, "records": [(s.id, s.truth) for s in samples], "tasks": names}
+    made_of = {
+        "seed": seed,
+        "records": [(s.id, s.truth) for s in samples],
+        "tasks": names,
+        "mark": file_sha256(mark) if mark.is_file() else None,
+    }
     return Benchmark(
         tasks=tuple(_task(name, samples) for name in names),
         image_root=image_root,
         stand_ins=mark.is_file(),
-        digest=digest(facts | {"mark": file_sha256(mark) if mark.is_file() else None}),
+        digest=digest(made_of),
     )
 
 
@@ -56,12 +61,15 @@ def write(
 
     Each file is whole or absent; nothing is written when any record is wrong (DataError). Other tasks there stay.
     """
-    texts = {}
+    texts: dict[Path, str] = {}
     for name, splits in records_by_task.items():
-        if wrong := name_problem(name):
+        wrong = name_problem(name)
+        if wrong:
             raise DataError(f"task name {name!r} {wrong}", "Use letters, digits, _ and -.")
         for split, path in split_files(root / "Tasks" / f"Task{name}").items():
-            texts[path] = json.dumps(_official(name, split, splits.get(split, ())), indent=4) + "\n"
+            records = _official(name, split, splits.get(split, ()))
+            texts[path] = json.dumps(records, indent=4) + "\n"
+    # Only now, since any record may still have been wrong.
     for path, text in texts.items():
         write_atomic(path, text)
 
@@ -78,36 +86,32 @@ def task_folders(root: Path) -> list[Path]:
     """
     hint = "Give the folder that holds Tasks/TaskA/taskA_forget.json."
     if not root.is_dir():
-        raise UsageError(
-            f"{root} is not a folder" if root.exists() else f"{root} does not exist", hint
-        )
+        problem = "is not a folder" if root.exists() else "does not exist"
+        raise UsageError(f"{root} {problem}", hint)
     # `Tasks` itself is spelled like the folder of a task "s": it is one only where it holds no task folders.
     for base in (root / "Tasks", root):
-        if base.is_dir() and (
-            found := [p for p in base.iterdir() if re.match("Task.", p.name) and p.is_dir()]
-        ):
-            return sorted(
-                found,
-                key=lambda p: ([int(w) if w.isdigit() else w for w in _words(p.name)], p.name),
-            )
+        if not base.is_dir():
+            continue
+        found = [path for path in base.iterdir() if re.match("Task.", path.name) and path.is_dir()]
+        if found:
+            return sorted(found, key=_natural_order)
     raise UsageError(f"{root} holds no TaskX folder", hint)
 
 
 def task_name(folder: Path, root: Path) -> str:
     """X of a TaskX folder. Raises DataError when it cannot be part of a file name."""
     name = folder.name.removeprefix("Task")
-    if wrong := name_problem(name):
+    wrong = name_problem(name)
+    if wrong:
         raise DataError(f"{folder}: the task name {name!r} {wrong}", _hint(root))
     return name
 
 
 def name_problem(name: str) -> str | None:
     """What keeps a task's name from being part of file names. None: nothing."""
-    return (
-        None
-        if _NAME.fullmatch(name)
-        else "is empty or holds characters that a file name should not"
-    )
+    if _NAME.fullmatch(name):
+        return None
+    return "is empty or holds characters that a file name should not"
 
 
 def split_files(folder: Path) -> dict[Split, Path]:
@@ -144,8 +148,12 @@ def fold(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split()).rstrip(" .")
 
 
-def _words(name: str) -> list[str]:
-    return re.split(r"(\d+)", name)
+def _natural_order(path: Path) -> tuple[list[int | str], str]:
+    """Sorts numbers in a name by their size. The name itself decides between Task1 and Task01."""
+    parts: list[int | str] = []
+    for part in re.split(r"(\d+)", path.name):
+        parts.append(int(part) if part.isdigit() else part)
+    return parts, path.name
 
 
 def _hint(root: Path) -> str:
@@ -169,23 +177,22 @@ def _read_file(path: Path, root: Path) -> list[Record]:
 def _official(task: str, split: Split, rows: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
     if not rows:
         raise DataError(f"task {task} has no {split} records", "Give at least one.")
-    out = []
+    records = []
     for index, row in enumerate(rows):
+        where = f"task {task} {split} record {index}"
         try:
-            raw = unparse(index + 1, Record(row["image"], row["question"], row["answer"]))
+            record = Record(row["image"], row["question"], row["answer"])
         except KeyError as error:
+            raise DataError(f"{where} has no {error}", "Give image, question, answer.") from None
+        raw = unparse(index + 1, record)
+        found = problems(raw)
+        if found:
             raise DataError(
-                f"task {task} {split} record {index} has no {error}",
-                "Give image, question, answer.",
-            ) from None
-        if found := problems(raw):
-            message = f"task {task} {split} record {index}: {found[0].message}"
-            raise DataError(
-                message,
+                f"{where}: {found[0].message}",
                 f"Give plain texts without {IMAGE_MARKER} and a path in the official layout.",
             )
-        out.append(raw)
-    return out
+        records.append(raw)
+    return records
 
 
 def _fact(record: Record) -> str:
@@ -198,8 +205,8 @@ def _ids(rows: Iterable[_Row]) -> list[str]:
     """An id for each row from what it says, so that it outlives reordering; a counter only tells exact copies apart."""
     seen: Counter[str] = Counter()
     ids = []
-    for task, split, r in rows:
-        content = "\0".join((r.image, r.question, r.truth))
+    for task, split, record in rows:
+        content = "\0".join((record.image, record.question, record.truth))
         stem = f"{task}-{split}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
         seen[stem] += 1
         ids.append(stem if seen[stem] == 1 else f"{stem}-{seen[stem]}")
@@ -209,27 +216,29 @@ def _ids(rows: Iterable[_Row]) -> list[str]:
 def _samples(rows: list[_Row], seed: int) -> list[Sample]:
     facts = [_fact(record) for _, _, record in rows]
     pictures: dict[str, set[str]] = {}
+    # By fact and question, the question's number among those of the fact.
     phrasings: dict[str, dict[str, int]] = {}
     for fact, (_, _, record) in zip(facts, rows, strict=True):
         pictures.setdefault(fact, set()).add(record.image)
-        asked = phrasings.setdefault(fact, {})
-        asked.setdefault(record.question, len(asked))
+        numbers = phrasings.setdefault(fact, {})
+        numbers.setdefault(record.question, len(numbers))
     roles: dict[str, Role] = assign_roles(pictures, seed=seed)
-    return [
-        Sample(
-            id=id_,
+    samples = []
+    for sample_id, fact, (task, split, record) in zip(_ids(rows), facts, rows, strict=True):
+        sample = Sample(
+            id=sample_id,
             task=task,
             split=split,
-            entity=r.entity,
-            image=r.image,
-            question=r.question,
-            truth=r.truth,
+            entity=record.entity,
+            image=record.image,
+            question=record.question,
+            truth=record.truth,
             fact=fact,
-            phrasing=phrasings[fact][r.question],
-            role=roles[r.image],
+            phrasing=phrasings[fact][record.question],
+            role=roles[record.image],
         )
-        for id_, fact, (task, split, r) in zip(_ids(rows), facts, rows, strict=True)
-    ]
+        samples.append(sample)
+    return samples
 
 
 def _task(name: str, samples: list[Sample]) -> Task:

@@ -25,16 +25,24 @@ def assign_roles(pictures_of: Mapping[str, Iterable[str]], *, seed: int) -> dict
             facts_of.setdefault(picture, []).append(fact)
     order = sorted(facts_of, key=lambda picture: (_draw(seed, picture), picture))
     tallies = {fact: _Tally(len(pictures)) for fact, pictures in facts.items()}
+    tallies_of = {picture: [tallies[fact] for fact in facts_of[picture]] for picture in order}
+
+    # First each picture takes the role that its facts lack most.
     roles: dict[str, Role] = {}
     for picture in order:
-        mine = [tallies[fact] for fact in facts_of[picture]]
-        roles[picture] = max(SHARES, key=lambda role: sum(t.deficit(role) for t in mine))
-        for tally in mine:
-            tally.have[roles[picture]] += 1
-    while sum(
-        _repair(picture, roles, [tallies[f] for f in facts_of[picture]]) for picture in order
-    ):
-        pass  # ends: every change lowers the summed price of all facts
+        affected = tallies_of[picture]
+        role = max(SHARES, key=lambda role: sum(tally.deficit(role) for tally in affected))
+        roles[picture] = role
+        for tally in affected:
+            tally.have[role] += 1
+
+    # Then pictures change their roles as long as that helps. It ends: every change lowers the summed price of all facts.
+    moved = True
+    while moved:
+        moved = False
+        for picture in order:
+            if _repair(picture, roles, tallies_of[picture]):
+                moved = True
     return roles
 
 
@@ -84,14 +92,17 @@ def _move(tallies: list[_Tally], old: Role, new: Role) -> None:
 
 def _repair(picture: str, roles: dict[str, Role], tallies: list[_Tally]) -> bool:
     """Move one picture to the role that is cheapest for its facts; whether it moved."""
-    old = best = roles[picture]
+    old = roles[picture]
+    best = old
     lowest = _price(tallies)
     for role in SHARES:
+        # Try the role, and take it back.
         _move(tallies, old, role)
         price = _price(tallies)
         _move(tallies, role, old)
         if price < lowest:
-            best, lowest = role, price
+            best = role
+            lowest = price
     if best == old:
         return False
     _move(tallies, old, best)

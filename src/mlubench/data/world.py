@@ -26,7 +26,6 @@ WORLD_VERSION = "world-1"
 
 Record = dict[str, str]
 Records = dict[str, dict[str, list[Record]]]
-Progress = Callable[[int, int], None]
 
 # The official tasks' shape: which classes a task forgets and retains, and in what proportion at twelve entities a task.
 _PLAN: dict[str, dict[str, dict[str, int]]] = {
@@ -38,7 +37,7 @@ _PLAN: dict[str, dict[str, dict[str, int]]] = {
 _FEWEST_ENTITIES = 16
 _FEWEST_PICTURES = 4
 
-# What comes twice comes twice as often: plain sounds make names that can be said.
+# Parts of syllables. What stands twice is drawn twice as often: plain sounds make names that can be said.
 _ONSETS = (*"bdfghklmnprstvzdklmnrstv", "br", "dr", "gr", "kl", "qu", "sk", "th", "tr", "vr")
 _VOWELS = (*"aaeeiioou", "ae", "ia", "ou")
 _CODAS = ("", "", "", "l", "m", "n", "nd", "r", "rn", "sk", "th", "x")
@@ -74,10 +73,9 @@ class Inhabitant:
 
 @cache
 def _text() -> dict[str, Any]:
-    source = (
-        resources.files("mlubench.data").joinpath("world_text.yaml").read_text(encoding="utf-8")
-    )
-    return dict(yaml.safe_load(source))
+    """What there is to say of each class: patterns of names, attributes, questions and answers."""
+    source = resources.files("mlubench.data").joinpath("world_text.yaml")
+    return dict(yaml.safe_load(source.read_text(encoding="utf-8")))
 
 
 class _Names:
@@ -93,18 +91,14 @@ class _Names:
 
     def word(self, *, accented: bool = False) -> str:
         while True:
-            pairs = [
+            syllables = [
                 self._rng.choice(_ONSETS) + self._rng.choice(_VOWELS)
                 for _ in range(self._rng.choice((2, 3, 3)))
             ]
-            word = ("".join(pairs) + self._rng.choice(_CODAS)).capitalize()
+            word = ("".join(syllables) + self._rng.choice(_CODAS)).capitalize()
             if 5 <= len(word) <= 9 and word not in self._taken:
                 self._taken.add(word)
-                return (
-                    re.sub("[aeiou]", lambda m: m[0].translate(_ACCENTS), word, count=1)
-                    if accented
-                    else word
-                )
+                return _accented(word) if accented else word
 
     def make(self, source: str) -> str:
         """A value of a made kind: `word`, `place`, `person` or `region`."""
@@ -115,52 +109,70 @@ class _Names:
         return self.word()
 
 
+def _accented(word: str) -> str:
+    """The word with an accent on its first small vowel."""
+    return re.sub("[aeiou]", lambda vowel: vowel[0].translate(_ACCENTS), word, count=1)
+
+
 def _shares(weights: dict[str, int], total: int) -> dict[str, int]:
     """Split `total` in proportion to the weights: at least 1 each, what is left over to the largest remainders."""
     whole = sum(weights.values())
     exact = {key: (total - len(weights)) * weight / whole for key, weight in weights.items()}
     shares = {key: 1 + int(part) for key, part in exact.items()}
+    left_over = total - sum(shares.values())
     by_remainder = sorted(exact, key=lambda key: int(exact[key]) - exact[key])
-    for key in by_remainder[: total - sum(shares.values())]:
+    for key in by_remainder[:left_over]:
         shares[key] += 1
     return shares
 
 
 def _places(entities: int) -> list[tuple[str, str, str]]:
     """(class, task, split) of every entity, in task order."""
-    if entities == 12 * len(_PLAN):  # the plan as it stands, which rounding would bend
-        per_task = {
-            task: {split: dict(classes) for split, classes in plan.items()}
-            for task, plan in _PLAN.items()
+    places: list[tuple[str, str, str]] = []
+    for task, plan in _scaled_plan(entities).items():
+        for split, classes in plan.items():
+            for cls, count in classes.items():
+                places += [(cls, task, split)] * count
+    return places
+
+
+def _scaled_plan(entities: int) -> dict[str, dict[str, dict[str, int]]]:
+    """How many entities of each class a task forgets and retains, where there are so many in all."""
+    if entities == 12 * len(_PLAN):
+        return _PLAN  # as it stands, since rounding would bend it
+    scaled: dict[str, dict[str, dict[str, int]]] = {}
+    for index, (task, plan) in enumerate(_PLAN.items()):
+        # What does not divide evenly goes to the first tasks.
+        size = entities // len(_PLAN) + (index < entities % len(_PLAN))
+        # Seven of twelve are forgotten, as in the plan, but at least one of each class, and one entity is kept.
+        forget = max(len(plan["forget"]), round(size * 7 / 12))
+        forget = min(forget, size - 1)
+        scaled[task] = {
+            "forget": _shares(plan["forget"], forget),
+            "retain": _shares(plan["retain"], size - forget),
         }
-    else:
-        per_task = {}
-        for index, (task, plan) in enumerate(_PLAN.items()):
-            size = entities // len(_PLAN) + (index < entities % len(_PLAN))
-            forget = max(len(plan["forget"]), round(size * 7 / 12))
-            sizes = {"forget": min(forget, size - 1), "retain": size - min(forget, size - 1)}
-            per_task[task] = {
-                split: _shares(classes, sizes[split]) for split, classes in plan.items()
-            }
-    return [
-        (cls, task, split)
-        for task, plan in per_task.items()
-        for split, classes in plan.items()
-        for cls, count in classes.items()
-        for _ in range(count)
-    ]
+    return scaled
 
 
 def _column(source: str | list[str], count: int, names: _Names, rng: random.Random) -> list[str]:
-    """One attribute's values for the `count` entities of a class, as different from each other as the pool allows."""
+    """One attribute's values for the `count` entities of a class, as different from each other as the pool allows.
+
+    `source` is a kind of made name, a range of numbers ("1850..1990"), the name of a pool, or the values themselves.
+    """
     if isinstance(source, str) and source in ("word", "place", "region", "person"):
         return [names.make(source) for _ in range(count)]
-    if isinstance(source, str) and (bounds := re.fullmatch(r"(\d+)\.\.(\d+)", source)):
-        pool = [str(n) for n in range(int(bounds[1]), int(bounds[2]) + 1)]
-    else:
-        pool = list(_text()["pools"][source] if isinstance(source, str) else source)
+    pool = _pool(source)
     rng.shuffle(pool)
     return list(itertools.islice(itertools.cycle(pool), count))
+
+
+def _pool(source: str | list[str]) -> list[str]:
+    if not isinstance(source, str):
+        return list(source)
+    bounds = re.fullmatch(r"(\d+)\.\.(\d+)", source)
+    if bounds:
+        return [str(number) for number in range(int(bounds[1]), int(bounds[2]) + 1)]
+    return list(_text()["pools"][source])
 
 
 def _titles(
@@ -168,11 +180,12 @@ def _titles(
 ) -> list[str]:
     """One title for each entity of a class, by the class's patterns in an order of this world's own."""
     order = itertools.cycle(rng.sample(patterns, len(patterns)))
-
-    def fill(pattern: str, accent: bool) -> str:
-        return pattern.format(word=names.word(accented=accent), given=names.given())
-
-    return [fill(next(order), accent) for accent in accented]
+    titles = []
+    for accent in accented:
+        # Both are drawn for every title, also where the pattern takes one: the stream of draws depends on it.
+        word = names.word(accented=accent)
+        titles.append(next(order).format(word=word, given=names.given()))
+    return titles
 
 
 def _invent(seed: int, entities: int) -> list[Inhabitant]:
@@ -182,16 +195,18 @@ def _invent(seed: int, entities: int) -> list[Inhabitant]:
     found: dict[int, Inhabitant] = {}
     for cls, text in _text()["classes"].items():
         rng = random.Random(f"{seed}/{cls}")
-        mine = [index for index, place in enumerate(places) if place[0] == cls]
-        titles = _titles(text["names"], [index % _ACCENT_EVERY == 4 for index in mine], names, rng)
+        indices = [index for index, place in enumerate(places) if place[0] == cls]
+        accented = [index % _ACCENT_EVERY == 4 for index in indices]
+        titles = _titles(text["names"], accented, names, rng)
         columns = {
-            key: _column(source, len(mine), names, rng) for key, source in text["draws"].items()
+            key: _column(source, len(indices), names, rng) for key, source in text["draws"].items()
         }
-        for row, (index, title) in enumerate(zip(mine, titles, strict=True)):
+        for row, index in enumerate(indices):
+            title = titles[row]
+            _, task, split = places[index]
             attributes = {key: values[row] for key, values in columns.items()}
-            found[index] = Inhabitant(
-                cls, title.replace(" ", "_"), title, *places[index][1:], attributes
-            )
+            name = title.replace(" ", "_")
+            found[index] = Inhabitant(cls, name, title, task, split, attributes)
     return [found[index] for index in range(len(places))]
 
 
@@ -200,11 +215,21 @@ def _halves(pictures: int, flips: list[int]) -> tuple[list[int], list[int]]:
 
     Both halves so reach from the first pictures to the last; an odd one out belongs to both.
     """
-    pairs = [(n, n + 1) for n in range(1, pictures, 2)]
-    odd = [pictures] if pictures % 2 else []
-    first = [pair[flip] for pair, flip in zip(pairs, flips, strict=True)]
-    second = [pair[1 - flip] for pair, flip in zip(pairs, flips, strict=True)]
-    return first + odd, second + odd
+    first: list[int] = []
+    second: list[int] = []
+    for number, flip in zip(range(1, pictures, 2), flips, strict=True):
+        pair = (number, number + 1)
+        first.append(pair[flip])
+        second.append(pair[1 - flip])
+    if pictures % 2:
+        first.append(pictures)
+        second.append(pictures)
+    return first, second
+
+
+def _draw_flips(pictures: int, rng: random.Random) -> list[int]:
+    """0 or 1 for each pair of pictures."""
+    return [rng.randrange(2) for _ in range(pictures // 2)]
 
 
 def _picture_sets(
@@ -219,17 +244,15 @@ def _picture_sets(
     sets: list[list[list[int]]] = []
     flips: list[int] = []
     for fact in range(facts):
-        flips = (
-            [1 - flip for flip in flips]
-            if fact % 2
-            else [rng.randrange(2) for _ in range(pictures // 2)]
-        )
+        # Every second fact turns round what the one before it drew: facts take turns.
+        flips = [1 - flip for flip in flips] if fact % 2 else _draw_flips(pictures, rng)
         first, second = _halves(pictures, flips)
-        mine = [sorted({*first, rng.choice(second)}), second]
-        mine += [
-            _halves(pictures, [rng.randrange(2) for _ in flips])[0] for _ in range(phrasings - 2)
-        ]
-        sets.append(mine)
+        one_more = rng.choice(second)
+        by_phrasing = [sorted({*first, one_more}), second]
+        for _ in range(phrasings - 2):
+            half, _ = _halves(pictures, _draw_flips(pictures, rng))
+            by_phrasing.append(half)
+        sets.append(by_phrasing)
     return sets
 
 
@@ -237,12 +260,12 @@ def _records(who: Inhabitant, seed: int, pictures: int) -> list[Record]:
     rng = random.Random(f"{seed}/{who.cls}/{who.name}")
     facts = list(_text()["classes"][who.cls]["facts"].values())
     values = {"title": who.title, **who.attributes}
+    # All sets before the first answer: the order of the draws.
+    sets = _picture_sets(pictures, len(facts), len(facts[0]["ask"]), rng)
     records = []
-    for fact, sets in zip(
-        facts, _picture_sets(pictures, len(facts), len(facts[0]["ask"]), rng), strict=True
-    ):
+    for fact, by_phrasing in zip(facts, sets, strict=True):
         answer = rng.choice(fact["answers"]).format(**values)
-        for question, numbers in zip(fact["ask"], sets, strict=True):
+        for question, numbers in zip(fact["ask"], by_phrasing, strict=True):
             for number in numbers:
                 image = f"downloaded_images/{who.cls}/{who.name}/image_{number:04d}.jpg"
                 records.append({"image": image, "question": question, "answer": answer})
@@ -255,13 +278,10 @@ def invented(seed: int, entities: int) -> list[tuple[Inhabitant, dict[str, str]]
     for who in _invent(seed, entities):
         rng = random.Random(f"{seed}/{who.cls}/{who.name}/facts")
         values = {"title": who.title, **who.attributes}
-        facts = _text()["classes"][who.cls]["facts"]
-        found.append(
-            (
-                who,
-                {key: rng.choice(fact["answers"]).format(**values) for key, fact in facts.items()},
-            )
-        )
+        answers: dict[str, str] = {}
+        for key, fact in _text()["classes"][who.cls]["facts"].items():
+            answers[key] = rng.choice(fact["answers"]).format(**values)
+        found.append((who, answers))
     return found
 
 
@@ -316,7 +336,7 @@ def write_world(
     entities: int = 48,
     pictures: int = 10,
     size: int = 96,
-    progress: Progress | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Write annotations, stand-in pictures and `world.json` (who there is, and what is true of them) to `out`.
 
@@ -328,9 +348,10 @@ def write_world(
     facts = world_facts(seed, entities=entities, pictures=pictures, size=size)
     with whole_dir(out, facts) as root:
         release.write(records, root)
-        paths = (
-            r["image"] for splits in records.values() for split in splits.values() for r in split
-        )
+        paths: set[str] = set()
+        for splits in records.values():
+            for rows in splits.values():
+                paths |= {row["image"] for row in rows}
         render_release(paths, root, size=size, progress=progress)
         write_json(root / "world.json", {**facts, "inhabitants": [asdict(who) for who in people]})
     return out
