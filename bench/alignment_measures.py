@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -43,16 +42,19 @@ def make_pairs(benchmark: Benchmark, limit: int | None) -> tuple[list[Pair], int
 
     They depend on the benchmark alone, so every state and every seed is asked the same.
     """
-    asked = [s for task in benchmark for s in tested(task, limit) if s.split == "retain"]
-    alike = defaultdict(list)
-    for sample in (s for s in benchmark.samples if s.split == "retain" and s.role == "test"):
-        alike[sample.entity.cls, sample.question].append(sample)
-    judge = make_judge("rules", [(s.entity.cls, s.truth) for s in benchmark.samples])
+    asked: list[Sample] = []
+    for task in benchmark:
+        asked += [sample for sample in tested(task, limit) if sample.split == "retain"]
+    # (class, question) -> the samples whose pictures the question can be asked of
+    candidates: dict[tuple[str, str], list[Sample]] = defaultdict(list)
+    for sample in benchmark.samples:
+        if sample.split == "retain" and sample.role == "test":
+            candidates[sample.entity.cls, sample.question].append(sample)
+    judge = rules_judge(benchmark)
     pairs = []
     for sample in asked:
-        others = [o for o in alike[sample.entity.cls, sample.question] if o.entity != sample.entity]
-        others.sort(key=lambda o: digest([sample.id, o.image, o.truth]))
-        if other := next((o for o in others if _apart(judge, sample, o)), None):
+        other = _wrong_one(judge, sample, candidates[sample.entity.cls, sample.question])
+        if other is not None:
             pairs.append(Pair(sample, other))
     if not pairs:
         raise MlubenchError(
@@ -62,9 +64,22 @@ def make_pairs(benchmark: Benchmark, limit: int | None) -> tuple[list[Pair], int
     return pairs, len(asked) - len(pairs)
 
 
-def _apart(judge: Judge, one: Sample, two: Sample) -> bool:
-    both = judge.judge([_utility(one, two.truth), _utility(two, one.truth)])
-    return all(verdict.score == 0 for verdict in both)
+def rules_judge(benchmark: Benchmark) -> Judge:
+    references = [(sample.entity.cls, sample.truth) for sample in benchmark.samples]
+    return make_judge("rules", references)
+
+
+def _wrong_one(judge: Judge, sample: Sample, candidates: Sequence[Sample]) -> Sample | None:
+    """The sample whose picture is to be the wrong one."""
+    others = [other for other in candidates if other.entity != sample.entity]
+    # By hash, so that the choice is spread over the others and the same every time.
+    others.sort(key=lambda other: digest([sample.id, other.image, other.truth]))
+    for other in others:
+        # Neither truth may score as the other: else an answer would not tell which picture it is about.
+        crossed = [_utility(sample, other.truth), _utility(other, sample.truth)]
+        if all(verdict.score == 0 for verdict in judge.judge(crossed)):
+            return other
+    return None
 
 
 def _utility(sample: Sample, response: str) -> Question:
@@ -87,8 +102,10 @@ class Gallery:
 
     @property
     def labels(self) -> list[int]:
-        numbers = {key: n for n, key in enumerate(sorted({s.entity.key for s in self.samples}))}
-        return [numbers[s.entity.key] for s in self.samples]
+        """A number for each entity, as probes want classes."""
+        keys = sorted({sample.entity.key for sample in self.samples})
+        numbers = {key: number for number, key in enumerate(keys)}
+        return [numbers[sample.entity.key] for sample in self.samples]
 
     @property
     def roles(self) -> list[str]:
@@ -97,15 +114,22 @@ class Gallery:
 
 def in_state(ctx: Context, learner: Learner, queries: Sequence[GateQuery]) -> Iterator[list[int]]:
     """Rows of the queries, batch by batch, each while the adapters are on that the learner answers these rows with."""
-    engine = learner.engine if isinstance(learner, LumoeLearner) else None
-    routes = engine.routes(queries) if engine else []
-    groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    for row in range(len(queries)):
-        groups[routes[row].experts if engine else ()].append(row)
-    for rows in groups.values():
-        for start in range(0, len(rows), ctx.config.evaluate.batch):
-            batch = rows[start : start + ctx.config.evaluate.batch]
-            with engine.answering([routes[r] for r in batch]) if engine else nullcontext():
+    size = ctx.config.evaluate.batch
+    if not isinstance(learner, LumoeLearner):
+        # One state answers everything.
+        for start in range(0, len(queries), size):
+            yield list(range(start, min(start + size, len(queries))))
+        return
+    engine = learner.engine
+    routes = engine.routes(queries)
+    # Rows that share their experts share a batch, since the experts are mounted for a whole batch.
+    rows_of: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for row, route in enumerate(routes):
+        rows_of[route.experts].append(row)
+    for rows in rows_of.values():
+        for start in range(0, len(rows), size):
+            batch = rows[start : start + size]
+            with engine.answering([routes[row] for row in batch]):
                 yield batch
 
 
@@ -115,59 +139,68 @@ def ask_pairs(ctx: Context, learner: Learner, pairs: Sequence[Pair]) -> list[dic
     A score is 0 to 1, or None when it could not be judged. `follows` is that of the answer to the wrong picture, judged
     by the truth about the picture that was shown.
     """
-    judge = make_judge("rules", [(s.entity.cls, s.truth) for s in ctx.benchmark.samples])
-    rows: list[dict[str, Any]] = [
-        {"id": p.sample.id, "entity": p.sample.entity.key, "fact": p.sample.fact} for p in pairs
-    ]
+    judge = rules_judge(ctx.benchmark)
+    samples = [pair.sample for pair in pairs]
+    rows: list[dict[str, Any]] = []
+    for sample in samples:
+        rows.append({"id": sample.id, "entity": sample.entity.key, "fact": sample.fact})
     for shown in SHOWN:
-        texts, levels = _answers(
-            ctx,
-            learner,
-            [_shown(ctx.benchmark, p, shown) for p in pairs],
-            [p.sample for p in pairs],
-        )
-        verdicts = judge.judge(
-            [_utility(p.sample, text) for p, text in zip(pairs, texts, strict=True)]
-        )
-        for row, text, level, verdict in zip(rows, texts, levels, verdicts, strict=True):
-            row[f"answer_{shown}"], row[f"logp_{shown}"] = text, round(level, 5)
-            row[shown] = None if verdict.score is None else verdict.score / FULL
-    follows = judge.judge(
-        [_utility(p.other, row["answer_wrong"]) for p, row in zip(pairs, rows, strict=True)]
-    )
-    for row, verdict in zip(rows, follows, strict=True):
-        row["follows"] = None if verdict.score is None else verdict.score / FULL
+        queries = [_shown(ctx.benchmark, pair, shown) for pair in pairs]
+        texts, log_probs = _answers(ctx, learner, queries, samples)
+        scores = _scores(judge, samples, texts)
+        for row, text, log_prob, score in zip(rows, texts, log_probs, scores, strict=True):
+            row[f"answer_{shown}"] = text
+            row[f"logp_{shown}"] = round(log_prob, 5)
+            row[shown] = score
+    others = [pair.other for pair in pairs]
+    follows = _scores(judge, others, [row["answer_wrong"] for row in rows])
+    for row, score in zip(rows, follows, strict=True):
+        row["follows"] = score
     return rows
 
 
+def _scores(judge: Judge, samples: Sequence[Sample], texts: Sequence[str]) -> list[float | None]:
+    """Correctness (0-1) of each text as the answer to its sample; None where it could not be judged."""
+    questions = [_utility(sample, text) for sample, text in zip(samples, texts, strict=True)]
+    scores = [verdict.score for verdict in judge.judge(questions)]
+    return [None if score is None else score / FULL for score in scores]
+
+
 def _shown(benchmark: Benchmark, pair: Pair, shown: str) -> GateQuery:
-    of = {"right": pair.sample, "wrong": pair.other, "none": None}[shown]
-    return GateQuery(
-        benchmark.picture(of) if of else None, pair.sample.question, of.entity if of else None
-    )
+    """The pair's question with one of the pictures SHOWN."""
+    question = pair.sample.question
+    if shown == "none":
+        return GateQuery(None, question, None)
+    source = pair.sample if shown == "right" else pair.other
+    return GateQuery(benchmark.picture(source), question, source.entity)
 
 
 def _answers(
     ctx: Context, learner: Learner, asked: Sequence[GateQuery], samples: Sequence[Sample]
 ) -> tuple[list[str], list[float]]:
-    texts, levels = [""] * len(asked), [0.0] * len(asked)
+    """What the learner says to each query, and the mean log-probability (nats a token) of the sample's truth."""
+    texts = [""] * len(asked)
+    log_probs = [0.0] * len(asked)
     for rows in in_state(ctx, learner, asked):
-        queries = [Query(asked[r].image, asked[r].question) for r in rows]
-        said = ctx.mllm.generate(queries, max_new_tokens=ctx.config.evaluate.max_new_tokens)
-        likely = answer_log_probs(ctx.mllm, queries, [samples[r].truth for r in rows])
-        for row, text, level in zip(rows, said, likely, strict=True):
-            texts[row], levels[row] = text, level
-    return texts, levels
+        queries = [Query(asked[row].image, asked[row].question) for row in rows]
+        truths = [samples[row].truth for row in rows]
+        answers = ctx.mllm.generate(queries, max_new_tokens=ctx.config.evaluate.max_new_tokens)
+        likely = answer_log_probs(ctx.mllm, queries, truths)
+        for row, text, log_prob in zip(rows, answers, likely, strict=True):
+            texts[row] = text
+            log_probs[row] = log_prob
+    return texts, log_probs
 
 
 def see(ctx: Context, learner: Learner, gallery: Gallery) -> dict[str, list[Any]]:
-    """Features of every picture of the gallery at every site, as the learner's present state gives them."""
-    asked = [GateQuery(ctx.benchmark.picture(s), s.question, s.entity) for s in gallery.samples]
+    """Site -> features (H,) of every picture of the gallery, as the learner's present state gives them."""
+    asked = []
+    for sample in gallery.samples:
+        asked.append(GateQuery(ctx.benchmark.picture(sample), sample.question, sample.entity))
     found: dict[str, list[Any]] = {site: [None] * len(asked) for site in SITES}
     for rows in in_state(ctx, learner, asked):
-        for site, features in sights(
-            ctx.mllm, [Query(asked[r].image, asked[r].question) for r in rows]
-        ).items():
+        queries = [Query(asked[row].image, asked[row].question) for row in rows]
+        for site, features in sights(ctx.mllm, queries).items():
             for row, feature in zip(rows, features, strict=True):
                 found[site][row] = feature
     return found
@@ -177,22 +210,23 @@ def beside_base(
     gallery: Gallery, base: dict[str, list[Any]], now: dict[str, list[Any]]
 ) -> dict[str, Any]:
     """For each site, what probes and angles say of each test picture, and the CKA of all of them."""
-    test, found = [s for s in gallery.samples if s.role == "test"], {}
+    test = [sample for sample in gallery.samples if sample.role == "test"]
+    found = {}
     for site in SITES:
-        out = compare(base[site], now[site], gallery.labels, gallery.roles)
-        columns = zip(test, out.refitted, out.carried, out.cosine, strict=True)
-        pictures = [
-            {
-                "image": s.image,
-                "entity": s.entity.key,
-                "split": s.split,
-                "refitted": own,
-                "carried": old,
-                "cosine": angle,
-            }
-            for s, own, old, angle in columns
-        ]
-        found[site] = {"cka": out.cka, "pictures": pictures}
+        compared = compare(base[site], now[site], gallery.labels, gallery.roles)
+        pictures = []
+        for index, sample in enumerate(test):
+            pictures.append(
+                {
+                    "image": sample.image,
+                    "entity": sample.entity.key,
+                    "split": sample.split,
+                    "refitted": compared.refitted[index],
+                    "carried": compared.carried[index],
+                    "cosine": compared.cosine[index],
+                }
+            )
+        found[site] = {"cka": compared.cka, "pictures": pictures}
     return found
 
 
@@ -274,19 +308,19 @@ def measures(state: dict[str, Any], *, resamples: int) -> dict[str, dict[str, An
     and `<site>_cosine_...`; and `<site>_cka`, without an interval.
     """
     rows = state["pairs"]
-    columns: dict[str, list[float | None]] = {
-        name: [r[name] for r in rows] for name in (*SHOWN, "follows", "logp_right")
-    }
+    columns: dict[str, list[float | None]] = {}
+    for name in (*SHOWN, "follows", "logp_right"):
+        columns[name] = [row[name] for row in rows]
     for other in ("wrong", "none"):
-        columns[f"gap_{other}"] = [_minus(r["right"], r[other]) for r in rows]
-        columns[f"drop_{other}"] = [_minus(r["logp_right"], r[f"logp_{other}"]) for r in rows]
+        columns[f"gap_{other}"] = [_minus(row["right"], row[other]) for row in rows]
+        columns[f"drop_{other}"] = [_minus(row["logp_right"], row[f"logp_{other}"]) for row in rows]
     found = {name: _with_interval(rows, values, resamples) for name, values in columns.items()}
     for site, facts in state["sites"].items():
         for kind in ("refitted", "carried", "cosine"):
             for split in ("retain", "forget"):
-                part = [row for row in facts["pictures"] if row["split"] == split]
-                values = [float(row[kind]) for row in part]
-                found[f"{site}_{kind}_{split}"] = _with_interval(part, values, resamples)
+                pictures = [row for row in facts["pictures"] if row["split"] == split]
+                values = [float(row[kind]) for row in pictures]
+                found[f"{site}_{kind}_{split}"] = _with_interval(pictures, values, resamples)
         found[f"{site}_cka"] = {"value": round(facts["cka"], 6), "ci95": None}
     return found
 
@@ -294,9 +328,17 @@ def measures(state: dict[str, Any], *, resamples: int) -> dict[str, dict[str, An
 def _with_interval(
     rows: Sequence[dict[str, Any]], values: Sequence[float | None], resamples: int
 ) -> dict[str, Any]:
-    known = [(v, row["entity"]) for v, row in zip(values, rows, strict=True) if v is not None]
-    out = clustered_mean([v for v, _ in known], [e for _, e in known], resamples=resamples)
-    return {"value": out[0], "ci95": out[1]} if out else {"value": None, "ci95": None}
+    known = []
+    entities = []
+    for value, row in zip(values, rows, strict=True):
+        if value is not None:
+            known.append(value)
+            entities.append(row["entity"])
+    result = clustered_mean(known, entities, resamples=resamples)
+    if result is None:
+        return {"value": None, "ci95": None}
+    mean, interval = result
+    return {"value": mean, "ci95": interval}
 
 
 def _minus(one: float | None, two: float | None) -> float | None:
