@@ -15,17 +15,22 @@ _LEET = str.maketrans("aeiostAEIOST", "431057431057")
 
 def misspelt(name: str, seed: int) -> str:
     """One letter inside one of the name's longer words dropped, doubled, or swapped with the next."""
-    dice = random.Random(f"misspelt/{seed}/{name}")
+    rng = random.Random(f"misspelt/{seed}/{name}")
     words = name.split(" ")
-    at = dice.choice([n for n, w in enumerate(words) if len(w) == max(map(len, words))])
-    word = words[at]
+    longest = max(len(word) for word in words)
+    index = rng.choice([n for n, word in enumerate(words) if len(word) == longest])
+    word = words[index]
     if len(word) < 4:
         return name
-    place = dice.randrange(1, len(word) - 1)
-    one, two = word[place], word[place + 1]
-    kinds = [word[:place] + word[place + 1 :], word[:place] + one + word[place:]]
-    kinds += [word[:place] + two + one + word[place + 2 :]] if one != two else []
-    words[at] = dice.choice(kinds)
+    place = rng.randrange(1, len(word) - 1)
+    letter = word[place]
+    following = word[place + 1]
+    dropped = word[:place] + word[place + 1 :]
+    doubled = word[:place] + letter + word[place:]
+    mistakes = [dropped, doubled]
+    if letter != following:
+        mistakes.append(word[:place] + following + letter + word[place + 2 :])
+    words[index] = rng.choice(mistakes)
     return " ".join(words)
 
 
@@ -41,20 +46,19 @@ def leet(name: str, seed: int) -> str:
 
 def cropped(picture: Image.Image, seed: int) -> Image.Image:
     """A part with 75% to 95% of each side."""
-    dice = random.Random(f"crop/{seed}")
-    share = dice.uniform(0.75, 0.95)
-    wide, high = round(picture.width * share), round(picture.height * share)
-    left, top = dice.randint(0, picture.width - wide), dice.randint(0, picture.height - high)
-    return picture.crop((left, top, left + wide, top + high))
+    rng = random.Random(f"crop/{seed}")
+    share = rng.uniform(0.75, 0.95)
+    width = round(picture.width * share)
+    height = round(picture.height * share)
+    left = rng.randint(0, picture.width - width)
+    top = rng.randint(0, picture.height - height)
+    return picture.crop((left, top, left + width, top + height))
 
 
 def blurred(picture: Image.Image, seed: int) -> Image.Image:
     """A Gaussian blur with a radius of 0.5% to 1.5% of the wider side."""
-    return picture.filter(
-        ImageFilter.GaussianBlur(
-            max(picture.size) * random.Random(f"blur/{seed}").uniform(0.005, 0.015)
-        )
-    )
+    share = random.Random(f"blur/{seed}").uniform(0.005, 0.015)
+    return picture.filter(ImageFilter.GaussianBlur(max(picture.size) * share))
 
 
 def compressed(picture: Image.Image, seed: int) -> Image.Image:
@@ -66,8 +70,8 @@ def compressed(picture: Image.Image, seed: int) -> Image.Image:
 
 def rotated(picture: Image.Image, seed: int) -> Image.Image:
     """Turned by 10 to 30 degrees either way, the corners filled with the mean colour."""
-    dice = random.Random(f"rotate/{seed}")
-    angle = dice.uniform(10, 30) * dice.choice((-1, 1))
+    rng = random.Random(f"rotate/{seed}")
+    angle = rng.uniform(10, 30) * rng.choice((-1, 1))
     mean = tuple(round(value) for value in ImageStat.Stat(picture).mean)
     return picture.rotate(angle, Image.Resampling.BICUBIC, fillcolor=mean)
 

@@ -75,17 +75,20 @@ def problems(raw: Any) -> list[Problem]:
 
 def parse(raw: Any) -> Record:
     """The record. Raises ValueError with the first problem."""
-    if found := problems(raw):
+    found = problems(raw)
+    if found:
         raise ValueError(found[0].message)
     human, gpt = (turn["value"] for turn in raw["conversations"])
-    return Record(raw["image"], human.replace(IMAGE_MARKER, "").strip(), gpt.strip())
+    question = human.replace(IMAGE_MARKER, "").strip()
+    return Record(raw["image"], question, gpt.strip())
 
 
 def unparse(number: int, record: Record) -> dict[str, Any]:
     """The record in the official layout, so that `parse` gives it back."""
-    values = (f"{IMAGE_MARKER}\n{record.question}", record.truth)
+    human, gpt = _SPEAKERS
     turns = [
-        {"from": speaker, "value": value} for speaker, value in zip(_SPEAKERS, values, strict=True)
+        {"from": human, "value": f"{IMAGE_MARKER}\n{record.question}"},
+        {"from": gpt, "value": record.truth},
     ]
     return {"id": str(number), "image": record.image, "conversations": turns}
 
@@ -101,7 +104,9 @@ def _image_problems(raw: dict[str, Any]) -> list[Problem]:
     if not isinstance(image, str):
         return [Problem("shape", f"'image' is {_type(image)}, not a text")]
     wrong = path_problem(image)
-    return [Problem("path", f"picture path {short(image)} {wrong}")] if wrong else []
+    if wrong is None:
+        return []
+    return [Problem("path", f"picture path {short(image)} {wrong}")]
 
 
 def _conversation_problems(raw: dict[str, Any]) -> list[Problem]:
@@ -128,23 +133,18 @@ def _turn_problems(speaker: str, turn: Any) -> list[Problem]:
         found.append(Problem("shape", f"the {speaker} turn is not 'from' {speaker!r}"))
     value = turn.get("value")
     if not isinstance(value, str):
-        return [
-            *found,
-            Problem("shape", f"'value' of the {speaker} turn is {_type(value)}, not a text"),
-        ]
-    markers, wanted = value.count(IMAGE_MARKER), int(speaker == "human")
+        message = f"'value' of the {speaker} turn is {_type(value)}, not a text"
+        return [*found, Problem("shape", message)]
+    # The question has the one marker, which says where the picture goes.
+    is_question = speaker == "human"
+    wanted = 1 if is_question else 0
+    markers = value.count(IMAGE_MARKER)
     if markers != wanted:
-        found.append(
-            Problem(
-                "marker", f"the {speaker} turn holds {markers} {IMAGE_MARKER} markers, not {wanted}"
-            )
-        )
+        message = f"the {speaker} turn holds {markers} {IMAGE_MARKER} markers, not {wanted}"
+        found.append(Problem("marker", message))
     if not value.replace(IMAGE_MARKER, "").strip():
-        found.append(Problem("text", f"the {'question' if wanted else 'answer'} is empty"))
+        found.append(Problem("text", f"the {'question' if is_question else 'answer'} is empty"))
     if _SURROGATE.search(value):
-        found.append(
-            Problem(
-                "text", f"the {speaker} turn holds half a surrogate pair, so it is no Unicode text"
-            )
-        )
+        message = f"the {speaker} turn holds half a surrogate pair, so it is no Unicode text"
+        found.append(Problem("text", message))
     return found

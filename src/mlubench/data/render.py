@@ -76,13 +76,14 @@ EMBLEMS = (
 
 @dataclass(frozen=True, slots=True)
 class Emblem:
-    """What an entity looks like in every one of its stand-ins. Colours index the palette."""
+    """What an entity looks like in every one of its stand-ins."""
 
+    # Shapes by name, colours by their number in the palette.
     body: str
     body_colour: int
     core: str
     core_colour: int
-    moons: int
+    moons: int  # how many
     moon: str
     moon_colour: int
 
@@ -161,16 +162,17 @@ _POLYGONS = {
 def _outlines() -> dict[str, Points]:
     """Every shape's outline in about the unit disc, (points, 2), x to the right and y down."""
     turn = np.linspace(0, 2 * np.pi, 48, endpoint=False)
-    dome = _polar(1.0, np.linspace(-np.pi / 2, np.pi / 2, 24)) * np.array((1, 1.3)) + np.array(
-        (0, 0.6)
-    )
+    half_turn = np.linspace(-np.pi / 2, np.pi / 2, 24)
+    star_radius = np.where(
+        np.arange(10) % 2, 0.46, 1.05
+    )  # five points and the notches between them
     return _POLYGONS | {
         "disc": _polar(0.88, turn),
-        "star": _polar(np.where(np.arange(10) % 2, 0.46, 1.05), np.arange(10) * np.pi / 5),
+        "star": _polar(star_radius, np.arange(10) * np.pi / 5),
         "trefoil": _polar(0.72 + 0.33 * np.cos(3 * turn), turn),
         "heart": _heart(turn),
         "crescent": _crescent(),
-        "dome": dome,
+        "dome": _polar(1.0, half_turn) * np.array((1, 1.3)) + np.array((0, 0.6)),
     }
 
 
@@ -186,18 +188,17 @@ def _muted(rng: np.random.Generator, light: float) -> NDArray[np.float32]:
 
 def _background(rng: np.random.Generator, size: int) -> NDArray[np.float32]:
     """A gradient, stripes or blotches between two muted colours, (size, size, 3), values 0 to 255."""
+    # The order of the draws decides every picture: it must stay.
     light = rng.uniform(70, 185)
-    first, second = (
-        _muted(rng, light - rng.uniform(12, 32)),
-        _muted(rng, light + rng.uniform(12, 32)),
-    )
+    first = _muted(rng, light - rng.uniform(12, 32))
+    second = _muted(rng, light + rng.uniform(12, 32))
     axis = np.linspace(-1, 1, size, dtype=np.float32)
     angle = rng.uniform(0, np.pi)
-    along = np.cos(angle) * axis[None, :] + np.sin(angle) * axis[:, None]
-    kind = rng.integers(3)
-    if kind == 0:
-        mix = (along + 1.42) / 2.84
-    elif kind == 1:
+    along = np.cos(angle) * axis[None, :] + np.sin(angle) * axis[:, None]  # (size, size)
+    pattern = rng.integers(3)
+    if pattern == 0:
+        mix = (along + 1.42) / 2.84  # a gradient: `along` reaches the square root of 2 either way
+    elif pattern == 1:
         mix = 0.5 + 0.5 * np.sin(along * rng.uniform(5, 14) + rng.uniform(0, 6.3))
     else:
         cells = int(rng.integers(3, 7))
@@ -208,10 +209,10 @@ def _background(rng: np.random.Generator, size: int) -> NDArray[np.float32]:
 
 def _finish(canvas: NDArray[np.float32], rng: np.random.Generator) -> Image.Image:
     """Light, a slight cast and noise over the whole picture."""
-    light, cast = np.float32(rng.uniform(0.88, 1.1)), rng.uniform(-7, 7, 3).astype(np.float32)
-    grain = rng.standard_normal(canvas.shape[:2], dtype=np.float32)[:, :, None] * np.float32(
-        rng.uniform(2, 8)
-    )
+    light = np.float32(rng.uniform(0.88, 1.1))
+    cast = rng.uniform(-7, 7, 3).astype(np.float32)  # (3,)
+    noise = rng.standard_normal(canvas.shape[:2], dtype=np.float32)[:, :, None]
+    grain = noise * np.float32(rng.uniform(2, 8))
     return Image.fromarray(np.clip(canvas * light + cast + grain, 0, 255).astype(np.uint8))
 
 
@@ -223,7 +224,8 @@ def _shade(index: int, jitter: NDArray[np.float64]) -> Colour:
 def _edge(index: int) -> Colour:
     """A rim against the colour, so that no part melts into its background."""
     red, green, blue = _COLOURS[index]
-    return (20, 20, 24) if 0.3 * red + 0.59 * green + 0.11 * blue > 110 else (245, 245, 245)
+    lightness = 0.3 * red + 0.59 * green + 0.11 * blue
+    return (20, 20, 24) if lightness > 110 else (245, 245, 245)
 
 
 def _emblem_layer(emblem: Emblem, rng: np.random.Generator, size: int) -> Image.Image:
@@ -238,19 +240,21 @@ def _emblem_layer(emblem: Emblem, rng: np.random.Generator, size: int) -> Image.
     draw = ImageDraw.Draw(layer)
 
     def put(shape: str, scale: float, at: Points, index: int, shift: NDArray[np.float64]) -> None:
+        """Draw a shape; `scale` and `at` are in the emblem's radius, `index` is a colour's, `shift` moves it."""
         points = (_outlines()[shape] * scale + at) @ matrix * radius + centre
-        rim = max(2, round(radius * 0.035))
         draw.polygon(
             points.ravel().tolist(),
             fill=(*_shade(index, shift), 255),
             outline=(*_edge(index), 255),
-            width=rim,
+            width=max(2, round(radius * 0.035)),
         )
 
-    put(emblem.body, 0.76, np.zeros(2), emblem.body_colour, jitter[0])
-    put(emblem.core, 0.4, np.zeros(2), emblem.core_colour, jitter[1])
+    middle = np.zeros(2)
+    put(emblem.body, 0.76, middle, emblem.body_colour, jitter[0])
+    put(emblem.core, 0.4, middle, emblem.core_colour, jitter[1])
     # Moons start upper right, where they hide no point of any body, and go round evenly.
-    for at in _polar(0.78, np.pi / 4 + 2 * np.pi * np.arange(emblem.moons) / emblem.moons):
+    angles = np.pi / 4 + 2 * np.pi * np.arange(emblem.moons) / emblem.moons
+    for at in _polar(0.78, angles):
         put(emblem.moon, 0.26, at, emblem.moon_colour, jitter[2])
     return layer.convert("RGBa").reduce(2)
 
@@ -274,12 +278,12 @@ def render_blank(file_name: str, *, size: int = 96) -> Image.Image:
 
 
 def _entity_key(path: str) -> str:
-    what = path_problem(path)
-    if not what and PurePosixPath(path).suffix.lower() not in _FORMATS:
-        what = f"is none of {', '.join(_FORMATS)}"
-    if what:
+    problem = path_problem(path)
+    if not problem and PurePosixPath(path).suffix.lower() not in _FORMATS:
+        problem = f"is none of {', '.join(_FORMATS)}"
+    if problem:
         raise DataError(
-            f"picture path {short(path)} {what}",
+            f"picture path {short(path)} {problem}",
             "`mlubench data check` lists everything that is wrong.",
         )
     return entity_of(path).key

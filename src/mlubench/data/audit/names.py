@@ -2,12 +2,14 @@
 
 import re
 from collections import defaultdict
+from collections.abc import Iterable
 from itertools import combinations
 
 from mlubench.data.audit.facts import Data, Fact, Finding, plain, quote, words
 from mlubench.data.naming import without_generic_ending
-from mlubench.types import Entity
+from mlubench.types import Entity, Split
 
+_COMMON_WORD = 50  # a word of more names than that tells none of them
 _WORD = re.compile(r"[^\W_]+")
 _COMPANY = {"Inc", "Corporation", "Corp", "Company", "Ltd", "Group"}
 _SMALL = {"of", "the", "a", "an", "and", "in", "on", "for"}
@@ -40,31 +42,18 @@ def find_leaks(data: Data) -> list[Finding]:
 
 def find_others(data: Data) -> list[Finding]:
     """An answer names another entity of the benchmark; worst where one of the two is to be forgotten, the other kept."""
-    splits = {
-        entity: {p.split for f in facts for p in f.places}
-        for entity, facts in data.by_entity.items()
-    }
-    named: dict[tuple[str, ...], list[Entity]] = defaultdict(list)
-    for entity in data.entities:
-        if parts := _WORD.findall(title(entity)):
-            named[tuple(parts)].append(entity)
-    sizes: dict[str, set[int]] = defaultdict(set)
-    for name in named:
-        sizes[name[0]].add(len(name))
+    splits: dict[Entity, set[Split]] = {}
+    for entity, facts in data.by_entity.items():
+        splits[entity] = {place.split for fact in facts for place in fact.places}
+    index = _NameIndex(data.entities)
     findings = []
     for fact in data.facts:
-        for other in _named(fact, named, sizes):
-            if splits[other] == splits[fact.entity]:
-                note = f"both {'/'.join(sorted(splits[other]))}"
-            else:
-                note = f"{'/'.join(sorted(splits[fact.entity]))} names {'/'.join(sorted(splits[other]))}"
-            findings.append(
-                Finding(
-                    "other-entity",
-                    f"{fact.entity.key}: names {other.key} ({note})",
-                    tuple(fact.places),
-                )
-            )
+        for other in _others_named(fact, index):
+            one = "/".join(sorted(splits[fact.entity]))
+            another = "/".join(sorted(splits[other]))
+            note = f"both {another}" if one == another else f"{one} names {another}"
+            message = f"{fact.entity.key}: names {other.key} ({note})"
+            findings.append(Finding("other-entity", message, tuple(fact.places)))
     return findings
 
 
@@ -83,27 +72,34 @@ def find_wrong_names(data: Data) -> list[Finding]:
 
 def find_like_entities(data: Data) -> list[Finding]:
     """One entity's name holds all words of another's in its class, so that questions about one may hit the other."""
-    findings = []
     by_class: dict[str, list[Entity]] = defaultdict(list)
     for entity in data.entities:
         by_class[entity.cls].append(entity)
+    findings = []
     for entities in by_class.values():
-        named: dict[str, list[tuple[Entity, set[str]]]] = defaultdict(list)
-        for entity in entities:
-            parts = set(words(title(entity)))
-            for word in parts if len(parts) > 1 else ():
-                named[word].append((entity, parts))
-        pairs = {
-            (one[0], other[0])
-            for same in named.values()
-            if len(same) <= 50  # a word of more names than that tells none of them
-            for one, other in combinations(same, 2)
-            if one[1] <= other[1] or other[1] <= one[1]
-        }
-        findings += [
-            Finding("like-entities", f"{one.key} and {other.key}") for one, other in sorted(pairs)
-        ]
+        for one, other in sorted(_like_pairs(entities)):
+            findings.append(Finding("like-entities", f"{one.key} and {other.key}"))
     return findings
+
+
+def _like_pairs(entities: list[Entity]) -> set[tuple[Entity, Entity]]:
+    """Pairs of which one's name holds all words of the other's."""
+    parts = {entity: set(words(title(entity))) for entity in entities}
+    # Only entities that share a word can be a pair; all pairs would be too many.
+    sharing: dict[str, list[Entity]] = defaultdict(list)
+    for entity in entities:
+        # A name of one word is part of many.
+        if len(parts[entity]) > 1:
+            for word in parts[entity]:
+                sharing[word].append(entity)
+    pairs: set[tuple[Entity, Entity]] = set()
+    for same in sharing.values():
+        if len(same) > _COMMON_WORD:
+            continue
+        for one, other in combinations(same, 2):
+            if parts[one] <= parts[other] or parts[other] <= parts[one]:
+                pairs.add((one, other))
+    return pairs
 
 
 def title(entity: Entity) -> str:
@@ -111,24 +107,39 @@ def title(entity: Entity) -> str:
     return without_generic_ending(entity.name).replace("_", " ") or entity.title
 
 
-def _named(
-    fact: Fact, named: dict[tuple[str, ...], list[Entity]], sizes: dict[str, set[int]]
-) -> list[Entity]:
+class _NameIndex:
+    """Entities by the words of their names, written with their capitals."""
+
+    def __init__(self, entities: Iterable[Entity]) -> None:
+        self.entities: dict[tuple[str, ...], list[Entity]] = defaultdict(list)
+        # By the first word of a name, how many words names that begin so have.
+        self.sizes: dict[str, set[int]] = defaultdict(set)
+        for entity in entities:
+            parts = tuple(_WORD.findall(title(entity)))
+            if parts:
+                self.entities[parts].append(entity)
+                self.sizes[parts[0]].add(len(parts))
+
+
+def _others_named(fact: Fact, index: _NameIndex) -> list[Entity]:
     """Other entities whose names the answer holds with their capitals, and not as a part of a longer name."""
-    found = list(_WORD.finditer(fact.truth))
-    said = tuple(match.group() for match in found)
-    own = set(words(title(fact.entity)))
-    hits: dict[Entity, None] = {}
-    for start, word in enumerate(said):
-        for size in sizes.get(word, ()):
-            others = named.get(said[start : start + size], ())
-            if not others or {part.casefold() for part in said[start : start + size]} <= own:
+    matches = list(_WORD.finditer(fact.truth))
+    text_words = tuple(match.group() for match in matches)
+    own_words = set(words(title(fact.entity)))
+    found: dict[Entity, None] = {}
+    for start, word in enumerate(text_words):
+        for size in index.sizes.get(word, ()):
+            window = text_words[start : start + size]
+            others = index.entities.get(window, ())
+            if not others or {part.casefold() for part in window} <= own_words:
                 continue
-            if size > 1 or not (
-                _begins(fact.truth, found[start]) or _within_name(fact.truth, found, start)
+            # A single word may have its capital for another reason than being the name.
+            if size == 1 and (
+                _begins(fact.truth, matches[start]) or _within_name(fact.truth, matches, start)
             ):
-                hits.update(dict.fromkeys(others))
-    return list(hits)
+                continue
+            found.update(dict.fromkeys(others))
+    return list(found)
 
 
 def _begins(text: str, word: re.Match[str]) -> bool:
