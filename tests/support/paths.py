@@ -6,3 +6,4 @@ REPOSITORY = Path(__file__).parents[2]
 EXAMPLES = REPOSITORY / "examples"
 BENCH = REPOSITORY / "bench"
 SUPPORT = Path(__file__).parent
+FIXTURES = Path(__file__).parents[1] / "fixtures"

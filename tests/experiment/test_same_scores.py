@@ -1,0 +1,39 @@
+"""The smoke preset gives what version 0.1.0 gave, to the last digit: its results.json is `fixtures/smoke-0.1.json`."""
+
+from typing import Any
+
+import pytest
+
+from mlubench.core.files import read_json
+from support.paths import FIXTURES
+from support.runs import Finished, scores
+
+OLD = read_json(FIXTURES / "smoke-0.1.json")
+# What depends on the machine and its load.
+TIMED = ("latency_ms_p50", "train_seconds", "peak_memory_bytes")
+
+
+def without_times(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{key: value for key, value in row.items() if key not in TIMED} for row in rows]
+
+
+def test_smoke_scores_as_it_did(finished: Finished) -> None:
+    new = finished.results
+    if new["run"]["model_sha256"] != OLD["run"]["model_sha256"]:
+        # Another processor rounds otherwise and trains another base, whose scores are alike at best.
+        old_cells, new_cells = scores(OLD["cells"]), scores(new["cells"])
+        assert set(new_cells) == set(old_cells)
+        for cell, (score, _, n, _) in new_cells.items():
+            assert n == old_cells[cell][2], cell
+            assert score == pytest.approx(old_cells[cell][0], abs=0.25), cell
+        return
+    for part in ("base", "cells", "upper_bound", "breakdowns", "comparisons", "summary", "gates"):
+        assert without_times(new[part]) == without_times(OLD[part]), part
+
+
+def test_results_have_the_keys_they_had_in_their_order(finished: Finished) -> None:
+    new = finished.results
+    assert list(new) == list(OLD)
+    assert list(new["run"]) == list(OLD["run"])
+    for part in ("base", "cells", "upper_bound", "breakdowns", "comparisons", "summary", "gates"):
+        assert [list(row) for row in new[part]] == [list(row) for row in OLD[part]]
