@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -15,47 +16,62 @@ from mlubench.data.pictures import stamp
 from mlubench.models.mllm import MLLM
 
 
+class FeatureRow(NamedTuple):
+    """The features of a picture, and the stamp of its file when they were computed."""
+
+    stamp: tuple[int, int]
+    features: Tensor  # (D,)
+
+
 @dataclass(eq=False)
 class FeatureCache:
-    """Features of pictures, computed once each while the file stays as it is: the vision tower is frozen.
-
-    The least recently used beyond `keep` pictures are forgotten (16 KB each for a 7B), so that serving may go on for ever.
-    `known` holds what an earlier process computed, by the SHA-256 of the picture: a gate that is fitted on one task more
-    then looks at the pictures of that task alone.
-    """
+    """Features of pictures, computed once each while the file stays as it is: the vision tower is frozen."""
 
     mllm: MLLM
+    # So many pictures are kept (16 KB each for a 7B), so that serving may go on for ever.
     keep: int = 50_000
-    rows: OrderedDict[Path, tuple[tuple[int, int], Tensor]] = field(default_factory=OrderedDict)
+    # The least recently used first.
+    rows: OrderedDict[Path, FeatureRow] = field(default_factory=OrderedDict)
+    # What an earlier process computed, by the SHA-256 of the picture: a gate that is fitted on one task more then looks
+    # at the pictures of that task alone.
     known: dict[str, Tensor] = field(default_factory=dict)
 
     def __call__(self, pictures: Sequence[Path]) -> Tensor:
+        """Features (N, D) of these pictures, float32 on the CPU."""
         if not pictures:
             return torch.zeros(0, 0)
-        now = {p: stamp(p) for p in sorted(set(pictures))}
-        missing = [p for p, file in now.items() if p not in self.rows or self.rows[p][0] != file]
-        found = (
-            {p: row for p in missing if (row := self.known.get(file_sha256(p))) is not None}
-            if self.known
-            else {}
-        )
-        new = [p for p in missing if p not in found]
-        found |= dict(zip(new, self.mllm.picture_features(new), strict=True))
-        self.rows.update((p, (now[p], row)) for p, row in found.items())
-        for path in now:
+        stamps = {path: stamp(path) for path in sorted(set(pictures))}
+        new = []
+        for path, now in stamps.items():
+            if path in self.rows and self.rows[path].stamp == now:
+                continue
+            # Hashing reads the whole file, so only where there is something to find.
+            known = self.known.get(file_sha256(path)) if self.known else None
+            if known is not None:
+                self.rows[path] = FeatureRow(now, known)
+            else:
+                new.append(path)
+        for path, features in zip(new, self.mllm.picture_features(new), strict=True):
+            self.rows[path] = FeatureRow(stamps[path], features)
+        for path in stamps:
             self.rows.move_to_end(path)
-        rows = torch.stack([self.rows[p][1] for p in pictures])
+        result = torch.stack([self.rows[path].features for path in pictures])
+        # Only now, as the pictures of one call may be more than are kept.
         while len(self.rows) > self.keep:
             self.rows.popitem(last=False)
-        return rows
+        return result
 
     def save(self, path: Path) -> None:
         """Write all features to `path`. Nothing where the base has no hash: nobody could tell whose they are."""
         if not self.mllm.weight_hashes():
             return
-        rows = {file_sha256(p): row for p, (_, row) in self.rows.items() if p.is_file()}
-        tensors = {key: row.clone() for key, row in sorted((self.known | rows).items())}
-        write_atomic(path, save(tensors, metadata={"base": self._base()}))
+        tensors = dict(self.known)
+        for picture, row in self.rows.items():
+            if picture.is_file():
+                tensors[file_sha256(picture)] = row.features
+        # Sorted, so that equal features make equal files. Cloned, as rows may be views of one batch.
+        content = {key: tensors[key].clone() for key in sorted(tensors)}
+        write_atomic(path, save(content, metadata={"base": self._base_hash()}))
 
     def load(self, path: Path) -> None:
         """Take over what was saved for this base. What is absent, broken or another base's is computed anew."""
@@ -63,10 +79,11 @@ class FeatureCache:
             return
         try:
             with safe_open(path, "pt") as file:
-                if (file.metadata() or {}).get("base") == self._base():
+                metadata = file.metadata() or {}
+                if metadata.get("base") == self._base_hash():
                     self.known = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
         except (OSError, SafetensorError):
             path.unlink(missing_ok=True)
 
-    def _base(self) -> str:
+    def _base_hash(self) -> str:
         return digest(self.mllm.weight_hashes(), 64)

@@ -12,10 +12,11 @@ from mlubench.core.files import read_json
 from mlubench.lumoe.experts.manifest import CONFIG, PREFIX, WEIGHTS, check_folder, tensors_in
 from mlubench.models.mllm import MLLM
 
+# By the name of a tensor.
 Shapes = dict[str, tuple[int, ...]]
 # Settings that may differ from PEFT's defaults: with these a LoRA is a sum of deltas. Others change the base when they are
 # loaded (PiSSA, OLoRA), name modules to import, or make a change that cannot be added up (DoRA).
-SUMS = {
+ADDITIVE_SETTINGS = {
     "base_model_name_or_path",
     "revision",
     "peft_version",
@@ -34,6 +35,7 @@ SUMS = {
     "layers_to_transform",
     "layers_pattern",
 }
+_LOAD_ITS_BASE = "Load the base it was made for."
 
 
 def base_id(name: str) -> str:
@@ -49,40 +51,47 @@ def verified(mllm: MLLM, name: str, folder: Path) -> None:
 def require_fit(mllm: MLLM, name: str, facts: dict[str, Any], folder: Path) -> None:
     """Raises MlubenchError when the expert in `folder` was not made for this base, or is not a sum of deltas on it."""
     _require_base(mllm, name, facts)
-    _require_sum(name, folder)
-    _require_modules(
-        mllm, name, tensors_in(folder / WEIGHTS), LoraConfig.from_pretrained(str(folder))
-    )
+    _require_additive(name, folder)
+    config = LoraConfig.from_pretrained(str(folder))
+    tensors = {
+        key.removeprefix(PREFIX): shape for key, shape in tensors_in(folder / WEIGHTS).items()
+    }
+    _require_modules(mllm, name, tensors, config)
 
 
 def _require_base(mllm: MLLM, name: str, facts: dict[str, Any]) -> None:
-    made_for, hashes = facts.get("base"), facts.get("base_sha256")
+    made_for = facts.get("base")
+    expected = facts.get("base_sha256")
     # The same folder may lie elsewhere on another machine: then the weights decide.
-    moved = bool(hashes) and base_id(str(made_for)) == base_id(mllm.name)
-    if made_for != mllm.name and not moved:
+    only_moved = bool(expected) and base_id(str(made_for)) == base_id(mllm.name)
+    if made_for != mllm.name and not only_moved:
         raise MlubenchError(
             f"expert {name!r} was made for {made_for}, not {mllm.name}", "Load that base."
         )
-    if not hashes:
+    # Manifests of older runs hold no hashes.
+    if not expected:
         return
-    here = mllm.weight_hashes()
-    if not here:
+    got = mllm.weight_hashes()
+    if not got:
         raise MlubenchError(
             f"the weights of {mllm.name} cannot be hashed, so expert {name!r} cannot be checked against them",
             "Load the base from a local folder of safetensors.",
         )
-    if here != hashes:
-        odd = next(f for f in sorted({*here, *hashes}) if here.get(f) != hashes.get(f))
-        raise MlubenchError(
-            f"expert {name!r} was made for other weights of {made_for}: {odd} differs",
-            "Load the base it was made for.",
-        )
+    for file in sorted({*got, *expected}):
+        if got.get(file) != expected.get(file):
+            raise MlubenchError(
+                f"expert {name!r} was made for other weights of {made_for}: {file} differs",
+                _LOAD_ITS_BASE,
+            )
 
 
-def _require_sum(name: str, folder: Path) -> None:
-    usual = LoraConfig().to_dict()
+def _require_additive(name: str, folder: Path) -> None:
+    defaults = LoraConfig().to_dict()
     for key, value in read_json(folder / CONFIG).items():
-        if key not in SUMS and value != usual.get(key) and (value or usual.get(key)):
+        default = defaults.get(key)
+        # Versions of PEFT spell "not set" as None, False or an empty list.
+        unset = not value and not default
+        if key not in ADDITIVE_SETTINGS and value != default and not unset:
             raise MlubenchError(
                 f"expert {name!r} sets {key}={value!r}, which is more than a sum of deltas",
                 "Train a plain LoRA.",
@@ -92,54 +101,62 @@ def _require_sum(name: str, folder: Path) -> None:
 def base_shapes(mllm: MLLM) -> Shapes:
     """Shapes of the base's own parameters by name, as they were before any adapter was mounted."""
     shapes = {}
+    # Tied parameters are listed under each of their names, as an expert may name either.
     for name, parameter in mllm.base.named_parameters(remove_duplicate=False):
-        if ".lora_" not in name and ".modules_to_save." not in name:
-            shapes[re.sub(r"\.(base_layer|original_module)(?=\.)", "", name)] = tuple(
-                parameter.shape
-            )
+        if ".lora_" in name or ".modules_to_save." in name:
+            continue
+        # PEFT puts the base's own layer below the adapter, under one more name.
+        plain = re.sub(r"\.(base_layer|original_module)(?=\.)", "", name)
+        shapes[plain] = tuple(parameter.shape)
     return shapes
 
 
+# `config` is PEFT's LoraConfig, which brings no types.
 def _require_modules(mllm: MLLM, name: str, tensors: Shapes, config: Any) -> None:
     """Both ways: what the expert brings is in the base, and what its settings name is in the expert.
 
     PEFT passes over the first with a warning, and leaves the second at a fresh adapter that does nothing.
     """
     shapes = base_shapes(mllm)
-    inside = {key.removeprefix(PREFIX): shape for key, shape in tensors.items()}
-    lora = {key.rpartition(".lora_")[0] for key in inside if ".lora_" in key}
-    matrices = [
-        key.removesuffix(".weight")
-        for key, shape in shapes.items()
-        if key.endswith(".weight") and shape[1:]
-    ]
-    named = {m for m in matrices if check_target_module_exists(config, m)}
-    whole = {key for key in shapes if _under(key, config.modules_to_save or [])}
-    brought = {key for key in inside if ".lora_" not in key}
-    if odd := sorted(
-        (lora - named) | {k for k in brought if not _under(k, config.modules_to_save or [])}
-    ):
+    whole_modules = config.modules_to_save or []
+    # What the expert brings: modules with a LoRA, and parameters trained whole.
+    lora_modules = {key.rpartition(".lora_")[0] for key in tensors if ".lora_" in key}
+    whole_brought = {key for key in tensors if ".lora_" not in key}
+    # What its settings name in this base.
+    lora_named = set()
+    for key, shape in shapes.items():
+        module = key.removesuffix(".weight")
+        is_matrix = key.endswith(".weight") and len(shape) > 1
+        if is_matrix and check_target_module_exists(config, module):
+            lora_named.add(module)
+    whole_named = {key for key in shapes if _is_under(key, whole_modules)}
+
+    whole_unnamed = {key for key in whole_brought if not _is_under(key, whole_modules)}
+    surplus = sorted((lora_modules - lora_named) | whole_unnamed)
+    if surplus:
         raise MlubenchError(
-            f"expert {name!r} changes {odd[0]}, which {mllm.name} lacks",
-            "Load the base it was made for.",
+            f"expert {name!r} changes {surplus[0]}, which {mllm.name} lacks", _LOAD_ITS_BASE
         )
-    if odd := sorted((named - lora) | (whole - brought)):
+    lacking = sorted((lora_named - lora_modules) | (whole_named - whole_brought))
+    if lacking:
         raise MlubenchError(
-            f"expert {name!r} lacks module {odd[0]}, which its settings name", "Import it again."
+            f"expert {name!r} lacks module {lacking[0]}, which its settings name",
+            "Import it again.",
         )
-    for module in sorted(lora):
-        a, b = (inside[f"{module}.lora_{end}.weight"] for end in "AB")
+    for module in sorted(lora_modules):
+        a = tensors[f"{module}.lora_A.weight"]  # (r, in)
+        b = tensors[f"{module}.lora_B.weight"]  # (out, r)
         if shapes[f"{module}.weight"] != (b[0], a[-1]) or a[0] != b[-1]:
             raise MlubenchError(
-                f"expert {name!r} does not fit {module} of {mllm.name}",
-                "Load the base it was made for.",
+                f"expert {name!r} does not fit {module} of {mllm.name}", _LOAD_ITS_BASE
             )
-    if odd := sorted(key for key in whole if inside[key] != shapes[key]):
-        raise MlubenchError(
-            f"expert {name!r} does not fit {odd[0]} of {mllm.name}",
-            "Load the base it was made for.",
-        )
+    for key in sorted(whole_named):
+        if tensors[key] != shapes[key]:
+            raise MlubenchError(
+                f"expert {name!r} does not fit {key} of {mllm.name}", _LOAD_ITS_BASE
+            )
 
 
-def _under(key: str, modules: list[str]) -> bool:
-    return any(f".{m}." in f".{key}" for m in modules)
+def _is_under(key: str, modules: list[str]) -> bool:
+    """Whether a parameter belongs to one of these modules, of which each may be the end of a longer name."""
+    return any(f".{module}." in f".{key}" for module in modules)

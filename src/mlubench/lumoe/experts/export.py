@@ -23,9 +23,9 @@ from mlubench.lumoe.experts.store import ExpertStore, require_name
 
 MAX_FILES = 64
 MAX_BYTES = 16 * 2**30  # of all files together; a LoRA of rank 32 on a 13B is half a GiB
-MAX_JSON = 64 * 2**20
-_CHUNK = 2**20
-_GOOD = "Ask for a new export; nothing was taken in."
+MAX_JSON = 64 * 2**20  # bytes of one JSON file, which is read into memory whole
+_CHUNK = 2**20  # bytes
+_ASK_AGAIN = "Ask for a new export; nothing was taken in."
 
 
 def export_expert(
@@ -50,10 +50,10 @@ def export_expert(
     folder = store.folder(name, number)
     facts = check_folder(folder)
     _require_full(facts, f"expert {name!r}")
-    told = {**facts, "scores": facts.get("scores") or scores}
-    manifest = (
-        (folder / MANIFEST).read_bytes() if told["scores"] == facts.get("scores") else _json(told)
-    )
+    manifest = (folder / MANIFEST).read_bytes()
+    if scores and not facts.get("scores"):
+        with_scores = {**facts, "scores": scores}
+        manifest = (json.dumps(with_scores, indent=1, ensure_ascii=False) + "\n").encode()
     if out.exists() or out.is_symlink():
         raise UsageError(f"{out} exists", "Give a new file.")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -73,13 +73,11 @@ def export_expert(
     return number
 
 
-def _json(facts: dict[str, Any]) -> bytes:
-    return (json.dumps(facts, indent=1, ensure_ascii=False) + "\n").encode()
-
-
 def _pack(tar: tarfile.TarFile, source: IO[bytes], size: int, name: str) -> None:
+    # A fresh TarInfo has no owner and the time 0, so that equal experts give equal bytes.
     entry = tarfile.TarInfo(name)
-    entry.size, entry.mode = size, 0o644
+    entry.size = size
+    entry.mode = 0o644
     tar.addfile(entry, source)
 
 
@@ -102,10 +100,10 @@ def import_expert(
                 for entry in entries:
                     _unpack(tar, entry, out / PurePosixPath(entry.name).relative_to(name))
                 if not is_whole(out):
-                    raise MlubenchError(f"{parcel} has no manifest: it is cut short", _GOOD)
+                    raise MlubenchError(f"{parcel} has no manifest: it is cut short", _ASK_AGAIN)
                 _require_full(_checked(out, parcel), f"the expert in {parcel}")
                 _require_new(store, name, read_facts(out))
-            store.take(name, number, "import")
+            store.make_current(name, number, "import")
     return name, number
 
 
@@ -116,7 +114,7 @@ def _opened(parcel: Path) -> Iterator[tarfile.TarFile]:
         with tarfile.open(parcel, "r:") as tar:
             yield tar
     except (tarfile.TarError, EOFError, ValueError) as error:
-        raise MlubenchError(f"{parcel} is no whole tar file: {error}", _GOOD) from error
+        raise MlubenchError(f"{parcel} is no whole tar file: {error}", _ASK_AGAIN) from error
 
 
 def _entries(tar: tarfile.TarFile, parcel: Path, max_bytes: int) -> list[tarfile.TarInfo]:
@@ -126,24 +124,29 @@ def _entries(tar: tarfile.TarFile, parcel: Path, max_bytes: int) -> list[tarfile
         where = PurePosixPath(entry.name)
         if not is_inside(entry.name) or len(where.parts) < 2:
             raise MlubenchError(
-                f"{parcel} holds {entry.name!r}, which would leave the expert's folder", _GOOD
+                f"{parcel} holds {entry.name!r}, which would leave the expert's folder", _ASK_AGAIN
             )
         if entry.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or entry.sparse:
             raise MlubenchError(
-                f"{parcel} holds {entry.name!r}, which is a link or no plain file", _GOOD
+                f"{parcel} holds {entry.name!r}, which is a link or no plain file", _ASK_AGAIN
             )
         check_kind(where)
         entries.append(entry)
         if len(entries) > MAX_FILES or sum(e.size for e in entries) > max_bytes:
             raise MlubenchError(
-                f"{parcel} holds more than {MAX_FILES} files or {max_bytes:,} bytes", _GOOD
+                f"{parcel} holds more than {MAX_FILES} files or {max_bytes:,} bytes", _ASK_AGAIN
             )
         if where.suffix == ".json" and entry.size > MAX_JSON:
-            raise MlubenchError(f"{parcel} holds {entry.name!r} of {entry.size:,} bytes", _GOOD)
-    names = [e.name.casefold() for e in entries]
-    tops = {PurePosixPath(e.name).parts[0] for e in entries}
-    if len(set(names)) != len(names) or len(tops) != 1:
-        raise MlubenchError(f"{parcel} holds no expert, or more than one, or a file twice", _GOOD)
+            raise MlubenchError(
+                f"{parcel} holds {entry.name!r} of {entry.size:,} bytes", _ASK_AGAIN
+            )
+    # By folded case, as some file systems take `A` and `a` for one file.
+    names = {entry.name.casefold() for entry in entries}
+    experts = {PurePosixPath(entry.name).parts[0] for entry in entries}
+    if len(names) != len(entries) or len(experts) != 1:
+        raise MlubenchError(
+            f"{parcel} holds no expert, or more than one, or a file twice", _ASK_AGAIN
+        )
     return entries
 
 
@@ -152,12 +155,13 @@ def _unpack(tar: tarfile.TarFile, entry: tarfile.TarInfo, path: Path) -> None:
     source: IO[bytes] | None = tar.extractfile(entry)
     assert source is not None  # it is a plain file
     with path.open("xb") as handle:
-        left = entry.size
-        while left and (chunk := source.read(min(_CHUNK, left))):
-            left -= len(chunk)
+        remaining = entry.size
+        while remaining:
+            chunk = source.read(min(_CHUNK, remaining))
+            if not chunk:
+                raise tarfile.ReadError(f"{entry.name} is cut short")
             handle.write(chunk)
-        if left:
-            raise tarfile.ReadError(f"{entry.name} is cut short")
+            remaining -= len(chunk)
         handle.flush()
         os.fsync(handle.fileno())
 
@@ -165,13 +169,16 @@ def _unpack(tar: tarfile.TarFile, entry: tarfile.TarInfo, path: Path) -> None:
 def _checked(folder: Path, parcel: Path) -> dict[str, Any]:
     try:
         return check_folder(folder)
-    except MlubenchError as error:  # the folder is about to vanish: say where it came from
-        raise MlubenchError(f"{parcel}: {error.what.replace(f'{folder}/', '')}", _GOOD) from error
+    except MlubenchError as error:
+        # The temporary folder is about to vanish, so the error names the parcel in its place.
+        what = error.what.replace(f"{folder}/", "")
+        raise MlubenchError(f"{parcel}: {what}", _ASK_AGAIN) from error
 
 
 def _require_full(facts: dict[str, Any], what: str) -> None:
     """An expert that does not say what it was made for could be mounted anywhere: it does not travel."""
-    if lacking := missing_fields(facts):
+    lacking = missing_fields(facts)
+    if lacking:
         raise MlubenchError(
             f"the manifest of {what} lacks {', '.join(lacking)}",
             "It is of an older run: make the expert anew.",
@@ -179,7 +186,10 @@ def _require_full(facts: dict[str, Any], what: str) -> None:
 
 
 def _require_new(store: ExpertStore, name: str, facts: dict[str, Any]) -> None:
-    for number in store.versions(name) if store.next_version(name) > 1 else []:
+    """Raises UsageError where a version of the expert says the very same of itself."""
+    if store.next_version(name) == 1:
+        return
+    for number in store.versions(name):
         there = read_facts(store.folder(name, number))
         # Scores are added on the way out, and make no other expert of it.
         if canonical({**there, "scores": None}) == canonical({**facts, "scores": None}):

@@ -13,7 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from mlubench.core.errors import MlubenchError
 from mlubench.core.files import MANIFEST, file_sha256, read_json
 
-CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+# As PEFT names them.
+CONFIG = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
+PREFIX = "base_model.model."  # before the base's own name of a module
 # What a manifest says besides the files. Manifests of older runs lack some; `missing_fields` names them.
 FIELDS = (
     "task",
@@ -26,12 +29,12 @@ FIELDS = (
     "data_sha256",
     "modules",
 )
+# The only kinds of file that an expert may hold, and those that could run code when they are loaded.
 PLAIN = (".json", ".safetensors")
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".npy", ".npz")
-PREFIX = "base_model.model."  # PEFT's, before the module's own name
 MAX_HEADER = 100_000_000  # bytes, as in the safetensors format
 _LORA = re.compile(r"(.+)\.lora_([AB])\.weight")
-_AGAIN = "Import it again from a good copy, or delete its folder and run again."
+_IMPORT_AGAIN = "Import it again from a good copy, or delete its folder and run again."
 
 
 class _Facts(BaseModel):
@@ -57,18 +60,21 @@ def read_facts(folder: Path) -> dict[str, Any]:
         _Facts.model_validate(facts)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "it"
+        where = ".".join(str(part) for part in first["loc"]) or "it"
         raise MlubenchError(
-            f"{folder / MANIFEST} is no expert's: {where}: {first['msg']}", _AGAIN
+            f"{folder / MANIFEST} is no expert's: {where}: {first['msg']}", _IMPORT_AGAIN
         ) from error
     return dict(facts)
 
 
 def missing_fields(facts: dict[str, Any]) -> list[str]:
     """Fields that the manifest lacks. A revision may be null; a hash of weights that were not at hand counts as lacking."""
-    return [
-        f for f in FIELDS if f not in facts or (f != "base_revision" and facts[f] in (None, {}, ""))
-    ]
+    missing = []
+    for name in FIELDS:
+        may_be_null = name == "base_revision"
+        if name not in facts or (facts[name] in (None, {}, "") and not may_be_null):
+            missing.append(name)
+    return missing
 
 
 def check_folder(folder: Path, *, weights: bool = True) -> dict[str, Any]:
@@ -82,24 +88,25 @@ def check_folder(folder: Path, *, weights: bool = True) -> dict[str, Any]:
         raise MlubenchError(
             f"{folder} is a symbolic link", "Put the expert's own folder in its place."
         )
-    found = _plain_files(folder)
+    present = _plain_files(folder)
     facts = read_facts(folder)
     for name, expected in facts["files"].items():
         if not is_inside(name):
             raise MlubenchError(
-                f"{folder / MANIFEST} lists {name!r}, which leaves the folder", _AGAIN
+                f"{folder / MANIFEST} lists {name!r}, which leaves the folder", _IMPORT_AGAIN
             )
-        if name == WEIGHTS and name not in found and not weights:
+        if name == WEIGHTS and name not in present and not weights:
             continue
-        if name not in found or file_sha256(folder / name) != expected:
-            raise MlubenchError(f"{folder / name} is missing or changed", _AGAIN)
-    if extra := sorted(found - set(facts["files"]) - {MANIFEST}):
-        raise MlubenchError(f"{folder / extra[0]} is not in the manifest", "Take it away.")
-    if not weights and WEIGHTS not in found:
+        if name not in present or file_sha256(folder / name) != expected:
+            raise MlubenchError(f"{folder / name} is missing or changed", _IMPORT_AGAIN)
+    unlisted = sorted(present - set(facts["files"]) - {MANIFEST})
+    if unlisted:
+        raise MlubenchError(f"{folder / unlisted[0]} is not in the manifest", "Take it away.")
+    if not weights and WEIGHTS not in present:
         return facts
     for name in (CONFIG, WEIGHTS):
-        if name not in found:
-            raise MlubenchError(f"{folder / name} is missing", _AGAIN)
+        if name not in present:
+            raise MlubenchError(f"{folder / name} is missing", _IMPORT_AGAIN)
     check_weights(folder, facts)
     return facts
 
@@ -107,8 +114,12 @@ def check_folder(folder: Path, *, weights: bool = True) -> dict[str, Any]:
 def is_inside(name: str) -> bool:
     """Whether a relative path in POSIX form stays below where it starts, in any system's reading."""
     parts = PurePosixPath(name).parts
-    odd = "\\" in name or ":" in name or not name.isprintable() or name != "/".join(parts)
-    return bool(parts) and not odd and not name.startswith("/") and ".." not in parts
+    if not parts or name.startswith("/") or ".." in parts:
+        return False
+    # A backslash and a colon mean something on Windows. `a//b` and `a/./b` are second spellings of one path.
+    if "\\" in name or ":" in name or not name.isprintable():
+        return False
+    return name == "/".join(parts)
 
 
 def check_kind(path: Path | PurePosixPath) -> None:
@@ -122,9 +133,12 @@ def check_kind(path: Path | PurePosixPath) -> None:
 
 
 def _plain_files(folder: Path) -> set[str]:
+    """The files below the folder, as POSIX paths. Raises MlubenchError for anything else than plain files and folders."""
     found = set()
     for place, folders, files in os.walk(folder):
-        for path in (Path(place, name) for name in (*folders, *files)):
+        for name in (*folders, *files):
+            path = Path(place, name)
+            # `lstat` and not `is_file`, which would follow a link out of the folder.
             mode = path.lstat().st_mode
             if stat.S_ISLNK(mode):
                 raise MlubenchError(
@@ -147,35 +161,41 @@ def check_weights(folder: Path, facts: dict[str, Any]) -> None:
             f"{folder / CONFIG} is not that of a LoRA adapter", "Only LoRA experts can be added up."
         )
     tensors = tensors_in(folder / WEIGHTS)
-    pairs: dict[str, set[str]] = {}
-    for found in filter(None, map(_LORA.fullmatch, tensors)):
-        pairs.setdefault(found[1], set()).add(found[2])
-    if half := sorted(module for module, ends in pairs.items() if len(ends) == 1):
-        raise MlubenchError(f"{folder / WEIGHTS} holds only half of the LoRA of {half[0]}", _AGAIN)
-    told = facts.get("modules") or modules_of(tensors)
-    if odd := sorted(set(told) ^ set(modules_of(tensors))):
-        side = "the weights lack" if odd[0] in told else "the manifest does not name"
-        raise MlubenchError(f"{folder}: {side} module {odd[0]}", _AGAIN)
+    letters: dict[str, set[str]] = {}
+    for name in tensors:
+        match = _LORA.fullmatch(name)
+        if match is not None:
+            module, letter = match.groups()
+            letters.setdefault(module, set()).add(letter)
+    halves = sorted(module for module, found in letters.items() if len(found) == 1)
+    if halves:
+        raise MlubenchError(
+            f"{folder / WEIGHTS} holds only half of the LoRA of {halves[0]}", _IMPORT_AGAIN
+        )
+    held = modules_of(tensors)
+    # Manifests of older runs name no modules.
+    named = facts.get("modules") or held
+    different = sorted(set(named) ^ set(held))
+    if different:
+        side = "the weights lack" if different[0] in named else "the manifest does not name"
+        raise MlubenchError(f"{folder}: {side} module {different[0]}", _IMPORT_AGAIN)
 
 
 def tensors_in(path: Path) -> dict[str, tuple[int, ...]]:
     """Shapes of a safetensors file's tensors by name, from its header alone. MlubenchError when it is no such file."""
     try:
         with path.open("rb") as handle:
-            length, size = (
-                int.from_bytes(handle.read(8), "little"),
-                os.fstat(handle.fileno()).st_size,
-            )
+            # The format: 8 bytes of header length, a JSON header, then the tensors' bytes without a gap.
+            length = int.from_bytes(handle.read(8), "little")
+            size = os.fstat(handle.fileno()).st_size
             if not 2 <= length <= min(MAX_HEADER, size - 8):
                 raise ValueError("its header has no sound length")
             header = json.loads(handle.read(length))
         header.pop("__metadata__", None)
-        if (
-            8 + length + max((entry["data_offsets"][1] for entry in header.values()), default=0)
-            != size
-        ):
+        ends = [entry["data_offsets"][1] for entry in header.values()]
+        if 8 + length + max(ends, default=0) != size:
             raise ValueError("its length is not what its header says")
-        return {name: tuple(map(int, entry["shape"])) for name, entry in header.items()}
+        return {name: tuple(int(side) for side in entry["shape"]) for name, entry in header.items()}
     except (
         OSError,
         ValueError,
@@ -185,7 +205,7 @@ def tensors_in(path: Path) -> dict[str, tuple[int, ...]]:
         AttributeError,
         RecursionError,
     ) as error:
-        raise MlubenchError(f"{path} is no safetensors file: {error}", _AGAIN) from error
+        raise MlubenchError(f"{path} is no safetensors file: {error}", _IMPORT_AGAIN) from error
 
 
 def modules_of(tensors: Iterable[str]) -> list[str]:
@@ -193,5 +213,6 @@ def modules_of(tensors: Iterable[str]) -> list[str]:
     found = set()
     for name in tensors:
         lora = _LORA.fullmatch(name)
-        found.add((lora[1] if lora else name.rpartition(".")[0]).removeprefix(PREFIX))
+        module = lora[1] if lora is not None else name.rpartition(".")[0]
+        found.add(module.removeprefix(PREFIX))
     return sorted(found)

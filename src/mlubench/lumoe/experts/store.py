@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 NAME = re.compile(r"[^\W_][\w -]{0,63}(?:\+[1-9]\d{0,5})?")
 _FOLDER = re.compile(rf"({NAME.pattern})(?:@([2-9]|[1-9]\d{{1,5}}))?")
 
+# What `listing` takes over from a manifest.
 LISTED = ("task", "entities", "method", "base", "base_revision", "scores", "members", "measured")
 
 
@@ -53,38 +54,51 @@ class ExpertStore:
 
     def names(self) -> list[str]:
         """Experts that have a whole version, switched on or not, in the order they were made."""
-        made = {name: read_facts(self.folder(name)).get("tasks", []) for name in self._versions()}
-        return sorted(made, key=lambda name: (len(made[name]), name))
+        # An expert's manifest names all tasks unlearned when it was made, so their number tells the order.
+        age = {}
+        for name in self._versions():
+            tasks = read_facts(self.folder(name)).get("tasks", [])
+            age[name] = (len(tasks), name)
+        return sorted(age, key=age.__getitem__)
 
     def _versions(self) -> dict[str, list[int]]:
         """Whole versions by expert. A whole folder that is no expert's is an error: nothing is passed over unsaid.
 
-        A merged expert that the state does not know was never adopted, so it is none: `unfinished` names it.
+        A merged expert that the state does not know was never put in force, so it is none: `unfinished` names it.
         """
-        found: dict[str, list[int]] = {}
         known = state.read_state(self.root).experts
-        for folder in sorted(self.root.iterdir()) if self.root.is_dir() else []:
-            if folder.name.startswith(".") or not is_whole(folder):
+        found: dict[str, list[int]] = {}
+        for folder in self._folders():
+            if not is_whole(folder):
                 continue
-            named = _FOLDER.fullmatch(folder.name)
-            if not named:
+            match = _FOLDER.fullmatch(folder.name)
+            if match is None:
                 raise MlubenchError(
                     f"{folder} is not named as an expert is", "Call it NAME, or NAME@2 and so on."
                 )
-            if not is_merged(named[1]) or named[1] in known:
-                found.setdefault(named[1], []).append(int(named[2] or 1))
+            name, number = match.groups()
+            if not is_merged(name) or name in known:
+                found.setdefault(name, []).append(int(number or 1))
         return {name: sorted(numbers) for name, numbers in found.items()}
 
+    def _folders(self) -> list[Path]:
+        """What lies in the store, by name. A leading dot marks what is being written, which does not count."""
+        if not self.root.is_dir():
+            return []
+        return sorted(path for path in self.root.iterdir() if not path.name.startswith("."))
+
     def unfinished(self) -> list[str]:
-        """Folders without a manifest, and merged experts never adopted: not finished, so no experts."""
-        there = sorted(self.root.iterdir()) if self.root.is_dir() else []
+        """Folders without a manifest, and merged experts never put in force: not finished, so no experts."""
         known = state.read_state(self.root).experts
-        return [
-            f.name
-            for f in there
-            if f.is_dir() and not f.name.startswith(".")
-            if not is_whole(f) or (is_merged(f.name) and f.name.partition("@")[0] not in known)
-        ]
+        names = []
+        for folder in self._folders():
+            if not folder.is_dir():
+                continue
+            expert = folder.name.partition("@")[0]
+            never_in_force = is_merged(expert) and expert not in known
+            if never_in_force or not is_whole(folder):
+                names.append(folder.name)
+        return names
 
     def versions(self, name: str) -> list[int]:
         """Numbers of the expert's whole versions. Raises MlubenchError when there is none."""
@@ -117,9 +131,8 @@ class ExpertStore:
 
     def disabled(self) -> frozenset[str]:
         """Names that are switched off, whether or not such an expert is there."""
-        return frozenset(
-            n for n, setting in state.read_state(self.root).experts.items() if not setting.enabled
-        )
+        experts = state.read_state(self.root).experts
+        return frozenset(name for name, setting in experts.items() if not setting.enabled)
 
     def manifest(self, name: str, version: int | None = None) -> dict[str, Any]:
         """The expert's manifest, everything in its folder checked. Raises MlubenchError when it is absent or changed.
@@ -131,9 +144,8 @@ class ExpertStore:
 
     def pruned(self, name: str, version: int | None = None) -> bool:
         """Whether the weights of a version, the current one if none is named, were given up after a consolidation."""
-        return (self.current(name) if version is None else version) in state.read_state(
-            self.root
-        ).of(name).pruned
+        number = self.current(name) if version is None else version
+        return number in state.read_state(self.root).of(name).pruned
 
     def require_weights(self, name: str, version: int | None = None) -> None:
         """Raises MlubenchError for a version that is pruned."""
@@ -147,32 +159,38 @@ class ExpertStore:
         """A row for each version, from the manifests alone: no file is hashed."""
         rows = []
         for name in self.names():
-            current, setting = self.current(name), state.read_state(self.root).of(name)
+            current = self.current(name)
+            setting = state.read_state(self.root).of(name)
             for number in self.versions(name):
                 facts = read_facts(self.folder(name, number))
-                row = {
-                    "expert": name,
-                    "version": number,
-                    "current": number == current,
-                    "enabled": setting.enabled,
-                }
-                row |= {"merged_into": setting.merged_into, "pruned": number in setting.pruned}
-                told = {key: facts.get(key) for key in LISTED}
-                rows.append({**row, **told, "missing": missing_fields(facts)})
+                rows.append(
+                    {
+                        "expert": name,
+                        "version": number,
+                        "current": number == current,
+                        "enabled": setting.enabled,
+                        "merged_into": setting.merged_into,
+                        "pruned": number in setting.pruned,
+                        **{key: facts.get(key) for key in LISTED},
+                        "missing": missing_fields(facts),
+                    }
+                )
         return rows
 
     def verify(self, names: list[str] | None = None) -> list[dict[str, Any]]:
         """A row for each version of these experts, all if none is named: `wrong` is None, or what is wrong with it."""
-        rows = []
+        rows: list[dict[str, Any]] = []
         for name in names or sorted(self._versions()):
             for number in self.versions(name):
+                row = {"expert": name, "version": number, "wrong": None, "missing": []}
                 try:
-                    facts, wrong = self.manifest(name, number), None
+                    row["missing"] = missing_fields(self.manifest(name, number))
                 except MlubenchError as error:
-                    facts, wrong = {}, str(error)
-                missing = [] if wrong else missing_fields(facts)
-                rows.append({"expert": name, "version": number, "wrong": wrong, "missing": missing})
-        for folder in [] if names else self.unfinished():
+                    row["wrong"] = str(error)
+                rows.append(row)
+        if names:
+            return rows
+        for folder in self.unfinished():
             wrong = f"{self.root / folder} has no manifest: it was never finished. Delete it, or run again."
             rows.append({"expert": folder, "version": None, "wrong": wrong, "missing": []})
         return rows
@@ -189,7 +207,8 @@ class ExpertStore:
                     f"{adapter / file} is missing or a symbolic link", "Give a plain PEFT folder."
                 )
         whole = {**facts, "modules": modules_of(tensors_in(adapter / WEIGHTS))}
-        if lacking := missing_fields(whole):
+        lacking = missing_fields(whole)
+        if lacking:
             raise UsageError(
                 f"expert {name!r} lacks {', '.join(lacking)}",
                 f"A manifest says {', '.join(FIELDS)}.",
@@ -201,13 +220,14 @@ class ExpertStore:
             with whole_dir(folder, whole) as out:
                 for file in (CONFIG, WEIGHTS):
                     shutil.copyfile(adapter / file, out / file)
-            self.take(name, number, "add")
+            self.make_current(name, number, "add")
         return number
 
     def next_version(self, name: str) -> int:
+        """The number that the next version of this expert gets, 1 for a new one."""
         return max(self._versions().get(name, [0])) + 1
 
-    def take(self, name: str, version: int, action: state.Action) -> None:
+    def make_current(self, name: str, version: int, action: state.Action) -> None:
         """Make a whole version the current one, after checking it. The caller holds the lock."""
         self.require_weights(name, version)
         self.manifest(name, version)
@@ -232,18 +252,17 @@ class ExpertStore:
         """
         with state.locked(self.root):
             numbers = self.versions(name)
-            wanted = (
-                to
-                if to is not None
-                else max((n for n in numbers if n < self.current(name)), default=None)
-            )
-            if wanted not in numbers:
-                what = f"version {to}" if to is not None else "earlier version"
+            wanted = to
+            if to is None:
+                current = self.current(name)
+                wanted = max((n for n in numbers if n < current), default=None)
+            if wanted is None or wanted not in numbers:
+                described = "earlier version" if to is None else f"version {to}"
                 raise UsageError(
-                    f"expert {name!r} has no {what}",
+                    f"expert {name!r} has no {described}",
                     f"There are: {', '.join(map(str, numbers))}. Choose with --to.",
                 )
-            self.take(name, wanted, "rollback")
+            self.make_current(name, wanted, "rollback")
             return wanted
 
     def history(self) -> list[dict[str, Any]]:
