@@ -21,6 +21,7 @@ from mlubench.authoring.stage import (
 )
 from mlubench.authoring.stages.table import stages_of
 from mlubench.core.errors import MlubenchError, UsageError
+from mlubench.data.pictures import data_uri
 from mlubench.endpoint.client import Answer, Chat, Parameters
 from mlubench.endpoint.limits import Limits
 from mlubench.endpoint.prices import Price, Spend
@@ -122,9 +123,6 @@ class _EndpointAsker:
                 yield reply.text if isinstance(reply, Answer) else reply
 
     def _messages(self, prompt: Prompt) -> list[Any]:
-        # Brings torch along, which a build from facts does not need.
-        from mlubench.lumoe.gates.mllm import data_uri
-
         content: list[dict[str, Any]] = [{"type": "text", "text": prompt.text}]
         if prompt.picture is not None:
             uri = data_uri(prompt.picture, self._settings.max_side)

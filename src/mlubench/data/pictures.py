@@ -4,6 +4,8 @@ Only the builder's decoder of strangers' pictures (`authoring/pictures/worker.py
 its own that may import nothing but Pillow.
 """
 
+import base64
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +26,19 @@ def open_picture(path: Path) -> Image.Image:
     """The picture's first frame as RGB. Raises MlubenchError naming the file when it cannot be read."""
     with _errors_named(path), _opened(path) as picture:
         return picture.convert("RGB")
+
+
+def data_uri(path: Path, max_side: int) -> str:
+    """The picture as a JPEG in a data URI, as endpoints take it; its longer side has at most `max_side` pixels.
+
+    Raises MlubenchError naming the file when it cannot be read.
+    """
+    picture = open_picture(path)
+    picture.thumbnail((max_side, max_side))
+    buffer = io.BytesIO()
+    picture.save(buffer, format="jpeg", quality=88)
+    encoded = base64.b64encode(buffer.getvalue()).decode()
+    return f"data:image/jpeg;base64,{encoded}"
 
 
 def try_decoding(path: Path) -> None:

@@ -1,13 +1,10 @@
 """The paper's gate: a large multimodal model behind an OpenAI-compatible endpoint is asked in two steps."""
 
-import base64
-import io
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from mlubench.core.errors import MlubenchError
-from mlubench.data.pictures import open_picture
+from mlubench.data.pictures import data_uri
 from mlubench.endpoint.client import Chat
 from mlubench.endpoint.limits import Limits
 from mlubench.endpoint.prices import Price, Spend, price_of
@@ -51,15 +48,6 @@ def chat_of(settings: AskedGateConfig) -> Chat:
         price = Price(settings.price_in or 0, settings.price_out or 0)
     limits = Limits(settings.timeout, settings.retries, settings.parallel)
     return Chat(settings.model, limits, spend=Spend(price))
-
-
-def data_uri(picture: Path, max_side: int) -> str:
-    """The picture as a JPEG in a data URI, its longer side at most `max_side` pixels. MlubenchError if unreadable."""
-    image = open_picture(picture)
-    image.thumbnail((max_side, max_side))
-    buffer = io.BytesIO()
-    image.save(buffer, format="jpeg", quality=88)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def _answers(chat: Chat, queries: Sequence[Query], side: int) -> Iterator[Reply]:
