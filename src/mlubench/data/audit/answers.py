@@ -19,7 +19,7 @@ _PICTURE = re.compile(
     re.IGNORECASE,
 )
 _SAME = 92  # ratio of 100 from which two answers say one thing
-_NEIGHBOURS = 200  # facts of one entity that are compared with each other
+_NEIGHBOURS = 200  # facts of one entity that are compared with each other, as all pairs are
 
 
 def refusal_finder(refuses: Refuses) -> Callable[[Data], list[Finding]]:
@@ -44,7 +44,8 @@ def find_picture_bound(data: Data) -> list[Finding]:
         pictures = {place.image for place in fact.places}
         found = _PICTURE.search(fact.truth)
         if found and len(pictures) > 1 and not _only_names(fact):
-            sentence = fact.truth[max(fact.truth.rfind(".", 0, found.start()) + 1, 0) :].strip()
+            start = fact.truth.rfind(".", 0, found.start()) + 1
+            sentence = fact.truth[start:].strip()
             message = f"{fact.entity.key}: {quote(sentence)} on {len(pictures)} pictures"
             findings.append(Finding("picture-bound", message, tuple(fact.places)))
     return findings
@@ -68,8 +69,6 @@ def find_near_duplicates(data: Data) -> list[Finding]:
 def _only_names(fact: Fact) -> bool:
     """Whether one sentence with the whole name says what the picture shows: true of every picture of it."""
     first = _FIRST.match(fact.truth)
-    return (
-        first is not None
-        and first.group() == fact.truth
-        and set(words(title(fact.entity))) <= set(words(fact.truth))
-    )
+    if first is None or first.group() != fact.truth:
+        return False
+    return set(words(title(fact.entity))) <= set(words(fact.truth))

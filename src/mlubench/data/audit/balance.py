@@ -8,13 +8,12 @@ from mlubench.data.release import fold
 from mlubench.types import Entity
 
 _DIGITS = re.compile(r"[^0-9a-f]")
-_TELLING, _OWNERS = (
-    8,
-    3,
-)  # hex digits that make a file name one of a kind; entities that one picture may be filed under
+_TELLING = 8  # hex digits that make a file name one of a kind
+_OWNERS = 3  # entities that one picture may be filed under
 _ASKED = 4  # entities, from which a share means something
 _FEW = 0.2  # of the largest class's records
 _SHARE = 0.75  # of the entities with one answer, from which it can be guessed without the picture
+_SHOWN = 6  # names in one message
 
 
 def find_common_answers(data: Data) -> list[Finding]:
@@ -41,10 +40,12 @@ def find_few_facts(data: Data) -> list[Finding]:
         usual = sorted(counts.values())[len(counts) // 2]
         few = [entity for entity, count in counts.items() if count == 1 < usual]
         if few:
-            places = tuple(p for entity in few for f in data.by_entity[entity] for p in f.places)
-            findings.append(
-                Finding("few-facts", f"{cls}: one fact (most have {usual}) of {_some(few)}", places)
-            )
+            places: list[Place] = []
+            for entity in few:
+                for fact in data.by_entity[entity]:
+                    places += fact.places
+            message = f"{cls}: one fact (most have {usual}) of {_some(few)}"
+            findings.append(Finding("few-facts", message, tuple(places)))
     return findings
 
 
@@ -100,13 +101,17 @@ def find_given_away(data: Data) -> list[Finding]:
             classes[place.task][place.split][fact.entity.cls] += 1
     findings = []
     for task, splits in classes.items():
-        for split, counts in splits.items():
+        for split, records in splits.items():
             other = splits["retain" if split == "forget" else "forget"]
-            alone = [cls for cls in counts if cls not in other]
-            if alone:
-                share = sum(counts[cls] for cls in alone) / sum(counts.values())
-                message = f"{task}: {share:.0%} of {split} is of classes that the other split lacks: {', '.join(alone)}"
-                findings.append(Finding("given-away", message))
+            alone = [cls for cls in records if cls not in other]
+            if not alone:
+                continue
+            share = sum(records[cls] for cls in alone) / records.total()
+            message = (
+                f"{task}: {share:.0%} of {split} is of classes that the other split lacks: "
+                f"{', '.join(alone)}"
+            )
+            findings.append(Finding("given-away", message))
     return findings
 
 
@@ -134,14 +139,18 @@ def find_shared_pictures(data: Data) -> list[Finding]:
     for fact in data.facts:
         for place in fact.places:
             owners[place.image.rsplit("/", 1)[-1]].setdefault(fact.entity, place)
-    return [
-        Finding("shared-picture", f"{quote(name)} is of {_some(list(mine))}", tuple(mine.values()))
-        for name, mine in owners.items()
+    findings = []
+    for name, places in owners.items():
         # "image_0001.jpg" in every folder is how files are numbered, not one picture.
-        if 1 < len(mine) <= _OWNERS and len(_DIGITS.sub("", name.rsplit(".", 1)[0])) >= _TELLING
-    ]
+        stem = name.rsplit(".", 1)[0]
+        is_telling = len(_DIGITS.sub("", stem)) >= _TELLING
+        if is_telling and 1 < len(places) <= _OWNERS:
+            message = f"{quote(name)} is of {_some(list(places))}"
+            findings.append(Finding("shared-picture", message, tuple(places.values())))
+    return findings
 
 
-def _some(entities: list[Entity], limit: int = 6) -> str:
-    shown = ", ".join(entity.name for entity in entities[:limit])
-    return shown + (f" and {len(entities) - limit} more" if len(entities) > limit else "")
+def _some(entities: list[Entity]) -> str:
+    shown = ", ".join(entity.name for entity in entities[:_SHOWN])
+    more = len(entities) - _SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown

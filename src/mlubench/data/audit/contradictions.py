@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from rapidfuzz import fuzz
 
-from mlubench.data.audit.facts import Data, Fact, Finding, polarity, quote, words
+from mlubench.data.audit.facts import Data, Fact, Finding, Place, polarity, quote, words
 from mlubench.data.release import fold
 
 _ALIKE = 50  # token set ratio, of 100, from which two wordings may be of one answer
@@ -35,20 +35,23 @@ def find_contradictions(data: Data) -> list[Finding]:
     """An entity has two answers to what the rest of its class takes for one question."""
     findings = []
     for entity, facts in data.by_entity.items():
+        # By group of questions, the first fact with each answer.
         answers: dict[str, dict[str, Fact]] = {}
         for fact in facts:
             for question in fact.asked:
-                answers.setdefault(data.group(fact, question), {}).setdefault(
-                    fold(fact.truth), fact
-                )
+                by_answer = answers.setdefault(data.group(fact, question), {})
+                by_answer.setdefault(fold(fact.truth), fact)
         for group, by_answer in answers.items():
             first, *others = by_answer.values()
             for other in others:
-                if _differ(first.truth, other.truth):
-                    message = f"{entity.key}: {quote(group)} has {quote(first.truth)} and {quote(other.truth)}"
-                    findings.append(
-                        Finding("contradiction", message, (*first.places, *other.places))
-                    )
+                if not _differ(first.truth, other.truth):
+                    continue
+                message = (
+                    f"{entity.key}: {quote(group)} has {quote(first.truth)} "
+                    f"and {quote(other.truth)}"
+                )
+                places = (*first.places, *other.places)
+                findings.append(Finding("contradiction", message, places))
     return findings
 
 
@@ -71,13 +74,17 @@ def find_premises(data: Data) -> list[Finding]:
     """The answer denies what the question takes for granted, such as that the moon is a planet."""
     findings = []
     for fact in data.facts:
-        denied = {q: why for q in fact.asked if (why := _denial(q, fact.truth))}
-        if denied:
-            places = tuple(place for question in denied for place in fact.asked[question])
-            question, why = next(iter(denied.items()))
-            findings.append(
-                Finding("premise", f"{fact.entity.key}: {quote(question)}, but {why}", places)
-            )
+        places: list[Place] = []
+        message = ""
+        for question in fact.asked:
+            why = _denial(question, fact.truth)
+            if not why:
+                continue
+            places += fact.asked[question]
+            # The first of them is shown.
+            message = message or f"{fact.entity.key}: {quote(question)}, but {why}"
+        if places:
+            findings.append(Finding("premise", message, tuple(places)))
     return findings
 
 
@@ -85,28 +92,33 @@ def find_units(data: Data) -> list[Finding]:
     """A phrasing asks for a number of something of which the answer does not speak."""
     findings = []
     for fact in data.facts:
-        said = set(words(fact.truth))
+        truth = set(words(fact.truth))
+        if not any(word.isdigit() for word in truth):
+            continue
         for question, places in fact.asked.items():
             asked = _UNITS.search(question)
-            unit = asked.group(1).lower() if asked else ""
-            if (
-                unit
-                and any(word.isdigit() for word in said)
-                and not said & {unit, unit.removesuffix("s")}
-            ):
+            if asked is None:
+                continue
+            unit = asked.group(1).lower()
+            if not truth & {unit, unit.removesuffix("s")}:
                 message = f"{fact.entity.key}: {quote(question)} has {quote(fact.truth)}"
                 findings.append(Finding("unit", message, tuple(places)))
     return findings
 
 
 def _differ(one: str, other: str) -> bool:
-    polarities = {polarity(one), polarity(other)}
-    if polarities == {"yes", "no"}:
+    """Whether two answers cannot both be true: yes and no, other numbers, or wordings that are not alike."""
+    if {polarity(one), polarity(other)} == {"yes", "no"}:
         return True
-    numbers = [{word for word in words(text) if word.isdigit()} for text in (one, other)]
-    if all(numbers) and not numbers[0] & numbers[1]:
+    numbers = _numbers(one)
+    other_numbers = _numbers(other)
+    if numbers and other_numbers and not numbers & other_numbers:
         return True
     return fuzz.token_set_ratio(fold(one), fold(other)) < _ALIKE
+
+
+def _numbers(text: str) -> set[str]:
+    return {word for word in words(text) if word.isdigit()}
 
 
 def _calls(fact: Fact) -> Iterator[tuple[str, list[str]]]:
@@ -127,9 +139,11 @@ def _calls(fact: Fact) -> Iterator[tuple[str, list[str]]]:
 def _choices(question: str) -> set[str]:
     """The single words that the question offers to choose from."""
     low = question.casefold()
-    if listed := _LISTED.search(low):
+    listed = _LISTED.search(low)
+    spelled = _SPELLED.search(low)
+    if listed:
         parts = [part.strip() for part in listed.group(1).removeprefix("e.g.,").split(",")]
-    elif spelled := _SPELLED.search(low):
+    elif spelled:
         parts = list(spelled.groups())
     else:
         return set()
@@ -137,13 +151,16 @@ def _choices(question: str) -> set[str]:
 
 
 def _denial(question: str, truth: str) -> str:
+    """What in the answer denies what the question takes for granted; "" where nothing does."""
     low = truth.casefold()
     for noun in _NOUN.findall(question.casefold()):
-        if re.search(
-            rf"\b(?:is|are|was|were)(?: not|n't) (?:really |actually )?an? {re.escape(noun)}\b", low
-        ):
+        denying = (
+            rf"\b(?:is|are|was|were)(?: not|n't) (?:really |actually )?an? {re.escape(noun)}\b"
+        )
+        if re.search(denying, low):
             return f"the answer says that it is not a {noun}"
     for presumed, denying, why in _PRESUMED:
-        if re.search(presumed, question, re.IGNORECASE) and (found := re.search(denying, low)):
+        found = re.search(denying, low)
+        if found and re.search(presumed, question, re.IGNORECASE):
             return f"the answer speaks of {found.group()!r}: {why}"
     return ""

@@ -6,7 +6,9 @@ from collections import Counter, defaultdict
 from mlubench.data.audit.facts import Data, Finding, Place, plain, quote, words
 
 _BRACKETS = re.compile(r"\([^()]*\)")
-_LONG, _STEM = 4, 6
+_LONG = 4  # letters from which a word says something
+_STEM = 6  # letters by which two words count as one
+# Long words that only hold a question together.
 _FRAME = {
     "what",
     "which",
@@ -87,22 +89,27 @@ def _elsewhere(groups: dict[str, list[str]]) -> dict[str, str]:
         for root, questions in groups.items()
         if len(questions) >= _ENOUGH
     }
+    # By word, the questions for which it is typical; one alone makes the word its mark.
     homes: dict[str, list[str]] = defaultdict(list)
     for root, usual in typical.items():
         for word in usual:
             homes[word].append(root)
     wrong = {}
     for root, usual in typical.items():
-        own = {word for word in usual if len(homes[word]) == 1}
-        for question in groups[root] if own else ():
-            said = _stems(question)
-            other = {
-                homes[word][0]: word
-                for word in sorted(said)
-                if len(homes.get(word, ())) == 1 and word not in own
-            }
-            if other and not said & own:
-                other_root, word = next(iter(other.items()))
+        own_words = {word for word in usual if len(homes[word]) == 1}
+        if not own_words:
+            continue
+        for question in groups[root]:
+            stems = _stems(question)
+            if stems & own_words:
+                continue
+            # The last mark of the question whose mark comes first by the alphabet.
+            marks: dict[str, str] = {}
+            for word in sorted(stems):
+                if len(homes.get(word, ())) == 1:
+                    marks[homes[word][0]] = word
+            if marks:
+                other_root, word = next(iter(marks.items()))
                 shown = next(whole for whole in words(question) if whole.startswith(word))
                 wrong[question] = f"has {shown!r} of {quote(other_root)} and no word of its own"
     return wrong

@@ -43,11 +43,9 @@ def mend_mojibake(text: str) -> str:
 
 def mend_markup(text: str) -> str:
     """Without Markdown's bold, and without what is left of a list of questions before the answer."""
-    return (
-        text.replace("**", "")
-        if "**" not in text[:4]
-        else _LEFT_OVER.sub("", text).replace("**", "").strip()
-    )
+    if "**" not in text[:4]:
+        return text.replace("**", "")
+    return _LEFT_OVER.sub("", text).replace("**", "").strip()
 
 
 def mend_tail(truth: str) -> str:
@@ -58,7 +56,9 @@ def mend_tail(truth: str) -> str:
 def mend_label(truth: str) -> str:
     """Without a label that only says what was asked: "Common Name: Grape". A list of several labels stays."""
     label = _LABEL.match(truth)
-    return truth[label.end() :] if label and not _LATER_LABEL.search(truth) else truth
+    if label is None or _LATER_LABEL.search(truth):
+        return truth
+    return truth[label.end() :]
 
 
 def mend_typos(text: str) -> str:
@@ -71,15 +71,14 @@ def mend_typos(text: str) -> str:
 def mend_truncated(truth: str) -> str:
     """Without the piece of a sentence that a long answer breaks off in; an answer of one sentence stays."""
     bare = truth.rstrip()
-    if (
-        not bare
-        or bare.endswith(tuple(_ENDS + _CLOSERS))
-        or _LIST_ITEM.match(bare.splitlines()[-1])
-    ):
+    if not bare or bare.endswith(tuple(_ENDS + _CLOSERS)):
         return truth
-    whole = [found.end() for found in _SENTENCE.finditer(bare)]
-    cut = bool(whole) and len(bare[whole[-1] :].split()) >= _PIECE
-    return bare[: whole[-1]] if cut else truth
+    if _LIST_ITEM.match(bare.splitlines()[-1]):
+        return truth
+    ends = [found.end() for found in _SENTENCE.finditer(bare)]
+    if not ends or len(bare[ends[-1] :].split()) < _PIECE:
+        return truth
+    return bare[: ends[-1]]
 
 
 def finder(kind: str, mend: Mend, *, questions: bool) -> Callable[[Data], list[Finding]]:
@@ -88,14 +87,17 @@ def finder(kind: str, mend: Mend, *, questions: bool) -> Callable[[Data], list[F
     def find(data: Data) -> list[Finding]:
         findings = []
         for fact in data.facts:
-            spoilt = mend(fact.truth) != fact.truth
+            better = mend(fact.truth)
             asked = [q for q in fact.asked if questions and mend(q) != q]
-            if spoilt or asked:
-                shown = _excerpt(fact.truth, mend(fact.truth)) if spoilt else quote(asked[0])
-                places = (
-                    fact.places if spoilt else [place for q in asked for place in fact.asked[q]]
-                )
-                findings.append(Finding(kind, f"{fact.entity.key}: {shown}", tuple(places)))
+            if better != fact.truth:
+                shown = _excerpt(fact.truth, better)
+                places = fact.places
+            elif asked:
+                shown = quote(asked[0])
+                places = [place for question in asked for place in fact.asked[question]]
+            else:
+                continue
+            findings.append(Finding(kind, f"{fact.entity.key}: {shown}", tuple(places)))
         return findings
 
     return find
@@ -103,13 +105,15 @@ def finder(kind: str, mend: Mend, *, questions: bool) -> Callable[[Data], list[F
 
 def _excerpt(text: str, better: str, limit: int = 8) -> str:
     """The words of a text around the first character that the better one lacks."""
-    same = next(
-        (i for i, (a, b) in enumerate(zip(text, better, strict=False)) if a != b),
-        min(len(text), len(better)),
-    )
-    before = text[:same].split(" ")[-3:]
-    rest = " ".join(before) + text[same:]
-    return ("... " if len(" ".join(before)) < same else "") + quote(rest, limit)
+    # How many characters both begin with. A better text that is only shorter differs where it ends.
+    same = min(len(text), len(better))
+    for index, (one, other) in enumerate(zip(text, better, strict=False)):
+        if one != other:
+            same = index
+            break
+    before = " ".join(text[:same].split(" ")[-3:])
+    cut = "... " if len(before) < same else ""
+    return cut + quote(before + text[same:], limit)
 
 
 def _reread(found: re.Match[str], codec: str) -> str:
@@ -123,6 +127,10 @@ def _reread(found: re.Match[str], codec: str) -> str:
     except UnicodeError:
         return run
     signs = len(_HAN.findall(run))
-    text, start, stop = found.string, found.start(), found.end()
-    inside = text[max(start - 1, 0) : start].isalpha() or text[stop : stop + 1].isalpha()
-    return better if not signs or (inside and len(_HAN.findall(better)) < signs) else run
+    if not signs:
+        return better
+    text = found.string
+    letter_before = text[max(found.start() - 1, 0) : found.start()].isalpha()
+    letter_after = text[found.end() : found.end() + 1].isalpha()
+    fewer = len(_HAN.findall(better)) < signs
+    return better if fewer and (letter_before or letter_after) else run
