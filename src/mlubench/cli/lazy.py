@@ -8,17 +8,18 @@ import click
 
 
 class LazyGroup(click.Group):
-    """`commands_at` is name -> (module:attribute within `mlubench.cli`, summary); `heading` stands above them in help."""
-
     def __init__(
         self,
         *args: Any,
-        commands_at: Mapping[str, tuple[str, str]],
-        heading: str = "Commands",
+        commands_at: Mapping[
+            str, tuple[str, str]
+        ],  # name -> (module:attribute in mlubench.cli, summary)
+        heading: str = "Commands",  # stands above the commands in help
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self.commands_at, self.heading = commands_at, heading
+        self.commands_at = commands_at
+        self.heading = heading
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands_at)
@@ -32,4 +33,6 @@ class LazyGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section(self.heading):
-            formatter.write_dl([(name, summary) for name, (_, summary) in self.commands_at.items()])
+            # The summaries are given beforehand: click would import every command to ask it.
+            rows = [(name, summary) for name, (_, summary) in self.commands_at.items()]
+            formatter.write_dl(rows)

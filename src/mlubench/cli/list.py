@@ -5,6 +5,8 @@ import click
 from mlubench.cli.options import JSON
 from mlubench.cli.output import print_json
 
+COLUMNS = ("name", "summary", "formula", "source")
+
 
 @click.command(
     "list",
@@ -26,18 +28,27 @@ def list_names(kind: str, as_json: bool) -> None:
     from mlubench.models.table import MODELS
     from mlubench.settings.loading import preset_summaries
 
+    rows: list[dict[str, str]] = []
     if kind == "presets":
-        rows = [{"name": name, "summary": summary} for name, summary in preset_summaries().items()]
+        for name, summary in preset_summaries().items():
+            rows.append({"name": name, "summary": summary})
     else:
         table = {"methods": METHODS, "gates": GATES, "judges": JUDGES, "models": MODELS}[kind]
-        rows = [
-            {"name": n, **{k: v for k, v in asdict(e).items() if v and k != "target"}}
-            for n, e in table.items()
-        ]
+        for name, entry in table.items():
+            # The target is where the code lies, which is nobody's affair but ours.
+            facts = {
+                key: value for key, value in asdict(entry).items() if value and key != "target"
+            }
+            rows.append({"name": name, **facts})
     if as_json:
         print_json(rows)
         return
-    columns = [k for k in ("name", "summary", "formula", "source") if any(k in r for r in rows)]
-    widths = {k: max(len(r.get(k, "")) for r in rows) for k in columns}
+    # Column -> its width; a column that no row fills is left out.
+    widths: dict[str, int] = {}
+    for column in COLUMNS:
+        width = max(len(row.get(column, "")) for row in rows)
+        if width:
+            widths[column] = width
     for row in rows:
-        click.echo("  ".join(f"{row.get(k, ''):<{widths[k]}}" for k in columns).rstrip())
+        cells = [f"{row.get(column, ''):<{width}}" for column, width in widths.items()]
+        click.echo("  ".join(cells).rstrip())

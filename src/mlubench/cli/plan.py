@@ -81,24 +81,28 @@ def _benchmark(plan: "Plan") -> str:
 
 def _trained(methods: list["MethodPlan"]) -> Iterator[str]:
     """Methods that train the same are shown together."""
-    left = [m for m in methods if m.trained is not None]
-    if left:
-        yield from ("", "trained parameters (* stands for the layer)")
-    while left:
-        first, trained = left[0], left[0].trained or {}
-        same = [m for m in left if m.trained == trained]
-        left = [m for m in left if m.trained != trained]
-        yield f"  {' '.join(m.name for m in same)}: {first.trained_parameters or 0:,}, {_how(first.settings)}"
+    remaining = [method for method in methods if method.trained is not None]
+    if remaining:
+        yield ""
+        yield "trained parameters (* stands for the layer)"
+    while remaining:
+        first = remaining[0]
+        trained = first.trained or {}
+        names = " ".join(method.name for method in remaining if method.trained == trained)
+        remaining = [method for method in remaining if method.trained != trained]
+        yield f"  {names}: {first.trained_parameters or 0:,}, {_how(first.settings)}"
         for part, patterns in trained.items():
             yield f"    {part}: {sum(patterns.values()):,}"
-            yield from (f"      {pattern}  {count:,}" for pattern, count in patterns.items())
+            for pattern, count in patterns.items():
+                yield f"      {pattern}  {count:,}"
 
 
 def _how(settings: dict[str, Any]) -> str:
-    lora, full = settings["lora"], ", ".join(settings["full"])
-    return f"scope {settings['scope']}, LoRA r={lora['r']} alpha={lora['alpha']}" + (
-        f"; whole: {full}" if full else ""
-    )
+    lora = settings["lora"]
+    text = f"scope {settings['scope']}, LoRA r={lora['r']} alpha={lora['alpha']}"
+    if settings["full"]:
+        text += f"; whole: {', '.join(settings['full'])}"
+    return text
 
 
 def _steps(plan: "Plan") -> Iterator[str]:
@@ -106,12 +110,14 @@ def _steps(plan: "Plan") -> Iterator[str]:
         return
     yield from ("", "optimiser steps (training samples forget/retain); + is archived already")
     rows = []
-    for m in plan.methods:
-        cells = [
-            f"{t.steps:,}{'+' * t.archived} ({t.forget:,}/{t.retain:,})" for t in m.tasks or []
-        ]
-        rows.append([m.name, *cells, f"{m.steps or 0:,}"])
-    yield from table(["method", *(t.name for t in plan.methods[0].tasks or []), "in all"], rows)
+    for method in plan.methods:
+        cells = []
+        for task in method.tasks or []:
+            mark = "+" if task.archived else ""
+            cells.append(f"{task.steps:,}{mark} ({task.forget:,}/{task.retain:,})")
+        rows.append([method.name, *cells, f"{method.steps or 0:,}"])
+    names = [task.name for task in plan.methods[0].tasks or []]
+    yield from table(["method", *names, "in all"], rows)
     yield f"  all methods: {plan.steps or 0:,} steps"
 
 
@@ -151,40 +157,47 @@ def _memory(methods: list["MethodPlan"], not_counted: tuple[str, ...]) -> Iterat
 
 
 def _files(plan: "Plan") -> Iterator[str]:
-    yield from (
-        "",
-        f"files in {plan.out}" + ("" if plan.order else ", besides those named by task"),
-    )
+    yield ""
+    besides = "" if plan.order else ", besides those named by task"
+    yield f"files in {plan.out}{besides}"
+    # Folder -> the names of its files, in the order of the plan.
     inside: dict[str, list[str]] = {}
     for path in plan.files:
         folder, _, name = path.rstrip("/").rpartition("/")
-        inside.setdefault(folder, []).append(name + "/" * path.endswith("/"))
+        slash = "/" if path.endswith("/") else ""
+        inside.setdefault(folder, []).append(name + slash)
+    # Folders of one parent that hold the same names share a line: answers/{ga,npo}/: A-UA.jsonl
     alike: dict[tuple[str, str], list[str]] = {}
     for folder, names in inside.items():
-        above, _, last = folder.rpartition("/")
-        alike.setdefault((above, " ".join(names)), []).append(last)
-    for (above, listed), folders in alike.items():
+        parent, _, last = folder.rpartition("/")
+        alike.setdefault((parent, " ".join(names)), []).append(last)
+    for (parent, listed), folders in alike.items():
         folder = folders[0] if len(folders) == 1 else f"{{{','.join(folders)}}}"
-        where = "/".join(p for p in (above, folder) if p)
+        where = "/".join(part for part in (parent, folder) if part)
         yield f"  {where}/: {listed}" if where else f"  {listed}"
 
 
 def table(columns: list[str], rows: list[list[str]]) -> Iterator[str]:
     """Lines of aligned columns: names on the left, numbers on the right."""
-    widths = [max(len(row[n]) for row in [columns, *rows]) for n in range(len(columns))]
-    for row in [columns, *rows]:
-        first, *rest = (
-            f"{c:<{w}}" if n == 0 else f"{c:>{w}}"
-            for n, (c, w) in enumerate(zip(row, widths, strict=True))
-        )
-        yield "  " + "  ".join([first, *rest])
+    lines = [columns, *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for first, *numbers in lines:
+        cells = [f"{first:<{widths[0]}}"]
+        for number, width in zip(numbers, widths[1:], strict=True):
+            cells.append(f"{number:>{width}}")
+        yield "  " + "  ".join(cells)
 
 
 def size(count: int | None) -> str:
     """Bytes in the largest binary unit of which there is at least one; a question mark for what is not known."""
     if count is None:
         return UNKNOWN
-    value, units = float(count), ["B", "KiB", "MiB", "GiB", "TiB"]
-    while value >= 1024 and len(units) > 1:
-        value, units = value / 1024, units[1:]
-    return f"{value:.0f} B" if units[0] == "B" else f"{value:.1f} {units[0]}"
+    if count < 1024:
+        return f"{count} B"
+    value = float(count)
+    unit = "B"
+    for unit in ("KiB", "MiB", "GiB", "TiB"):  # noqa: B007 - the last one reached is shown
+        value /= 1024
+        if value < 1024:
+            break
+    return f"{value:.1f} {unit}"

@@ -117,25 +117,26 @@ def _report(
 ) -> dict[str, Any]:
     from mlubench.data.audit import balance, kinds
 
-    by_kind = {name: [f for f in found if f.kind == name] for name in table}
+    by_kind = {}
+    for name, kind in table.items():
+        findings = [finding for finding in found if finding.kind == name]
+        by_kind[name] = {
+            "what": kind.what,
+            "fix": kind.fix,
+            "findings": len(findings),
+            "records": kinds.records(findings),
+        }
+    listed = []
+    for finding in found:
+        places = [str(place) for place in finding.places]
+        listed.append({"kind": finding.kind, "message": finding.message, "records": places})
     return {
         "root": str(root),
         "findings": len(found),
         "records": kinds.records(found),
-        "kinds": {
-            name: {
-                "what": kind.what,
-                "fix": kind.fix,
-                "findings": len(mine),
-                "records": kinds.records(mine),
-            }
-            for (name, kind), mine in zip(table.items(), by_kind.values(), strict=True)
-        },
+        "kinds": by_kind,
         "classes": balance.counts(data),
-        "found": [
-            {"kind": f.kind, "message": f.message, "records": [str(p) for p in f.places]}
-            for f in found
-        ],
+        "found": listed,
         "patch": patch,
     }
 

@@ -149,11 +149,12 @@ def _refuse_photographs(out: Path, paths: list[str]) -> None:
 
     if (out / STAND_IN_MARK).is_file():
         return
-    if taken := next((path for path in paths if (out / path).exists()), None):
-        hint = "Give an empty folder; if an interrupted rendering left it, delete the folder first."
-        raise UsageError(
-            f"{out / taken} exists and may be a photograph, which a stand-in would overwrite", hint
-        )
+    for path in paths:
+        if (out / path).exists():
+            raise UsageError(
+                f"{out / path} exists and may be a photograph, which a stand-in would overwrite",
+                "Give an empty folder; if an interrupted rendering left it, delete the folder first.",
+            )
 
 
 def _stats_table(root: Path, counts: dict[str, Any]) -> "Table":
@@ -175,11 +176,10 @@ def _stats_table(root: Path, counts: dict[str, Any]) -> "Table":
 
 
 def _numbers(row: dict[str, Any]) -> list[str]:
-    plain = [f"{row[key]:,}" for key in ("records", "entities", "classes", "image_paths", "facts")]
-    return [
-        *plain,
-        ", ".join(f"{size}: {facts}" for size, facts in row["phrasings_per_fact"].items()),
-    ]
+    keys = ("records", "entities", "classes", "image_paths", "facts")
+    numbers = [f"{row[key]:,}" for key in keys]
+    phrasings = [f"{count}: {facts}" for count, facts in row["phrasings_per_fact"].items()]
+    return [*numbers, ", ".join(phrasings)]
 
 
 def _findings_table(root: Path, found: list["Finding"]) -> "Table":
@@ -196,9 +196,9 @@ def _findings_table(root: Path, found: list["Finding"]) -> "Table":
     table.add_column("count", justify="right")
     table.add_column("what, and the first few", overflow="fold")
     order = list(KINDS)
-    for (severity, kind), group in sorted(
-        groups.items(), key=lambda item: (item[0][0], order.index(item[0][1]))
-    ):
+    # Errors before warnings, and each in the order in which kinds are documented.
+    for severity, kind in sorted(groups, key=lambda key: (key[0], order.index(key[1]))):
+        group = groups[severity, kind]
         lines = [f"{KINDS[kind]}:", *(f"- {_where(f)}: {f.message}" for f in group[:_SHOWN])]
         if len(group) > _SHOWN:
             lines.append(f"- and {len(group) - _SHOWN:,} more; --json lists all")

@@ -58,18 +58,26 @@ def list_experts(store: Path, as_json: bool) -> None:
         print_json({**facts, "history": opened.history()})
         return
     for row in rows:
-        marks = ["current" if row["current"] else "kept", "on" if row["enabled"] else "disabled"]
-        marks += [f"merged into {row['merged_into']}"] if row["merged_into"] else []
-        marks += [f"made of {', '.join(row['members'])}"] if row["members"] else []
-        marks += ["unmeasured"] if row["measured"] is False else []
-        marks += ["pruned"] if row["pruned"] else []
-        lacks = f"; older manifest, lacks {', '.join(row['missing'])}" if row["missing"] else ""
-        entities = ", ".join(row["entities"] or ["entities not said"])
-        click.echo(
-            f"{row['expert']} version {row['version']} ({', '.join(marks)}): {entities}{lacks}"
-        )
+        click.echo(_expert_line(row))
     for folder in opened.unfinished():
         click.echo(f"{folder}: never finished, not an expert")
+
+
+def _expert_line(row: dict[str, Any]) -> str:
+    marks = ["current" if row["current"] else "kept", "on" if row["enabled"] else "disabled"]
+    if row["merged_into"]:
+        marks.append(f"merged into {row['merged_into']}")
+    if row["members"]:
+        marks.append(f"made of {', '.join(row['members'])}")
+    if row["measured"] is False:  # None: it is not merged, so nobody asks
+        marks.append("unmeasured")
+    if row["pruned"]:
+        marks.append("pruned")
+    entities = ", ".join(row["entities"] or ["entities not said"])
+    line = f"{row['expert']} version {row['version']} ({', '.join(marks)}): {entities}"
+    if row["missing"]:
+        line += f"; older manifest, lacks {', '.join(row['missing'])}"
+    return line
 
 
 @experts.command(epilog=_example("verify runs/toy", "verify runs/toy A B --json"))
@@ -83,15 +91,18 @@ def verify(ctx: click.Context, store: Path, names: tuple[str, ...], as_json: boo
     wrong = sum(row["wrong"] is not None for row in rows)
     if as_json:
         print_json({"ok": not wrong, "wrong": wrong, "experts": rows})
-    for row in [] if as_json else rows:
-        lacks = (
-            f"whole; older manifest, lacks {', '.join(row['missing'])}"
-            if row["missing"]
-            else "whole"
-        )
-        version = f" version {row['version']}" if row["version"] else ""
-        click.echo(f"{row['expert']}{version}: {row['wrong'] or lacks}")
+    else:
+        for row in rows:
+            click.echo(_verified_line(row))
     ctx.exit(1 if wrong else 0)
+
+
+def _verified_line(row: dict[str, Any]) -> str:
+    state = "whole"
+    if row["missing"]:
+        state = f"whole; older manifest, lacks {', '.join(row['missing'])}"
+    version = f" version {row['version']}" if row["version"] else ""
+    return f"{row['expert']}{version}: {row['wrong'] or state}"
 
 
 @experts.command(epilog=_example("disable runs/toy A"))

@@ -80,11 +80,9 @@ def _forecast_line(row: dict[str, Any]) -> str:
         f"{row['judge']}: {row['cells']} cells, {row['questions']:,} answers, {row['calls']:,} calls"
     ]
     if "prompt_tokens" in row:
-        money = (
-            "an unknown sum (set judging.prices)"
-            if row["money"] is None
-            else f"about ${row['money']:.2f}"
-        )
+        money = "an unknown sum (set judging.prices)"
+        if row["money"] is not None:
+            money = f"about ${row['money']:.2f}"
         tokens = row["prompt_tokens"] + row["completion_tokens"]
         facts.append(f"about {tokens:,} tokens, {money}, {row['seconds'] / 60:.1f} min")
     return ", ".join(facts)
