@@ -13,7 +13,7 @@ from PIL import Image
 from mlubench.report.decay import points, spread
 from mlubench.report.figures import decay_curves, heat_maps, save_png
 from mlubench.report.html import write_figures
-from mlubench.report.marks import STYLES, ink, luminance, plain, style
+from mlubench.report.plot_style import STYLES, ink, luminance, plain, style
 from mlubench.report.svg import inline_svg
 from mlubench.runs.results import parse_results
 from support.paths import REPOSITORY

@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from mlubench.core.errors import MlubenchError
-from mlubench.report.beside import beside
-from mlubench.report.board import board, boards, duration, unscored_warning
+from mlubench.report.reference_metrics import reference_metrics
+from mlubench.report.score_table import duration, score_table, score_tables, unscored_warning
 from mlubench.report.table import render_table
 from mlubench.runs.results import parse_results
 from support.synthetic import HOSTILE, make_results
@@ -85,7 +85,7 @@ def test_follows_the_order_of_the_run() -> None:
 
 
 def test_best_method_is_marked_but_neither_base_nor_stability() -> None:
-    found = board(parse_results(make_results(("ga", "lumoe"))), "rules", "utility")
+    found = score_table(parse_results(make_results(("ga", "lumoe"))), "rules", "utility")
     base, worse, best = found.rows
     assert all(shown.best for shown in best.scores)
     assert best.final.best
@@ -97,7 +97,7 @@ def test_upper_bound_is_a_reference_too() -> None:
     results = make_results(("ga", "lumoe"))
     cells = [cell for cell in results["cells"] if cell["method"] == "lumoe"]
     results["upper_bound"] = [{**cell, "method": "lumoe+oracle", "score": 1.0} for cell in cells]
-    base, bound, _, best = board(parse_results(results), "rules", "utility").rows
+    base, bound, _, best = score_table(parse_results(results), "rules", "utility").rows
     assert (base.reference, bound.reference, best.reference) == (True, True, False)
     assert (bound.label, bound.final.text) == ("LUMoE + oracle", "1.000")
     assert all(shown.best for shown in best.scores)
@@ -111,10 +111,10 @@ def test_equal_scores_are_marked_alike_and_a_lone_method_is_not_marked() -> None
         cell["score"] = 0.5
     assert all(
         shown.best
-        for row in board(parse_results(results), "rules", "utility").rows[1:]
+        for row in score_table(parse_results(results), "rules", "utility").rows[1:]
         for shown in row.scores
     )
-    alone = board(parse_results(make_results(("ga",))), "rules", "utility")
+    alone = score_table(parse_results(make_results(("ga",))), "rules", "utility")
     assert not any(shown.best for row in alone.rows for shown in row.scores)
 
 
@@ -175,7 +175,7 @@ def test_each_judge_has_its_own_table() -> None:
     results = make_results(("ga",))
     results["cells"] += [{**cell, "judge": "llm", "score": 0.111} for cell in results["cells"]]
     text = draw(results)
-    assert len(boards(parse_results(results))) == 4
+    assert len(score_tables(parse_results(results))) == 4
     assert "judge rules" in text
     assert "judge llm" in text
     assert "0.111" in text
@@ -206,11 +206,15 @@ def test_answers_without_a_probability_are_counted_and_a_gap_is_no_mean() -> Non
             cell["truth_probability_missing"] = 3
         if cell.get("method") == "ga" and (cell["task"], cell["after"]) == ("B", "B"):
             cell["truth_probability"] = None
-    head, rows, note = beside(parse_results(results))
-    assert head == ["Method", "P(truth), forget↓", "P(truth), retain↑"]
-    assert rows == [["Base", "0.500", "0.500"], ["GA", "–", "–"], ["LUMoE", "0.500", "0.500 (6)"]]
-    assert "answers without P(truth)" in note
-    assert "ROUGE-L" not in note
+    found = reference_metrics(parse_results(results))
+    assert found.head == ["Method", "P(truth), forget↓", "P(truth), retain↑"]
+    assert found.rows == [
+        ["Base", "0.500", "0.500"],
+        ["GA", "–", "–"],
+        ["LUMoE", "0.500", "0.500 (6)"],
+    ]
+    assert "answers without P(truth)" in found.note
+    assert "ROUGE-L" not in found.note
 
 
 def test_text_is_never_markup() -> None:

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from mlubench.report.board import Shown, number
 from mlubench.report.labels import TITLES, label
+from mlubench.report.score_table import ShownNumber, number
 from mlubench.runs.results import BreakdownRow, Results
 from mlubench.statistics.scores import METRICS
 from mlubench.types import Metric
@@ -15,7 +15,7 @@ class Split:
 
     title: str
     columns: list[tuple[str, str]]
-    rows: list[tuple[str, list[Shown]]]
+    rows: list[tuple[str, list[ShownNumber]]]
 
 
 def splits(results: Results, judge: str, by: str) -> list[Split]:
@@ -36,7 +36,7 @@ def _split(results: Results, judge: str, by: str, metric: Metric) -> Split:
         method for method in results.methods if any((value, method) in cells for value in values)
     ]
     rows = [
-        (value, [Shown(number(_pooled(cells.get((value, m), [])))) for m in methods])
+        (value, [ShownNumber(number(_pooled(cells.get((value, m), [])))) for m in methods])
         for value in values
     ]
     return Split(TITLES[metric], [(label(m), f"U{last[m]}") for m in methods], rows)

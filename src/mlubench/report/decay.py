@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlubench.report.labels import TITLES, label
-from mlubench.report.marks import STYLES, ink, plain, style
+from mlubench.report.plot_style import STYLES, ink, plain, style
 from mlubench.runs.folder import BASE
 from mlubench.runs.results import CellRow, Results
 from mlubench.types import Metric

@@ -1,7 +1,7 @@
 """Says by how much the best method differs from each other one, paired on the same facts."""
 
-from mlubench.report.board import MISSING, span
 from mlubench.report.labels import TITLES, label
+from mlubench.report.score_table import MISSING, span
 from mlubench.runs.results import ComparisonRow, Results
 from mlubench.statistics.scores import METRICS
 from mlubench.types import Metric

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mlubench.core.files import write_atomic
 from mlubench.report.decay import draw_decay
 from mlubench.report.labels import TITLES, label
-from mlubench.report.marks import luminance, plain
+from mlubench.report.plot_style import luminance, plain
 from mlubench.runs.results import Results
 from mlubench.statistics.scores import METRICS
 from mlubench.types import Metric

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from mlubench.core.files import write_atomic
-from mlubench.report import board as boards
-from mlubench.report.beside import TITLE, beside
+from mlubench.report import score_table as tables
 from mlubench.report.breakdown import splits
 from mlubench.report.differences import COLUMNS, NOTE, differences
 from mlubench.report.figures import decay_curves, heat_maps, save_png
 from mlubench.report.labels import MEANINGS, STAND_INS, TITLES, label
+from mlubench.report.reference_metrics import TITLE, reference_metrics
 from mlubench.report.samples import pick_examples
 from mlubench.report.svg import inline_svg
 from mlubench.runs.folder import RunDir
@@ -54,22 +54,22 @@ def _template() -> Any:
 def _page(folder: RunDir, results: Results) -> dict[str, Any]:
     judge = results.judges[0]
     return {
-        "line": boards.run_line(results),
+        "line": tables.run_line(results),
         "notices": _notices(results),
-        "warning": boards.unscored_warning(results),
+        "warning": tables.unscored_warning(results),
         "facts": _facts(results),
-        "boards": boards.boards(results),
+        "boards": tables.score_tables(results),
         "titles": TITLES,
         "meanings": MEANINGS,
         "judge": judge,
         "figures": _figures(results),
-        "stability_note": boards.STABILITY_NOTE,
+        "stability_note": tables.STABILITY_NOTE,
         "levels": _levels(results),
-        "beside": dict(zip(("head", "rows", "note"), beside(results), strict=True)),
+        "beside": reference_metrics(results),
         "beside_title": TITLE,
         "directions": DIRECTIONS_NOTE,
-        "final": boards.FINAL,
-        "stability": boards.STABILITY,
+        "final": tables.FINAL,
+        "stability": tables.STABILITY,
         "costs": [
             marked("Training time", "train_seconds"),
             marked("Peak memory", "peak_memory_bytes"),
@@ -77,9 +77,9 @@ def _page(folder: RunDir, results: Results) -> dict[str, Any]:
         "difference_columns": COLUMNS,
         "difference_note": NOTE,
         "differences": differences(results, judge),
-        "gate_note": boards.GATE_NOTE,
-        "gate_columns": boards.GATE_COLUMNS,
-        "gates": [boards.gate_cells(gate) for gate in results.gates],
+        "gate_note": tables.GATE_NOTE,
+        "gate_columns": tables.GATE_COLUMNS,
+        "gates": [tables.gate_cells(gate) for gate in results.gates],
         "breakdowns": [
             ("phrasing", splits(results, judge, "phrasing")),
             ("class", splits(results, judge, "class")),
@@ -122,7 +122,7 @@ def _facts(results: Results) -> list[tuple[str, str]]:
         ("Judges", ", ".join(judge for judge in results.judges if judge)),
         ("Device", run.device),
         ("Finished", run.finished),
-        ("Took", boards.duration(run.seconds)),
+        ("Took", tables.duration(run.seconds)),
         ("Versions", ", ".join(f"{name} {version}" for name, version in run.versions.items())),
     ]
     return [(name, str(value)) for name, value in facts if value not in (None, "")]
@@ -165,8 +165,8 @@ def _levels(results: Results) -> list[dict[str, Any]]:
         values = []
         for metric in METRICS:
             values += [
-                boards.number(summary.final.get(metric)),
-                boards.number(summary.stability.get(metric)),
+                tables.number(summary.final.get(metric)),
+                tables.number(summary.stability.get(metric)),
             ]
         memory = summary.peak_memory_bytes
         rows.append(
@@ -174,8 +174,8 @@ def _levels(results: Results) -> list[dict[str, Any]]:
                 "label": label(summary.method)
                 + (f" ({summary.judge})" if several and summary.judge else ""),
                 "values": values,
-                "time": boards.duration(summary.train_seconds) or boards.MISSING,
-                "memory": boards.MISSING if memory is None else f"{memory / 2**30:.2f} GiB",
+                "time": tables.duration(summary.train_seconds) or tables.MISSING,
+                "memory": tables.MISSING if memory is None else f"{memory / 2**30:.2f} GiB",
             }
         )
     return rows

@@ -6,8 +6,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from mlubench.report.board import STABILITY_NOTE
 from mlubench.report.labels import STAND_INS, TITLES, label
+from mlubench.report.score_table import STABILITY_NOTE
 from mlubench.statistics.directions import DIRECTIONS_NOTE, marked
 
 MEASURES = {"final": "Final", "cells_mean": "Mean of cells", "stability": "Stability"}

@@ -6,23 +6,23 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mlubench.report.beside import TITLE, beside
-from mlubench.report.board import (
+from mlubench.report.differences import COLUMNS, NOTE, differences
+from mlubench.report.labels import MEANINGS, STAND_INS, TITLES
+from mlubench.report.reference_metrics import TITLE, reference_metrics
+from mlubench.report.score_table import (
     FINAL,
     GATE_COLUMNS,
     GATE_NOTE,
     STABILITY,
     STABILITY_NOTE,
-    Board,
-    Row,
-    Shown,
-    boards,
+    ScoreRow,
+    ScoreTable,
+    ShownNumber,
     gate_cells,
     run_line,
+    score_tables,
     unscored_warning,
 )
-from mlubench.report.differences import COLUMNS, NOTE, differences
-from mlubench.report.labels import MEANINGS, STAND_INS, TITLES
 from mlubench.runs.results import Results
 from mlubench.statistics.directions import DIRECTIONS_NOTE
 
@@ -50,25 +50,25 @@ def _parts(results: Results, width: int) -> Iterator[RenderableType]:
         f"X-UY: task X tested after unlearning up to Y. Bold: the best of a column. {DIRECTIONS_NOTE}",
         style="dim",
     )
-    for board in boards(results):
+    for scores in score_tables(results):
         yield Text()
-        yield _heading(board, several=len(results.judges) > 1)
+        yield _heading(scores, several=len(results.judges) > 1)
         if not results.methods:
             yield Text("No scores yet: the run has not tested any archived model.")
-        yield from _score_tables(board, width)
-        if board.legend:
-            yield Text(board.legend, style="dim")
+        yield from _score_tables(scores, width)
+        if scores.legend:
+            yield Text(scores.legend, style="dim")
     yield Text(STABILITY_NOTE, style="dim")
-    yield from _beside(results)
+    yield from _reference_metrics(results)
     for judge in results.judges:
         yield from _differences(results, judge)
     if results.gates:
         yield from _gates(results)
 
 
-def _heading(board: Board, *, several: bool) -> Text:
-    judged = f", judge {board.judge}" if several or board.judge else ""
-    return Text.assemble((TITLES[board.metric], "bold"), f" ({MEANINGS[board.metric]}{judged})")
+def _heading(scores: ScoreTable, *, several: bool) -> Text:
+    judged = f", judge {scores.judge}" if several or scores.judge else ""
+    return Text.assemble((TITLES[scores.metric], "bold"), f" ({MEANINGS[scores.metric]}{judged})")
 
 
 def _blocks(columns: list[str], room: int) -> Iterator[slice]:
@@ -83,49 +83,49 @@ def _blocks(columns: list[str], room: int) -> Iterator[slice]:
     yield slice(start, len(columns))
 
 
-def _score_tables(board: Board, width: int) -> Iterator[Table]:
-    room = width - NAME_WIDTH - 2 - _TAIL - (_UNSCORED if board.unscored else 0)
-    for block in _blocks(board.columns, room):
-        last = block.stop == len(board.columns)
+def _score_tables(scores: ScoreTable, width: int) -> Iterator[Table]:
+    room = width - NAME_WIDTH - 2 - _TAIL - (_UNSCORED if scores.unscored else 0)
+    for block in _blocks(scores.columns, room):
+        last = block.stop == len(scores.columns)
         table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
         table.add_column("Method", max_width=NAME_WIDTH, overflow="fold")
-        for name in board.columns[block]:
+        for name in scores.columns[block]:
             table.add_column(Text(name), justify="right", overflow="fold")
         for name in (FINAL, STABILITY, "Unscored") if last else ():
-            if name != "Unscored" or board.unscored:
+            if name != "Unscored" or scores.unscored:
                 table.add_column(name, justify="right", no_wrap=True)
-        for row in board.rows:
-            table.add_row(*_line(board, row, block, last), style="dim" if row.reference else "")
+        for row in scores.rows:
+            table.add_row(*_line(scores, row, block, last), style="dim" if row.reference else "")
         yield table
 
 
-def _line(board: Board, row: Row, block: slice, last: bool) -> list[Text]:
+def _line(scores: ScoreTable, row: ScoreRow, block: slice, last: bool) -> list[Text]:
     shown = [*row.scores[block], *([row.final, row.stability] if last else [])]
     counts = (
         [Text(str(row.unscored), style="red" if row.unscored else "")]
-        if last and board.unscored
+        if last and scores.unscored
         else []
     )
     return [Text(row.label), *map(_text, shown), *counts]
 
 
-def _text(shown: Shown) -> Text:
+def _text(shown: ShownNumber) -> Text:
     return Text(shown.text, style="bold green" if shown.best else "")
 
 
-def _beside(results: Results) -> Iterator[RenderableType]:
-    head, rows, note = beside(results)
-    if not rows:
+def _reference_metrics(results: Results) -> Iterator[RenderableType]:
+    found = reference_metrics(results)
+    if not found.rows:
         return
     yield Text()
     yield Text(TITLE, style="bold")
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
-    for index, name in enumerate(head):
+    for index, name in enumerate(found.head):
         table.add_column(name, justify="right" if index else "left", overflow="fold")
-    for row in rows:
+    for row in found.rows:
         table.add_row(*map(Text, row))
     yield table
-    yield Text(note, style="dim")
+    yield Text(found.note, style="dim")
 
 
 def _differences(results: Results, judge: str) -> Iterator[RenderableType]:

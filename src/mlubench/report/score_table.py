@@ -36,7 +36,7 @@ RATES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownNumber:
     """One number as people see it."""
 
     text: str = MISSING
@@ -45,26 +45,26 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ScoreRow:
     """One method's line: a score for each X-UY, then the level and the stability over the sequence."""
 
     method: str
     label: str
-    scores: list[Shown]
-    final: Shown
-    stability: Shown
+    scores: list[ShownNumber]
+    final: ShownNumber
+    stability: ShownNumber
     unscored: int
     reference: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Board:
+class ScoreTable:
     """The paper's table for one metric under one judge. `columns` are the X-UY names of each row's `scores`."""
 
     metric: Metric
     judge: str
     columns: list[str]
-    rows: list[Row]
+    rows: list[ScoreRow]
 
     @property
     def unscored(self) -> int:
@@ -98,13 +98,13 @@ def span(interval: tuple[float, float] | None) -> str:
     return "" if interval is None else f"{interval[0]:.2f}–{interval[1]:.2f}"
 
 
-def _shown(cell: CellRow | None, top: str | None = None) -> Shown:
+def _shown(cell: CellRow | None, top: str | None = None) -> ShownNumber:
     if cell is None:
-        return Shown()
+        return ShownNumber()
     if cell.score is None:
-        return Shown(UNJUDGED)
+        return ShownNumber(UNJUDGED)
     text = number(cell.score)
-    return Shown(text, span(cell.ci95), best=text == top)
+    return ShownNumber(text, span(cell.ci95), best=text == top)
 
 
 def _top(values: Iterable[float | None]) -> str | None:
@@ -113,7 +113,7 @@ def _top(values: Iterable[float | None]) -> str | None:
     return number(max(known)) if len(known) > 1 else None
 
 
-def _reference_rows(results: Results, judge: str, metric: Metric) -> list[Row]:
+def _reference_rows(results: Results, judge: str, metric: Metric) -> list[ScoreRow]:
     """What methods are held against: the untouched model, and LUMoE with a gate that is told the answer.
 
     The base shows one score in every column of a task, since nothing has changed it.
@@ -131,17 +131,25 @@ def _reference_rows(results: Results, judge: str, metric: Metric) -> list[Row]:
     return [row for row in rows if any(shown.text != MISSING for shown in row.scores)]
 
 
-def _reference(results: Results, name: str, cells: dict[tuple[str, str], CellRow | None]) -> Row:
+def _reference(
+    results: Results, name: str, cells: dict[tuple[str, str], CellRow | None]
+) -> ScoreRow:
     last = [cell for (_, after), cell in cells.items() if after == results.tasks[-1]]
     known = [cell.score for cell in last if cell is not None and cell.score is not None]
-    final = Shown(number(sum(known) / len(known))) if known and len(known) == len(last) else Shown()
+    final = (
+        ShownNumber(number(sum(known) / len(known)))
+        if known and len(known) == len(last)
+        else ShownNumber()
+    )
     # A base score stands in several columns but its unscored answers count once.
     different = {id(cell): cell.unscored for cell in cells.values() if cell is not None}
     scores = [_shown(cell) for cell in cells.values()]
-    return Row(name, label(name), scores, final, Shown(), sum(different.values()), reference=True)
+    return ScoreRow(
+        name, label(name), scores, final, ShownNumber(), sum(different.values()), reference=True
+    )
 
 
-def board(results: Results, judge: str, metric: Metric) -> Board:
+def score_table(results: Results, judge: str, metric: Metric) -> ScoreTable:
     """One row per method, references first. The best method of each column is marked; a reference is no rival.
 
     Stability is never marked, because a model that answers nothing would win it.
@@ -160,14 +168,16 @@ def board(results: Results, judge: str, metric: Metric) -> Board:
         stability = summaries[method].stability.get(metric) if method in summaries else None
         final = number(finals[method])
         unscored = sum(cell.unscored for (name, _, _), cell in cells.items() if name == method)
-        shown = Shown(final, best=final == top_final)
-        rows.append(Row(method, label(method), scores, shown, Shown(number(stability)), unscored))
-    return Board(metric, judge, [step_name(*step) for step in steps], rows)
+        shown = ShownNumber(final, best=final == top_final)
+        rows.append(
+            ScoreRow(method, label(method), scores, shown, ShownNumber(number(stability)), unscored)
+        )
+    return ScoreTable(metric, judge, [step_name(*step) for step in steps], rows)
 
 
-def boards(results: Results) -> list[Board]:
+def score_tables(results: Results) -> list[ScoreTable]:
     """The tables of a run: each metric under each judge."""
-    return [board(results, judge, metric) for judge in results.judges for metric in METRICS]
+    return [score_table(results, judge, metric) for judge in results.judges for metric in METRICS]
 
 
 def step_name(task: str, after: str) -> str:
