@@ -55,7 +55,7 @@ class Build:
 
     def spent(self) -> str:
         """What the endpoint was asked in this build, in words; empty where nothing was."""
-        return self.spend.told() if self.spend.requests else ""
+        return self.spend.in_words() if self.spend.requests else ""
 
     def _check_packages(self, until: str | None) -> None:
         """Before any stage: it would be annoying to learn of it after hours of pictures."""

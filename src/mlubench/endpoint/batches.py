@@ -109,7 +109,7 @@ async def _collected(chat: Chat, name: str) -> Collected:
     used = [sum(a.tokens[n] for a in replies.values()) for n in (0, 1)]
     chat.spend.requests += len(replies)
     # At half the price: so many tokens cost as much as half of them otherwise.
-    chat.spend.settle((0, 0), (round(used[0] * BATCH_FACTOR), round(used[1] * BATCH_FACTOR)))
+    chat.spend.charge((0, 0), (round(used[0] * BATCH_FACTOR), round(used[1] * BATCH_FACTOR)))
     return Collected(batch.status, done, replies)
 
 

@@ -4,7 +4,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,8 +17,10 @@ from mlubench.endpoint.limits import Breaker, EndpointDownError, Limits, Rates
 from mlubench.endpoint.prices import Spend, tokens_of
 
 Messages = list[Any]
+# Says of a reply's text whether it is of use to whoever asked.
 Readable = Callable[[str], bool]
-_REREAD = 2  # further tries for a reply that came but cannot be read, each with another seed
+# How often a reply that came but cannot be read is asked for again, each time with another seed.
+_REREAD = 2
 # Parameters that an endpoint may lack, and the words by which it says so.
 _OPTIONAL = {
     "response_format": ("response_format", "json_schema", "structured", "guided"),
@@ -30,11 +32,13 @@ _OPTIONAL = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A reply's text, and what the endpoint says of how it was made. `tokens` are (prompt, completion)."""
+    """A reply's text, and what the endpoint says of how it was made."""
 
     text: str
+    # The model as the endpoint names it, which may be more exact than what was asked for.
     model: str = ""
     fingerprint: str = ""
+    # Of the prompt, and of the completion.
     tokens: tuple[int, int] = (0, 0)
     seconds: float = 0.0
 
@@ -44,10 +48,11 @@ Reply = Answer | MlubenchError
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """What is sent with every conversation, at temperature 0. `schema` asks for JSON of that form where that is offered."""
+    """What is sent with every conversation, at temperature 0."""
 
     max_tokens: int = 64
     seed: int | None = None
+    # Asks for JSON of this form, where the endpoint offers that.
     schema: dict[str, Any] | None = field(default=None, hash=False)
 
     def body(self) -> dict[str, Any]:
@@ -63,8 +68,8 @@ class Parameters:
 class Chat:
     """Asks `model` at `address` or OPENAI_BASE_URL (neither: OpenAI's own) with OPENAI_API_KEY.
 
-    One connection pool, one breaker and one account for all that is asked. Raises UsageError when a package or the key is
-    missing. `lacking` names the parameters that the endpoint refused and that are left out since.
+    One connection pool, one breaker and one account serve all that is asked. What is asked runs in a thread of its own
+    and is waited for in the caller's. Raises UsageError when a package or the key is missing.
     """
 
     def __init__(
@@ -89,23 +94,30 @@ class Chat:
                 f"{KEY} is not set", f"Set it, and {ADDRESS} to the endpoint that serves {model}."
             )
         self._openai = openai
-        self.model, self.limits, self.parameters = model, limits, parameters or Parameters()
+        self.model = model
+        self.limits = limits
+        self.parameters = parameters or Parameters()
         self.spend = spend or Spend()
+        # The parameters that the endpoint refused, which are left out since.
         self.lacking: set[str] = set()
-        address = address or os.environ.get(ADDRESS) or None
+        # The package's own retries know neither our breaker nor our budget.
         self.client = openai.AsyncOpenAI(
-            base_url=address, api_key=key, timeout=limits.timeout, max_retries=0
+            base_url=address or os.environ.get(ADDRESS) or None,
+            api_key=key,
+            timeout=limits.timeout,
+            max_retries=0,
         )
-        self._breaker, self._rates, self._slots = (
-            Breaker(limits),
-            Rates(limits),
-            asyncio.Semaphore(limits.parallel),
-        )
+        self._breaker = Breaker(limits)
+        self._rates = Rates(limits)
+        self._slots = asyncio.Semaphore(limits.parallel)
+        # Why nothing more is to be sent of what is being asked.
         self._stopped: MlubenchError | None = None
-        self._heard: list[Future[Any]] = []
-        self._idle: set[Any] = set()  # tasks
+        # What `ask_in_groups` is waiting for.
+        self._under_way: list[Future[Any]] = []
+        # Tasks that wait with nothing sent, which can be cancelled at no loss.
+        self._waiting: set[asyncio.Task[Any]] = set()
         self._loop = asyncio.new_event_loop()
-        # A thread of its own, so that a notebook's loop is no hindrance; a daemon, so that no process waits for it to end.
+        # A thread of its own, so that a notebook's loop is no hindrance. A daemon, so that no process waits for its end.
         threading.Thread(target=self._loop.run_forever, daemon=True, name="chat").start()
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
@@ -127,97 +139,107 @@ class Chat:
 
     def ask(self, conversations: Sequence[Messages]) -> Iterator[Reply]:
         """The reply to each conversation, in order and as they come; an error, not raised, where there is none."""
-        waiting = [self._started(self._reply(messages, None)) for messages in conversations]
+        futures = [self._started(self._reply(messages, None)) for messages in conversations]
         try:
-            for one in waiting:
-                yield one.result()
+            for future in futures:
+                yield future.result()
         finally:
-            _cancel(waiting)
+            _cancel(futures)
 
-    def hear(
+    def ask_in_groups(
         self, conversations: Sequence[Messages], readable: Readable
     ) -> Iterator[list[tuple[int, Reply]]]:
-        """Replies with the number of their conversation: each time all that have come since the last time.
+        """Replies with the index of their conversation: each time all that have come since the last time.
 
         What is not readable is asked for again.
         """
         self._stopped = None
-        waiting = {self._started(self._reply(m, readable)): n for n, m in enumerate(conversations)}
-        self._heard = list(waiting)
-        came: SimpleQueue[Future[Any]] = SimpleQueue()
-        for one in waiting:
-            one.add_done_callback(came.put)
+        index_of: dict[Future[Any], int] = {}
+        done: SimpleQueue[Future[Any]] = SimpleQueue()
+        for index, messages in enumerate(conversations):
+            index_of[self._started(self._reply(messages, readable))] = index
+        self._under_way = list(index_of)
+        for future in index_of:
+            future.add_done_callback(done.put)
         try:
-            left = len(waiting)
-            while left:
-                group = [came.get()]
-                while not came.empty():
-                    group.append(came.get())
-                left -= len(group)
-                stopped = self._stopped
-                yield [
-                    (waiting[one], stopped if stopped and one.cancelled() else one.result())
-                    for one in group
-                ]
+            remaining = len(index_of)
+            while remaining:
+                futures = [done.get()]
+                while not done.empty():
+                    futures.append(done.get())
+                remaining -= len(futures)
+                yield [(index_of[future], self._outcome(future)) for future in futures]
         finally:
-            _cancel(waiting)
+            _cancel(index_of)
+
+    def _outcome(self, future: "Future[Any]") -> Reply:
+        """The reply that came; of what `stop` has cancelled, its reason."""
+        if self._stopped is not None and future.cancelled():
+            return self._stopped
+        reply: Reply = future.result()
+        return reply
 
     def stop(self, why: MlubenchError) -> None:
-        """Send nothing more of what is being heard: conversations without a reply get `why`.
+        """Send nothing more of what `ask_in_groups` asks: conversations without a reply get `why`.
 
         What is under way may still bring one, except where the endpoint is down.
         """
-        if self._stopped is None:
-            self._stopped = why
-            if isinstance(why, EndpointDownError):
-                _cancel(self._heard)
-            else:
-                self._loop.call_soon_threadsafe(lambda: _cancel(list(self._idle)))
+        if self._stopped is not None:
+            return
+        self._stopped = why
+        if isinstance(why, EndpointDownError):
+            _cancel(self._under_way)
+        else:
+            self._loop.call_soon_threadsafe(lambda: _cancel(list(self._waiting)))
 
     @contextmanager
-    def _waits(self) -> Iterator[None]:
-        """Around a wait in which nothing is under way, so that it can be broken off."""
+    def _nothing_sent(self) -> Iterator[None]:
+        """Around a wait in which nothing is under way, so that `stop` can break it off."""
         task = asyncio.current_task()
-        self._idle.add(task)
+        assert task is not None, "the client's coroutines run as tasks"
+        self._waiting.add(task)
         try:
             yield
         finally:
-            self._idle.discard(task)
+            self._waiting.discard(task)
 
     async def _reply(self, messages: Messages, readable: Readable | None) -> Reply:
+        """The reply to one conversation, after as many attempts as the limits allow."""
         async with self._slots:
             if self._stopped:
                 return self._stopped
-            unread = 0
+            unreadable = 0
             for attempt in range(self.limits.retries + 1):
                 try:
-                    with self._waits():
+                    with self._nothing_sent():
                         await self._breaker.admit()
                 except MlubenchError as error:
                     return error
-                outcome = await self._paid(messages, unread)
+                outcome = await self._paid_attempt(messages, unreadable)
                 if isinstance(outcome, MlubenchError):
                     return outcome
                 if isinstance(outcome, Answer):
                     if readable is None or readable(outcome.text):
                         return outcome
-                    unread += 1
-                    outcome = Failure(_unreadable(outcome.text), again=unread <= _REREAD, after=0)
+                    unreadable += 1
+                    outcome = _unreadable(outcome.text, again=unreadable <= _REREAD)
                 failure = outcome
                 if not failure.again or attempt == self.limits.retries:
                     break
-                with self._waits():
+                with self._nothing_sent():
                     await asyncio.sleep(self.limits.wait(attempt, failure.after))
-            if (
-                failure.again and not failure.down
-            ):  # one that stays busy to the end counts as one that is down
+            # One that stays busy to the end counts as one that is down.
+            if failure.again and not failure.down:
                 self._breaker.failed(failure.error.what, time.monotonic())
             return failure.error
 
-    async def _paid(self, messages: Messages, turn: int) -> Answer | Failure | MlubenchError:
-        """One attempt within rates and budget. An error is final."""
-        reserved = tokens_of(messages), self.parameters.max_tokens
-        with self._waits():
+    async def _paid_attempt(
+        self, messages: Messages, seed_offset: int
+    ) -> Answer | Failure | MlubenchError:
+        """One attempt within rates and budget. An error is final, a Failure may be tried again."""
+        prompt = tokens_of(messages)
+        reserved = prompt, self.parameters.max_tokens
+        with self._nothing_sent():
             await self._rates.admit(sum(reserved))
         if self._stopped:
             return self._stopped
@@ -225,21 +247,23 @@ class Chat:
             self.spend.reserve(*reserved)
         except MlubenchError as error:
             return error
-        used = reserved[0], 0
+        # Until more is known: an attempt that is cancelled or fails may have been read by the model.
+        used = prompt, 0
         try:
-            outcome = await self._attempt(messages, turn)
+            outcome = await self._attempt(messages, seed_offset)
             if isinstance(outcome, Answer):
                 used = outcome.tokens
             elif not outcome.charged:
                 used = 0, 0
         finally:
-            self.spend.settle(reserved, used)
+            self.spend.charge(reserved, used)
         return outcome
 
-    async def _attempt(self, messages: Messages, turn: int) -> Answer | Failure:
+    async def _attempt(self, messages: Messages, seed_offset: int) -> Answer | Failure:
+        """One attempt, of which the breaker is told."""
         started = time.monotonic()
         try:
-            made = await self._create(messages, turn)
+            made = await self._create(messages, seed_offset)
         # The package lets errors of JSON and of the connection through as they are.
         except (self._openai.OpenAIError, ValueError, OSError) as error:
             outcome: Answer | Failure = failure_of(error, self.model)
@@ -251,61 +275,97 @@ class Chat:
             self._breaker.failed(outcome.error.what, started)
         return outcome
 
-    async def _create(self, messages: Messages, turn: int) -> Any:
-        """What the endpoint sends; parameters that it does not know are left out from then on."""
-        body, trial = self.parameters.body(), ""
+    async def _create(self, messages: Messages, seed_offset: int) -> Any:
+        """What the endpoint sends. Parameters that it does not know are left out from then on."""
+        without: set[str] = set()
         while True:
-            sent = {k: v for k, v in body.items() if k not in self.lacking | {trial}}
-            if "seed" in sent:
-                sent["seed"] += turn
-            if "max_tokens" in self.lacking:
-                sent["max_completion_tokens"] = body["max_tokens"]
+            sent = self._body(without, seed_offset)
             try:
                 made = await self.client.chat.completions.create(
                     model=self.model, messages=messages, **sent
                 )
             except (self._openai.BadRequestError, self._openai.UnprocessableEntityError) as error:
-                named = [
-                    n
-                    for n, words in _OPTIONAL.items()
-                    if n in sent and any(w in str(error) for w in words)
-                ]
-                if named:
-                    self.lacking.update(named)
+                refused = _refused_parameters(sent, str(error))
+                if refused:
+                    self.lacking |= refused
                 elif "response_format" in sent:
-                    trial = "response_format"  # some refuse it without saying what they refuse
+                    # Some refuse it without saying what they refuse: see whether it goes without.
+                    without = {"response_format"}
                 else:
                     raise
-                continue
-            self.lacking.update([trial] if trial else [])
-            return made
+            else:
+                self.lacking |= without
+                return made
+
+    def _body(self, without: set[str], seed_offset: int) -> dict[str, Any]:
+        """What is sent besides the conversation, without these parameters and those that the endpoint refused."""
+        body = self.parameters.body()
+        sent = {k: v for k, v in body.items() if k not in self.lacking | without}
+        if "seed" in sent:
+            sent["seed"] += seed_offset
+        if "max_tokens" in self.lacking:
+            # What newer models of OpenAI call it.
+            sent["max_completion_tokens"] = body["max_tokens"]
+        return sent
 
 
-def _cancel(waiting: Any) -> None:
-    for one in waiting:
-        one.cancel()
+def _refused_parameters(sent: dict[str, Any], error: str) -> set[str]:
+    """The parameters that an error names."""
+    refused = set()
+    for name, words in _OPTIONAL.items():
+        if name in sent and any(word in error for word in words):
+            refused.add(name)
+    return refused
+
+
+def _cancel(futures: Iterable[Future[Any] | asyncio.Task[Any]]) -> None:
+    for future in futures:
+        future.cancel()
 
 
 def answer_of(made: Any, prompt_tokens: int, seconds: float) -> Answer | Failure:
-    """The answer in what the endpoint sent with status 200, which may be anything."""
-    choices = getattr(made, "choices", None)  # what is no such reply at all comes through as text
-    message = (
-        getattr(choices[0], "message", None) if isinstance(choices, list) and choices else None
-    )
-    text = getattr(message, "content", None)
-    if not isinstance(text, str) or not text.strip():
+    """The answer in what the endpoint sent with status 200, which may be anything.
+
+    `prompt_tokens` is an estimate, used where the endpoint does not count.
+    """
+    text = _text_of(made)
+    if text is None:
         return no_reply("the endpoint's reply holds no text")
     usage = getattr(made, "usage", None)
-    counted = [getattr(usage, name, None) for name in ("prompt_tokens", "completion_tokens")]
-    known = [n if isinstance(n, int) and n >= 0 else None for n in counted]
+    # Three bytes a token: see `tokens_of`.
+    completion_tokens = len(text.encode(errors="replace")) // 3
     tokens = (
-        known[0] if known[0] is not None else prompt_tokens,
-        known[1] if known[1] is not None else len(text.encode(errors="replace")) // 3,
+        _count(usage, "prompt_tokens", prompt_tokens),
+        _count(usage, "completion_tokens", completion_tokens),
     )
-    said = [getattr(made, name, None) for name in ("model", "system_fingerprint")]
-    model, fingerprint = (x if isinstance(x, str) else "" for x in said)
+    model = _string(made, "model")
+    fingerprint = _string(made, "system_fingerprint")
     return Answer(text.strip(), model, fingerprint, tokens, seconds)
 
 
-def _unreadable(text: str) -> MlubenchError:
-    return MlubenchError(f"the reply cannot be read: {' '.join(text.split())[:80]!r}")
+def _text_of(made: Any) -> str | None:
+    """The first choice's text; None where there is none but spaces."""
+    # What is no such reply at all comes through the package as text.
+    choices = getattr(made, "choices", None)
+    if not isinstance(choices, list) or not choices:
+        return None
+    text = getattr(getattr(choices[0], "message", None), "content", None)
+    if not isinstance(text, str) or not text.strip():
+        return None
+    return text
+
+
+def _count(usage: Any, name: str, otherwise: int) -> int:
+    """A count of tokens, where the endpoint gives a possible one."""
+    value = getattr(usage, name, None)
+    return value if isinstance(value, int) and value >= 0 else otherwise
+
+
+def _string(made: Any, name: str) -> str:
+    value = getattr(made, name, None)
+    return value if isinstance(value, str) else ""
+
+
+def _unreadable(text: str, *, again: bool) -> Failure:
+    shown = " ".join(text.split())[:80]
+    return Failure(MlubenchError(f"the reply cannot be read: {shown!r}"), again=again, after=0)

@@ -44,15 +44,16 @@ def price_of(model: str, own: Mapping[str, Any]) -> Price | None:
 
 def tokens_of(messages: Sequence[Mapping[str, Any]]) -> int:
     """About how many tokens the texts of a conversation are: a token is 3 to 4 bytes of UTF-8 in most vocabularies."""
-    texts = []
+    texts: list[str] = []
     for message in messages:
         content = message["content"]
-        texts += (
-            [content]
-            if isinstance(content, str)
-            else [p["text"] for p in content if p["type"] == "text"]
-        )
-    return sum(len(t.encode(errors="replace")) for t in texts) // 3 + 8 * len(messages)
+        if isinstance(content, str):
+            texts.append(content)
+        else:
+            texts += [part["text"] for part in content if part["type"] == "text"]
+    size = sum(len(text.encode(errors="replace")) for text in texts)
+    # Chat templates put about eight tokens around each message.
+    return size // 3 + 8 * len(messages)
 
 
 class Spend:
@@ -68,7 +69,7 @@ class Spend:
         """Dollars; None where the price is not known."""
         return self.price.of(self.prompt, self.completion) if self.price else None
 
-    def told(self) -> str:
+    def in_words(self) -> str:
         """Requests, tokens and dollars so far, in words."""
         tokens = f"{self.requests:,} requests, {self.prompt + self.completion:,} tokens"
         return tokens + (f", ${self.money:.4f}" if self.money is not None else "")
@@ -84,7 +85,7 @@ class Spend:
         self.requests += 1
         self._reserved += most
 
-    def settle(self, reserved: tuple[int, int], used: tuple[int, int]) -> None:
+    def charge(self, reserved: tuple[int, int], used: tuple[int, int]) -> None:
         """Put what was used in the place of what was reserved, both as (prompt, completion) tokens."""
         if self.price:
             self._reserved -= self.price.of(*reserved)

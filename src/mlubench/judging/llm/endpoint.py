@@ -89,17 +89,19 @@ class EndpointSource:
             )
         return self._chat
 
-    def hear(
+    def ask(
         self, asked: Sequence[Messages], readable: Callable[[str], bool]
     ) -> Iterator[list[tuple[int, Reply]]]:
-        return self.chat.hear(asked, readable) if asked else iter(())
+        return self.chat.ask_in_groups(asked, readable) if asked else iter(())
 
     def stop(self, why: MlubenchError) -> None:
         self.chat.stop(why)
 
     def account(self) -> str:
         lacking = ", ".join(sorted(self._chat.lacking)) if self._chat else ""
-        return self.spend.told() + (f"; the endpoint does not take {lacking}" if lacking else "")
+        return self.spend.in_words() + (
+            f"; the endpoint does not take {lacking}" if lacking else ""
+        )
 
     def check(self) -> None:
         self.chat.check()

@@ -24,7 +24,7 @@ class Source(Protocol):
     @property
     def identity(self) -> Any: ...
 
-    def hear(
+    def ask(
         self, asked: Sequence[Messages], readable: Callable[[str], bool]
     ) -> Iterator[list[tuple[int, Reply]]]:
         """Replies with the number of what they answer: each time those that have come meanwhile."""
@@ -117,7 +117,7 @@ class LLMJudge:
         answered = 0
         keys = list(todo.asked)
         # To the end also after a fatal error: what is under way may be paid for already.
-        for group in self.source.hear(list(todo.asked.values()), self.readable):
+        for group in self.source.ask(list(todo.asked.values()), self.readable):
             self.keep({keys[n]: reply for n, reply in group if isinstance(reply, Answer)})
             for n, reply in group:
                 if isinstance(reply, MlubenchError):

@@ -46,7 +46,7 @@ class LocalSource:
                 self._hashes[file.name] = file_sha256(file)
         return ["local", self._hashes, LEAST_MASS]
 
-    def hear(
+    def ask(
         self, asked: Sequence[Messages], readable: Callable[[str], bool]
     ) -> Iterator[list[tuple[int, Reply]]]:
         """Replies with the number of their question, a batch at a time.
