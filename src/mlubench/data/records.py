@@ -8,7 +8,7 @@ from mlubench.types import Entity
 
 IMAGE_MARKER = "<image>"
 IMAGE_FOLDER = "downloaded_images"
-Kind = Literal["shape", "marker", "path", "text"]
+ProblemKind = Literal["shape", "marker", "path", "text"]
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -33,7 +33,7 @@ class Record:
 class Problem:
     """One thing that is wrong with a record."""
 
-    kind: Kind
+    kind: ProblemKind
     message: str
 
 

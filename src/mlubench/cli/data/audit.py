@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from mlubench.data.audit.facts import Data, Finding
-    from mlubench.data.audit.kinds import Kind
+    from mlubench.data.audit.kinds import FaultKind
 
 _SHOWN = 4
 
@@ -84,7 +84,7 @@ def audit(
 
 
 def _write_patch(
-    root: Path, path: Path, table: dict[str, "Kind"], found: list["Finding"]
+    root: Path, path: Path, table: dict[str, "FaultKind"], found: list["Finding"]
 ) -> dict[str, Any]:
     from mlubench.core.errors import UsageError
     from mlubench.core.files import write_atomic
@@ -111,7 +111,7 @@ def _said(root: Path, patch: dict[str, Any]) -> str:
 def _report(
     root: Path,
     data: "Data",
-    table: dict[str, "Kind"],
+    table: dict[str, "FaultKind"],
     found: list["Finding"],
     patch: dict[str, Any] | None,
 ) -> dict[str, Any]:
@@ -141,7 +141,7 @@ def _report(
     }
 
 
-def _show(root: Path, data: "Data", table: dict[str, "Kind"], found: list["Finding"]) -> None:
+def _show(root: Path, data: "Data", table: dict[str, "FaultKind"], found: list["Finding"]) -> None:
     from rich.console import Console
 
     console = Console()
@@ -152,7 +152,7 @@ def _show(root: Path, data: "Data", table: dict[str, "Kind"], found: list["Findi
     console.print(_classes(data))
 
 
-def _findings(root: Path, table: dict[str, "Kind"], found: list["Finding"]) -> "Table":
+def _findings(root: Path, table: dict[str, "FaultKind"], found: list["Finding"]) -> "Table":
     from rich.markup import escape
     from rich.table import Table
 

@@ -17,9 +17,8 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 _POLAR = re.compile(r"\W*(yes|no)\b(?=\s*(?:[,.;:!\u2014-]|$))", re.IGNORECASE)
-_SUPPORT = (
-    0.5  # of the entities that are asked both: an answer shared by chance ties no two questions
-)
+# Of the entities that are asked both: an answer shared by chance ties no two questions.
+_SUPPORT = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +79,11 @@ class Data:
     @cached_property
     def groups(self) -> dict[tuple[str, str], str]:
         """(class, plain question) -> the first question of those that ask for the same thing in that class."""
-        return {
-            (cls, question): root
-            for cls, facts in self.by_class.items()
-            for question, root in _linked(facts).items()
-        }
+        groups: dict[tuple[str, str], str] = {}
+        for cls, facts in self.by_class.items():
+            for question, root in _linked(facts).items():
+                groups[cls, question] = root
+        return groups
 
     def group(self, fact: Fact, question: str) -> str:
         return self.groups[fact.entity.cls, plain(question)]
@@ -122,7 +121,10 @@ def words(text: str) -> list[str]:
 def quote(text: str, limit: int = 12) -> str:
     """At most `limit` words of a text, quoted."""
     parts = text.split()
-    return short(" ".join(parts[:limit]) + (" ..." if len(parts) > limit else ""), 120)
+    shown = " ".join(parts[:limit])
+    if len(parts) > limit:
+        shown += " ..."
+    return short(shown, 120)
 
 
 def _records(path: Path, root: Path) -> Iterator[tuple[dict[str, str], Record]]:
@@ -154,15 +156,16 @@ def _linked(facts: list[Fact]) -> dict[str, str]:
         for question in questions:
             asking[question].add(fact.entity)
         together.update((questions[0], other) for other in questions[1:])
-    root = {question: question for question in asking}
+    # Union-find: each question points towards the first one of its group, which points to itself.
+    parent = {question: question for question in asking}
 
     def find(question: str) -> str:
-        while root[question] != question:
-            root[question] = root[root[question]]
-            question = root[question]
+        while parent[question] != question:
+            parent[question] = parent[parent[question]]  # halves the way for the next time
+            question = parent[question]
         return question
 
     for (one, other), count in together.items():
         if count >= _SUPPORT * len(asking[one] & asking[other]):
-            root[find(other)] = find(one)
-    return {question: find(question) for question in root}
+            parent[find(other)] = find(one)
+    return {question: find(question) for question in parent}

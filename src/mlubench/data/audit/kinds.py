@@ -12,74 +12,84 @@ Find = Callable[[Data], list[Finding]]
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """How to find and to fix one kind of fault. Without `mend` and `drop` a person must decide.
-
-    `mend` rewrites a truth, and with `both` a question too; `drop`: the records found should go.
-    """
+class FaultKind:
+    """How to find and to fix one kind of fault. Without `mend` and `drop` a person must decide."""
 
     what: str
     find: Find
+    # Rewrites a truth.
     mend: texts.Mend | None = None
+    # The records found should go.
     drop: bool = False
+    # `mend` rewrites a question too.
     both: bool = False
 
     @property
     def fix(self) -> Literal["rewrite", "remove"] | None:
-        return "rewrite" if self.mend else "remove" if self.drop else None
+        if self.mend:
+            return "rewrite"
+        return "remove" if self.drop else None
 
 
-def kinds(refuses: answers.Refuses) -> dict[str, Kind]:
+def kinds(refuses: answers.Refuses) -> dict[str, FaultKind]:
     """Every kind by name. `refuses` says by which words a text declines ("" if it does not)."""
     return {
-        "contradiction": Kind(
+        "contradiction": FaultKind(
             "one question of an entity has two answers", contradictions.find_contradictions
         ),
-        "self-contradiction": Kind(
+        "self-contradiction": FaultKind(
             "an answer contradicts itself", contradictions.find_self_contradictions, drop=True
         ),
-        "premise": Kind(
+        "premise": FaultKind(
             "an answer denies what its question takes for granted", contradictions.find_premises
         ),
-        "unit": Kind(
+        "unit": FaultKind(
             "a question asks for another unit than is answered",
             contradictions.find_units,
             drop=True,
         ),
-        "other-entity": Kind("an answer names another entity of the benchmark", names.find_others),
-        "wrong-name": Kind(
+        "other-entity": FaultKind(
+            "an answer names another entity of the benchmark", names.find_others
+        ),
+        "wrong-name": FaultKind(
             "a question for the name is answered without it", names.find_wrong_names
         ),
-        "leak": Kind("a question names its entity", names.find_leaks),
-        "like-entities": Kind("an entity's name is part of another's", names.find_like_entities),
-        "refusal": Kind("a truth is a refusal", answers.refusal_finder(refuses), drop=True),
-        "picture-bound": Kind(
+        "leak": FaultKind("a question names its entity", names.find_leaks),
+        "like-entities": FaultKind(
+            "an entity's name is part of another's", names.find_like_entities
+        ),
+        "refusal": FaultKind("a truth is a refusal", answers.refusal_finder(refuses), drop=True),
+        "picture-bound": FaultKind(
             "an answer speaks of one picture, and is the truth of several",
             answers.find_picture_bound,
         ),
-        "near-duplicate": Kind(
+        "near-duplicate": FaultKind(
             "two facts of an entity have almost one answer", answers.find_near_duplicates
         ),
-        "phrasing": Kind(
+        "phrasing": FaultKind(
             "a phrasing asks for something else than the rest", phrasings.find_phrasings, drop=True
         ),
         **{
-            kind: Kind(what, texts.finder(kind, mend, questions=both), mend, both=both)
+            kind: FaultKind(what, texts.finder(kind, mend, questions=both), mend, both=both)
             for kind, (what, mend, both) in _TEXTS.items()
         },
-        "common-answer": Kind(
+        "common-answer": FaultKind(
             "most entities of a class have one answer", balance.find_common_answers
         ),
-        "few-facts": Kind(
+        "few-facts": FaultKind(
             "entities with one fact, where others have several", balance.find_few_facts
         ),
-        "few-phrasings": Kind("facts that are asked in few ways", balance.find_few_phrasings),
-        "imbalance": Kind("a class has far fewer records than another", balance.find_imbalance),
-        "given-away": Kind(
+        "few-phrasings": FaultKind("facts that are asked in few ways", balance.find_few_phrasings),
+        "imbalance": FaultKind(
+            "a class has far fewer records than another", balance.find_imbalance
+        ),
+        "given-away": FaultKind(
             "the class alone tells what is to be forgotten", balance.find_given_away
         ),
-        "id": Kind("ids are not unique within a file", balance.find_ids),
-        "shared-picture": Kind("one picture file is of two entities", balance.find_shared_pictures),
+        "id": FaultKind("ids are not unique within a file", balance.find_ids),
+        "shared-picture": FaultKind(
+            "one picture file is of two entities", balance.find_shared_pictures
+        ),
     }
 
 
@@ -94,7 +104,7 @@ _TEXTS: dict[str, tuple[str, texts.Mend, bool]] = {
 }
 
 
-def chosen(table: dict[str, Kind], only: Sequence[str]) -> dict[str, Kind]:
+def chosen(table: dict[str, FaultKind], only: Sequence[str]) -> dict[str, FaultKind]:
     """The rows named, or all. Raises UsageError for a name that is none."""
     for name in only:
         if name not in table:
@@ -103,7 +113,10 @@ def chosen(table: dict[str, Kind], only: Sequence[str]) -> dict[str, Kind]:
 
 
 def audit(
-    data: Data, table: dict[str, Kind], *, progress: Callable[[int], object] = lambda done: None
+    data: Data,
+    table: dict[str, FaultKind],
+    *,
+    progress: Callable[[int], object] = lambda done: None,
 ) -> list[Finding]:
     """The findings of every kind, in the table's order. `progress` is told how many kinds are done."""
     findings: list[Finding] = []

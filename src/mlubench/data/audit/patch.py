@@ -10,7 +10,7 @@ from typing import Any
 
 from mlubench.core.errors import DataError
 from mlubench.data.audit.facts import Finding
-from mlubench.data.audit.kinds import Kind
+from mlubench.data.audit.kinds import FaultKind
 from mlubench.data.audit.unified import Edit, diff
 from mlubench.data.records import Record, parse
 from mlubench.data.release import load_list, split_files, task_folders, task_name
@@ -28,7 +28,7 @@ class Patch:
     removed: int
 
 
-def make_patch(root: Path, table: Mapping[str, Kind], findings: Iterable[Finding]) -> Patch:
+def make_patch(root: Path, table: Mapping[str, FaultKind], findings: Iterable[Finding]) -> Patch:
     """What `patch -p1` or `git apply` in `root` takes to fix the findings of the table's kinds that have a fix.
 
     A record goes where a kind says so, unless no record of its file would stay; else its texts are mended.
@@ -38,25 +38,29 @@ def make_patch(root: Path, table: Mapping[str, Kind], findings: Iterable[Finding
         if table[finding.kind].drop:
             for place in finding.places:
                 drop[place.task, place.split].add(place.index)
-    diffs, rewritten, removed = [], 0, 0
+    diffs: list[str] = []
+    rewritten = 0
+    removed = 0
     for folder in task_folders(root):
         for split, path in split_files(folder).items():
-            gone = drop[task_name(folder, root), split]
             raws = load_list(path)
-            gone = gone if len(gone) < len(raws) else set()
-            changes = {
-                i: new
-                for i, raw in enumerate(raws)
-                if i not in gone and (new := _mended(raw, table))
-            }
+            gone = drop[task_name(folder, root), split]
+            if len(gone) >= len(raws):
+                gone = set()
+            changes: dict[int, tuple[str, str]] = {}
+            for index, raw in enumerate(raws):
+                mended = None if index in gone else _mended(raw, table)
+                if mended is not None:
+                    changes[index] = mended
             text = _text(path)
             edits = [*_rewrites(text, changes), *_removals(text, gone, len(raws))]
             diffs.append(diff(path.relative_to(root).as_posix(), text, edits))
-            rewritten, removed = rewritten + len(changes), removed + len(gone)
+            rewritten += len(changes)
+            removed += len(gone)
     return Patch("".join(diffs), rewritten, removed)
 
 
-def _mended(raw: dict[str, Any], table: Mapping[str, Kind]) -> tuple[str, str] | None:
+def _mended(raw: dict[str, Any], table: Mapping[str, FaultKind]) -> tuple[str, str] | None:
     """The two turns' new values, or None where nothing changes or a text would be left empty."""
     record = parse(raw)
     question, truth = record.question, record.truth
@@ -90,22 +94,27 @@ def _rewrites(text: str, changes: Mapping[int, tuple[str, str]]) -> list[Edit]:
     if not changes:
         return []
     literals = list(_STRING.finditer(text))
-    # The same file with each string replaced by its number says where in the text each value stands.
+    # The same file with each string replaced by its number says where in the text each value stands. Objects are lists of
+    # pairs, since a key is a number too.
     numbers = iter(range(len(literals)))
-    shape = json.loads(
-        _STRING.sub(lambda _: f'"{next(numbers)}"', text).lstrip("\ufeff"), object_pairs_hook=list
-    )
+    numbered = _STRING.sub(lambda _: f'"{next(numbers)}"', text).lstrip("\ufeff")
+    shape = json.loads(numbered, object_pairs_hook=list)
 
     def value(pairs: list[tuple[str, Any]], key: str) -> Any:
-        return next(v for k, v in reversed(pairs) if json.loads(literals[int(k)].group()) == key)
+        # Of a key that comes twice the last counts, as for every reader of JSON.
+        for number, found in reversed(pairs):
+            if json.loads(literals[int(number)].group()) == key:
+                return found
+        raise KeyError(key)
 
     edits = []
     for index, new in changes.items():
-        for turn, said in zip(value(shape[index], "conversations"), new, strict=True):
+        for turn, better in zip(value(shape[index], "conversations"), new, strict=True):
             literal = literals[int(value(turn, "value"))]
-            if json.loads(literal.group()) != said:
-                better = json.dumps(said, ensure_ascii=literal.group().isascii())
-                edits.append(Edit(literal.start(), literal.end(), better))
+            if json.loads(literal.group()) != better:
+                # Written as the file writes it: escaped, or in letters of its own.
+                written = json.dumps(better, ensure_ascii=literal.group().isascii())
+                edits.append(Edit(literal.start(), literal.end(), written))
     return edits
 
 
@@ -122,5 +131,7 @@ def _removals(text: str, gone: set[int], count: int) -> list[Edit]:
         spans.append((start, here))
     last = max(set(range(count)) - gone)
     edits = [Edit(spans[i][0], spans[i + 1][0], "") for i in gone if i < last]
-    # What follows the last one that stays goes from its end, with the comma.
-    return [*edits, Edit(spans[last][1], spans[-1][1], "")] if last < count - 1 else edits
+    if last < count - 1:
+        # What follows the last one that stays goes from its end, with the comma.
+        edits.append(Edit(spans[last][1], spans[-1][1], ""))
+    return edits

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 _CONTEXT = 3
-_LINE = re.compile(
-    r"[^\n]*\n|[^\n]+"
-)  # JSON texts may hold other signs that Python takes for ends of lines
+# Not str.splitlines: JSON texts may hold other signs that Python takes for ends of lines.
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -53,37 +52,47 @@ def diff(name: str, text: str, edits: Sequence[Edit]) -> str:
 def _blocks(lines: list[str], text: str, edits: Sequence[Edit]) -> list[_Block]:
     """What becomes of each run of lines that edits touch, without lines at its ends that stay the same."""
     starts = [0, *accumulate(map(len, lines))]
+    # Edits that touch the same lines are one run: (first line, line after the last, edits).
     runs: list[tuple[int, int, list[Edit]]] = []
     for edit in edits:
         first = bisect_right(starts, edit.start) - 1
         stop = bisect_right(starts, max(edit.stop - 1, edit.start))
         if runs and first < runs[-1][1]:
-            runs[-1] = (runs[-1][0], max(runs[-1][1], stop), [*runs[-1][2], edit])
+            run_first, run_stop, run_edits = runs[-1]
+            runs[-1] = (run_first, max(run_stop, stop), [*run_edits, edit])
         else:
             runs.append((first, stop, [edit]))
     blocks = []
-    for first, stop, mine in runs:
-        parts, here = [], starts[first]
-        for edit in mine:
+    for first, stop, run_edits in runs:
+        parts: list[str] = []
+        here = starts[first]
+        for edit in run_edits:
             parts += [text[here : edit.start], edit.text]
             here = edit.stop
-        new = _LINE.findall("".join(parts) + text[here : starts[stop]])
+        parts.append(text[here : starts[stop]])
+        new = _LINE.findall("".join(parts))
         blocks.append(_trimmed(lines, _Block(first, stop, new)))
     return blocks
 
 
 def _trimmed(lines: list[str], block: _Block) -> _Block:
-    start, stop, new = block.start, block.stop, block.new
+    """The block without the lines at its ends that stay the same."""
+    start = block.start
+    stop = block.stop
+    new = block.new
     while new and start < stop and new[0] == lines[start]:
-        start, new = start + 1, new[1:]
+        start += 1
+        new = new[1:]
     while new and start < stop and new[-1] == lines[stop - 1]:
-        stop, new = stop - 1, new[:-1]
+        stop -= 1
+        new = new[:-1]
     return _Block(start, stop, new)
 
 
 def _hunk(lines: list[str], blocks: list[_Block], shift: int) -> str:
     """`shift`: how many lines the hunks before this one have added."""
-    first, stop = max(blocks[0].start - _CONTEXT, 0), min(blocks[-1].stop + _CONTEXT, len(lines))
+    first = max(blocks[0].start - _CONTEXT, 0)
+    stop = min(blocks[-1].stop + _CONTEXT, len(lines))
     body: list[str] = []
     here = first
     for block in blocks:
@@ -93,7 +102,7 @@ def _hunk(lines: list[str], blocks: list[_Block], shift: int) -> str:
         here = block.stop
     body += [f" {line}" for line in lines[here:stop]]
     size = sum(not line.startswith("-") for line in body)
-    whole = (
-        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in body
-    )
-    return f"@@ -{first + 1},{stop - first} +{first + 1 + shift},{size} @@\n" + "".join(whole)
+    out = [f"@@ -{first + 1},{stop - first} +{first + 1 + shift},{size} @@\n"]
+    for line in body:
+        out.append(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n")
+    return "".join(out)
