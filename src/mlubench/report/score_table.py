@@ -113,39 +113,38 @@ def _top(values: Iterable[float | None]) -> str | None:
     return number(max(known)) if len(known) > 1 else None
 
 
-def _reference_rows(results: Results, judge: str, metric: Metric) -> list[ScoreRow]:
-    """What methods are held against: the untouched model, and LUMoE with a gate that is told the answer.
+Step = tuple[str, str]  # (X, Y) of X-UY
 
-    The base shows one score in every column of a task, since nothing has changed it.
-    """
-    base, bounds = results.base_scores(judge, metric), results.scores(judge, metric)
-    rows = [
-        _reference(
-            results, BASE, {(task, after): base.get(task) for task, after in results.steps()}
-        )
-    ]
+
+def _reference_rows(results: Results, judge: str, metric: Metric) -> list[ScoreRow]:
+    """What methods are held against: the untouched model, and LUMoE with a gate that is told the answer."""
+    # The base shows one score in every column of a task, since nothing has changed it.
+    base = results.base_scores(judge, metric)
+    rows = [_reference(results, BASE, {step: base.get(step[0]) for step in results.steps()})]
+    bounds = results.scores(judge, metric)
     for name in dict.fromkeys(cell.method for cell in results.upper_bound):
-        rows.append(
-            _reference(results, name, {step: bounds.get((name, *step)) for step in results.steps()})
-        )
+        cells = {step: bounds.get((name, *step)) for step in results.steps()}
+        rows.append(_reference(results, name, cells))
     return [row for row in rows if any(shown.text != MISSING for shown in row.scores)]
 
 
-def _reference(
-    results: Results, name: str, cells: dict[tuple[str, str], CellRow | None]
-) -> ScoreRow:
+def _reference(results: Results, name: str, cells: dict[Step, CellRow | None]) -> ScoreRow:
     last = [cell for (_, after), cell in cells.items() if after == results.tasks[-1]]
     known = [cell.score for cell in last if cell is not None and cell.score is not None]
-    final = (
-        ShownNumber(number(sum(known) / len(known)))
-        if known and len(known) == len(last)
-        else ShownNumber()
-    )
+    final = ShownNumber()
+    # A mean over fewer tasks would not be comparable.
+    if known and len(known) == len(last):
+        final = ShownNumber(number(sum(known) / len(known)))
     # A base score stands in several columns but its unscored answers count once.
     different = {id(cell): cell.unscored for cell in cells.values() if cell is not None}
-    scores = [_shown(cell) for cell in cells.values()]
     return ScoreRow(
-        name, label(name), scores, final, ShownNumber(), sum(different.values()), reference=True
+        name,
+        label(name),
+        scores=[_shown(cell) for cell in cells.values()],
+        final=final,
+        stability=ShownNumber(),
+        unscored=sum(different.values()),
+        reference=True,
     )
 
 
@@ -154,24 +153,31 @@ def score_table(results: Results, judge: str, metric: Metric) -> ScoreTable:
 
     Stability is never marked, because a model that answers nothing would win it.
     """
-    steps, methods = results.steps(), results.methods
+    steps = results.steps()
     cells = results.scores(judge, metric)
-    summaries = {row.method: row for row in results.summary if row.judge in (judge, "")}
-    finals = {m: summaries[m].final.get(metric) if m in summaries else None for m in methods}
-    tops = [_top(cell.score for m in methods if (cell := cells.get((m, *step)))) for step in steps]
-    top_final = _top(finals.values())
+    tops = {}
+    for step in steps:
+        column = [cells.get((method, *step)) for method in results.methods]
+        tops[step] = _top(cell.score for cell in column if cell is not None)
+    finals: dict[str, float | None] = dict.fromkeys(results.methods)
+    stabilities: dict[str, float | None] = dict.fromkeys(results.methods)
+    for summary in results.summary:
+        if summary.judge in (judge, ""):
+            finals[summary.method] = summary.final.get(metric)
+            stabilities[summary.method] = summary.stability.get(metric)
+    top_final = _top(finals[method] for method in results.methods)
     rows = _reference_rows(results, judge, metric)
-    for method in methods:
-        scores = [
-            _shown(cells.get((method, *step)), top) for step, top in zip(steps, tops, strict=True)
-        ]
-        stability = summaries[method].stability.get(metric) if method in summaries else None
+    for method in results.methods:
         final = number(finals[method])
-        unscored = sum(cell.unscored for (name, _, _), cell in cells.items() if name == method)
-        shown = ShownNumber(final, best=final == top_final)
-        rows.append(
-            ScoreRow(method, label(method), scores, shown, ShownNumber(number(stability)), unscored)
+        row = ScoreRow(
+            method,
+            label(method),
+            scores=[_shown(cells.get((method, *step)), tops[step]) for step in steps],
+            final=ShownNumber(final, best=final == top_final),
+            stability=ShownNumber(number(stabilities[method])),
+            unscored=sum(cell.unscored for cell in cells.values() if cell.method == method),
         )
+        rows.append(row)
     return ScoreTable(metric, judge, [step_name(*step) for step in steps], rows)
 
 
@@ -194,18 +200,17 @@ def unscored(results: Results, judge: str) -> Unscored:
 
 def unscored_warning(results: Results) -> str:
     """What to say when too many answers could not be judged by one of the judges; empty otherwise."""
-    alarming = [
-        (judge, found) for judge in results.judges if (found := unscored(results, judge)).alarming
-    ]
-    if not alarming:
+    shares = []
+    for judge in results.judges:
+        found = unscored(results, judge)
+        if found.alarming:
+            share = f"{found.count} of {found.of} answers ({found.count / found.of:.1%})"
+            by = f" by {judge}" if len(results.judges) > 1 else ""
+            shares.append(f"{share} could not be judged{by}")
+    if not shares:
         return ""
-    shares = "; ".join(
-        f"{found.count} of {found.of} answers ({found.count / found.of:.1%}) could not be judged"
-        + (f" by {judge}" if len(results.judges) > 1 else "")
-        for judge, found in alarming
-    )
     return (
-        f"{shares}. "
+        f"{'; '.join(shares)}. "
         "They are left out of every score, so scores may mislead: look at the verdicts, "
         "then run `mlubench judge RUN` again."
     )
