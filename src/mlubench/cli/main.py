@@ -22,7 +22,10 @@ COMMANDS = {
     "status": ("status:status", "How far a run has come."),
     "report": ("report:report", "Draw the table and report.html of a run again."),
     "judge": ("judge.group:judge", "Judge a run's answers again, without running any model."),
-    "ask": ("ask:ask", "One routed answer of a run's LUMoE, with the route and why."),
+    "ask": (
+        "ask:ask",
+        "One routed answer of the LUMoE of a run or a store, with the route and why.",
+    ),
     "experts": (
         "experts.group:experts",
         "Experts of a run or a store: list, verify, switch, roll back, carry elsewhere.",

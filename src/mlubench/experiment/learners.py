@@ -252,7 +252,12 @@ class LumoeLearner(Base):
         )
         facts = train(self.ctx, self.ctx.config.lumoe.expert, self.name, task, self.settings)
         archive(
-            self.ctx, self.name, task, task.name, {**facts, "tasks": done, "gate": gate.name}, gate
+            self.ctx,
+            self.name,
+            task,
+            task.name,
+            {**facts, "tasks": done, "gate": self.ctx.config.gate},
+            gate,
         )
         processes.written(lambda: self.engine.features.save(self.features_file))
         # Answers are those of the archive: mounted from it, the expert has the base's precision.
