@@ -120,14 +120,18 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="write the table to this Markdown file")
     args = parser.parse_args()
     quiet()
-    grid, methods = (args.grid[1:4], args.methods[:3]) if args.quick else (args.grid, args.methods)
+    grid = args.grid[1:4] if args.quick else args.grid
+    methods = args.methods[:3] if args.quick else args.methods
     rows = []
     for method in methods:
         for rate in grid:
             settings = [f"seed={args.seed}", *args.settings]
             rows.append(try_rate(args.preset, method, rate, settings, args.work / args.preset))
             Console(stderr=True, width=200).print(rows[-1])
-    chosen = {m: choose([r for r in rows if r["method"] == m])["lr"] for m in methods}
+    chosen = {}
+    for method in methods:
+        of_method = [row for row in rows if row["method"] == method]
+        chosen[method] = choose(of_method)["lr"]
     if args.out:
         command = f"python bench/choose_lr.py {shlex.join(sys.argv[1:])}"
         args.out.write_text(as_markdown(args.preset, rows, chosen, command))

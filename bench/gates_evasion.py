@@ -31,23 +31,21 @@ def rows(world: World, gates: Mapping[str, Gate]) -> Iterator[dict[str, Any]]:
         world.features([q.image for side in sides for q, _ in side if q.image])
         for name, gate in gates.items():
             row: dict[str, Any] = {"world": world.name, "kind": kind, "gate": name}
-            got, free = (
-                [
-                    (set(r.experts), wanted)
-                    for (_, wanted), r in zip(side, _route(gate, side, world), strict=True)
-                ]
-                for side in sides
-            )
+            of_forget, of_retain = (_reached(gate, side, world) for side in sides)
             yield (
                 row
-                | _rate("caught", [wanted <= e for e, wanted in got])
-                | _rate("any", [bool(e & wanted) for e, wanted in got])
-                | _rate("over", [bool(e - wanted) for e, wanted in free])
+                | _rate("caught", [wanted <= reached for reached, wanted in of_forget])
+                | _rate("any", [bool(reached & wanted) for reached, wanted in of_forget])
+                | _rate("over", [bool(reached - wanted) for reached, wanted in of_retain])
             )
 
 
-def _route(gate: Gate, cases: Sequence[Case], world: World) -> list[Any]:
-    return gate.route([q for q, _ in cases], world.features)
+def _reached(
+    gate: Gate, cases: Sequence[Case], world: World
+) -> list[tuple[set[str], frozenset[str]]]:
+    """For each case the experts that its query reached, and those that it should reach."""
+    routes = gate.route([query for query, _ in cases], world.features)
+    return [(set(route.experts), case[1]) for route, case in zip(routes, cases, strict=True)]
 
 
 def _rate(name: str, hits: Sequence[bool]) -> dict[str, Any]:

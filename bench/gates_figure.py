@@ -18,10 +18,9 @@ def draw(found: dict[str, list[dict[str, Any]]], path: Path) -> None:
     from matplotlib.figure import Figure
 
     hybrid = [row for row in found["tasks"] if row["gate"] == "hybrid"]
-    panels = {
-        name: [r for r in hybrid if r["world"] == name]
-        for name in dict.fromkeys(r["world"] for r in hybrid)
-    }
+    panels: dict[str, list[dict[str, Any]]] = {}
+    for row in hybrid:
+        panels.setdefault(row["world"], []).append(row)
     panels["requests, one entity each"] = found["requests"]
     figure = Figure(figsize=(3 * len(panels), 3.2), layout="constrained")
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
