@@ -25,20 +25,29 @@ def _lines(results: Results, judge: str, metric: Metric) -> list[list[str]]:
         if (row.metric, row.task, row.judge) == (metric, "all", judge)
         and row.difference is not None
     ]
-    methods = list(dict.fromkeys(name for row in rows for name in (row.a, row.b)))
-    minus = {pair: row for row in rows for pair in ((row.a, row.b), (row.b, row.a))}
+    # A pair of methods stands in one row; it is looked up from either side.
+    by_pair = {}
+    for row in rows:
+        by_pair[row.a, row.b] = row
+        by_pair[row.b, row.a] = row
+    methods = list(dict.fromkeys(a for a, _ in by_pair))
     for best in methods:
-        against = [(other, minus.get((best, other))) for other in methods if other != best]
-        if all(row is not None and _signed(row, best)[0] >= 0 for _, row in against):
-            return [_line(metric, best, other, row) for other, row in against if row is not None]
+        against = {other: by_pair.get((best, other)) for other in methods if other != best}
+        lead = [row is not None and _signed(row, best)[0] >= 0 for row in against.values()]
+        if all(lead):
+            return [_line(metric, best, other, row) for other, row in against.items() if row]
     return []
 
 
 def _signed(row: ComparisonRow, best: str) -> tuple[float, tuple[float, float] | None]:
-    difference, interval = row.difference or 0.0, row.ci95
+    """The difference and its interval as seen from `best`: a row holds them as seen from its `a`."""
+    difference = row.difference or 0.0
     if row.a == best:
-        return difference, interval
-    return -difference, None if interval is None else (-interval[1], -interval[0])
+        return difference, row.ci95
+    if row.ci95 is None:
+        return -difference, None
+    low, high = row.ci95
+    return -difference, (-high, -low)
 
 
 def _line(metric: Metric, best: str, other: str, row: ComparisonRow) -> list[str]:
