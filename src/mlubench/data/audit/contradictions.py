@@ -127,13 +127,13 @@ def _calls(fact: Fact) -> Iterator[tuple[str, list[str]]]:
     if not offered:
         return
     names = "|".join(sorted(map(re.escape, offered)))
-    said: dict[str, list[str]] = {}
+    called: dict[str, list[str]] = {}
     pattern = rf"\b(\w+) (?:is|are|was|were) {_ADVERB}(?:an? )?({names})s?\b"
     for found in re.finditer(pattern, fact.truth.casefold()):
-        calls = said.setdefault(found.group(1), [])
+        calls = called.setdefault(found.group(1), [])
         if found.group(2) not in calls:
             calls.append(found.group(2))
-    yield from said.items()
+    yield from called.items()
 
 
 def _choices(question: str) -> set[str]:

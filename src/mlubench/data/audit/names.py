@@ -30,14 +30,21 @@ def find_leaks(data: Data) -> list[Finding]:
     for fact in data.facts:
         name = words(title(fact.entity))
         for question, places in fact.asked.items():
-            said = words(question)
-            whole = bool(name) and any(said[i : i + len(name)] == name for i in range(len(said)))
+            asked_words = words(question)
+            whole = _holds(asked_words, name)
             alone = len(asking[plain(question)]) == 1 and len(data.entities) > 1
-            if whole or (alone and any(len(word) > 3 and word in said for word in name)):
+            if whole or (alone and any(len(word) > 3 and word in asked_words for word in name)):
                 findings.append(
                     Finding("leak", f"{fact.entity.key}: {quote(question)}", tuple(places))
                 )
     return findings
+
+
+def _holds(text: list[str], name: list[str]) -> bool:
+    """Whether the name's words stand in the text one behind the other."""
+    if not name:
+        return False
+    return any(text[start : start + len(name)] == name for start in range(len(text)))
 
 
 def find_others(data: Data) -> list[Finding]:
