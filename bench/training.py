@@ -29,10 +29,11 @@ from mlubench.models.quiet import quiet
 from mlubench.models.toy.base import build_model, build_processor
 from mlubench.settings.run import LoraConfig, ToyConfig, TrainConfig
 from mlubench.types import Benchmark
-from mlubench.unlearning.feed import Feed, Item, schedule
 from mlubench.unlearning.forward import views_of
 from mlubench.unlearning.losses import sums, token_log_probs
 from mlubench.unlearning.methods.base import Method, View, make_method
+from mlubench.unlearning.schedule import Item, schedule
+from mlubench.unlearning.steps import StepBuilder
 from mlubench.unlearning.table import LOSSES
 
 SIZES = {  # 64 picture tokens, as 96 pixels by 12 give; about 3 M and 90 M parameters
@@ -85,9 +86,9 @@ class Way(ABC):
 
 class Ours(Way):
     def prepare(self, items: Sequence[Item], benchmark: Benchmark) -> LossOf:
-        feed = Feed(self.mllm, benchmark, self.method, self.config)
-        feed.remember_reference(items)
-        return lambda batch: self.method.loss(views_of(self.mllm, feed(batch)["step"], self.method))
+        steps = StepBuilder(self.mllm, benchmark, self.method, self.config)
+        steps.remember_reference(items)
+        return lambda batch: self.method.loss(views_of(self.mllm, steps.build(batch), self.method))
 
 
 class Described(Way):

@@ -11,9 +11,10 @@ from mlubench.models.adapters import add_adapter
 from mlubench.models.mllm import MLLM
 from mlubench.settings.run import LoraConfig, TrainConfig
 from mlubench.types import Benchmark
-from mlubench.unlearning.feed import Feed, schedule
 from mlubench.unlearning.forward import views_of
 from mlubench.unlearning.methods.base import make_method
+from mlubench.unlearning.schedule import schedule
+from mlubench.unlearning.steps import StepBuilder
 from mlubench.unlearning.table import LOSSES
 from mlubench.unlearning.trainer import unlearn
 from support.short_training import fit
@@ -63,7 +64,7 @@ def gradients(
     items = schedule(fit(benchmark, "forget"), fit(benchmark, "retain"), epochs=1, seed=0)
     passes = Passes(mllm)
     mllm.model.train()
-    step = Feed(mllm, benchmark, METHOD, CONFIG)(items)["step"]
+    step = StepBuilder(mllm, benchmark, METHOD, CONFIG).build(items)
     METHOD.loss(views_of(mllm, step, METHOD)).backward()
     return {n: p.grad for n, p in mllm.model.named_parameters() if p.grad is not None}, passes.times
 

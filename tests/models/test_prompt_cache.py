@@ -15,8 +15,8 @@ from mlubench.models.mllm import MLLM, Query
 from mlubench.models.prompt_cache import PromptCache
 from mlubench.settings.run import LoraConfig, TrainConfig
 from mlubench.types import Benchmark, Part, Scope
-from mlubench.unlearning.feed import Feed
 from mlubench.unlearning.methods.ga import GA
+from mlubench.unlearning.steps import StepBuilder
 from support.short_training import FAMILIES, TRAINED, fit
 
 Load = Callable[..., MLLM]
@@ -199,11 +199,11 @@ def test_features_are_kept_only_while_nothing_changes_them(
 ) -> None:
     mllm = load_family(name)
     add_adapter(mllm, "default", LoraConfig(r=2, alpha=2), scope, seed=0, full=full)
-    feed = Feed(mllm, benchmark, GA(), TrainConfig(scope=scope, full=full))
+    steps = StepBuilder(mllm, benchmark, GA(), TrainConfig(scope=scope, full=full))
     samples = fit(benchmark, "forget")
-    (group,) = feed([{"forget": s} for s in samples])["step"].groups
+    (group,) = steps.build([{"forget": s} for s in samples]).batches
     assert ("mm_encoder_outputs" in group.inputs, "pixel_values" in group.inputs) == (
         keeps,
         not keeps,
     )
-    assert (feed.prompts.used > 0) is keeps
+    assert (steps.batch_builder.prompts.used > 0) is keeps

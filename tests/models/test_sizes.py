@@ -21,7 +21,7 @@ from mlubench.models.sizes import (
 )
 from mlubench.settings.run import Config, LoraConfig, ModelConfig, ToyConfig
 from mlubench.types import Benchmark
-from mlubench.unlearning.trainer import trained_parameters
+from mlubench.unlearning.parameters import trained_parameters
 
 RANK = 32
 LORA = LoraConfig(r=RANK, alpha=RANK)

@@ -7,8 +7,9 @@ from torch import Tensor
 from mlubench.models.adapters import add_adapter
 from mlubench.models.mllm import MLLM, Query
 from mlubench.types import Benchmark, Sample
-from mlubench.unlearning.feed import Feed, schedule
 from mlubench.unlearning.forward import views_of
+from mlubench.unlearning.schedule import schedule
+from mlubench.unlearning.steps import StepBuilder
 from support.trainings import LORA, QUICK, fit, method_of
 
 
@@ -47,16 +48,16 @@ def test_kl_over_every_position_is_that_of_samples_alone(
     add_adapter(mllm, "default", LORA, "language", seed=0)
     forget, retain = fit(benchmark, "forget", count=4), fit(benchmark, "retain", count=4)
     items = schedule(forget, retain, epochs=1, seed=0)
-    feed = Feed(
+    steps = StepBuilder(
         mllm, benchmark, method, QUICK.model_copy(update={"batch": 3, "vision_cache_mb": kept})
     )
-    feed.remember_reference(items)
+    steps.remember_reference(items)
     dice = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for name, weight in mllm.model.named_parameters():
             if ".lora_B." in name:
                 weight.normal_(0, 0.05, generator=dice)
-        step = feed(items)["step"]
+        step = steps.build(items)
         views = views_of(mllm, step, method)
     nll, divergence = by_hand(mllm, benchmark, forget, retain)
     assert divergence > 0.01
@@ -77,10 +78,10 @@ def test_padding_has_no_part_in_it(mllm: MLLM, benchmark: Benchmark) -> None:
     items = schedule(
         fit(benchmark, "forget", count=4), fit(benchmark, "retain", count=4), epochs=1, seed=0
     )
-    feed = Feed(mllm, benchmark, method, QUICK)
-    feed.remember_reference(items)
+    steps = StepBuilder(mllm, benchmark, method, QUICK)
+    steps.remember_reference(items)
     with torch.no_grad():
-        views = views_of(mllm, feed(items)["step"], method)
+        views = views_of(mllm, steps.build(items), method)
     view = views["retain"]
     assert view.all_logits is not None and view.all_mask is not None
     plain = method.loss(views)

@@ -10,8 +10,10 @@ from mlubench.models.adapters import add_adapter
 from mlubench.models.mllm import MLLM
 from mlubench.settings.run import TrainConfig
 from mlubench.types import Benchmark, Part
-from mlubench.unlearning.feed import schedule
-from mlubench.unlearning.trainer import _arguments, _UnlearningTrainer, parameter_groups
+from mlubench.unlearning.parameters import parameter_groups
+from mlubench.unlearning.schedule import schedule
+from mlubench.unlearning.trainer import UnlearningTrainer
+from mlubench.unlearning.trainer_setup import training_arguments
 from support.trainings import LORA, QUICK, fit, method_of, train
 
 RATES: dict[Part, float] = {"vision": 1e-4, "projector": 2e-3}
@@ -59,8 +61,8 @@ def test_the_optimizer_has_these_groups_and_all_rates_fall_alike(
 ) -> None:
     add_adapter(mllm, "default", LORA, "all", seed=0)
     items = schedule(fit(benchmark, "forget"), [], epochs=1, seed=0)
-    args = _arguments(CONFIG, len(items), work=tmp_path, device=mllm.device, seed=0)
-    trainer = _UnlearningTrainer(method_of("ga"), mllm, CONFIG, args=args, train_dataset=items)
+    args = training_arguments(CONFIG, samples=len(items), work=tmp_path, device=mllm.device, seed=0)
+    trainer = UnlearningTrainer(method_of("ga"), mllm, CONFIG, args=args, train_dataset=items)
     trainer.create_optimizer_and_scheduler(num_training_steps=4)
     wanted = [1e-4, 2e-3, 5e-5]
     for share in (1.0, 0.8535534, 0.5):  # cosine from 1 to 0 in 4 steps

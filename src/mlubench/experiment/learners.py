@@ -24,8 +24,9 @@ from mlubench.runs.folder import RunDir
 from mlubench.settings.run import Config, TrainConfig
 from mlubench.types import Benchmark, Route, Sample, Task
 from mlubench.unlearning.methods.base import make_method
+from mlubench.unlearning.schedule import step_seed
 from mlubench.unlearning.table import LOSSES
-from mlubench.unlearning.trainer import step_seed, unlearn
+from mlubench.unlearning.trainer import unlearn
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from mlubench.runs.rows import read_answers, read_verdicts
 from mlubench.settings.run import LoraConfig
 from mlubench.statistics.scores import METRICS, Score, score_of
 from mlubench.types import Judge, Metric, Task
-from mlubench.unlearning.trainer import step_seed
+from mlubench.unlearning.schedule import step_seed
 
 STAGE = ".consolidating"  # in the store's folder, where nothing with a leading dot counts
 # What a manifest is to say of how an adapter was made: `relative_error` of a merged one, the training of a distilled one.

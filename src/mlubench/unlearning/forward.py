@@ -1,128 +1,155 @@
-"""One pass of the model over a step's batches, and the views of it that a method's loss looks at."""
+"""One pass of the model over a batch, and the views of it that a method's loss looks at.
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import Any
+Where answers 1 and 2 share a prompt, a row's columns are [prompt (P) | answer 1 (A1) | answer 2 (A2)], and W = A1 + A2.
+Logits at a column predict the token of the next one.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mlubench.models.answers import IGNORE
 from mlubench.models.mllm import MLLM
+from mlubench.unlearning.batches import PackedBatch, Step
 from mlubench.unlearning.losses import sums, token_log_probs
-from mlubench.unlearning.methods.base import Form, Kind, Method, View
+from mlubench.unlearning.methods.base import AnswerKind, Method, ReferenceForm, View
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """Model inputs for answers to the same prompts, and their tokens: `labels` (B, A) of each kind, in their order."""
+class AnswerOutputs:
+    """What one pass said of one kind of answer."""
 
-    inputs: dict[str, Any]
-    labels: dict[Kind, Tensor]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """All passes of one step, and what the reference said of each sample, by kind."""
-
-    groups: list[Group]
-    reference: Mapping[Kind, Sequence[Tensor]]
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What one pass said of one kind of answer. `final` (B, A, H) are the states that the head makes `logits` of."""
-
-    logits: Tensor
-    token_logps: Tensor
-    mask: Tensor
-    logps: Tensor
-    final: Tensor | None = None
-    states: Tensor | None = None
-    all_final: Tensor | None = None
-    all_logits: Tensor | None = None
-    all_mask: Tensor | None = None
+    logits: Tensor  # (B, A, V), those that predict the answer's tokens
+    token_logps: Tensor  # (B, A)
+    mask: Tensor  # (B, A), False at padding
+    logps: Tensor  # (B,), of whole answers
+    head_inputs: Tensor | None = None  # (B, A, H), the states that the head makes `logits` of
+    states: Tensor | None = None  # (B, A, H), of the method's layer at the answer's tokens
+    # The same at all L columns, prompt and picture included, where the method looks at every position.
+    all_logits: Tensor | None = None  # (B, L, V)
+    all_head_inputs: Tensor | None = None  # (B, L, H)
+    all_mask: Tensor | None = None  # (B, L)
 
 
-def outputs_of(
-    mllm: MLLM, group: Group, method: Method, *, states: bool = False, model: Any = None
-) -> dict[Kind, Said]:
-    """Run one group, through `model` where a trainer has wrapped it. With `states`, what the reference keeps is filled too.
-    Only the answers' columns meet the head, unless the method looks at every position."""
-    width = sum(x.shape[1] for x in group.labels.values())
-    whole = [k for k in group.labels if method.reference.get(k) == "all_logits"]
-    seen: dict[str, Tensor] = {}
-    with ExitStack() as hooks:
-        if states:  # taken where they pass, so that the states of all other layers need not be kept
-            head = mllm.base.get_output_embeddings()
-            hooks.enter_context(
-                head.register_forward_pre_hook(lambda _, given: seen.update(final=given[0]))
-            )
-        if method.layer is not None:
-            layer = mllm.layers[method.layer - (method.layer > 0)]
-            hooks.enter_context(
-                layer.register_forward_hook(lambda _, __, out: seen.update(layer=_tensor(out)))
-            )
-        called = mllm.model if model is None else model
-        logits = called(
-            **group.inputs, logits_to_keep=0 if whole else width + 1, use_cache=False
-        ).logits
-    start, found = 0, {}
-    for kind, labels in group.labels.items():
-        columns = slice(start, start + labels.shape[1])
+def run_batch(
+    mllm: MLLM,
+    batch: PackedBatch,
+    method: Method,
+    *,
+    head_inputs: bool = False,
+    model: nn.Module | None = None,
+) -> dict[AnswerKind, AnswerOutputs]:
+    """Pass one batch through `model`: what a trainer has wrapped around `mllm.model`, else that itself.
+
+    `head_inputs` are filled only on demand. Only the answers' columns meet the head, unless the method looks at every
+    position.
+    """
+    width = sum(labels.shape[1] for labels in batch.labels.values())  # W
+    at_all_positions = [k for k in batch.labels if method.reference.get(k) == "all_logits"]
+    caller = mllm.model if model is None else model
+    with _captured(mllm, method.layer, head_inputs=head_inputs) as captured:
+        # 0 means all columns. One more than W: the prompt's last column predicts each answer's first token.
+        logits_to_keep = 0 if at_all_positions else width + 1
+        logits = caller(**batch.inputs, logits_to_keep=logits_to_keep, use_cache=False).logits
+    outputs: dict[AnswerKind, AnswerOutputs] = {}
+    start = 0
+    for kind, labels in batch.labels.items():
+        columns = slice(start, start + labels.shape[1])  # of the W answer columns
+        start = columns.stop
         kept = _predicting(logits[:, -(width + 1) :], columns)
         token_logps, mask = token_log_probs(kept, labels, ignore=IGNORE)
-        extra: dict[str, Any] = {}
-        if "final" in seen:
-            extra["final"] = _predicting(seen["final"][:, -(width + 1) :], columns)
-        if "layer" in seen:
-            extra["states"] = seen["layer"][:, -width:][:, columns]
-        if kind in whole:
-            extra |= {"all_logits": logits, "all_mask": group.inputs["attention_mask"].bool()}
-            extra |= {"all_final": seen["final"]} if states else {}
-        found[kind] = Said(kept, token_logps, mask, sums(token_logps, mask), **extra)
-        start = columns.stop
-    return found
+        optional: dict[str, Tensor] = {}
+        if captured.head_inputs is not None:
+            optional["head_inputs"] = _predicting(captured.head_inputs[:, -(width + 1) :], columns)
+        if captured.states is not None:
+            optional["states"] = captured.states[:, -width:][:, columns]
+        if kind in at_all_positions:
+            optional["all_logits"] = logits
+            optional["all_mask"] = batch.inputs["attention_mask"].bool()
+            if captured.head_inputs is not None:
+                optional["all_head_inputs"] = captured.head_inputs
+        outputs[kind] = AnswerOutputs(kept, token_logps, mask, sums(token_logps, mask), **optional)
+    return outputs
 
 
-def _tensor(output: Any) -> Tensor:
-    """A layer's states, which some families give in a tuple."""
-    return output[0] if isinstance(output, tuple) else output
+@dataclass(slots=True)
+class _Captured:
+    """States (B, columns, H) that passed by during a pass; None where nobody asked for them."""
+
+    head_inputs: Tensor | None = field(default=None)
+    states: Tensor | None = field(default=None)
 
 
-def _predicting(kept: Tensor, columns: slice) -> Tensor:
-    """Of the prompt's last position and the answers' (B, 1 + W, ...), those that predict these answer columns."""
-    return torch.cat([kept[:, :1], kept[:, 1 + columns.start : columns.stop]], 1)
+@contextmanager
+def _captured(mllm: MLLM, layer: int | None, *, head_inputs: bool) -> Iterator[_Captured]:
+    """Take states where they pass by: `output_hidden_states` would keep those of every layer.
+
+    `layer` counts the language model's layers from 1, or back from the last with -1.
+    """
+    captured = _Captured()
+
+    def keep_head_inputs(module: nn.Module, args: tuple[Tensor, ...]) -> None:
+        captured.head_inputs = args[0]
+
+    def keep_states(module: nn.Module, args: object, output: Tensor | tuple[Tensor, ...]) -> None:
+        # Some families' layers give a tuple.
+        captured.states = output[0] if isinstance(output, tuple) else output
+
+    with ExitStack() as hooks:
+        if head_inputs:
+            head = mllm.base.get_output_embeddings()
+            hooks.enter_context(head.register_forward_pre_hook(keep_head_inputs))
+        if layer is not None:
+            index = layer - 1 if layer > 0 else layer
+            hooks.enter_context(mllm.layers[index].register_forward_hook(keep_states))
+        yield captured
 
 
-def views_of(mllm: MLLM, step: Step, method: Method, *, model: Any = None) -> dict[Kind, View]:
-    """The views of every kind that the method needs; `model` as in `outputs_of`."""
-    views: dict[Kind, View] = {}
+def _predicting(rows: Tensor, columns: slice) -> Tensor:
+    """Of the prompt's last column and the answers' (B, 1 + W, ...), those that predict these answer columns (B, A, ...).
+
+    The first token of every answer is predicted by the prompt's last column, also where another answer stands between.
+    """
+    return torch.cat([rows[:, :1], rows[:, 1 + columns.start : columns.stop]], 1)
+
+
+def views_of(
+    mllm: MLLM, step: Step, method: Method, *, model: nn.Module | None = None
+) -> dict[AnswerKind, View]:
+    """The views of every kind that the method needs; `model` as in `run_batch`."""
+    views: dict[AnswerKind, View] = {}
     head = mllm.base.get_output_embeddings()
-    for group in step.groups:
-        for kind, said in outputs_of(mllm, group, method, model=model).items():
+    for batch in step.batches:
+        for kind, outputs in run_batch(mllm, batch, method, model=model).items():
             form = method.reference.get(kind)
-            reference = _reference(step.reference[kind], form, said, head) if form else {}
-            logits = said.logits if form == "logits" else None
+            reference: dict[str, Tensor] = {}
+            if form is not None:
+                reference = _reference_fields(step.reference[kind], form, outputs, head)
             views[kind] = View(
-                said.token_logps,
-                said.mask,
-                said.logps,
-                logits,
-                said.states,
-                said.all_logits,
-                said.all_mask,
+                token_logps=outputs.token_logps,
+                mask=outputs.mask,
+                logps=outputs.logps,
+                logits=outputs.logits if form == "logits" else None,
+                states=outputs.states,
+                all_logits=outputs.all_logits,
+                all_mask=outputs.all_mask,
                 **reference,
             )
     return views
 
 
-def _reference(rows: Sequence[Tensor], form: Form, said: Said, head: Any) -> dict[str, Tensor]:
+def _reference_fields(
+    rows: Sequence[Tensor], form: ReferenceForm, outputs: AnswerOutputs, head: nn.Module
+) -> dict[str, Tensor]:
+    """The `ref_` fields of a view: what was kept of each sample without padding, laid out as the batch of now is."""
     if form == "logps":
-        return {"ref_logps": torch.stack(list(rows)).to(said.logps)}
-    mask = said.mask if said.all_mask is None or form != "all_logits" else said.all_mask
-    states = rows[0].new_zeros((*mask.shape, rows[0].shape[-1]))
+        return {"ref_logps": torch.stack(list(rows)).to(outputs.logps)}  # (B,)
+    mask = outputs.all_mask if form == "all_logits" else outputs.mask
+    assert mask is not None
+    states = rows[0].new_zeros((*mask.shape, rows[0].shape[-1]))  # (B, A, H) or (B, L, H)
     states[mask] = torch.cat(list(rows))
     if form == "states":
         return {"ref_states": states}

@@ -10,12 +10,20 @@ from torch.nn import functional as F
 
 
 def token_log_probs(logits: Tensor, labels: Tensor, *, ignore: int = -100) -> tuple[Tensor, Tensor]:
-    """Log-probability of each label (B, A), 0 where there is none, and the mask of those that count (B, A)."""
+    """Log-probability of each label (B, A), 0 where there is none, and the mask of those that count (B, A).
+
+    `logits` are (B, A, V). A label that is `ignore` does not count.
+    """
     mask = labels != ignore
-    flat = F.cross_entropy(
-        logits.float().flatten(0, 1), labels.flatten(), ignore_index=ignore, reduction="none"
-    )
-    return -flat.view(labels.shape), mask
+    # float32: the log of a sum over the whole vocabulary loses too much in half precision.
+    flat_logits = logits.float().flatten(0, 1)  # (B * A, V)
+    losses = F.cross_entropy(flat_logits, labels.flatten(), ignore_index=ignore, reduction="none")
+    return -losses.view(labels.shape), mask
+
+
+def sums(token_logps: Tensor, mask: Tensor) -> Tensor:
+    """Log-probability of each whole answer (B,)."""
+    return torch.where(mask, token_logps, 0).sum(-1)
 
 
 def mean_nll(token_logps: Tensor, mask: Tensor) -> Tensor:
@@ -30,8 +38,9 @@ def ga_loss(token_logps: Tensor, mask: Tensor) -> Tensor:
 
 def kl_loss(ref_logits: Tensor, logits: Tensor, mask: Tensor) -> Tensor:
     """KL(reference || current), the mean over answer positions; logits are (B, A, V)."""
-    ref, now = ref_logits.float().log_softmax(-1), logits.float().log_softmax(-1)
-    per_token = (ref.exp() * (ref - now)).sum(-1)
+    ref_logps = ref_logits.float().log_softmax(-1)  # (B, A, V)
+    logps = logits.float().log_softmax(-1)  # (B, A, V)
+    per_token = (ref_logps.exp() * (ref_logps - logps)).sum(-1)  # (B, A)
     return (per_token * mask).sum() / mask.sum()
 
 
@@ -44,12 +53,8 @@ def dpo_loss(
     win: Tensor, lose: Tensor, ref_win: Tensor, ref_lose: Tensor, *, beta: float
 ) -> Tensor:
     """Direct preference optimisation (arXiv 2305.18290, eq. 7); `win` is the refusal, `lose` the truth, all (B,)."""
+    # -log sigmoid(x) is softplus(-x), which does not overflow.
     return F.softplus(-beta * ((win - ref_win) - (lose - ref_lose))).mean()
-
-
-def sums(token_logps: Tensor, mask: Tensor) -> Tensor:
-    """Log-probability of each whole answer (B,)."""
-    return torch.where(mask, token_logps, 0).sum(-1)
 
 
 def simnpo_loss(logps: Tensor, lengths: Tensor, *, beta: float, delta: float) -> Tensor:
@@ -58,18 +63,30 @@ def simnpo_loss(logps: Tensor, lengths: Tensor, *, beta: float, delta: float) ->
 
 
 def rmu_loss(
-    forget: Tensor, forget_mask: Tensor, retain: Tensor, ref_retain: Tensor, retain_mask: Tensor,
-    *, c: float, alpha: float, seed: int,
-) -> Tensor:  # fmt: skip
-    """RMU (arXiv 2403.03218, eq. 1-3): mean squared distance of forget states to c u, and a times that of retain states to
-    the reference's. States (B, A, H), masks (B, A); the means are over the masked tokens and H. u is drawn from `seed`.
+    forget: Tensor,
+    forget_mask: Tensor,
+    retain: Tensor,
+    ref_retain: Tensor,
+    retain_mask: Tensor,
+    *,
+    c: float,
+    alpha: float,
+    seed: int,
+) -> Tensor:
+    """RMU (arXiv 2403.03218, eq. 1-3): mean squared distance of forget states to c u, and `alpha` times that of retain
+    states to the reference's.
+
+    States are (B, A, H), masks (B, A); the means are over the masked tokens and H. u is a unit vector drawn from `seed`.
     """
-    u = torch.rand(forget.shape[-1], generator=torch.Generator().manual_seed(seed))
+    # Drawn on the CPU: a GPU's generator would give another direction for the same seed.
+    u = torch.rand(forget.shape[-1], generator=torch.Generator().manual_seed(seed))  # (H,)
     target = (c * u / u.norm()).to(forget)
+    steering = _mean_square(forget - target, forget_mask)
+    holding = _mean_square(retain - ref_retain, retain_mask)
+    return steering + alpha * holding
 
-    def mean_square(difference: Tensor, mask: Tensor) -> Tensor:
-        return (difference.float().square().mean(-1) * mask).sum() / mask.sum()
 
-    return mean_square(forget - target, forget_mask) + alpha * mean_square(
-        retain - ref_retain, retain_mask
-    )
+def _mean_square(difference: Tensor, mask: Tensor) -> Tensor:
+    """Of (B, A, H), over the masked tokens and H."""
+    per_token = difference.float().square().mean(-1)  # (B, A)
+    return (per_token * mask).sum() / mask.sum()

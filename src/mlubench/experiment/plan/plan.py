@@ -22,8 +22,8 @@ from mlubench.runs.folder import RunDir
 from mlubench.settings.run import Config, TrainConfig
 from mlubench.types import Benchmark, Task
 from mlubench.unlearning.methods.base import make_method
+from mlubench.unlearning.parameters import trained_parameters
 from mlubench.unlearning.table import LOSSES
-from mlubench.unlearning.trainer import trained_parameters
 
 NOT_COUNTED = (
     "activations, which grow with train.batch and the length of prompts",

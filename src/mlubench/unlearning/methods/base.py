@@ -1,4 +1,19 @@
-"""What a method of unlearning is: which answers it needs, what it asks the reference, and its loss."""
+"""What a method of unlearning is: which answers it needs, what it asks the reference, and its loss.
+
+To write one, put a class like this in a file of its own beside this one, and a row in `unlearning/table.py`:
+
+    @dataclass(frozen=True)
+    class NPO(Method):
+        needs = ("forget",)  # the kinds of answer that the loss looks at
+        reference = {"forget": "logps"}  # what the model at the start is asked, of which kinds
+        beta: float = 0.1  # a hyperparameter, set by `train.options.beta`
+
+        def loss(self, views: Views) -> Tensor:
+            forget = views["forget"]
+            return npo_loss(forget.logps, given(forget.ref_logps), beta=self.beta)
+
+The formula itself is a pure function in `unlearning/losses.py`, and its test works it out by hand.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -10,70 +25,91 @@ from torch import Tensor
 from mlubench.core.errors import UsageError, unknown_name
 from mlubench.unlearning.losses import mean_nll
 
-Kind = Literal["forget", "refusal", "retain"]
-# logps: of whole answers · logits: at the answers · all_logits: at every position · states: of one layer, at the answers
-Form = Literal["logps", "logits", "all_logits", "states"]
+# The answers that a loss may look at:
+#   forget   the true answer to a question that must go
+#   refusal  a refusal as the answer to that same question
+#   retain   the true answer to a question that must stay
+AnswerKind = Literal["forget", "refusal", "retain"]
+
+# What the reference may be asked of a kind of answer:
+#   logps       the log-probability of the whole answer
+#   logits      the logits that predict the answer's tokens
+#   all_logits  the logits at every position, prompt and picture included
+#   states      the states of the method's `layer` at the answer's tokens
+ReferenceForm = Literal["logps", "logits", "all_logits", "states"]
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What the model says of one kind of answer, and what the reference said of it where a method asked for that.
+    """What the model says of one kind of answer in a batch, and what the reference said of it.
 
-    `token_logps`, `mask` (B, A) · `logps` (B,) of whole answers · `logits` (B, A, V) that predict the answer's tokens, for
-    kinds whose reference is asked for logits alone, as the vocabulary is wide. `states` (B, A, H) are the outputs of the
-    method's `layer` at the answer's tokens. `all_logits` (B, L, V) and `all_mask` (B, L) are of every position, prompt and
-    picture included. What starts with `ref_` is the reference's.
+    Shapes: B samples, A tokens of the longest answer, L columns of the whole input, V words, H the width of states. A
+    field is None unless the method has declared that it needs it; `given` takes the None away.
     """
 
-    token_logps: Tensor
-    mask: Tensor
-    logps: Tensor
-    logits: Tensor | None = None
-    states: Tensor | None = None
-    all_logits: Tensor | None = None
-    all_mask: Tensor | None = None
-    ref_logps: Tensor | None = None
-    ref_logits: Tensor | None = None
-    ref_all_logits: Tensor | None = None
-    ref_states: Tensor | None = None
+    token_logps: Tensor  # (B, A), log-probability of each token of the answer, its end among them
+    mask: Tensor  # (B, A), False at padding
+    logps: Tensor  # (B,), of whole answers
+    logits: Tensor | None = None  # (B, A, V), that predict the answer's tokens; for form `logits`
+    states: Tensor | None = None  # (B, A, H), of the method's `layer` at the answer's tokens
+    all_logits: Tensor | None = None  # (B, L, V); for form `all_logits`
+    all_mask: Tensor | None = None  # (B, L), False at padding; for form `all_logits`
+    # The same as the reference said it, each for its form.
+    ref_logps: Tensor | None = None  # (B,)
+    ref_logits: Tensor | None = None  # (B, A, V)
+    ref_all_logits: Tensor | None = None  # (B, L, V)
+    ref_states: Tensor | None = None  # (B, A, H)
 
     @property
     def nll(self) -> Tensor:
+        """Negative log-likelihood a token, over all answers of the batch."""
         return mean_nll(self.token_logps, self.mask)
 
 
-Views = Mapping[Kind, View]
+Views = Mapping[AnswerKind, View]
 
 
 class Method(ABC):
     """A method is its loss and what that needs; its hyperparameters are the fields of the class.
 
-    `needs`: the kinds of answer a batch is made of. `reference`: of which kinds, and in which form, the model at the start
-    of the step is asked. `layer`: whose states the loss looks at, None for none. `negate`: by how much the learned change
-    is taken back and over once training ends, None for methods whose outcome is what was trained.
+    A method with hyperparameters is a frozen dataclass whose fields are numbers with defaults. It checks them in
+    `__post_init__` by raising ValueError, and a user sets them by `train.options`.
     """
 
-    needs: ClassVar[tuple[Kind, ...]]
-    reference: ClassVar[Mapping[Kind, Form]] = {}
+    # The kinds of answer that `loss` finds in its views. Two kinds with the same prompt cost one pass.
+    needs: ClassVar[tuple[AnswerKind, ...]]
+
+    # Of which kinds, and in which form, the model at the start of the training is asked. It is asked once a sample, and
+    # its answer is in the view's field `ref_` + form. Every kind here must be in `needs` too.
+    reference: ClassVar[Mapping[AnswerKind, ReferenceForm]] = {}
+
+    # Whose states the loss looks at: a layer of the language model, counted from 1, or back from the last with -1. None
+    # for a loss that looks at none.
     layer: int | None = None
+
+    # How far the learned change is turned round once training ends: each trained weight is put at
+    # start - negate x (trained - start). None for methods whose outcome is what was trained.
     negate: float | None = None
 
     @abstractmethod
     def loss(self, views: Views) -> Tensor:
-        """A scalar to be lowered."""
+        """A scalar to be lowered, of one batch. It must have a gradient, and is never asked without `needs`."""
 
 
 def make_method(name: str, of: type[Method], options: Mapping[str, Any]) -> Method:
     """The method with these hyperparameters. Raises UsageError for one that it does not have, or a wrong value."""
-    known: dict[str, Any] = {f.name: f for f in fields(of)} if is_dataclass(of) else {}
+    known: dict[str, Any] = {}
+    if is_dataclass(of):
+        known = {field.name: field for field in fields(of)}
     for key, value in options.items():
+        if not known:
+            raise UsageError(
+                f"method {name} has no hyperparameter, got {key!r}",
+                "Leave train.options empty for it.",
+            )
         if key not in known:
-            if not known:
-                raise UsageError(
-                    f"method {name} has no hyperparameter, got {key!r}",
-                    "Leave train.options empty for it.",
-                )
             raise unknown_name(f"hyperparameter of {name} in train.options", key, known)
+        # Python counts True and False as integers.
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise UsageError(
                 f"train.options.{key} of {name} must be a number, got {value!r}", "Give a number."
@@ -87,11 +123,12 @@ def make_method(name: str, of: type[Method], options: Mapping[str, Any]) -> Meth
 def positive(**values: float) -> None:
     """Raises ValueError for the first hyperparameter that is not above 0."""
     for name, value in values.items():
+        # Written so that NaN is refused too.
         if not value > 0:
             raise ValueError(f"{name} must be above 0, got {value!r}")
 
 
 def given(tensor: Tensor | None) -> Tensor:
-    """A part of a view that the method declared, and that the trainer therefore filled."""
+    """A field of a view that the method has declared, and that the trainer has therefore filled."""
     assert tensor is not None
     return tensor

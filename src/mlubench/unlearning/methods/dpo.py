@@ -14,13 +14,17 @@ class DPO(Method):
 
     needs = ("refusal", "forget")
     reference = {"refusal": "logps", "forget": "logps"}
-    beta: float = 0.1
+    beta: float = 0.1  # how far the model may move from the reference: the larger, the less
 
     def __post_init__(self) -> None:
         positive(beta=self.beta)
 
     def loss(self, views: Views) -> Tensor:
-        win, lose = views["refusal"], views["forget"]
+        refusal, truth = views["refusal"], views["forget"]
         return dpo_loss(
-            win.logps, lose.logps, given(win.ref_logps), given(lose.ref_logps), beta=self.beta
+            win=refusal.logps,
+            lose=truth.logps,
+            ref_win=given(refusal.ref_logps),
+            ref_lose=given(truth.ref_logps),
+            beta=self.beta,
         )

@@ -13,7 +13,7 @@ class GDRefusal(Method):
     TOFU (Maini et al. 2024, arXiv 2401.06121)."""
 
     needs = ("refusal", "forget", "retain")
-    refusal: float = 1.0
+    refusal: float = 1.0  # weight of the refusal's NLL
 
     def __post_init__(self) -> None:
         positive(refusal=self.refusal)

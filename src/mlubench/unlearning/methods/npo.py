@@ -14,7 +14,7 @@ class NPO(Method):
 
     needs = ("forget",)
     reference = {"forget": "logps"}
-    beta: float = 0.1
+    beta: float = 0.1  # the smaller, the nearer to gradient ascent
 
     def __post_init__(self) -> None:
         positive(beta=self.beta)

@@ -10,17 +10,14 @@ from mlubench.unlearning.methods.base import Method, Views, given, positive
 
 @dataclass(frozen=True)
 class RMU(Method):
-    """|h_forget - c u|^2 + a |h_retain - h_ref|^2 at one layer, u a random unit vector (arXiv 2403.03218, eq. 1-3).
-
-    `layer` counts the language model's layers from 1, or back from the last with -1. `direction` seeds u.
-    """
+    """|h_forget - c u|^2 + alpha |h_retain - h_ref|^2 at one layer, u a random unit vector (arXiv 2403.03218, eq. 1-3)."""
 
     needs = ("forget", "retain")
     reference = {"retain": "states"}
-    layer: int = -2
-    c: float = 20.0
-    alpha: float = 100.0
-    direction: int = 0
+    layer: int = -2  # of the language model, counted from 1, or back from the last with -1
+    c: float = 20.0  # how long the steered states become
+    alpha: float = 100.0  # how much holding counts beside steering
+    direction: int = 0  # seeds u
 
     def __post_init__(self) -> None:
         positive(c=self.c, alpha=self.alpha)
@@ -30,6 +27,12 @@ class RMU(Method):
     def loss(self, views: Views) -> Tensor:
         forget, retain = views["forget"], views["retain"]
         return rmu_loss(
-            given(forget.states), forget.mask, given(retain.states), given(retain.ref_states), retain.mask,
-            c=self.c, alpha=self.alpha, seed=self.direction,
-        )  # fmt: skip
+            given(forget.states),
+            forget.mask,
+            given(retain.states),
+            given(retain.ref_states),
+            retain.mask,
+            c=self.c,
+            alpha=self.alpha,
+            seed=self.direction,
+        )

@@ -10,11 +10,11 @@ from mlubench.unlearning.methods.base import Method, Views, positive
 
 @dataclass(frozen=True)
 class SimNPO(Method):
-    """-2/b mean log sigmoid(b(NLL / |answer| - delta)) (arXiv 2410.07163, eq. 4); `delta`: their margin over beta."""
+    """-2/b mean log sigmoid(b(NLL / |answer| - delta)) (arXiv 2410.07163, eq. 4)."""
 
     needs = ("forget",)
     beta: float = 2.5
-    delta: float = 0.0
+    delta: float = 0.0  # the paper's margin gamma over beta, in nats a token
 
     def __post_init__(self) -> None:
         positive(beta=self.beta)

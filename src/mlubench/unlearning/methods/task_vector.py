@@ -11,12 +11,11 @@ from mlubench.unlearning.methods.base import Method, Views, positive
 class TaskVector(Method):
     """NLL of forget is lowered; then `negate` times the change is subtracted (Ilharco et al., arXiv 2212.04089).
 
-    The change of a LoRA is B A - B0 A0. With A held, as the trainer does for this method, it is (B - B0) A, and what is
-    subtracted is exact.
+    The trainer does the subtraction, and makes it exact for LoRA (see `negated_change`).
     """
 
     needs = ("forget",)
-    negate: float = 1.0
+    negate: float = 1.0  # how far to go the other way; 1 mirrors the change
 
     def __post_init__(self) -> None:
         positive(negate=self.negate)

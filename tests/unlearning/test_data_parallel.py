@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from mlubench.core import processes
+from mlubench.unlearning.data_parallel import Share, join_views, loss_to_backward, shares
 from mlubench.unlearning.methods.base import View
-from mlubench.unlearning.shares import Share, joined, shares, to_backward
 
 ITEMS = [{"forget": n} for n in range(7)]  # what a share holds is not looked into
 
@@ -31,7 +31,7 @@ def test_an_idle_process_takes_part_with_nothing(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(processes, "world", lambda: 2)
     logps, loss = torch.ones(2, requires_grad=True), torch.ones((), requires_grad=True)
     view = View(logps[:, None], torch.ones(2, 1, dtype=torch.bool), logps)
-    to_backward(loss, {"forget": view}, idle=True).backward()
+    loss_to_backward(loss, {"forget": view}, idle=True).backward()
     assert logps.grad is not None
     assert logps.grad.tolist() == [0.0, 0.0]
     assert loss.grad == 2.0  # the usual average over two processes halves it
@@ -39,4 +39,4 @@ def test_an_idle_process_takes_part_with_nothing(monkeypatch: pytest.MonkeyPatch
 
 def test_alone_nothing_is_gathered() -> None:
     views = {"forget": View(torch.zeros(1, 1), torch.ones(1, 1, dtype=torch.bool), torch.zeros(1))}
-    assert joined(views, idle=False) is views
+    assert join_views(views, idle=False) is views

@@ -16,10 +16,10 @@ from mlubench.models.mllm import MLLM, Query
 from mlubench.models.prompt_cache import PromptCache
 from mlubench.settings.run import TrainConfig
 from mlubench.types import Benchmark
-from mlubench.unlearning.feed import Feed, schedule
-from mlubench.unlearning.forward import Step, outputs_of, views_of
+from mlubench.unlearning.forward import run_batch, views_of
 from mlubench.unlearning.losses import token_log_probs
-from mlubench.unlearning.trainer import step_seed
+from mlubench.unlearning.schedule import schedule, step_seed
+from mlubench.unlearning.steps import StepBuilder
 from support.trainings import LORA, LOSSES, QUICK, fit, method_of, train
 
 # What is shown, and when
@@ -71,14 +71,12 @@ def pictured(mllm: MLLM, inputs: dict[str, Any]) -> bool:
 def test_blind_passes_no_picture(
     mllm: MLLM, benchmark: Benchmark, images: str, seen: bool, kept: int
 ) -> None:
-    feed = Feed(mllm, benchmark, method_of("dpo"), TrainConfig(images=images, vision_cache_mb=kept))
+    steps = StepBuilder(
+        mllm, benchmark, method_of("dpo"), TrainConfig(images=images, vision_cache_mb=kept)
+    )
     items = schedule(fit(benchmark, "forget", count=3), [], epochs=1, seed=0)
-    feed.remember_reference(items)
-    assert [pictured(mllm, group.inputs) for group in step_of(feed, items).groups] == [seen]
-
-
-def step_of(feed: Feed, items: list[Any]) -> Step:
-    return feed(items)["step"]
+    steps.remember_reference(items)
+    assert [pictured(mllm, group.inputs) for group in steps.build(items).batches] == [seen]
 
 
 @pytest.mark.parametrize("pack", [True, False])
@@ -86,14 +84,14 @@ def test_a_step_holds_what_the_method_needs(mllm: MLLM, benchmark: Benchmark, pa
     items = schedule(fit(benchmark, "forget", count=4), fit(benchmark, "retain"), epochs=1, seed=0)
     for name in LOSSES:
         method = method_of(name)
-        feed = Feed(mllm, benchmark, method, QUICK.model_copy(update={"pack": pack}))
-        feed.remember_reference(items)
-        step = step_of(feed, items)
-        labels = {kind: rows for group in step.groups for kind, rows in group.labels.items()}
+        steps = StepBuilder(mllm, benchmark, method, QUICK.model_copy(update={"pack": pack}))
+        steps.remember_reference(items)
+        step = steps.build(items)
+        labels = {kind: rows for group in step.batches for kind, rows in group.labels.items()}
         assert set(labels) == set(method.needs)
         assert set(step.reference) == set(method.reference)
         prompts = {"retain" if kind == "retain" else "forget" for kind in method.needs}
-        assert len(step.groups) == (len(prompts) if pack else len(method.needs))
+        assert len(step.batches) == (len(prompts) if pack else len(method.needs))
         for kind in method.needs:
             for row, item in zip(labels[kind], items, strict=True):
                 told = mllm.tokenizer.decode(row[row != IGNORE])
@@ -143,12 +141,12 @@ def test_states_and_head_give_the_logits(mllm: MLLM, benchmark: Benchmark) -> No
     items = schedule(
         fit(benchmark, "forget", count=4), fit(benchmark, "retain", count=4), epochs=1, seed=0
     )
-    feed, method = Feed(mllm, benchmark, method_of("ga"), QUICK), method_of("dpo")
+    steps, method = StepBuilder(mllm, benchmark, method_of("ga"), QUICK), method_of("dpo")
     head = mllm.model.get_output_embeddings()
     with torch.no_grad():
-        for group in feed.groups(["refusal", "forget", "retain"], items):
-            for said in outputs_of(mllm, group, method, states=True).values():
-                assert torch.allclose(head(said.final), said.logits, atol=1e-5)
+        for group in steps.batch_builder.build(["refusal", "forget", "retain"], items):
+            for said in run_batch(mllm, group, method, head_inputs=True).values():
+                assert torch.allclose(head(said.head_inputs), said.logits, atol=1e-5)
 
 
 @pytest.mark.parametrize("layer", [1, 2, -2])
@@ -156,10 +154,12 @@ def test_states_of_a_layer_are_those_that_transformers_tells(
     mllm: MLLM, benchmark: Benchmark, layer: int
 ) -> None:
     items = schedule(fit(benchmark, "forget", count=4), [], epochs=1, seed=0)
-    (group,) = Feed(mllm, benchmark, method_of("ga"), QUICK).groups(["forget"], items)
+    (group,) = StepBuilder(mllm, benchmark, method_of("ga"), QUICK).batch_builder.build(
+        ["forget"], items
+    )
     width = group.labels["forget"].shape[1]
     with torch.no_grad():
-        said = outputs_of(mllm, group, method_of("rmu", layer=layer))["forget"]
+        said = run_batch(mllm, group, method_of("rmu", layer=layer))["forget"]
         told = mllm.model(
             **group.inputs, output_hidden_states=True
         ).hidden_states  # the embeddings come first
@@ -174,10 +174,10 @@ def test_a_reference_does_not_depend_on_its_batch(
     """Samples are asked in one grouping and trained on in another; what the model says now is what it said then."""
     items = schedule(fit(benchmark, "forget"), fit(benchmark, "retain"), epochs=1, seed=0)
     method = method_of(name)
-    feed = Feed(mllm, benchmark, method, QUICK.model_copy(update={"batch": 3}))
-    feed.remember_reference(items)
+    steps = StepBuilder(mllm, benchmark, method, QUICK.model_copy(update={"batch": 3}))
+    steps.remember_reference(items)
     with torch.no_grad():
-        views = views_of(mllm, step_of(feed, items[::-2]), method)
+        views = views_of(mllm, steps.build(items[::-2]), method)
     for kind, form in method.reference.items():
         view = views[kind]
         now, then = getattr(view, form), getattr(view, f"ref_{form}")

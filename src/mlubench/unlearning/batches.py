@@ -1,0 +1,98 @@
+"""Model inputs for the items of a step: which answers share a pass, their prompts and their labels."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from mlubench.data.refusals import refusal_for
+from mlubench.models.answers import answer_labels
+from mlubench.models.mllm import MLLM, Query
+from mlubench.models.packing import can_pack, pack_answers
+from mlubench.models.prompt_cache import PromptCache
+from mlubench.settings.run import TrainConfig
+from mlubench.types import Benchmark
+from mlubench.unlearning.methods.base import AnswerKind
+from mlubench.unlearning.schedule import Item
+
+# Kinds with the same value ask the same question about the same picture, so their answers can share a prompt.
+PROMPT_OF: Mapping[AnswerKind, str] = {
+    "forget": "forget",
+    "refusal": "forget",
+    "retain": "retain",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PackedBatch:
+    """One pass of the model: prompts (B, P), and one or more answers behind each."""
+
+    # What the model is called with; `input_ids` is (B, P + W), W the sum of the widths A of all answers.
+    inputs: dict[str, Any]
+    # The tokens (B, A) of each kind of answer, in the order in which they stand in a row.
+    labels: dict[AnswerKind, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one training step looks at."""
+
+    batches: list[PackedBatch]
+    # What the reference said, by kind: a tensor for each item.
+    reference: Mapping[AnswerKind, Sequence[Tensor]]
+
+
+class BatchBuilder:
+    """Makes model inputs of items. Answers to the same prompt share a pass where the model can keep them apart."""
+
+    def __init__(self, mllm: MLLM, benchmark: Benchmark, config: TrainConfig) -> None:
+        self.mllm = mllm
+        self.benchmark = benchmark
+        self.with_images = config.images == "seen"
+        self.pack = config.pack and can_pack(mllm.base)
+        # Features may be kept only while training leaves the vision part as it is.
+        megabytes = 0 if _trains_vision(mllm) else config.vision_cache_mb
+        self.prompts = PromptCache(mllm, int(megabytes * 2**20))
+
+    def build(self, kinds: Sequence[AnswerKind], items: Sequence[Item]) -> Iterator[PackedBatch]:
+        """The batches in which the items' answers of these kinds are passed through the model."""
+        remaining = list(kinds)
+        while remaining:
+            together = [remaining[0]]
+            if self.pack:
+                prompt = PROMPT_OF[remaining[0]]
+                together = [kind for kind in remaining if PROMPT_OF[kind] == prompt]
+            remaining = [kind for kind in remaining if kind not in together]
+            yield self._batch(together, items)
+
+    def _batch(self, kinds: Sequence[AnswerKind], items: Sequence[Item]) -> PackedBatch:
+        """`kinds` share their prompts."""
+        queries: list[Query] = []
+        for item in items:
+            sample = item[kinds[0]]
+            image = self.benchmark.picture(sample) if self.with_images else None
+            queries.append(Query(image, sample.question))
+        prompt = self.prompts.batch(queries)  # (B, P)
+        labels: dict[AnswerKind, Tensor] = {}
+        for kind in kinds:
+            ids = [self._answer_ids(kind, item) for item in items]
+            labels[kind] = answer_labels(ids, self.mllm.device)  # (B, A)
+        pad = self.mllm.tokenizer.pad_token_id
+        inputs = pack_answers(self.mllm.base, prompt, list(labels.values()), pad)
+        return PackedBatch(inputs, labels)
+
+    def _answer_ids(self, kind: AnswerKind, item: Item) -> list[int]:
+        sample = item[kind]
+        answer = refusal_for(sample.fact) if kind == "refusal" else sample.truth
+        return self.mllm.answer_ids(sample.question, answer, with_image=self.with_images)
+
+
+def _trains_vision(mllm: MLLM) -> bool:
+    """Whether an adapter is mounted on what pictures pass through: the vision tower or the projector."""
+    modules = mllm.parts.of_scope("vision")
+    for name, _ in mllm.model.named_parameters():
+        is_adapter = ".lora_" in name or "modules_to_save" in name
+        if is_adapter and any(module in name for module in modules):
+            return True
+    return False
