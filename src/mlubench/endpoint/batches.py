@@ -12,7 +12,9 @@ from mlubench.endpoint.client import Answer, Chat, Messages, answer_of
 from mlubench.endpoint.failures import failure_of
 from mlubench.endpoint.prices import BATCH_FACTOR, OverBudgetError, tokens_of
 
-MOST, MOST_BYTES = 50_000, 150_000_000  # of one file; OpenAI takes 50,000 lines and 200 MB
+# Of one file. OpenAI takes 50,000 lines and 200 MB.
+MOST = 50_000
+MOST_BYTES = 150_000_000
 _TAG = "mlubench"
 _V1 = "/v1"
 _URL: Any = f"{_V1}/chat/completions"
@@ -22,10 +24,13 @@ _WAIT = "Wait, and call `mlubench judge RUN --batch` again."
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """`state` is the endpoint's word; `replies` by key, once the batch is over, of the questions that have one."""
+    """How far a batch is."""
 
+    # The endpoint's word: "in_progress", "completed" and the like.
     state: str
+    # How many questions have been answered.
     done: int
+    # By key, once the batch is over, of the questions that have a reply.
     replies: dict[str, Answer]
 
     @property
@@ -38,13 +43,16 @@ def submit(chat: Chat, asked: Mapping[str, Messages]) -> list[str]:
 
     Raises OverBudgetError where the longest replies could cost more than is allowed, MlubenchError where it is refused.
     """
-    most = sum(map(tokens_of, asked.values())), len(asked) * chat.parameters.max_tokens
-    price, limit = chat.spend.price, chat.spend.limit
-    if limit is not None and price is not None and price.of(*most) * BATCH_FACTOR > limit:
-        raise OverBudgetError(
-            f"the batch may cost ${price.of(*most) * BATCH_FACTOR:.2f}, the budget is ${limit:g}",
-            "Raise --max-cost.",
-        )
+    price = chat.spend.price
+    limit = chat.spend.limit
+    if limit is not None and price is not None:
+        prompt = sum(map(tokens_of, asked.values()))
+        completion = len(asked) * chat.parameters.max_tokens
+        most = price.of(prompt, completion) * BATCH_FACTOR
+        if most > limit:
+            raise OverBudgetError(
+                f"the batch may cost ${most:.2f}, the budget is ${limit:g}", "Raise --max-cost."
+            )
     return [_guarded(chat, _submitted(chat, part)) for part in _parts(chat, asked)]
 
 
@@ -106,10 +114,12 @@ async def _collected(chat: Chat, name: str) -> Collected:
         return Collected(batch.status, done, {})
     text = (await chat.client.files.content(batch.output_file_id)).text
     replies = dict(_replies(text))
-    used = [sum(a.tokens[n] for a in replies.values()) for n in (0, 1)]
+    prompt = sum(answer.tokens[0] for answer in replies.values())
+    completion = sum(answer.tokens[1] for answer in replies.values())
     chat.spend.requests += len(replies)
     # At half the price: so many tokens cost as much as half of them otherwise.
-    chat.spend.charge((0, 0), (round(used[0] * BATCH_FACTOR), round(used[1] * BATCH_FACTOR)))
+    used = round(prompt * BATCH_FACTOR), round(completion * BATCH_FACTOR)
+    chat.spend.charge((0, 0), used)
     return Collected(batch.status, done, replies)
 
 
@@ -120,11 +130,10 @@ def _replies(text: str) -> Iterator[tuple[str, Answer]]:
             row = json.loads(line, object_hook=lambda found: SimpleNamespace(**found))
         except (ValueError, RecursionError, TypeError):
             continue
+        key = getattr(row, "custom_id", None)
         response = getattr(row, "response", None)
-        if (
-            isinstance(getattr(row, "custom_id", None), str)
-            and getattr(response, "status_code", None) == 200
-        ):
-            answer = answer_of(getattr(response, "body", None), 0, 0.0)
-            if isinstance(answer, Answer):
-                yield row.custom_id, answer
+        if not isinstance(key, str) or getattr(response, "status_code", None) != 200:
+            continue
+        answer = answer_of(getattr(response, "body", None), 0, 0.0)
+        if isinstance(answer, Answer):
+            yield key, answer

@@ -9,28 +9,42 @@ from typing import Any
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.endpoint.limits import LONGEST_RETRY_AFTER
 
-KEY, ADDRESS = "OPENAI_API_KEY", "OPENAI_BASE_URL"
-_NO_MODEL = (
-    "model",
-    "模型",
-)  # what endpoints say of a model they do not have, where they do not say 404
-_BUSY, _QUOTA = 429, "insufficient_quota"
+# The environment variables.
+KEY = "OPENAI_API_KEY"
+ADDRESS = "OPENAI_BASE_URL"
+# Statuses that may pass by themselves, and those that no second attempt changes.
+_BUSY = 429
 _LATER = (408, 409, 425, _BUSY)
 _REFUSED = (401, 403, 404)
+# A 429 of an account without money, which no waiting fills.
+_QUOTA = "insufficient_quota"
+# What endpoints say of a model that they do not have, where they do not say 404: a word of each.
+_MODEL_WORDS = ("model", "模型")
+_MISSING_WORDS = (
+    "exist",
+    "found",
+    "unknown",
+    "不存在",
+    "no such",
+    "not available",
+    "invalid model",
+)
+# Characters of an endpoint's error that are shown.
 _LONGEST = 160
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """`again`: worth another attempt, after `after` seconds where the endpoint says so. `down`: counts for the breaker.
-
-    `charged`: the endpoint may have done the work all the same.
-    """
+    """A request without a reply that is of use."""
 
     error: MlubenchError
+    # Whether another attempt is worth while.
     again: bool = True
+    # Whether it is a sign that the endpoint is down, which the breaker counts.
     down: bool = True
+    # Whether the endpoint may have done the work all the same, and take money for it.
     charged: bool = True
+    # Seconds that the endpoint asks to wait.
     after: float | None = None
 
 
@@ -53,9 +67,9 @@ def failure_of(error: Exception, model: str) -> Failure:
     if isinstance(error, openai.APITimeoutError):
         return Failure(what)
     if isinstance(error, openai.APIConnectionError):
-        return Failure(
-            what, charged=type(error.__cause__).__name__ not in ("ConnectError", "ConnectTimeout")
-        )
+        # Without a connection nothing was sent; one that broke later may have carried the question.
+        cause = type(error.__cause__).__name__
+        return Failure(what, charged=cause not in ("ConnectError", "ConnectTimeout"))
     if isinstance(error, openai.APIStatusError):
         return _refused(error, model, what)
     return Failure(what)
@@ -72,19 +86,19 @@ def _refused(error: Any, model: str, what: MlubenchError) -> Failure:
     if status not in _LATER and status < 500:
         return Failure(what, again=False, charged=False)
     after = retry_after(error.response.headers)
-    far = after is not None and after > LONGEST_RETRY_AFTER
-    return Failure(what, again=not far, down=far or status != _BUSY, charged=False, after=after)
+    is_too_long = after is not None and after > LONGEST_RETRY_AFTER
+    # A busy endpoint is not down, unless it asks for longer than anybody waits.
+    is_down = is_too_long or status != _BUSY
+    return Failure(what, again=not is_too_long, down=is_down, charged=False, after=after)
 
 
 def is_about_the_model(error: Any) -> bool:
     """Whether a 400 says that there is no such model, not that a setting is not to its liking."""
-    said = str(error).lower()
-    missing = ("exist", "found", "unknown", "不存在", "no such", "not available", "invalid model")
-    return (
-        error.status_code == 400
-        and any(w in said for w in _NO_MODEL)
-        and any(w in said for w in missing)
-    )
+    if error.status_code != 400:
+        return False
+    text = str(error).lower()
+    names_model = any(word in text for word in _MODEL_WORDS)
+    return names_model and any(word in text for word in _MISSING_WORDS)
 
 
 def retry_after(headers: Any) -> float | None:

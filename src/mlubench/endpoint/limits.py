@@ -13,21 +13,23 @@ _BUCKETS = 10  # a minute's tokens are let through in so many portions, so that 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Times in seconds. `timeout` is of one attempt; a failed one is made again up to `retries` times.
+    """How hard an endpoint is asked, and when it is given up. Times in seconds."""
 
-    After `failures` attempts in a row without a reply nothing is sent but one probe each `cooldown`; `patience` is how long
-    a request waits for a probe to succeed, counted from the first of these failures, before it fails too.
-    """
-
+    # Of one attempt.
     timeout: float
+    # How often a failed attempt is made again.
     retries: int
+    # Requests under way at once.
     parallel: int
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
+    # Before the second attempt; doubled before each further one, up to the longest.
     first_wait: float = 0.5
     longest_wait: float = 30
+    # After so many attempts in a row without a reply nothing is sent but one probe each `cooldown`.
     failures: int = 8
     cooldown: float = 5
+    # How long after the first of these failures a request still waits for a probe to succeed, before it fails too.
     patience: float = 0
 
     def wait(self, attempt: int, asked_for: float | None) -> float:
@@ -46,9 +48,13 @@ class Breaker:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        # Failures in a row, and the last one's reason.
         self._count = 0
-        self._since = self._next = self._reply = 0.0
         self._why = ""
+        # Times by time.monotonic(): the first of these failures, the next probe, the last reply.
+        self._since = 0.0
+        self._next = 0.0
+        self._reply = 0.0
 
     def worked(self) -> None:
         self._count = 0
@@ -57,6 +63,7 @@ class Breaker:
     def failed(self, why: str, started: float) -> None:
         """An attempt begun at `started` (time.monotonic) had no reply."""
         if not self._count:
+            # The attempt may have begun before the last reply came; the endpoint was up until then.
             self._since = max(started, self._reply)
         self._count += 1
         self._why = why
@@ -93,8 +100,10 @@ class Rates:
     async def admit(self, tokens: int) -> None:
         if self._requests:
             await self._requests.acquire()
-        left = float(tokens) if self._tokens else 0.0
-        while self._tokens and left > 0:
-            portion = min(left, self._tokens.max_rate)
-            await self._tokens.acquire(portion)
-            left -= portion
+        if self._tokens:
+            # The limiter takes no more at once than its bucket holds.
+            remaining = float(tokens)
+            while remaining > 0:
+                portion = min(remaining, self._tokens.max_rate)
+                await self._tokens.acquire(portion)
+                remaining -= portion
