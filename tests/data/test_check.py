@@ -14,7 +14,7 @@ from PIL import Image
 
 from mlubench.core.errors import DataError
 from mlubench.data import release
-from mlubench.data.check import KINDS, Finding, check, stats
+from mlubench.data.check import KINDS, Finding, check
 
 PICTURE_KINDS = {"no-pictures", "missing", "unreadable"}
 FILE = "Tasks/TaskA/taskA_forget.json"
@@ -288,36 +288,8 @@ def test_odd_folder_names_do_not_crash_it(root: Path) -> None:
     assert sorted(f.kind for f in found(root)) == ["file", "file", "folder", "folder", "folder"]
 
 
-def test_stats_counts(root: Path) -> None:
-    add(root)
-    counts = stats(release.read(root))
-    assert counts["tasks"]["A"]["forget"] == {
-        "records": 3,
-        "entities": 1,
-        "classes": 1,
-        "image_paths": 3,
-        "facts": 1,
-        "phrasings_per_fact": {"1": 1},
-    }
-    total = counts["total"]
-    assert (total["tasks"], total["splits"], total["records"], total["entities"]) == (2, 4, 8, 4)
-    assert sum(total["roles"].values()) == 8
-    assert json.loads(json.dumps(counts)) == counts
-
-
 def test_the_official_release() -> None:
-    if not (folder := os.environ.get("MLUBENCH_ANNOTATIONS")):
+    folder = os.environ.get("MLUBENCH_ANNOTATIONS")
+    if not folder:
         pytest.skip("MLUBENCH_ANNOTATIONS does not name the folder that holds Tasks")
-    total = stats(release.read(Path(folder)))["total"]
-    del total["roles"]
-    assert total == {
-        "records": 15_414,
-        "entities": 127,
-        "classes": 9,
-        "image_paths": 2_453,
-        "facts": 549,
-        "phrasings_per_fact": {"5": 505, "1": 44},
-        "tasks": 4,
-        "splits": 8,
-    }
     assert annotation_findings(Path(folder)) == []

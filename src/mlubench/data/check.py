@@ -1,16 +1,14 @@
-"""Finds everything that is wrong with benchmark data, where `read` stops at the first; and counts what is in it."""
+"""Finds everything that is wrong with benchmark data, where `read` stops at the first."""
 
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from mlubench.core.errors import MlubenchError
 from mlubench.data.check_pictures import MISSING, broken_pictures
 from mlubench.data.records import Problem, Record, parse, problems, short
-from mlubench.data.release import SPLITS, fold, load_list, split_files, task_folders, task_name
-from mlubench.types import Benchmark, Entity, Sample, Split
+from mlubench.data.release import fold, load_list, split_files, task_folders, task_name
+from mlubench.types import Entity, Split
 
 Severity = Literal["error", "warning"]
 
@@ -80,45 +78,6 @@ def check(root: Path, images: Path | None = None) -> list[Finding]:
     findings += _duplicates(places) + _contradictions(places) + _overlaps(places)
     findings += _pictures(images or root, places)
     return [_clean(finding) for finding in findings]
-
-
-def stats(benchmark: Benchmark) -> dict[str, Any]:
-    """What a benchmark holds, as JSON: {"tasks": {task: {split: counts}}, "total": counts, "digest", "stand_ins"}.
-
-    Counts are records, entities, classes, image_paths, facts and phrasings_per_fact (a histogram, {"5": 505, "1": 44});
-    the total adds tasks, splits and records by role.
-    """
-    total = _counts(benchmark.samples)
-    total["tasks"] = len(benchmark.tasks)
-    total["splits"] = sum(bool(task.split(split)) for task in benchmark for split in SPLITS)
-    total["roles"] = dict(sorted(Counter(s.role for s in benchmark.samples).items()))
-    tasks = {}
-    for task in benchmark:
-        tasks[task.name] = {split: _counts(task.split(split)) for split in SPLITS}
-    return {
-        "tasks": tasks,
-        "total": total,
-        "digest": benchmark.digest,
-        "stand_ins": benchmark.stand_ins,
-    }
-
-
-def _counts(samples: Iterable[Sample]) -> dict[str, Any]:
-    counted = list(samples)
-    asked: dict[str, set[str]] = {}
-    for sample in counted:
-        asked.setdefault(sample.fact, set()).add(sample.question)
-    histogram = Counter(len(questions) for questions in asked.values())
-    return {
-        "records": len(counted),
-        "entities": len({s.entity for s in counted}),
-        "classes": len({s.entity.cls for s in counted}),
-        "image_paths": len({s.image for s in counted}),
-        "facts": len(asked),
-        "phrasings_per_fact": {
-            str(size): histogram[size] for size in sorted(histogram, reverse=True)
-        },
-    }
 
 
 def _clean(finding: Finding) -> Finding:

@@ -1,7 +1,7 @@
 """`mlubench data`: what benchmark data holds, what is wrong with it, and stand-ins for its pictures."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from mlubench.data.check import Finding
+    from mlubench.data.counts import BenchmarkCounts, SampleCounts
 
 _SHOWN = 3
 
@@ -50,10 +51,10 @@ Examples:
 @JSON
 def stats(root: Path, images: Path | None, as_json: bool) -> None:
     """Count the records, entities, pictures and facts of ROOT."""
-    from mlubench.data import check as checking
     from mlubench.data import release
+    from mlubench.data.counts import count
 
-    counts = checking.stats(release.read(root, images))
+    counts = count(release.read(root, images))
     if as_json:
         print_json(counts)
         return
@@ -157,7 +158,7 @@ def _refuse_photographs(out: Path, paths: list[str]) -> None:
             )
 
 
-def _stats_table(root: Path, counts: dict[str, Any]) -> "Table":
+def _stats_table(root: Path, counts: "BenchmarkCounts") -> "Table":
     from rich.markup import escape
     from rich.table import Table
 
@@ -175,9 +176,9 @@ def _stats_table(root: Path, counts: dict[str, Any]) -> "Table":
     return table
 
 
-def _numbers(row: dict[str, Any]) -> list[str]:
-    keys = ("records", "entities", "classes", "image_paths", "facts")
-    numbers = [f"{row[key]:,}" for key in keys]
+def _numbers(row: "SampleCounts") -> list[str]:
+    counts = (row["records"], row["entities"], row["classes"], row["image_paths"], row["facts"])
+    numbers = [f"{count:,}" for count in counts]
     phrasings = [f"{count}: {facts}" for count, facts in row["phrasings_per_fact"].items()]
     return [*numbers, ", ".join(phrasings)]
 
