@@ -100,7 +100,7 @@ def lora_targets(model: nn.Module, parts: Sequence[Part]) -> str | None:
     if not found:
         raise UsageError(
             f"no linear layer found under {', '.join(prefixes)}",
-            "Check the family's row in models/parts.py.",
+            "Check the family's row in models/families.py.",
         )
     return "|".join(sorted(found))
 

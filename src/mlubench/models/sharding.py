@@ -45,8 +45,9 @@ def shard(model: Any, parts: Parts, device: torch.device) -> Any:
     language = model.get_submodule(parts.language[0])
     for layer in language.layers:
         fully_shard(layer, **settings)
-    beside = {p for p in language.parameters() if not isinstance(p, DTensor)}
-    fully_shard(language, ignored_params=beside, **settings)
+    # Embeddings, norms and the like stay whole in every process.
+    not_sharded = {p for p in language.parameters() if not isinstance(p, DTensor)}
+    fully_shard(language, ignored_params=not_sharded, **settings)
     # Done here. Accelerate would else wrap the model once more, adapters and all, for each training.
     os.environ[ASKED] = "false"
     return model.to(device)

@@ -81,14 +81,14 @@ def make_batches(lessons: list[Lesson], config: ToyConfig) -> list[list[Lesson]]
 
     They are sorted within small pools only: in a large one a batch would hold one fact many times over, and teach little.
     """
-    dice = random.Random(config.seed)
+    rng = random.Random(config.seed)
     batches: list[list[Lesson]] = []
     while len(batches) < config.steps:
-        order = dice.sample(lessons, len(lessons))
+        order = rng.sample(lessons, len(lessons))
         for start in range(0, len(order), POOL * config.batch):
             pool = sorted(order[start : start + POOL * config.batch], key=lambda x: len(x.answer))
             parts = [pool[i : i + config.batch] for i in range(0, len(pool), config.batch)]
-            batches += dice.sample(parts, len(parts))
+            batches += rng.sample(parts, len(parts))
     return batches[: config.steps]
 
 

@@ -27,8 +27,8 @@ def teach_to_see(
     As in CLIP, the cosine between a picture (the mean of its patch tokens) and each entity's vector is what is trained;
     the vectors are thrown away. Pictures are shifted a little at random.
     """
-    dice = torch.Generator().manual_seed(seed)
-    start = 0.05 * torch.randn(int(entities.max()) + 1, tower.config.hidden_size, generator=dice)
+    rng = torch.Generator().manual_seed(seed)
+    start = 0.05 * torch.randn(int(entities.max()) + 1, tower.config.hidden_size, generator=rng)
     vectors = torch.nn.Parameter(start.to(tower.device))
     parameters = [*tower.parameters(), vectors]
     optimiser = torch.optim.AdamW(parameters, lr=2e-3, betas=(0.9, 0.98), weight_decay=0.05)
@@ -37,8 +37,8 @@ def teach_to_see(
         optimiser, 2e-3, total_steps=max(1, steps), pct_start=0.15
     )
     for _ in range(epochs):
-        for rows in torch.randperm(len(pixels), generator=dice).split(SIGHT_BATCH):
-            shift = torch.randint(-2, 3, (2,), generator=dice).tolist()
+        for rows in torch.randperm(len(pixels), generator=rng).split(SIGHT_BATCH):
+            shift = torch.randint(-2, 3, (2,), generator=rng).tolist()
             states = (
                 tower(pixels[rows].roll(shift, (2, 3)).to(tower.device))
                 .last_hidden_state[:, 1:]
