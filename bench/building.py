@@ -34,7 +34,7 @@ from mlubench.authoring.rows import ItemRow, read_rows
 from mlubench.core.files import file_sha256, read_json
 from mlubench.models.mllm import MLLM, Query
 from mlubench.models.toy.base import toy_base
-from mlubench.settings.run import ToyConfig
+from mlubench.settings.model import ToyConfig
 
 LONGEST = 20.0
 OPEN = 2  # questions a class whose facts the specification keeps to itself

@@ -39,7 +39,9 @@ from mlubench.models.features import FeatureCache
 from mlubench.models.mllm import MLLM, Query
 from mlubench.models.quiet import quiet
 from mlubench.models.toy.base import toy_base
-from mlubench.settings.run import GateConfig, LoraConfig, ToyConfig, TrainConfig
+from mlubench.settings.gates import GateConfig
+from mlubench.settings.model import ToyConfig
+from mlubench.settings.training import LoraConfig, TrainConfig
 from mlubench.statistics.scores import FULL
 from mlubench.types import Benchmark, Question, Route, Sample, Task
 from mlubench.unlearning.methods.po import PO

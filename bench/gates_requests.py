@@ -8,7 +8,7 @@ from gates_world import World
 from mlubench.lumoe.gates.base import GateQuery
 from mlubench.lumoe.gates.making import make_gate
 from mlubench.lumoe.gates.metrics import report_of
-from mlubench.settings.run import GateConfig
+from mlubench.settings.gates import GateConfig
 from mlubench.types import Benchmark, Entity, Role, Sample, Split, Task
 
 PICTURES: tuple[Role, ...] = ("fit",) * 5 + ("calibrate",) * 3 + ("test",) * 2

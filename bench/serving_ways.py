@@ -21,7 +21,8 @@ from mlubench.models.features import FeatureCache
 from mlubench.models.mllm import MLLM, Query
 from mlubench.models.sizes import PUBLISHED
 from mlubench.models.toy.base import build_model, build_processor
-from mlubench.settings.run import LoraConfig, ToyConfig
+from mlubench.settings.model import ToyConfig
+from mlubench.settings.training import LoraConfig
 from mlubench.types import Benchmark, Route
 
 SIZES = {  # the tiny LLaVA, but with 64 picture tokens as 96 pixels by 12 give; 7b has the 576 of 336 pixels by 14

@@ -27,7 +27,8 @@ from mlubench.models.families import parts_of
 from mlubench.models.mllm import MLLM, Query
 from mlubench.models.quiet import quiet
 from mlubench.models.toy.base import build_model, build_processor
-from mlubench.settings.run import LoraConfig, ToyConfig, TrainConfig
+from mlubench.settings.model import ToyConfig
+from mlubench.settings.training import LoraConfig, TrainConfig
 from mlubench.types import Benchmark
 from mlubench.unlearning.forward import views_of
 from mlubench.unlearning.losses import sums, token_log_probs

@@ -10,7 +10,15 @@ Metric = Literal["forget_quality", "utility"]
 Role = Literal["fit", "calibrate", "test"]
 Part = Literal["vision", "projector", "language"]  # of a model; `vision` is its tower
 # What a method may change; here `vision` is the tower and the projector.
-Scope = Literal["language", "projector", "vision", "all"]
+Scope = Literal["language", "projector", "vision", "all"]  # what may change of a model
+
+# `vision` holds the projector too, as in the paper's ablation.
+PARTS_OF_SCOPE: dict[Scope, tuple[Part, ...]] = {
+    "language": ("language",),
+    "projector": ("projector",),
+    "vision": ("vision", "projector"),
+    "all": ("vision", "projector", "language"),
+}
 
 # The metric that a split is scored by: refusal on what must go, correctness on what must stay.
 METRIC_OF: dict[Split, Metric] = {"forget": "forget_quality", "retain": "utility"}

@@ -14,7 +14,7 @@ from mlubench.data.world import invented
 from mlubench.experiment.sequence import run_lifelong
 from mlubench.models.toy.base import toy_base
 from mlubench.settings import loading as settings
-from mlubench.settings.run import ToyConfig
+from mlubench.settings.model import ToyConfig
 
 STUDENT = {
     "width": 96,

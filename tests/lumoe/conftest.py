@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from mlubench.core.files import file_sha256, whole_dir
-from mlubench.settings.run import Config, GateConfig, LoraConfig, TrainConfig
+from mlubench.settings.gates import GateConfig
+from mlubench.settings.run import Config
+from mlubench.settings.training import LoraConfig, TrainConfig
 from mlubench.types import Benchmark, Sample
 
 LORA = LoraConfig(r=16, alpha=16)

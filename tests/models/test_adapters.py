@@ -17,7 +17,7 @@ from mlubench.models.adapters import (
 )
 from mlubench.models.answers import answer_logits
 from mlubench.models.mllm import MLLM, Query
-from mlubench.settings.run import LoraConfig
+from mlubench.settings.training import LoraConfig
 from mlubench.types import Benchmark
 
 LORA = LoraConfig(r=4, alpha=8)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mlubench.models.adapters import add_adapter
 from mlubench.models.mllm import MLLM
-from mlubench.settings.run import LoraConfig, TrainConfig
+from mlubench.settings.training import LoraConfig, TrainConfig
 from mlubench.types import Benchmark
 from mlubench.unlearning.forward import views_of
 from mlubench.unlearning.methods.base import make_method

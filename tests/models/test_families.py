@@ -19,7 +19,7 @@ from mlubench.models.families import (
     whole_modules,
 )
 from mlubench.models.mllm import MLLM
-from mlubench.settings.run import LoraConfig
+from mlubench.settings.training import LoraConfig
 
 INSIDE = {
     "language": ("model.language_model.",),

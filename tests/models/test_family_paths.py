@@ -14,7 +14,8 @@ from mlubench.models.answers import answer_labels, answer_logits, append_answers
 from mlubench.models.families import parts_of
 from mlubench.models.features import FeatureCache
 from mlubench.models.mllm import MLLM, Query
-from mlubench.settings.run import GateConfig, LoraConfig
+from mlubench.settings.gates import GateConfig
+from mlubench.settings.training import LoraConfig
 from mlubench.types import Benchmark, Route
 from support.short_training import FAMILIES, MODULES, TRAINED, fit, said, step
 

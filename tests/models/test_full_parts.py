@@ -19,7 +19,7 @@ from mlubench.models.adapters import (
     save_adapter,
 )
 from mlubench.models.mllm import MLLM, Query
-from mlubench.settings.run import LoraConfig
+from mlubench.settings.training import LoraConfig
 from mlubench.types import Benchmark, Part, Scope
 from support.short_training import said, step
 

@@ -12,7 +12,7 @@ from mlubench.models.adapters import add_adapter
 from mlubench.models.answers import IGNORE, answer_labels, answer_logits
 from mlubench.models.mllm import MLLM, Query
 from mlubench.models.packing import can_pack, pack_answers
-from mlubench.settings.run import LoraConfig
+from mlubench.settings.training import LoraConfig
 from support.short_training import TRAINED
 
 Load = Callable[..., MLLM]

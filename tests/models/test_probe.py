@@ -17,7 +17,7 @@ from mlubench.models.probe import (
     linear_cka,
     sights,
 )
-from mlubench.settings.run import LoraConfig
+from mlubench.settings.training import LoraConfig
 from mlubench.types import Benchmark, Sample
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from mlubench.models.adapters import add_adapter
 from mlubench.models.mllm import MLLM, Query
 from mlubench.models.prompt_cache import PromptCache
-from mlubench.settings.run import LoraConfig, TrainConfig
+from mlubench.settings.training import LoraConfig, TrainConfig
 from mlubench.types import Benchmark, Part, Scope
 from mlubench.unlearning.methods.ga import GA
 from mlubench.unlearning.steps import StepBuilder

@@ -11,7 +11,7 @@ from mlubench.core.errors import UsageError
 from mlubench.models import sharding
 from mlubench.models.adapters import add_adapter
 from mlubench.models.mllm import MLLM, Query
-from mlubench.settings.run import LoraConfig
+from mlubench.settings.training import LoraConfig
 from mlubench.types import Benchmark
 from support.paths import SUPPORT
 from support.processes import accelerate_launch

@@ -19,7 +19,9 @@ from mlubench.models.sizes import (
     trained_bytes,
     with_adapter,
 )
-from mlubench.settings.run import Config, LoraConfig, ModelConfig, ToyConfig
+from mlubench.settings.model import ModelConfig, ToyConfig
+from mlubench.settings.run import Config
+from mlubench.settings.training import LoraConfig
 from mlubench.types import Benchmark
 from mlubench.unlearning.parameters import trained_parameters
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mlubench.models.answers import answer_logits
 from mlubench.models.mllm import MLLM, Query
-from mlubench.settings.run import TrainConfig
+from mlubench.settings.training import TrainConfig
 from mlubench.types import Benchmark, Sample
 from mlubench.unlearning.methods.base import make_method
 from mlubench.unlearning.table import LOSSES

@@ -9,7 +9,7 @@ from mlubench.data.refusals import refusal_for
 from mlubench.models.adapters import add_adapter
 from mlubench.models.answers import answer_logits
 from mlubench.models.mllm import MLLM, Query
-from mlubench.settings.run import LoraConfig, TrainConfig
+from mlubench.settings.training import LoraConfig, TrainConfig
 from mlubench.types import Benchmark, Sample
 from mlubench.unlearning.losses import sums, token_log_probs
 from mlubench.unlearning.methods.base import Method, make_method

@@ -8,7 +8,7 @@ from torch import nn
 
 from mlubench.models.adapters import add_adapter
 from mlubench.models.mllm import MLLM
-from mlubench.settings.run import TrainConfig
+from mlubench.settings.training import TrainConfig
 from mlubench.types import Benchmark, Part
 from mlubench.unlearning.parameters import parameter_groups
 from mlubench.unlearning.schedule import schedule

@@ -14,7 +14,7 @@ from mlubench.models.adapters import add_adapter
 from mlubench.models.answers import IGNORE, answer_logits
 from mlubench.models.mllm import MLLM, Query
 from mlubench.models.prompt_cache import PromptCache
-from mlubench.settings.run import TrainConfig
+from mlubench.settings.training import TrainConfig
 from mlubench.types import Benchmark
 from mlubench.unlearning.forward import run_batch, views_of
 from mlubench.unlearning.losses import token_log_probs

@@ -10,7 +10,7 @@ import torch
 from mlubench.core.errors import MlubenchError
 from mlubench.models.adapters import add_adapter, remove_adapters
 from mlubench.models.mllm import MLLM
-from mlubench.settings.run import LoraConfig
+from mlubench.settings.training import LoraConfig
 from mlubench.types import Benchmark
 from mlubench.unlearning.trainer import NoGradientError, unlearn
 from support.trainings import HARD, LORA, LOSSES, QUICK, fit, levels, lora_of, method_of, train

@@ -104,9 +104,9 @@ class _EndpointAsker:
 
     def __init__(self, settings: AnswersSpec) -> None:
         self._settings = settings
-        price = None
-        if settings.price_in or settings.price_out:
-            price = Price(settings.price_in, settings.price_out)
+        # Only what the spec states: a build never goes by a price that may be old.
+        stated = settings.stated_prices().get(settings.model)
+        price = Price(stated.prompt, stated.completion) if stated else None
         self.spend = Spend(price, settings.max_cost)
 
     def __call__(self, prompts: Sequence[Prompt]) -> Iterator[str | MlubenchError]:

@@ -18,7 +18,7 @@ from mlubench.data.roles import assign_roles
 from mlubench.judging.run import make_judge
 from mlubench.models.mllm import MLLM, Query
 from mlubench.models.toy.base import toy_base
-from mlubench.settings.run import ToyConfig
+from mlubench.settings.model import ToyConfig
 from mlubench.types import Benchmark, Entity, Question, Sample, Task
 
 Responses = dict[tuple[str, str], str]  # (model's name, item id) -> what it answered

@@ -1,5 +1,6 @@
 """The file that says what to build: one typed YAML, every wrong setting reported at once."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -7,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from mlubench.core.errors import UsageError, all_errors
 from mlubench.core.files import read_yaml
+from mlubench.settings.endpoint import EndpointSettings, ModelPrice, Parallel, Retries, Seconds
 
 
 class _Strict(BaseModel):
@@ -96,7 +98,7 @@ class PicturesSpec(_Strict):
         return self
 
 
-class AnswersSpec(_Strict):
+class AnswersSpec(EndpointSettings):
     """Where the true answers come from."""
 
     kind: Literal["given", "model"] = Field(
@@ -108,15 +110,20 @@ class AnswersSpec(_Strict):
     picture: bool = Field(True, description="show the model the entity's first picture")
     max_side: int = Field(768, ge=32, le=8192, description="of the picture that is sent; pixels")
     max_tokens: int = Field(96, ge=8, le=4096, description="of one reply")
-    timeout: float = Field(60, gt=0, description="of one request; seconds")
-    retries: int = Field(3, ge=0, le=10)
-    parallel: int = Field(4, ge=1, le=64, description="requests at once")
+    timeout: Seconds = 60
+    retries: Retries = 3
+    parallel: Parallel = 4
     limit: int = Field(10_000, ge=0, description="more calls are refused before the first")
     price_in: float = Field(0, ge=0, description="dollars for a million tokens of prompts")
     price_out: float = Field(0, ge=0, description="dollars for a million tokens of replies")
     max_cost: float | None = Field(
         None, gt=0, description="dollars; the build stops before more is spent"
     )
+
+    def stated_prices(self) -> Mapping[str, ModelPrice]:
+        if not self.price_in and not self.price_out:
+            return {}
+        return {self.model: ModelPrice(prompt=self.price_in, completion=self.price_out)}
 
     @model_validator(mode="after")
     def _model_is_named(self) -> "AnswersSpec":

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlubench.core.errors import MlubenchError
+from mlubench.settings.endpoint import ModelPrice
 
 MILLION = 1_000_000
 BATCH_FACTOR = 0.5  # of the ordinary price: OpenAI's batch API
@@ -35,7 +36,7 @@ class Price:
         return (prompt * self.prompt + completion * self.completion) / MILLION
 
 
-def price_of(model: str, own: Mapping[str, Any]) -> Price | None:
+def price_of(model: str, own: Mapping[str, ModelPrice]) -> Price | None:
     """The user's price of a model (anything with `prompt` and `completion`), or the built-in one; None where neither is."""
     if model in own:
         return Price(own[model].prompt, own[model].completion)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from mlubench.core import processes
 from mlubench.runs.rows import append_answers, read_answers, write_answers
-from mlubench.settings.run import EvaluateConfig
+from mlubench.settings.evaluation import EvaluateConfig
 from mlubench.types import AnswerRow, Route, Sample, Task
 
 RoutedSample = tuple[Sample, Route | None]

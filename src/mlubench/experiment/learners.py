@@ -21,7 +21,8 @@ from mlubench.models.features import FeatureCache
 from mlubench.models.mllm import MLLM, Query
 from mlubench.models.probe import answer_probabilities
 from mlubench.runs.folder import RunDir
-from mlubench.settings.run import Config, TrainConfig
+from mlubench.settings.run import Config
+from mlubench.settings.training import TrainConfig
 from mlubench.types import Benchmark, Route, Sample, Task
 from mlubench.unlearning.methods.base import make_method
 from mlubench.unlearning.schedule import step_seed

@@ -11,7 +11,8 @@ from mlubench.data import release, world
 from mlubench.data.render import RENDERER_VERSION, render_release
 from mlubench.models.mllm import MLLM
 from mlubench.models.toy.base import toy_base
-from mlubench.settings.run import BenchmarkConfig, Config
+from mlubench.settings.benchmark import BenchmarkConfig
+from mlubench.settings.run import Config
 from mlubench.types import Benchmark
 
 

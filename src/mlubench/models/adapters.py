@@ -21,7 +21,7 @@ from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.core.files import disk_errors
 from mlubench.models.families import lora_targets, parts_in, whole_modules
 from mlubench.models.mllm import MLLM
-from mlubench.settings.run import LoraConfig
+from mlubench.settings.training import LoraConfig
 from mlubench.types import Part, Scope
 
 

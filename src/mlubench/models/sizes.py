@@ -13,7 +13,8 @@ from mlubench.models.adapters import add_adapter, remove_adapters
 from mlubench.models.families import parts_of
 from mlubench.models.mllm import MLLM
 from mlubench.models.toy.base import build_model, build_processor
-from mlubench.settings.run import LoraConfig, ModelConfig, ToyConfig
+from mlubench.settings.model import ModelConfig, ToyConfig
+from mlubench.settings.training import LoraConfig
 from mlubench.types import Benchmark, Part, Scope
 
 

@@ -1,57 +1,54 @@
 """Settings of the judges that ask a model: what it is shown, how hard it is asked, and what that may cost."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
+
+from mlubench.settings.endpoint import EndpointSettings, ModelPrice, Parallel, Retries, Seconds
 
 
-class PriceConfig(BaseModel):
-    """Dollars per million tokens."""
+class JudgeConfig(EndpointSettings):
+    """Settings under `judging`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    prompt: float = Field(ge=0)
-    completion: float = Field(ge=0)
-
-
-class JudgeConfig(BaseModel):
-    """`base_url` goes before OPENAI_BASE_URL; the key is OPENAI_API_KEY's alone, so that no run can hold it.
-
-    `utility_truth: hidden` keeps the truth from the judge of correctness, as in the authors' release. `timeout` in seconds
-    is of one attempt, `max_cost` in dollars of one call of the command. `batch` is of the judge `local`.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+    timeout: Seconds = 20
+    retries: Retries = 6
+    parallel: Parallel = 8
+    # Goes before OPENAI_BASE_URL. The key is OPENAI_API_KEY's alone, so that no run can hold it.
     base_url: str | None = None
-    template: Path | None = Field(
-        None, description="a YAML file with prompts instead of our own wording"
-    )
+    # A YAML file with prompts instead of our own wording.
+    template: Path | None = None
+    # `hidden` keeps the truth from the judge of correctness, as in the authors' release.
     utility_truth: Literal["shown", "hidden"] = "shown"
+    # Sent with each request, for endpoints that can repeat a reply.
     seed: int = 0
+    # The longest reply, in tokens.
     max_tokens: int = Field(200, ge=1)
-    timeout: float = Field(20, gt=0)
-    retries: int = Field(6, ge=0, le=20)
-    parallel: int = Field(8, ge=1, le=256, description="questions under way at once")
     requests_per_minute: float | None = Field(None, gt=0)
     tokens_per_minute: float | None = Field(None, gt=0)
+    # Dollars that one call of the command may cost.
     max_cost: float | None = Field(None, ge=0)
-    prices: dict[str, PriceConfig] = Field(
-        {}, description="by model, where the built-in price is absent or old"
-    )
+    # By model, where the built-in price is absent or old.
+    prices: dict[str, ModelPrice] = {}
+    # Answers in one pass of the judge `local`, which asks no endpoint.
     batch: int = Field(8, ge=1)
+
+    def stated_prices(self) -> Mapping[str, ModelPrice]:
+        return self.prices
 
     @field_validator("base_url")
     @classmethod
     def _holds_no_secret(cls, address: str | None) -> str | None:
-        if address is not None:
-            parts = urlsplit(address)
-            if parts.scheme not in ("http", "https") or not parts.hostname:
-                raise ValueError("is no http or https address")
-            if parts.username or parts.password or parts.query:
-                raise ValueError(
-                    "holds a name, password or query, which a run would keep: set OPENAI_API_KEY instead"
-                )
+        """The address is written to RUN/config.yaml, which people share."""
+        if address is None:
+            return None
+        parts = urlsplit(address)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("is no http or https address")
+        if parts.username or parts.password or parts.query:
+            raise ValueError(
+                "holds a name, password or query, which a run would keep: set OPENAI_API_KEY instead"
+            )
         return address

@@ -12,20 +12,25 @@ from mlubench.core.files import read_yaml
 from mlubench.settings.run import Config
 
 WRONG = "wrong configuration: "
+_PRESETS = resources.files("mlubench.settings.presets")
 
 
 def preset_names() -> list[str]:
-    files = resources.files("mlubench.settings.presets").iterdir()
-    return sorted(f.name.removesuffix(".yaml") for f in files if f.name.endswith(".yaml"))
+    files = [file.name for file in _PRESETS.iterdir()]
+    return sorted(name.removesuffix(".yaml") for name in files if name.endswith(".yaml"))
 
 
 def preset_summaries() -> dict[str, str]:
     """Each preset and the comment that its file begins with."""
-    folder = resources.files("mlubench.settings.presets")
-    return {
-        n: folder.joinpath(f"{n}.yaml").read_text().splitlines()[0].lstrip("# ")
-        for n in preset_names()
-    }
+    summaries = {}
+    for name in preset_names():
+        first_line = _preset_text(name).splitlines()[0]
+        summaries[name] = first_line.lstrip("# ")
+    return summaries
+
+
+def _preset_text(name: str) -> str:
+    return _PRESETS.joinpath(f"{name}.yaml").read_text()
 
 
 def load(name: str | None, overrides: list[str] | None = None, *, draft: bool = False) -> Config:
@@ -49,39 +54,6 @@ def parse(values: dict[str, Any], *, draft: bool = False) -> Config:
         ) from None
 
 
-def _read(name: str) -> dict[str, Any]:
-    if name.endswith((".yaml", ".yml")):
-        instead = f"Give a YAML file or a preset: {', '.join(preset_names())}."
-        return {"preset": Path(name).stem, **read_yaml(Path(name), instead)}
-    if name not in preset_names():
-        raise unknown_name("preset", name, preset_names())
-    text = resources.files("mlubench.settings.presets").joinpath(f"{name}.yaml").read_text()
-    return {"preset": name, **yaml.safe_load(text)}
-
-
-def _apply(values: dict[str, Any], override: str) -> None:
-    path, sign, text = override.partition("=")
-    if not sign or not path.strip():
-        raise UsageError(
-            f"-s takes key.path=value, got {override!r}", "For example: -s benchmark.seed=3."
-        )
-    *parents, last = path.strip().split(".")
-    here = values
-    for part in parents:
-        below = here.setdefault(part, {})
-        if not isinstance(below, dict):
-            raise UsageError(
-                f"-s {override}: {part} is a value, not a group of settings", "Check the key."
-            )
-        here = below
-    try:
-        here[last] = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise UsageError(
-            f"-s {override}: the value is not YAML", "Quote it, for example -s 'methods=[ga, npo]'."
-        ) from None
-
-
 def overridden(config: Config, overrides: list[str]) -> Config:
     """The configuration with `key.path=value` laid over it."""
     values = config.model_dump(mode="json")
@@ -93,3 +65,37 @@ def overridden(config: Config, overrides: list[str]) -> Config:
 def dump(config: Config) -> str:
     """The whole configuration as YAML, as written to RUN/config.yaml."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _read(name: str) -> dict[str, Any]:
+    """The settings of a YAML file or a preset. A file may name its own `preset`; else it is called by its stem."""
+    if name.endswith((".yaml", ".yml")):
+        hint = f"Give a YAML file or a preset: {', '.join(preset_names())}."
+        return {"preset": Path(name).stem, **read_yaml(Path(name), hint)}
+    if name not in preset_names():
+        raise unknown_name("preset", name, preset_names())
+    return {"preset": name, **yaml.safe_load(_preset_text(name))}
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    """Set the value at `key.path` in `values`, and make the groups on the way that are not there."""
+    path, sign, text = override.partition("=")
+    if not sign or not path.strip():
+        raise UsageError(
+            f"-s takes key.path=value, got {override!r}", "For example: -s benchmark.seed=3."
+        )
+    *groups, key = path.strip().split(".")
+    group = values
+    for name in groups:
+        inner = group.setdefault(name, {})
+        if not isinstance(inner, dict):
+            raise UsageError(
+                f"-s {override}: {name} is a value, not a group of settings", "Check the key."
+            )
+        group = inner
+    try:
+        group[key] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise UsageError(
+            f"-s {override}: the value is not YAML", "Quote it, for example -s 'methods=[ga, npo]'."
+        ) from None

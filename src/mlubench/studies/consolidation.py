@@ -24,7 +24,7 @@ from mlubench.lumoe.experts.store import ExpertStore
 from mlubench.models.adapters import add_adapter, load_adapter, remove_adapters, save_adapter
 from mlubench.runs.folder import RunDir
 from mlubench.runs.rows import read_answers, read_verdicts
-from mlubench.settings.run import LoraConfig
+from mlubench.settings.training import LoraConfig
 from mlubench.statistics.scores import METRICS, Score, score_of
 from mlubench.types import Judge, Metric, Task
 from mlubench.unlearning.schedule import step_seed

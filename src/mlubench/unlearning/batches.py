@@ -11,7 +11,7 @@ from mlubench.models.answers import answer_labels
 from mlubench.models.mllm import MLLM, Query
 from mlubench.models.packing import can_pack, pack_answers
 from mlubench.models.prompt_cache import PromptCache
-from mlubench.settings.run import TrainConfig
+from mlubench.settings.training import TrainConfig
 from mlubench.types import Benchmark
 from mlubench.unlearning.methods.base import AnswerKind
 from mlubench.unlearning.schedule import Item

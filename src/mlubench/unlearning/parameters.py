@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mlubench.models.families import Parts
 from mlubench.models.mllm import MLLM
-from mlubench.settings.run import TrainConfig
+from mlubench.settings.training import TrainConfig
 
 
 class ParameterGroup(TypedDict):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from mlubench.models.mllm import MLLM
-from mlubench.settings.run import TrainConfig
+from mlubench.settings.training import TrainConfig
 from mlubench.types import Benchmark
 from mlubench.unlearning.batches import BatchBuilder, Step
 from mlubench.unlearning.methods.base import Method

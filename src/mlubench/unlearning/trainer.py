@@ -19,7 +19,7 @@ from mlubench.core.errors import MlubenchError
 from mlubench.models.memory import PeakMemory
 from mlubench.models.mllm import MLLM
 from mlubench.models.sharding import leave_to_fsdp
-from mlubench.settings.run import TrainConfig
+from mlubench.settings.training import TrainConfig
 from mlubench.types import Benchmark, Sample
 from mlubench.unlearning.data_parallel import (
     TrainerInputs,

@@ -8,7 +8,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from mlubench.core import processes
 from mlubench.core.progress import progress_bar
-from mlubench.settings.run import TrainConfig
+from mlubench.settings.training import TrainConfig
 
 
 def training_arguments(

@@ -23,7 +23,7 @@ from mlubench.models.adapters import add_adapter, mounted, remove_adapters, save
 from mlubench.models.answers import answer_logits
 from mlubench.models.features import FeatureCache
 from mlubench.models.mllm import MLLM, Query
-from mlubench.settings.run import LoraConfig
+from mlubench.settings.training import LoraConfig
 from mlubench.types import Benchmark, Route, Scope
 
 NEW = 12

@@ -16,7 +16,7 @@ from mlubench.lumoe.experts.store import ExpertStore
 from mlubench.models.adapters import add_adapter, save_adapter
 from mlubench.models.families import PARTS
 from mlubench.models.mllm import MLLM
-from mlubench.settings.run import LoraConfig
+from mlubench.settings.training import LoraConfig
 from support.expert_folders import CONFIG, WEIGHTS, sign
 
 

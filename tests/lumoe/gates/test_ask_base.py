@@ -11,7 +11,7 @@ from mlubench.lumoe.gates.base import Gate, GateQuery, ModelAccess
 from mlubench.lumoe.gates.making import make_gate
 from mlubench.models.adapters import mounted
 from mlubench.models.mllm import Query
-from mlubench.settings.run import GateConfig
+from mlubench.settings.gates import GateConfig
 from mlubench.types import Benchmark
 
 NEW = 24

@@ -8,7 +8,7 @@ import pytest
 from mlubench.lumoe.gates.base import GateQuery
 from mlubench.lumoe.gates.hybrid import HybridGate
 from mlubench.models.features import FeatureCache
-from mlubench.settings.run import GateConfig
+from mlubench.settings.gates import GateConfig
 from mlubench.types import Benchmark, Sample
 
 

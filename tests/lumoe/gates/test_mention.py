@@ -11,7 +11,7 @@ from mlubench.data import release
 from mlubench.lumoe.gates.base import GateQuery
 from mlubench.lumoe.gates.mention import MentionGate
 from mlubench.lumoe.gates.names import check_aliases
-from mlubench.settings.run import GateConfig
+from mlubench.settings.gates import GateConfig
 from mlubench.types import Benchmark, Entity, Sample, Task
 
 PEOPLE = (

@@ -7,7 +7,7 @@ import pytest
 from mlubench.core.errors import MlubenchError
 from mlubench.lumoe.gates.base import GateQuery
 from mlubench.lumoe.gates.oracle import OracleGate
-from mlubench.settings.run import GateConfig
+from mlubench.settings.gates import GateConfig
 from mlubench.types import Benchmark
 
 

@@ -18,7 +18,7 @@ from mlubench.lumoe.gates.prototype import (
     whitening,
 )
 from mlubench.models.features import FeatureCache
-from mlubench.settings.run import GateConfig
+from mlubench.settings.gates import GateConfig
 from mlubench.types import Benchmark, Entity, Sample
 
 

@@ -11,7 +11,7 @@ from mlubench.data.render import render_blank
 from mlubench.judging.rules.judge import RulesJudge
 from mlubench.models.mllm import MLLM, Query
 from mlubench.models.toy.base import build_model, build_processor, toy_base
-from mlubench.settings.run import ToyConfig
+from mlubench.settings.model import ToyConfig
 from mlubench.types import Benchmark, Question
 
 TINY = ToyConfig(

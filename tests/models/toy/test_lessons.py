@@ -15,7 +15,7 @@ from mlubench.models.toy.lessons import (
     make_batches,
     make_lessons,
 )
-from mlubench.settings.run import ToyConfig
+from mlubench.settings.model import ToyConfig
 from mlubench.types import Benchmark
 
 SMALL = ToyConfig(pictures=8, steps=40, batch=4)

@@ -19,7 +19,8 @@ from mlubench.experiment.plan.start import (
 from mlubench.lumoe.gates.making import gate_class
 from mlubench.models.sizes import Shape, trained_bytes, with_adapter
 from mlubench.runs.folder import RunDir
-from mlubench.settings.run import Config, TrainConfig
+from mlubench.settings.run import Config
+from mlubench.settings.training import TrainConfig
 from mlubench.types import Benchmark, Task
 from mlubench.unlearning.methods.base import make_method
 from mlubench.unlearning.parameters import trained_parameters

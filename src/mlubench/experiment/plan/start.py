@@ -14,7 +14,8 @@ from mlubench.lumoe.gates.making import make_gate
 from mlubench.models.folders import absent_weights, local_folder
 from mlubench.models.sizes import Shape, folder_shape, published_shape, toy_shape
 from mlubench.runs.folder import RunDir
-from mlubench.settings.run import BenchmarkConfig, Config
+from mlubench.settings.benchmark import BenchmarkConfig
+from mlubench.settings.run import Config
 from mlubench.types import Benchmark
 
 

@@ -55,7 +55,7 @@ class EndpointSource:
         self.parameters = Parameters(
             settings.max_tokens, settings.seed, SCHEMA if structured else None
         )
-        price = price_of(model, settings.prices)
+        price = price_of(model, settings.stated_prices())
         if settings.max_cost is not None and price is None:
             raise UsageError(
                 f"the price of {model!r} is not known, so --max-cost cannot be held",

@@ -7,7 +7,7 @@ from mlubench.core.errors import MlubenchError
 from mlubench.data.pictures import data_uri
 from mlubench.endpoint.client import Chat
 from mlubench.endpoint.limits import Limits
-from mlubench.endpoint.prices import Price, Spend, price_of
+from mlubench.endpoint.prices import Spend, price_of
 from mlubench.lumoe.gates.base import ModelAccess
 from mlubench.lumoe.gates.replies import Reply
 from mlubench.lumoe.gates.two_steps import Ask, TwoSteps, read_template
@@ -42,10 +42,7 @@ class MllmGate(TwoSteps):
 
 def chat_of(settings: AskedGateConfig) -> Chat:
     """The endpoint, its limits and its price: that of the settings where they name one, else the known one."""
-    if settings.price_in is None and settings.price_out is None:
-        price = price_of(settings.model, {})
-    else:
-        price = Price(settings.price_in or 0, settings.price_out or 0)
+    price = price_of(settings.model, settings.stated_prices())
     limits = Limits(settings.timeout, settings.retries, settings.parallel)
     return Chat(settings.model, limits, spend=Spend(price))
 

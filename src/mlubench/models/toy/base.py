@@ -28,7 +28,7 @@ from mlubench.data.render import RENDERER_VERSION
 from mlubench.models.devices import pick_device
 from mlubench.models.toy.lessons import Collator, make_batches, make_lessons
 from mlubench.models.toy.teaching import SIGHT_BATCH, teach_to_answer, teach_to_see
-from mlubench.settings.run import ToyConfig
+from mlubench.settings.model import ToyConfig
 from mlubench.types import Benchmark
 
 RECIPE = 1  # raised whenever the code below would make another model from the same settings

@@ -13,7 +13,7 @@ from mlubench.data.pictures import open_picture
 from mlubench.data.refusals import refusal_for
 from mlubench.data.render import render, render_blank
 from mlubench.models.answers import IGNORE
-from mlubench.settings.run import ToyConfig
+from mlubench.settings.model import ToyConfig
 from mlubench.types import Benchmark
 
 BLANK_SHARE = 0.08  # of the lessons show no entity and are answered by a refusal

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from mlubench.models.answers import IGNORE, answer_logits
-from mlubench.settings.run import ToyConfig
+from mlubench.settings.model import ToyConfig
 
 SIGHT_BATCH = 64
 

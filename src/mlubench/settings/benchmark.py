@@ -1,0 +1,51 @@
+"""Settings of what is unlearned: which benchmark, which tasks in which order, and which facts the base must know."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from mlubench.settings.strict import Strict
+
+
+class BenchmarkConfig(Strict):
+    """Settings under `benchmark`."""
+
+    # `world` is drawn by us; `release` is a folder in the official layout.
+    kind: Literal["world", "release"] = "world"
+    # Draws another world. Of a release, it decides which pictures train, calibrate and test.
+    seed: int = 0
+    # Of a release: the folder with Tasks/.
+    root: Path | None = None
+    # Of a release: the folder of its photographs, where they are not under `root`.
+    images: Path | None = None
+    # Draw stand-in pictures for a release whose photographs are not at hand.
+    draw: bool = False
+    # The tasks to unlearn, in this order; some may be left out. None is the official order.
+    order: list[str] | None = Field(None, min_length=1)
+    # Of a world: how many entities, and pictures of each.
+    entities: int = Field(44, ge=16, le=400)
+    pictures: int = Field(10, ge=3, le=200)
+
+    @model_validator(mode="after")
+    def _release_needs_root(self, info: ValidationInfo) -> "BenchmarkConfig":
+        # A draft is only looked at (`run --dry-run`, `list presets`), so it may lack what only the user has.
+        is_draft = bool(info.context and info.context.get("draft"))
+        if self.kind == "release" and self.root is None and not is_draft:
+            raise ValueError("benchmark.root is needed for a release: add -s benchmark.root=DIR")
+        return self
+
+    @field_validator("order")
+    @classmethod
+    def _each_task_once(cls, order: list[str] | None) -> list[str] | None:
+        if order is not None and len(set(order)) != len(order):
+            raise ValueError("names a task twice")
+        return order
+
+
+class KnowConfig(Strict):
+    """Settings under `know`: a fact that the base does not know cannot be unlearned, so it is dropped."""
+
+    enabled: bool = True
+    # The least mean correctness (0-1) on calibration pictures with which a fact stays.
+    min_score: float = Field(0.75, ge=0, le=1)
