@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 
 from mlubench.data.audit.facts import Data, Finding, Place, plain, quote, words
 
+# "(herbivore, carnivore)" only explains a question.
 _BRACKETS = re.compile(r"\([^()]*\)")
 _LONG = 4  # letters from which a word says something
 _STEM = 6  # letters by which two words count as one
@@ -26,6 +27,7 @@ _FRAME = {
 }
 _ENOUGH = 3  # phrasings, from which a majority means something
 
+# What a question asks for, by the words that say so.
 _TIMES = r"(?:\w+ )?(?:years|months|weeks|days|hours|minutes)\b"
 _ASKED = {
     "when": r"(?:^|\band |, )when\b|\b(?:what|which) year\b|\bdates?\b|\bbirthdate\b",
@@ -37,28 +39,29 @@ _ASKED = {
     "theme": r"\bthemes?\b",
     "plot": r"\bplot\b|\bstoryline\b|\bpremise\b|\bstory\b",
     "colour": r"\bcolou?rs?\b",
-    "name": r"\b(?:title|called|call)\b|\breferred to\b|(?:'s|\b(?:the|its|full|common|usual)) name\b",  # not "please name"
+    # Not every "name": "please name its habitat" asks for something else.
+    "name": r"\b(?:title|called|call)\b|\breferred to\b|(?:'s|\b(?:the|its|full|common|usual)) name\b",
 }
-_PATTERNS = {what: re.compile(pattern) for what, pattern in _ASKED.items()}
+_PATTERNS = {asks_for: re.compile(pattern) for asks_for, pattern in _ASKED.items()}
 
 
 def find_phrasings(data: Data) -> list[Finding]:
     """A phrasing asks for another kind of thing than most of its group, or speaks of what another question asks."""
     places: dict[tuple[str, str], list[Place]] = defaultdict(list)
     for fact in data.facts:
-        for question, mine in fact.asked.items():
-            places[fact.entity.cls, plain(question)] += mine
+        for question, asking in fact.asked.items():
+            places[fact.entity.cls, plain(question)] += asking
     findings = []
     for cls in data.by_class:
         groups: dict[str, list[str]] = defaultdict(list)
-        for (of, question), root in data.groups.items():
-            if of == cls:
+        for (group_class, question), root in data.groups.items():
+            if group_class == cls:
                 groups[root].append(question)
+        # A phrasing may be found by both; the second says more clearly what is wrong.
         wrong = _elsewhere(groups) | _other_kind(groups)
         for question, why in wrong.items():
-            findings.append(
-                Finding("phrasing", f"{cls}: {quote(question)} {why}", tuple(places[cls, question]))
-            )
+            message = f"{cls}: {quote(question)} {why}"
+            findings.append(Finding("phrasing", message, tuple(places[cls, question])))
     return findings
 
 
@@ -69,58 +72,60 @@ def _other_kind(groups: dict[str, list[str]]) -> dict[str, str]:
         if len(questions) < _ENOUGH:
             continue
         asked = {question: _kinds(question) for question in questions}
-        counts = Counter(kind for kinds in asked.values() for kind in kinds)
+        counts: Counter[str] = Counter()
+        for kinds in asked.values():
+            counts.update(kinds)
         usual = {kind for kind, count in counts.items() if count * 2 > len(questions)}
         for question, kinds in asked.items():
-            own = sorted(kind for kind in kinds if counts[kind] == 1)
-            if usual and own and not kinds & usual:
-                wrong[question] = f"asks {'/'.join(own)}, the others {'/'.join(sorted(usual))}"
+            alone = sorted(kind for kind in kinds if counts[kind] == 1)
+            if usual and alone and not kinds & usual:
+                wrong[question] = f"asks {'/'.join(alone)}, the others {'/'.join(sorted(usual))}"
     return wrong
 
 
 def _kinds(question: str) -> set[str]:
-    return {what for what, pattern in _PATTERNS.items() if pattern.search(question)}
+    """What the question asks for, as keys of `_PATTERNS`."""
+    return {asks_for for asks_for, pattern in _PATTERNS.items() if pattern.search(question)}
 
 
 def _elsewhere(groups: dict[str, list[str]]) -> dict[str, str]:
     """Phrasings with a word that is typical of one other question and with none that is typical of their own."""
-    typical = {
-        root: _usual_words(questions)
-        for root, questions in groups.items()
-        if len(questions) >= _ENOUGH
-    }
-    # By word, the questions for which it is typical; one alone makes the word its mark.
-    homes: dict[str, list[str]] = defaultdict(list)
-    for root, usual in typical.items():
-        for word in usual:
-            homes[word].append(root)
+    typical: dict[str, set[str]] = {}
+    for root, questions in groups.items():
+        if len(questions) >= _ENOUGH:
+            typical[root] = _usual_words(questions)
+    # The questions for which a stem is typical, by stem.
+    roots_of: dict[str, list[str]] = defaultdict(list)
+    for root, stems in typical.items():
+        for stem in stems:
+            roots_of[stem].append(root)
+    # A stem that is typical of one question alone is its mark.
+    owner = {stem: roots[0] for stem, roots in roots_of.items() if len(roots) == 1}
     wrong = {}
-    for root, usual in typical.items():
-        own_words = {word for word in usual if len(homes[word]) == 1}
-        if not own_words:
-            continue
+    for root in typical:
+        if root not in owner.values():
+            continue  # without a mark of its own a question cannot lack it
         for question in groups[root]:
-            stems = _stems(question)
-            if stems & own_words:
+            marks = sorted(stem for stem in _stems(question) if stem in owner)
+            owners = [owner[stem] for stem in marks]
+            if not marks or root in owners:
                 continue
-            # The last mark of the question whose mark comes first by the alphabet.
-            marks: dict[str, str] = {}
-            for word in sorted(stems):
-                if len(homes.get(word, ())) == 1:
-                    marks[homes[word][0]] = word
-            if marks:
-                other_root, word = next(iter(marks.items()))
-                shown = next(whole for whole in words(question) if whole.startswith(word))
-                wrong[question] = f"has {shown!r} of {quote(other_root)} and no word of its own"
+            # The message names the owner of the first mark, and the last of that owner's marks.
+            other_root = owners[0]
+            shown_stem = max(stem for stem in marks if owner[stem] == other_root)
+            shown = next(word for word in words(question) if word.startswith(shown_stem))
+            wrong[question] = f"has {shown!r} of {quote(other_root)} and no word of its own"
     return wrong
 
 
 def _usual_words(questions: list[str]) -> set[str]:
-    """The words of at least half of the phrasings; what stands in brackets only explains."""
-    known = Counter(word for question in questions for word in _stems(_BRACKETS.sub("", question)))
-    return {word for word, count in known.items() if count * 2 >= len(questions)}
+    """The stems of words in at least half of the phrasings; what stands in brackets does not count."""
+    counts: Counter[str] = Counter()
+    for question in questions:
+        counts.update(_stems(_BRACKETS.sub("", question)))
+    return {stem for stem, count in counts.items() if count * 2 >= len(questions)}
 
 
 def _stems(question: str) -> set[str]:
-    """Its longer words, cut so that "contributions" and "contributed" are one; short ones only hold a question together."""
+    """Its longer words, cut so that "contributions" and "contributed" are one."""
     return {word[:_STEM] for word in words(question) if len(word) >= _LONG and word not in _FRAME}

@@ -2,29 +2,40 @@
 
 import re
 from collections.abc import Callable
+from functools import partial
 
 from mlubench.data.audit.facts import Data, Finding, quote
 
 Mend = Callable[[str], str]
 
+# Encodings in which UTF-8 was read by mistake, the strictest first: latin-1 takes any byte.
 _CODECS = ("gb18030", "cp1252", "latin-1")
-_SPOILT = re.compile(r"[^\x00-\x7f]+")
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
+# Chinese, Japanese and Korean signs.
 _HAN = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af\uff00-\uffef]")
 
+# "**" that ends a heading before the answer, and the dash of a list: "**\n   - In the woods."
 _LEFT_OVER = re.compile(r"^\s*\*\*\s*(?:-\s+)?")
+# A question on a line of its own before the answer: "If so, where?\n   In the woods."
 _TAIL = re.compile(r"^\s*[A-Z][^.?!\n]{2,80}\?\s*\n\s*(?=\S)")
+# "Common Name: " before the answer. Any word before a colon would take away what an answer says.
 _LABEL = re.compile(
     r"^(?:[A-Z][a-z]+ ){0,2}(?:Name|Region|Form|Habit|Habitat|Title|Answer|Type|Class|Location|Date|Purpose):\s+(?=\S)"
 )
+# ", Habitat:" further on: the answer is a list, in which labels say what is what.
 _LATER_LABEL = re.compile(r"[,;]\s*[A-Z][a-z]+(?: [A-Z][a-z]+)?:")
 
 _TYPOS = (
+    # Two full stops, but no ellipsis.
     (re.compile(r"(?<!\.)\.\.(?!\.)"), "."),
+    # "woods.Some of": a word before, so that "U.S.Army" stays.
     (re.compile(r"(?<=[a-z]{3}[.!?])(?=[A-Z][a-z]+ [a-z])"), " "),
+    # "the the", but not "that that", "had had" or "is is", which may be meant so.
     (re.compile(r"\b(?!(?:that|had|is)\b)([a-z]{2,}) \1\b(?![-'’])"), r"\1"),
 )
 _ENDS = ".!?。！？…"
 _CLOSERS = "\"'”’»)]*`"
+# The end of a sentence after a word: a number's or an initial's full stop ends none.
 _SENTENCE = re.compile(r"[^\W\d]{2,}[.!?][\"'”’)]*(?=\s|[A-Z])")
 _PIECE = 3  # words of a broken sentence, from which it is no closing name or number
 _LIST_ITEM = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s")
@@ -35,14 +46,15 @@ def mend_mojibake(text: str) -> str:
     if text.isascii():
         return text
     for codec in _CODECS:
-        better = _SPOILT.sub(lambda found, codec=codec: _reread(found, codec), text)  # type: ignore[misc]
+        better = _NOT_ASCII.sub(partial(_reread, codec=codec), text)
         if better != text:
-            return mend_mojibake(better)
+            return mend_mojibake(better)  # it may have been read wrongly twice
     return text
 
 
 def mend_markup(text: str) -> str:
     """Without Markdown's bold, and without what is left of a list of questions before the answer."""
+    # Only at the very start can "**" be such a rest.
     if "**" not in text[:4]:
         return text.replace("**", "")
     return _LEFT_OVER.sub("", text).replace("**", "").strip()
@@ -88,11 +100,11 @@ def finder(kind: str, mend: Mend, *, questions: bool) -> Callable[[Data], list[F
         findings = []
         for fact in data.facts:
             better = mend(fact.truth)
-            asked = [q for q in fact.asked if questions and mend(q) != q]
+            asked = [question for question in fact.asked if mend(question) != question]
             if better != fact.truth:
                 shown = _excerpt(fact.truth, better)
                 places = fact.places
-            elif asked:
+            elif questions and asked:
                 shown = quote(asked[0])
                 places = [place for question in asked for place in fact.asked[question]]
             else:
