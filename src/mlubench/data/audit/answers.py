@@ -1,7 +1,6 @@
 """Answers that cannot be a truth: refusals, descriptions of one picture, and the same said twice."""
 
 import re
-from collections import defaultdict
 from collections.abc import Callable
 from itertools import combinations
 
@@ -13,13 +12,16 @@ from mlubench.data.release import fold
 
 Refuses = Callable[[str], str]
 
+# The first sentence.
 _FIRST = re.compile(r".*?[.!?](?=\s|$)|.+", re.DOTALL)
+# "in the image", "the picture you gave me".
 _PICTURE = re.compile(
     r"\b(?:in|of|from|by) (?:the|this|your) (?:image|picture|photo(?:graph)?)\b|\b(?:image|picture) you\b",
     re.IGNORECASE,
 )
 _SAME = 92  # ratio of 100 from which two answers say one thing
-_NEIGHBOURS = 200  # facts of one entity that are compared with each other, as all pairs are
+# Facts of one entity that are compared. All pairs are, so that many facts would take very long.
+_MOST_COMPARED = 200
 
 
 def refusal_finder(refuses: Refuses) -> Callable[[Data], list[Finding]]:
@@ -44,6 +46,7 @@ def find_picture_bound(data: Data) -> list[Finding]:
         pictures = {place.image for place in fact.places}
         found = _PICTURE.search(fact.truth)
         if found and len(pictures) > 1 and not _only_names(fact):
+            # The sentence that speaks of the picture, up to the answer's end.
             start = fact.truth.rfind(".", 0, found.start()) + 1
             sentence = fact.truth[start:].strip()
             message = f"{fact.entity.key}: {quote(sentence)} on {len(pictures)} pictures"
@@ -55,12 +58,13 @@ def find_near_duplicates(data: Data) -> list[Finding]:
     """Two facts of one entity have almost the same answer to different questions, so one is counted twice."""
     findings = []
     for entity, facts in data.by_entity.items():
-        by_group: dict[str, list[Fact]] = defaultdict(list)
-        for fact in facts[:_NEIGHBOURS]:
-            by_group[data.group(fact, fact.first)].append(fact)
-        firsts = [(group[0], fold(group[0].truth)) for group in by_group.values()]
-        for (one, said), (other, again) in combinations(firsts, 2):
-            if fuzz.ratio(said, again, score_cutoff=_SAME):
+        # Facts that answer one question may well be alike: only the first of each group is compared.
+        first_of: dict[str, Fact] = {}
+        for fact in facts[:_MOST_COMPARED]:
+            first_of.setdefault(data.group(fact, fact.first), fact)
+        folded = [(fact, fold(fact.truth)) for fact in first_of.values()]
+        for (one, truth), (other, other_truth) in combinations(folded, 2):
+            if fuzz.ratio(truth, other_truth, score_cutoff=_SAME):
                 message = f"{entity.key}: {quote(one.truth)} to {quote(one.first)} and {quote(other.first)}"
                 findings.append(Finding("near-duplicate", message, (*one.places, *other.places)))
     return findings

@@ -2,9 +2,10 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,19 +17,21 @@ from mlubench.types import Entity, Split
 K = TypeVar("K")
 V = TypeVar("V")
 
+# "Yes", "No, ...", "Yes - ...": a pause must follow, so that "Yes Minister" and "No man" are none.
 _POLAR = re.compile(r"\W*(yes|no)\b(?=\s*(?:[,.;:!\u2014-]|$))", re.IGNORECASE)
-# Of the entities that are asked both: an answer shared by chance ties no two questions.
+# Two questions are one where so many of the entities that are asked both have one answer to both. An answer that
+# is shared by chance (both things are red) does not make one question of two.
 _SUPPORT = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a record stands; `index` counts from 0 within its file."""
+    """Where a record stands."""
 
     task: str
     split: Split
-    index: int
-    id: str | None
+    index: int  # counts from 0 within its file
+    id: str | None  # as the file has it; no rule says what it must be
     image: str
 
     def __str__(self) -> str:
@@ -37,27 +40,30 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One answer about one entity, and the records that ask for it, by question."""
+    """One answer about one entity, and the records that ask for it."""
 
     entity: Entity
     truth: str
+    # By question, in the order of the files.
     asked: dict[str, list[Place]] = field(default_factory=dict)
 
     @property
     def places(self) -> list[Place]:
-        return [place for places in self.asked.values() for place in places]
+        return list(chain.from_iterable(self.asked.values()))
 
     @property
     def first(self) -> str:
+        """The question that a message quotes."""
         return next(iter(self.asked))
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong, or worth knowing, and the records it is about (none: the data as a whole)."""
+    """One thing that is wrong, or worth knowing."""
 
-    kind: str
+    kind: str  # a key of the table in `kinds.py`
     message: str
+    # The records that it is about. None: the data as a whole.
     places: tuple[Place, ...] = ()
 
 
@@ -86,6 +92,7 @@ class Data:
         return groups
 
     def group(self, fact: Fact, question: str) -> str:
+        """The question that stands for all that ask for the same thing, in the fact's class."""
         return self.groups[fact.entity.cls, plain(question)]
 
 
@@ -103,18 +110,24 @@ def load(root: Path) -> Data:
     return Data(list(facts.values()))
 
 
+def places_of(facts: Iterable[Fact]) -> tuple[Place, ...]:
+    """All records that ask for one of the facts."""
+    return tuple(chain.from_iterable(fact.places for fact in facts))
+
+
 def plain(question: str) -> str:
     """The question without Markdown and case: what is compared between entities."""
     return fold(question.replace("*", "").replace("_", " "))
 
 
 def polarity(truth: str) -> str:
-    """ "yes" or "no" where an answer begins so and pauses: "Yes Minister" does not. Else ""."""
-    said = _POLAR.match(truth)
-    return said.group(1).lower() if said else ""
+    """What the answer begins with: "yes", "no", or "" for neither."""
+    found = _POLAR.match(truth)
+    return found.group(1).lower() if found else ""
 
 
 def words(text: str) -> list[str]:
+    """The text's words and numbers without case and punctuation."""
     return re.findall(r"[^\W_]+", text.casefold())
 
 
@@ -128,6 +141,7 @@ def quote(text: str, limit: int = 12) -> str:
 
 
 def _records(path: Path, root: Path) -> Iterator[tuple[dict[str, str], Record]]:
+    """Each record of a file as JSON gave it and as it is read."""
     hint = f"`mlubench data check {root}` lists everything that is wrong."
     try:
         raws = load_list(path)
@@ -149,10 +163,11 @@ def _grouped(pairs: Iterator[tuple[K, V]]) -> dict[K, list[V]]:
 
 def _linked(facts: list[Fact]) -> dict[str, str]:
     """Each question and the first of its group: those that have one answer for most entities that are asked both."""
+    # Question -> the entities of which it is asked; two questions -> for how many entities they have one answer.
     asking: dict[str, set[Entity]] = defaultdict(set)
     together: Counter[tuple[str, str]] = Counter()
     for fact in facts:
-        questions = list(dict.fromkeys(plain(question) for question in fact.asked))
+        questions = list(dict.fromkeys(plain(question) for question in fact.asked))  # in order
         for question in questions:
             asking[question].add(fact.entity)
         together.update((questions[0], other) for other in questions[1:])
