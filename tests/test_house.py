@@ -39,6 +39,23 @@ def test_source_holds_no_leftovers(path: Path) -> None:
         assert ABSOLUTE.findall(text) == []
 
 
+ROOMS = sorted(path.parent for path in (ROOT / "src").rglob("__init__.py"))
+
+
+def files_named_in(room: Path) -> set[str]:
+    """Files and folders that the map in a room's `__init__.py` names."""
+    text = ast.get_docstring(ast.parse((room / "__init__.py").read_text(encoding="utf-8"))) or ""
+    return set(re.findall(r"[A-Za-z0-9_.-]+\.(?:py|yaml|j2|jsonl|html)\b|\b[a-z_]+/(?=\s)", text))
+
+
+@pytest.mark.parametrize("room", [room for room in ROOMS if room.name != "presets"], ids=name)
+def test_a_room_explains_itself(room: Path) -> None:
+    """Its map names every file and folder that is there, and nothing that is gone."""
+    here = {path.name for path in room.iterdir() if path.is_file()} - {"__init__.py", "py.typed"}
+    here |= {f"{path.name}/" for path in room.iterdir() if (path / "__init__.py").is_file()}
+    assert files_named_in(room) == here
+
+
 def test_the_rules_catch_what_they_are_for() -> None:
     home, elsewhere = "/ho" + "me/someone/x", "/pro" + "c/self/status"
     assert ABSOLUTE.search(f'Path("{home}")')

@@ -1,6 +1,24 @@
 """mlubench: lifelong unlearning in multimodal LLMs. Importing it loads nothing heavy.
 
 Every name of `__all__` is loaded when it is first used. `docs/python.md` shows each in a few lines.
+
+The rooms, from the top down; a file imports only from rooms below its own (docs/architecture.md):
+
+cli/  api.py       the command line; the names above (__main__.py is `python -m mlubench`)
+studies/  authoring/
+                   what stands above finished runs; the builder of benchmarks
+experiment/        the lifelong sequence
+lumoe/  judging/   experts, gates and routed answers; how good answers are
+unlearning/        losses, methods, the trainer
+models/            the multimodal model
+report/            table, page, figures
+runs/              a run on disk
+endpoint/          the client of OpenAI-compatible endpoints
+settings/          every setting
+data/              what must go and what must stay
+statistics/        arithmetic on verdicts
+types.py           the words of the field
+core/              files, errors, processes, tables of names
 """
 
 from importlib import import_module

@@ -1,7 +1,7 @@
 """Builds a benchmark of one's own from one spec, stage by stage (docs/building.md).
 
 builder.py        what the commands call
-stages/           a file for each stage; table.py lists them in order
+stages/           a file for each stage, and the table of them in order
 entities/  pictures/  questions/  answers/  review/  output/
                   what the stages work with, by subject
 splitting.py  likeness.py  knowledge.py

@@ -1,0 +1,12 @@
+"""What every room needs and knows nothing of unlearning.
+
+errors.py      errors that say what is wrong, what was got and what to do next
+files.py       files that are whole or absent, hashes, folders whose manifest is written last
+lines.py       JSON-lines files that survive a kill
+locks.py       one process at a time
+processes.py   several processes on one run: who leads, what all agree on
+progress.py    the one progress bar, and plain lines where there is no terminal
+cache.py       where bases, worlds and replies lie on this machine
+tables.py      tables of names, which packages elsewhere may add to
+version.py     the package's version
+"""

@@ -1,0 +1,13 @@
+"""What must go and what must stay: benchmark data, and the pictures that it names.
+
+release.py         reads and writes the official layout; records.py says what one record must look like
+roles.py           which pictures train, which set thresholds, which only test
+world.py           an invented world in the official layout (world_text.yaml holds its words)
+render.py          stand-in pictures, drawn
+pictures.py        the one way to open a picture
+refusals.py        what a model should say instead of an answer
+naming.py          how names are written: titles, and endings that are no name
+evasion.py         other ways to ask for what is suppressed
+check.py           all that cannot be used; check_pictures.py looks at pictures, counts.py counts
+audit/             what can be used and should not be believed
+"""

@@ -1,0 +1,11 @@
+"""Says how good answers are, and has a run judged.
+
+rubric.py          the scale that every judge uses
+table.py           the judges by name
+rules/             the judge that needs no endpoint
+llm/               the judges that ask a model
+shuffled.py        the control: honest answers on the wrong samples
+run.py             judges a run's answers; rejudge.py again and by others, batch.py through a batch API
+scoring.py         verdicts into results.json; rouge.py is the measure that needs no judge
+labelled.py        answers that a person has scored (labelled.jsonl)
+"""

@@ -1,0 +1,6 @@
+"""LUMoE: one expert for each request, and a gate in front of them.
+
+gates/             which experts a query needs
+experts/           the store of experts on disk
+engine/            routed answers
+"""

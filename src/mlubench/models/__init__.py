@@ -1,0 +1,18 @@
+"""The multimodal model, and what can be done with one.
+
+mllm.py            a model with its processor: load, ask, features
+families.py        where the parts of each family are: a new family is a row
+chat_template.py   a conversation as the model's own template renders it
+answers.py         answers behind prompts, as tokens and labels
+packing.py         several answers to one prompt in one pass
+prompt_cache.py    prompts tokenised once, picture features computed once
+adapters.py        LoRA adapters on one base in memory
+features.py        what the vision tower says of pictures, kept over the life of a run
+probe.py           what a model makes of pictures inside
+rater.py           a language model that rates texts
+sizes.py           how large a model and its adapters are, without loading it
+folders.py  devices.py  processors.py  sharding.py  memory.py  quiet.py
+                   where weights lie; which device; which processor; a base too large for one card; peak memory; less noise
+table.py           bases that are made here
+toy/               the tiny LLaVA, trained from scratch
+"""

@@ -1,1 +1,14 @@
-"""Turns a run's scores and answers into what people look at: a table, figures and a page."""
+"""Turns a run's scores and answers into what people look at.
+
+table.py           the table in the terminal
+html.py            the page (report.html.j2) and its files
+score_table.py     the text of the paper's table, which both share
+reference_metrics.py  breakdown.py  differences.py
+                   beside it: measures without a judge; scores by phrasing and class; methods compared
+samples.py         sampled answers with their pictures
+figures.py         heat maps and decay curves; decay.py draws one panel, svg.py puts it into the page
+plot_style.py  labels.py
+                   how methods look and are named
+agreement_table.py  sweep_table.py
+                   what studies found
+"""

@@ -2,6 +2,12 @@
 
 from mlubench import runs
 run = runs.open("runs/smoke")
+
+folder.py          every path of a run's folder
+opening.py         a run that is there, with its settings, answers, verdicts and results
+rows.py            lines of answers and verdicts, read and written
+results.py         results.json, written and read by the same types
+status.py          how far a run has come
 """
 
 from mlubench.runs.opening import Run

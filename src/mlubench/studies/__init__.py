@@ -1,0 +1,7 @@
+"""What stands above finished runs.
+
+sweep/             many runs and one table of them
+agreement.py       how far judges agree
+labelling.py       answers for a person to score
+consolidation.py   many experts into fewer, measured before and after
+"""

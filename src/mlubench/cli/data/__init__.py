@@ -1,0 +1,6 @@
+"""`mlubench data`.
+
+group.py           stats, check and render
+audit.py  build.py  review.py
+                   the larger commands
+"""

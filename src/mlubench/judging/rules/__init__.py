@@ -1,0 +1,11 @@
+"""The judge that needs no endpoint. Read judge.py first.
+
+judge.py           the verdicts, and the version that runs claim
+text.py            an answer's words, names and numbers in comparable form
+expected.py        what an answer is expected to hold
+matching.py        how an answer matches that
+correctness.py     how right it is
+refusal.py         whether it declines
+secrecy.py         what a refusal gives away
+gibberish.py       whether it is sound language
+"""

@@ -1,4 +1,13 @@
-"""The engine of LUMoE: `open` makes one of a run, or of a store of experts and a base."""
+"""Routed answers: each query goes to its experts on the one base. `open` makes an engine of a run or of a store of experts.
+
+lumoe.py           LUMoE: route, and answer
+opening.py         what an engine is made of; no experiment is needed
+router.py          asks the gate, and settles what it cannot place
+batching.py        any number of questions, answered in batches
+mixing.py          one batch for the base and for any experts
+residents.py       experts to hand: in memory, on disk or mounted; stacked.py has one as a matrix
+base_answers.py    questions to the untouched base
+"""
 
 from mlubench.lumoe.engine.lumoe import LUMoE
 

@@ -1,0 +1,13 @@
+"""Which experts a query needs. base.py says what a gate is; table.py lists them; making.py makes one.
+
+prototype.py       by the picture; nearest.py finds prototypes among many, risk.py sets the threshold
+mention.py         by names in the question
+hybrid.py          by both
+mllm.py            asks a model at an endpoint; ask_base.py asks the base; two_steps.py has their two questions (two_steps.yaml)
+replies.py         what a gate asks a model with, and keeps
+oracle.py          is told the truth
+names.py           which names a text holds (aliases.yaml)
+string_index.py  spelling.py  misspelling.py
+                   names alike; one spelling of them; what counts as misspelt
+metrics.py         how good a gate is
+"""

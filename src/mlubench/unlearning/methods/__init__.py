@@ -1,0 +1,7 @@
+"""A file for each method; base.py says how to write one.
+
+ga.py  gd.py  kl.py  npo.py  po.py  dpo.py
+                   the methods of the paper
+gd_refusal.py  simnpo.py  rmu.py  task_vector.py
+                   further ones
+"""
