@@ -3,8 +3,9 @@
 prototype.py       by the picture; nearest.py finds prototypes among many, risk.py sets the threshold
 mention.py         by names in the question
 hybrid.py          by both
-mllm.py            asks a model at an endpoint; ask_base.py asks the base; two_steps.py has their two questions (two_steps.yaml)
-replies.py         what a gate asks a model with, and keeps
+mllm.py            asks a model at an endpoint; ask_base.py asks the base
+two_steps.py       the two questions that both ask (two_steps.yaml)
+replies.py         what a gate asked of a model, kept
 oracle.py          is told the truth
 names.py           which names a text holds (aliases.yaml)
 string_index.py  spelling.py  misspelling.py
