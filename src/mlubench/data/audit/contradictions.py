@@ -1,7 +1,6 @@
 """Answers that contradict each other, themselves or what their question takes for granted."""
 
 import re
-from collections.abc import Iterator
 
 from rapidfuzz import fuzz
 
@@ -9,13 +8,18 @@ from mlubench.data.audit.facts import Data, Fact, Finding, Place, polarity, quot
 from mlubench.data.release import fold
 
 _ALIKE = 50  # token set ratio, of 100, from which two wordings may be of one answer
+# "Yes, it is not shown.", but not "Yes, not only ...".
 _DENIED = re.compile(
     r"\W*yes\b[^.!?]*\b(?:not|never|no longer|cannot|isn't|aren't|wasn't|doesn't)\b(?! only)",
     re.IGNORECASE,
 )
+# "(herbivore, carnivore, omnivore)"
 _LISTED = re.compile(r"\(([^()]*,[^()]*)\)")
+# "Is this animal a herbivore, carnivore, or omnivore?"
 _SPELLED = re.compile(r"\b(?:an?|the) (\w+), (?:an? )?(\w+),? or (?:an? )?(\w+)\?")
+# "are mostly carnivores"
 _ADVERB = r"(?:(?:\w+ly|mostly|often) )?"
+# What the question calls its subject: "this planet".
 _NOUN = re.compile(r"\b(?:this|that) (\w+)")
 _UNITS = re.compile(
     r"\bhow many (?:\w+ )?(seconds|minutes|hours|days|weeks|months|years|miles|kilomet(?:re|er)s|met(?:re|er)s|feet)\b",
@@ -42,6 +46,7 @@ def find_contradictions(data: Data) -> list[Finding]:
                 by_answer = answers.setdefault(data.group(fact, question), {})
                 by_answer.setdefault(fold(fact.truth), fact)
         for group, by_answer in answers.items():
+            # The others are compared with the first only: one finding for each that differs, not for each pair.
             first, *others = by_answer.values()
             for other in others:
                 if not _differ(first.truth, other.truth):
@@ -59,10 +64,10 @@ def find_self_contradictions(data: Data) -> list[Finding]:
     """An answer calls one subject two of the things between which its question chooses, or says yes and denies it."""
     findings = []
     for fact in data.facts:
-        for subject, calls in _calls(fact):
-            if len(calls) > 1:
-                said = " and ".join(f"{call}s" for call in calls)
-                message = f"{fact.entity.key}: {subject} are {said}, to {quote(fact.first)}"
+        for subject, names in _names_of_subjects(fact).items():
+            if len(names) > 1:
+                plurals = " and ".join(f"{name}s" for name in names)
+                message = f"{fact.entity.key}: {subject} are {plurals}, to {quote(fact.first)}"
                 findings.append(Finding("self-contradiction", message, tuple(fact.places)))
         if _DENIED.match(fact.truth):
             message = f"{fact.entity.key}: says yes and denies it: {quote(fact.truth)}"
@@ -81,8 +86,8 @@ def find_premises(data: Data) -> list[Finding]:
             if not why:
                 continue
             places += fact.asked[question]
-            # The first of them is shown.
-            message = message or f"{fact.entity.key}: {quote(question)}, but {why}"
+            if not message:  # the first question that is denied is shown
+                message = f"{fact.entity.key}: {quote(question)}, but {why}"
         if places:
             findings.append(Finding("premise", message, tuple(places)))
     return findings
@@ -94,7 +99,7 @@ def find_units(data: Data) -> list[Finding]:
     for fact in data.facts:
         truth = set(words(fact.truth))
         if not any(word.isdigit() for word in truth):
-            continue
+            continue  # without a number it may say "unknown" or "many"
         for question, places in fact.asked.items():
             asked = _UNITS.search(question)
             if asked is None:
@@ -121,19 +126,21 @@ def _numbers(text: str) -> set[str]:
     return {word for word in words(text) if word.isdigit()}
 
 
-def _calls(fact: Fact) -> Iterator[tuple[str, list[str]]]:
+def _names_of_subjects(fact: Fact) -> dict[str, list[str]]:
     """Each subject of the answer and which of the question's alternatives it is said to be."""
-    offered = {choice for question in fact.asked for choice in _choices(question)}
+    offered: set[str] = set()
+    for question in fact.asked:
+        offered |= _choices(question)
     if not offered:
-        return
-    names = "|".join(sorted(map(re.escape, offered)))
-    called: dict[str, list[str]] = {}
-    pattern = rf"\b(\w+) (?:is|are|was|were) {_ADVERB}(?:an? )?({names})s?\b"
-    for found in re.finditer(pattern, fact.truth.casefold()):
-        calls = called.setdefault(found.group(1), [])
-        if found.group(2) not in calls:
-            calls.append(found.group(2))
-    yield from called.items()
+        return {}
+    alternatives = "|".join(sorted(map(re.escape, offered)))
+    pattern = rf"\b(\w+) (?:is|are|was|were) {_ADVERB}(?:an? )?({alternatives})s?\b"
+    names_of: dict[str, list[str]] = {}
+    for subject, name in re.findall(pattern, fact.truth.casefold()):
+        names = names_of.setdefault(subject, [])
+        if name not in names:
+            names.append(name)
+    return names_of
 
 
 def _choices(question: str) -> set[str]:
@@ -147,6 +154,7 @@ def _choices(question: str) -> set[str]:
         parts = list(spelled.groups())
     else:
         return set()
+    # Singular, as `_names_of_subjects` looks for them.
     return {part.removeprefix("or ").removesuffix("s") for part in parts if part.isalpha()}
 
 

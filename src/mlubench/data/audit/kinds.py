@@ -15,13 +15,14 @@ Find = Callable[[Data], list[Finding]]
 class FaultKind:
     """How to find and to fix one kind of fault. Without `mend` and `drop` a person must decide."""
 
+    # What is wrong, as the commands print it.
     what: str
     find: Find
     # Rewrites a truth.
     mend: texts.Mend | None = None
     # The records found should go.
     drop: bool = False
-    # `mend` rewrites a question too.
+    # `mend` rewrites questions as well as truths.
     both: bool = False
 
     @property

@@ -5,18 +5,22 @@ from collections import defaultdict
 from collections.abc import Iterable
 from itertools import combinations
 
-from mlubench.data.audit.facts import Data, Fact, Finding, plain, quote, words
+from mlubench.data.audit.facts import Data, Fact, Finding, places_of, plain, quote, words
 from mlubench.data.naming import without_generic_ending
 from mlubench.types import Entity, Split
 
 _COMMON_WORD = 50  # a word of more names than that tells none of them
 _WORD = re.compile(r"[^\W_]+")
+# After these a name goes on but is the same: "Ford Corporation" is Ford.
 _COMPANY = {"Inc", "Corporation", "Corp", "Company", "Ltd", "Group"}
+# Words that stand small within a name: "The Power of the Dog".
 _SMALL = {"of", "the", "a", "an", "and", "in", "on", "for"}
+# Questions that ask for the name.
 _NAMING = re.compile(
     r"\bname of (?:this|that)\b|\b(?:this|that) \w+(?:'s|’s) name\b|\bcommon name\b|\btitle\b|\bcalled\b|"
     r"\bcall th|\breferred to\b"
 )
+# What stands before a word that has its capital from beginning a sentence, a line or an item of a list.
 _SENTENCE_START = re.compile(r"(?:^|[.!?:;]['\"”’)]*\s+|\n\s*(?:-\s+)?)['\"“*(]*\Z")
 
 
@@ -31,12 +35,12 @@ def find_leaks(data: Data) -> list[Finding]:
         name = words(title(fact.entity))
         for question, places in fact.asked.items():
             asked_words = words(question)
-            whole = _holds(asked_words, name)
-            alone = len(asking[plain(question)]) == 1 and len(data.entities) > 1
-            if whole or (alone and any(len(word) > 3 and word in asked_words for word in name)):
-                findings.append(
-                    Finding("leak", f"{fact.entity.key}: {quote(question)}", tuple(places))
-                )
+            asked_of_one = len(asking[plain(question)]) == 1 and len(data.entities) > 1
+            # Short words ("the", "of") are parts of names and of questions alike.
+            has_part = any(len(word) > 3 and word in asked_words for word in name)
+            if _holds(asked_words, name) or (asked_of_one and has_part):
+                message = f"{fact.entity.key}: {quote(question)}"
+                findings.append(Finding("leak", message, tuple(places)))
     return findings
 
 
@@ -51,7 +55,7 @@ def find_others(data: Data) -> list[Finding]:
     """An answer names another entity of the benchmark; worst where one of the two is to be forgotten, the other kept."""
     splits: dict[Entity, set[Split]] = {}
     for entity, facts in data.by_entity.items():
-        splits[entity] = {place.split for fact in facts for place in fact.places}
+        splits[entity] = {place.split for place in places_of(facts)}
     index = _NameIndex(data.entities)
     findings = []
     for fact in data.facts:
@@ -69,9 +73,12 @@ def find_wrong_names(data: Data) -> list[Finding]:
     findings = []
     for fact in data.facts:
         naming = sum(bool(_NAMING.search(plain(question))) for question in fact.asked)
+        asks_for_name = naming * 2 > len(fact.asked)
+        # Without the "s" of a plural: "Lions are cats." names the Lion.
         name = {word.removesuffix("s") for word in words(title(fact.entity))}
-        said = {word.removesuffix("s") for word in words(fact.truth)}
-        if naming * 2 > len(fact.asked) and name and not name & said:
+        truth = {word.removesuffix("s") for word in words(fact.truth)}
+        # A name without a word, of signs alone, can be compared with nothing.
+        if asks_for_name and name and not name & truth:
             message = f"{fact.entity.key}: {quote(fact.first)} has {quote(fact.truth)}"
             findings.append(Finding("wrong-name", message, tuple(fact.places)))
     return findings
@@ -100,10 +107,10 @@ def _like_pairs(entities: list[Entity]) -> set[tuple[Entity, Entity]]:
             for word in parts[entity]:
                 sharing[word].append(entity)
     pairs: set[tuple[Entity, Entity]] = set()
-    for same in sharing.values():
-        if len(same) > _COMMON_WORD:
+    for candidates in sharing.values():
+        if len(candidates) > _COMMON_WORD:
             continue
-        for one, other in combinations(same, 2):
+        for one, other in combinations(candidates, 2):
             if parts[one] <= parts[other] or parts[other] <= parts[one]:
                 pairs.add((one, other))
     return pairs
@@ -118,6 +125,7 @@ class _NameIndex:
     """Entities by the words of their names, written with their capitals."""
 
     def __init__(self, entities: Iterable[Entity]) -> None:
+        # All words of a name -> the entities called so, in several classes perhaps.
         self.entities: dict[tuple[str, ...], list[Entity]] = defaultdict(list)
         # By the first word of a name, how many words names that begin so have.
         self.sizes: dict[str, set[int]] = defaultdict(set)
@@ -133,11 +141,12 @@ def _others_named(fact: Fact, index: _NameIndex) -> list[Entity]:
     matches = list(_WORD.finditer(fact.truth))
     text_words = tuple(match.group() for match in matches)
     own_words = set(words(title(fact.entity)))
-    found: dict[Entity, None] = {}
+    found: dict[Entity, None] = {}  # a set that keeps the order
     for start, word in enumerate(text_words):
         for size in index.sizes.get(word, ()):
             window = text_words[start : start + size]
             others = index.entities.get(window, ())
+            # A part of the fact's own name is its own: "Lion" in an answer about The Lion King.
             if not others or {part.casefold() for part in window} <= own_words:
                 continue
             # A single word may have its capital for another reason than being the name.
@@ -151,28 +160,29 @@ def _others_named(fact: Fact, index: _NameIndex) -> list[Entity]:
 
 def _begins(text: str, word: re.Match[str]) -> bool:
     """Whether the word has its capital from beginning a sentence or line."""
-    return bool(_SENTENCE_START.search(text[max(word.start() - 6, 0) : word.start()]))
+    # Six characters hold every ending of a sentence with its quotation marks and spaces.
+    before = text[max(word.start() - 6, 0) : word.start()]
+    return bool(_SENTENCE_START.search(before))
 
 
 def _within_name(text: str, found: list[re.Match[str]], start: int) -> bool:
-    """Whether the word is part of a longer name, as in "The Power of the Dog", where nothing but spaces parts them."""
-    after = found[start + 1] if start + 1 < len(found) else None
-    if (
-        after
-        and _joined(text, found[start], after)
-        and after.group() not in _COMPANY
-        and after.group()[:1].isupper()
-    ):
-        return True
-    here = start
-    while here and _joined(text, found[here - 1], found[here]):
-        here -= 1
-        if found[here].group()[:1].isupper():
+    """Whether the word `found[start]` is part of a longer name, as "Dog" in "The Power of the Dog"."""
+    if start + 1 < len(found) and _joined(text, found[start], found[start + 1]):
+        following = found[start + 1].group()
+        if following[:1].isupper() and following not in _COMPANY:
             return True
-        if found[here].group() not in _SMALL or start - here > 2:
+    # Backwards over at most two small words to one with a capital.
+    index = start
+    while index and _joined(text, found[index - 1], found[index]):
+        index -= 1
+        word = found[index].group()
+        if word[:1].isupper():
+            return True
+        if word not in _SMALL or start - index > 2:
             return False
     return False
 
 
 def _joined(text: str, one: re.Match[str], other: re.Match[str]) -> bool:
+    """Whether nothing but a space or a hyphen parts the two words."""
     return text[one.end() : other.start()] in (" ", "-")

@@ -12,9 +12,10 @@ from mlubench.core.errors import DataError
 from mlubench.data.audit.facts import Finding
 from mlubench.data.audit.kinds import FaultKind
 from mlubench.data.audit.unified import Edit, diff
-from mlubench.data.records import Record, parse
+from mlubench.data.records import parse
 from mlubench.data.release import load_list, split_files, task_folders, task_name
 
+# A string of JSON with its quotation marks.
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _ROUNDS = 5  # of mending, since one fault may hide another
 
@@ -33,6 +34,7 @@ def make_patch(root: Path, table: Mapping[str, FaultKind], findings: Iterable[Fi
 
     A record goes where a kind says so, unless no record of its file would stay; else its texts are mended.
     """
+    # (task, split) -> the records of that file that go.
     drop: dict[tuple[str, str], set[int]] = defaultdict(set)
     for finding in findings:
         if table[finding.kind].drop:
@@ -49,7 +51,9 @@ def make_patch(root: Path, table: Mapping[str, FaultKind], findings: Iterable[Fi
                 gone = set()
             changes: dict[int, tuple[str, str]] = {}
             for index, raw in enumerate(raws):
-                mended = None if index in gone else _mended(raw, table)
+                if index in gone:
+                    continue
+                mended = _mended(raw, table)
                 if mended is not None:
                     changes[index] = mended
             text = _text(path)
@@ -63,17 +67,21 @@ def make_patch(root: Path, table: Mapping[str, FaultKind], findings: Iterable[Fi
 def _mended(raw: dict[str, Any], table: Mapping[str, FaultKind]) -> tuple[str, str] | None:
     """The two turns' new values, or None where nothing changes or a text would be left empty."""
     record = parse(raw)
-    question, truth = record.question, record.truth
+    question = record.question
+    truth = record.truth
     for _ in range(_ROUNDS):
         before = (question, truth)
         for kind in table.values():
-            if kind.mend:
-                truth = kind.mend(truth)
-                question = kind.mend(question) if kind.both else question
+            if not kind.mend:
+                continue
+            truth = kind.mend(truth)
+            if kind.both:
+                question = kind.mend(question)
         if (question, truth) == before:
             break
-    if Record(record.image, question, truth) == record or not question.strip() or not truth.strip():
+    if not question.strip() or not truth.strip():
         return None
+    # Put back into what stands around them: the marker, and spaces that `parse` takes away.
     human, gpt = (turn["value"] for turn in raw["conversations"])
     # A question with the marker in its midst does not stand there as one text, and stays.
     new = (human.replace(record.question, question), gpt.replace(record.truth, truth))
@@ -94,8 +102,8 @@ def _rewrites(text: str, changes: Mapping[int, tuple[str, str]]) -> list[Edit]:
     if not changes:
         return []
     literals = list(_STRING.finditer(text))
-    # The same file with each string replaced by its number says where in the text each value stands. Objects are lists of
-    # pairs, since a key is a number too.
+    # The same file with each string replaced by its number says where in the text each value stands. Objects are read
+    # as lists of pairs, since their keys are numbers too and no dictionary could be asked for "value".
     numbers = iter(range(len(literals)))
     numbered = _STRING.sub(lambda _: f'"{next(numbers)}"', text).lstrip("\ufeff")
     shape = json.loads(numbered, object_pairs_hook=list)
@@ -123,14 +131,18 @@ def _removals(text: str, gone: set[int], count: int) -> list[Edit]:
     if not gone:
         return []
     decoder = json.JSONDecoder()
-    spans: list[tuple[int, int]] = []
-    here = text.index("[")
+    spans: list[tuple[int, int]] = []  # where each record's object begins and ends
+    end = text.index("[")
     for _ in range(count):
-        start = text.index("{", here)
-        here = decoder.raw_decode(text, start)[1]
-        spans.append((start, here))
+        start = text.index("{", end)
+        _, end = decoder.raw_decode(text, start)
+        spans.append((start, end))
     last = max(set(range(count)) - gone)
-    edits = [Edit(spans[i][0], spans[i + 1][0], "") for i in gone if i < last]
+    edits: list[Edit] = []
+    for index in gone:
+        if index < last:
+            # Up to the next record, so that the comma between them goes too.
+            edits.append(Edit(spans[index][0], spans[index + 1][0], ""))
     if last < count - 1:
         # What follows the last one that stays goes from its end, with the comma.
         edits.append(Edit(spans[last][1], spans[-1][1], ""))
