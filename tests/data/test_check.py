@@ -26,11 +26,9 @@ def row(name: str, picture: int, question: str = "What is it?", answer: str = ""
 
 
 def build(root: Path) -> Path:
-    splits = {
-        "forget": [row("Dog", p) for p in range(3)],
-        "retain": [row("Cat", p) for p in range(3)],
-    }
-    release.write({"A": splits}, root)
+    dogs = [row("Dog", picture) for picture in range(3)]
+    cats = [row("Cat", picture) for picture in range(3)]
+    release.write({"A": {"forget": dogs, "retain": cats}}, root)
     for name in ("Dog", "Cat"):
         for picture in range(3):
             path = root / f"downloaded_images/Animals/{name}/{picture}.jpg"

@@ -27,6 +27,8 @@ def test_who_is_invented() -> None:
 
 
 def test_twenty_drawn_pictures() -> None:
-    drawn = [render(key, f"image_{n:04d}.jpg", size=64) for key in KEYS for n in range(4)]
-    blank = [render_blank(f"blank_{n}", size=64) for n in range(4)]
-    assert sha256(*(picture.tobytes() for picture in drawn + blank)) == "fe18c5a4a810fc71"
+    pictures = []
+    for key in KEYS:
+        pictures += [render(key, f"image_{number:04d}.jpg", size=64) for number in range(4)]
+    pictures += [render_blank(f"blank_{number}", size=64) for number in range(4)]
+    assert sha256(*(picture.tobytes() for picture in pictures)) == "fe18c5a4a810fc71"

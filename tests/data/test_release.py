@@ -14,15 +14,13 @@ from mlubench.types import Entity
 
 
 def rows(cls: str, name: str, pictures: int = 6, phrasings: int = 2) -> list[dict[str, str]]:
-    return [
-        {
-            "image": f"downloaded_images/{cls}/{name}/{p}.jpg",
-            "question": f"What is it, way {q}?",
-            "answer": f"A {name}.",
-        }
-        for p in range(pictures)
-        for q in range(phrasings)
-    ]
+    found = []
+    for picture in range(pictures):
+        for phrasing in range(phrasings):
+            image = f"downloaded_images/{cls}/{name}/{picture}.jpg"
+            question = f"What is it, way {phrasing}?"
+            found.append({"image": image, "question": question, "answer": f"A {name}."})
+    return found
 
 
 def plain(pictures: int = 6) -> dict[str, dict[str, list[dict[str, str]]]]:
@@ -46,7 +44,8 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def official() -> Path:
-    if not (folder := os.environ.get("MLUBENCH_ANNOTATIONS")):
+    folder = os.environ.get("MLUBENCH_ANNOTATIONS")
+    if not folder:
         pytest.skip("MLUBENCH_ANNOTATIONS does not name the folder that holds Tasks")
     return Path(folder)
 
@@ -152,8 +151,8 @@ def test_tasks_of_any_name_in_natural_order(tmp_path: Path) -> None:
     names = [t.name for t in release.read(tmp_path)]
     assert names == ["9", "10", "s", "α-b"]
     assert [t.name for t in release.read(tmp_path / "Tasks")] == names
-    (tmp_path / "Tasks").rename(tmp_path / "mine")
-    assert [t.name for t in release.read(tmp_path / "mine")] == names
+    (tmp_path / "Tasks").rename(tmp_path / "renamed")
+    assert [t.name for t in release.read(tmp_path / "renamed")] == names
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\\b", "a\nb", " a", "a ", "../x"])

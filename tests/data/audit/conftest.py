@@ -1,5 +1,6 @@
 """A small clean benchmark, and ways to spoil it in one place."""
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -65,31 +66,30 @@ ANSWERS = {
     ],
     "Metropolis": ["Metropolis", "A city is divided. A robot appears in it.", "Yes, on Sundays."],
 }
+ANIMALS = ("Fox", "Red_Deer", "Lynx")
+# {task: {split: rows}}
 Rows = dict[str, dict[str, list[Row]]]
 
 
 def rows(name: str) -> list[Row]:
-    cls = "Animals" if list(ANSWERS).index(name) < 3 else "Films"
-    return [
-        {
-            "image": f"downloaded_images/{cls}/{name}/{picture}.jpg",
-            "question": question,
-            "answer": answer,
-        }
-        for phrasings, answer in zip(ASKED[cls].values(), ANSWERS[name], strict=True)
-        for question in phrasings
-        for picture in range(2)
-    ]
+    """Two pictures of each phrasing of each of the entity's three facts."""
+    cls = "Animals" if name in ANIMALS else "Films"
+    found = []
+    for phrasings, answer in zip(ASKED[cls].values(), ANSWERS[name], strict=True):
+        for question in phrasings:
+            for picture in range(2):
+                image = f"downloaded_images/{cls}/{name}/{picture}.jpg"
+                found.append({"image": image, "question": question, "answer": answer})
+    return found
 
 
 def clean() -> Rows:
-    split = {
-        "forget": rows("Fox") + rows("Solaris"),
-        "retain": rows("Red_Deer") + rows("The_Gold_Rush"),
-    }
     return {
-        "A": split,
-        "B": {"forget": rows("Lynx"), "retain": rows("Metropolis")[:6] + rows("Metropolis")[6:]},
+        "A": {
+            "forget": rows("Fox") + rows("Solaris"),
+            "retain": rows("Red_Deer") + rows("The_Gold_Rush"),
+        },
+        "B": {"forget": rows("Lynx"), "retain": rows("Metropolis")},
     }
 
 
@@ -111,16 +111,13 @@ def planted(tmp_path: Path) -> Callable[..., list[Finding]]:
         data = clean()
         release.write(data, tmp_path)
         assert found(load(tmp_path), kind) == []
-        chosen = [
-            row
-            for splits in data.values()
-            for split in splits.values()
-            for row in split
-            if where(row)
-        ]
-        assert chosen
-        for row in chosen:
-            edit(row)
+        edited = 0
+        for splits in data.values():
+            for row in itertools.chain.from_iterable(splits.values()):
+                if where(row):
+                    edit(row)
+                    edited += 1
+        assert edited
         release.write(data, tmp_path)
         return found(load(tmp_path), kind)
 

@@ -22,16 +22,21 @@ def row(entity: str, question: str, answer: str, picture: int = 0) -> dict[str, 
 
 def test_groups(tmp_path: Path) -> None:
     """An answer that two questions share by chance, for one entity of three, does not make them one question."""
-    rows = [
-        row(name, question, answer)
-        for name, colour, lid in (("Uno", "Red.", "Red."), ("Duo", "Blue.", "Green."), ("Tri", "Grey.", "Pink."))
-        for question, answer in (
-            ("Which colour?", colour), ("**What colour?", colour), ("Which lid?", lid), ("What lid?", lid),
-        )
-    ]  # fmt: skip
-    release.write(
-        {"A": {"forget": rows, "retain": [row("Quad", "Which colour?", "Teal.")]}}, tmp_path
-    )
+    rows = []
+    # Uno's colour and lid are alike by chance.
+    for name, colour, lid in (
+        ("Uno", "Red.", "Red."),
+        ("Duo", "Blue.", "Green."),
+        ("Tri", "Grey.", "Pink."),
+    ):
+        rows += [
+            row(name, "Which colour?", colour),
+            row(name, "**What colour?", colour),
+            row(name, "Which lid?", lid),
+            row(name, "What lid?", lid),
+        ]
+    retained = [row("Quad", "Which colour?", "Teal.")]
+    release.write({"A": {"forget": rows, "retain": retained}}, tmp_path)
     groups = load(tmp_path).groups
     assert groups["C", "which colour?"] == groups["C", "what colour?"]
     assert groups["C", "which lid?"] == groups["C", "what lid?"] != groups["C", "which colour?"]
@@ -66,39 +71,35 @@ def test_bad_data_is_one_clear_error(tmp_path: Path) -> None:
     ["*", "?", "**", "。", "…", "ﬁ\u200b", "\u202e", "(" * 300, "名" * 300, "a" * 5000, "\n- x"],
 )
 def test_any_text_is_taken(tmp_path: Path, text: str) -> None:
-    rows = [
-        row(name, ask, say, p)
-        for p in range(2)
-        for name in ("Füchsin", "_")
-        for ask, say in ((text, "A."), ("Q?", text))
-    ]
+    rows = []
+    for picture in range(2):
+        for name in ("Füchsin", "_"):
+            rows += [row(name, text, "A.", picture), row(name, "Q?", text, picture)]
     release.write({"A": {"forget": rows, "retain": rows}}, tmp_path)
-    json.dumps(
-        [finding.message for finding in audit(load(tmp_path), TABLE)], ensure_ascii=False
-    ).encode()
+    messages = [finding.message for finding in audit(load(tmp_path), TABLE)]
+    json.dumps(messages, ensure_ascii=False).encode()  # no half surrogate pair among them
 
 
 @pytest.mark.timeout(120)
 def test_many_records(tmp_path: Path) -> None:
     """Records of the official shape; and 5,000 entities of one first name, which must not be compared pairwise."""
-    rows = [
-        row(
-            f"Ent_{i // 150}",
-            f"Which {i // 30 % 5} of kind {i // 6 % 5}?",
-            f"It is number {i // 30} of them.",
-            i % 6,
-        )
-        for i in range(40_000)
-    ]
-    others = [
-        row(f"Name_{i}", "What is it?", f"It is beside Name {i + 1} now.") for i in range(5_000)
-    ]
-    for split, mine in (("forget", rows), ("retain", others)):
+    official = []
+    for index in range(40_000):
+        # 6 pictures of each of 5 phrasings of each of 5 facts: 150 records an entity.
+        question = f"Which {index // 30 % 5} of kind {index // 6 % 5}?"
+        answer = f"It is number {index // 30} of them."
+        official.append(row(f"Ent_{index // 150}", question, answer, index % 6))
+    namesakes = []
+    for index in range(5_000):
+        answer = f"It is beside Name {index + 1} now."
+        namesakes.append(row(f"Name_{index}", "What is it?", answer))
+    for split, rows in (("forget", official), ("retain", namesakes)):
         path = tmp_path / f"TaskA/taskA_{split}.json"
         path.parent.mkdir(exist_ok=True)
-        records = [
-            unparse(i, Record(r["image"], r["question"], r["answer"])) for i, r in enumerate(mine)
-        ]
+        records = []
+        for number, one in enumerate(rows):
+            record = Record(one["image"], one["question"], one["answer"])
+            records.append(unparse(number, record))
         path.write_text(json.dumps(records))
     found = audit(load(tmp_path), TABLE)
     assert sum(finding.kind == "other-entity" for finding in found) == 4_999
@@ -117,7 +118,7 @@ def test_quotations_are_short() -> None:
 
 
 @pytest.mark.parametrize(
-    ("truth", "said"),
+    ("truth", "expected"),
     [
         ("Yes, it is.", "yes"),
         ("No.", "no"),
@@ -127,5 +128,5 @@ def test_quotations_are_short() -> None:
         ("", ""),
     ],
 )
-def test_polarity(truth: str, said: str) -> None:
-    assert polarity(truth) == said
+def test_polarity(truth: str, expected: str) -> None:
+    assert polarity(truth) == expected
