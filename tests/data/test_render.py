@@ -106,14 +106,15 @@ def features(image: np.ndarray) -> np.ndarray:
 
 def test_unseen_pictures_are_recognised_far_above_chance():
     keys = [f"Movies/Film_{n}" for n in range(20)]
-    means = np.array(
-        [np.mean([features(small(key, n)) for n in range(20)], axis=0) for key in keys]
-    )
-    hits = [
-        np.argmin(((means - features(small(key, n))) ** 2).sum(1)) == index
-        for index, key in enumerate(keys)
-        for n in range(20, 30)
-    ]
+    means = []
+    for key in keys:
+        seen = [features(small(key, number)) for number in range(20)]
+        means.append(np.mean(seen, axis=0))
+    hits = []
+    for index, key in enumerate(keys):
+        for number in range(20, 30):
+            distances = ((np.array(means) - features(small(key, number))) ** 2).sum(1)  # (20,)
+            hits.append(np.argmin(distances) == index)
     assert np.mean(hits) > 0.75  # Chance is 0.05; colours alone, without any shape, do this.
 
 

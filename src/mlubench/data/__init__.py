@@ -8,6 +8,7 @@ pictures.py        the one way to open a picture
 refusals.py        what a model should say instead of an answer
 naming.py          how names are written: titles, and endings that are no name
 evasion.py         other ways to ask for what is suppressed
-check.py           all that cannot be used; check_pictures.py looks at pictures, counts.py counts
+check.py           finds all that cannot be used; check_pictures.py does so for pictures
+counts.py          what a benchmark holds, in numbers
 audit/             what can be used and should not be believed
 """
