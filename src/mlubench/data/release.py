@@ -22,6 +22,7 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 # A task's name becomes part of file names, so it may not wander: no separators, no leading or trailing dot or space.
 _NAME = re.compile(r"\w(?:[\w .+-]*[\w+])?")
 
+# A record with the task and the split that it stands in.
 _Row = tuple[str, Split, Record]
 
 
@@ -196,6 +197,7 @@ def _official(task: str, split: Split, rows: Sequence[Mapping[str, str]]) -> lis
 
 
 def _fact(record: Record) -> str:
+    """The fact's id: one answer about one entity, however it is spelled."""
     key = record.entity.key
     text = f"{key}\0{fold(record.truth)}"
     return f"{key}#{hashlib.sha256(text.encode()).hexdigest()[:8]}"
@@ -242,6 +244,10 @@ def _samples(rows: list[_Row], seed: int) -> list[Sample]:
 
 
 def _task(name: str, samples: list[Sample]) -> Task:
-    mine = [s for s in samples if s.task == name]
-    forget, retain = (tuple(s for s in mine if s.split == split) for split in SPLITS)
-    return Task(name, forget, retain)
+    forget: list[Sample] = []
+    retain: list[Sample] = []
+    for sample in samples:
+        if sample.task == name:
+            group = forget if sample.split == "forget" else retain
+            group.append(sample)
+    return Task(name, tuple(forget), tuple(retain))

@@ -25,7 +25,9 @@ def assign_roles(pictures_of: Mapping[str, Iterable[str]], *, seed: int) -> dict
             facts_of.setdefault(picture, []).append(fact)
     order = sorted(facts_of, key=lambda picture: (_draw(seed, picture), picture))
     tallies = {fact: _Tally(len(pictures)) for fact, pictures in facts.items()}
-    tallies_of = {picture: [tallies[fact] for fact in facts_of[picture]] for picture in order}
+    tallies_of: dict[str, list[_Tally]] = {}
+    for picture in order:
+        tallies_of[picture] = [tallies[fact] for fact in facts_of[picture]]
 
     # First each picture takes the role that its facts lack most.
     roles: dict[str, Role] = {}
@@ -60,31 +62,43 @@ def lacking(
 
 
 class _Tally:
-    """How many pictures of one fact have which role. Deficits are in sixths of a picture, so that they stay whole."""
+    """How many pictures of one fact have which role."""
 
     def __init__(self, size: int) -> None:
         self.size = size
         self.have: Counter[Role] = Counter()
 
     def deficit(self, role: Role) -> int:
+        """How many pictures the role lacks (below 0: has too many), in sixths of one so that it stays whole."""
         return SHARES[role] * self.size - _WHOLE * self.have[role]
 
     def price(self) -> tuple[int, int]:
         """(roles lacking, squared deficits): a lacking role outweighs every uneven share."""
-        lacks = sum(not self.have[role] for role in SHARES) if self.size >= len(SHARES) else 0
+        lacks = 0
+        # With fewer pictures than roles something is always lacking, and no move can help.
+        if self.size >= len(SHARES):
+            lacks = sum(not self.have[role] for role in SHARES)
         return lacks, sum(self.deficit(role) ** 2 for role in SHARES)
 
 
 def _draw(seed: int, picture: str) -> bytes:
+    """Bytes to order pictures by: from its path alone, so that other pictures do not change which comes first."""
     return hashlib.sha256(f"role\0{seed}\0{picture}".encode("utf-8", "surrogatepass")).digest()
 
 
 def _price(tallies: list[_Tally]) -> tuple[int, int]:
-    prices = [tally.price() for tally in tallies]
-    return sum(lacks for lacks, _ in prices), sum(squares for _, squares in prices)
+    """The summed price of some facts. Tuples compare by their first number, then by the second."""
+    total_lacks = 0
+    total_squares = 0
+    for tally in tallies:
+        lacks, squares = tally.price()
+        total_lacks += lacks
+        total_squares += squares
+    return total_lacks, total_squares
 
 
 def _move(tallies: list[_Tally], old: Role, new: Role) -> None:
+    """Count one picture of these facts under another role."""
     for tally in tallies:
         tally.have[old] -= 1
         tally.have[new] += 1

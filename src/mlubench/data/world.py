@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import yaml
 
@@ -24,11 +24,14 @@ from mlubench.data.render import RENDERER_VERSION, render_release
 # Raise it whenever the same seed would give another world. The texts are hashed apart.
 WORLD_VERSION = "world-1"
 
-Record = dict[str, str]
-Records = dict[str, dict[str, list[Record]]]
+Record = dict[str, str]  # image, question and answer
+Records = dict[str, dict[str, list[Record]]]  # by task and split
+
+# Classes to forget and to retain, each with how many entities it has.
+TaskPlan = dict[str, dict[str, int]]
 
 # The official tasks' shape: which classes a task forgets and retains, and in what proportion at twelve entities a task.
-_PLAN: dict[str, dict[str, dict[str, int]]] = {
+_PLAN: dict[str, TaskPlan] = {
     "A": {"forget": {"Animals": 5, "Astronomy": 2}, "retain": {"Plants": 5}},
     "B": {"forget": {"Buildings": 4, "Corporation": 2, "Cartoon": 1}, "retain": {"Cartoon": 5}},
     "C": {"forget": {"Personage": 5, "Movies": 2}, "retain": {"Movies": 5}},
@@ -36,6 +39,31 @@ _PLAN: dict[str, dict[str, dict[str, int]]] = {
 }
 _FEWEST_ENTITIES = 16
 _FEWEST_PICTURES = 4
+
+
+class _FactText(TypedDict):
+    """One thing that can be asked of a class."""
+
+    ask: list[str]  # its phrasings
+    answers: list[str]  # one is drawn for each entity; braces are filled with its attributes
+
+
+class _ClassText(TypedDict):
+    """What there is to say of a class."""
+
+    names: list[str]  # patterns with {word} or {given}
+    draws: dict[
+        str, str | list[str]
+    ]  # attribute -> where its values come from, as `_column` reads it
+    facts: dict[str, _FactText]
+
+
+class _WorldText(TypedDict):
+    """What `world_text.yaml` holds."""
+
+    pools: dict[str, list[str]]
+    classes: dict[str, _ClassText]
+
 
 # Parts of syllables. What stands twice is drawn twice as often: plain sounds make names that can be said.
 _ONSETS = (*"bdfghklmnprstvzdklmnrstv", "br", "dr", "gr", "kl", "qu", "sk", "th", "tr", "vr")
@@ -61,21 +89,33 @@ _LANDS = (
 
 @dataclass(frozen=True, slots=True)
 class Inhabitant:
-    """One invented entity: class, name as in its pictures' paths, place in the tasks, and what is true of it."""
+    """One invented entity."""
 
     cls: str
-    name: str
-    title: str
+    name: str  # as in the paths of its pictures
+    title: str  # as in its answers
+    # Where it is forgotten or retained.
     task: str
     split: str
+    # What is true of it, which its answers tell.
     attributes: dict[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where in the tasks an entity of a class stands."""
+
+    cls: str
+    task: str
+    split: str
+
+
 @cache
-def _text() -> dict[str, Any]:
-    """What there is to say of each class: patterns of names, attributes, questions and answers."""
+def _text() -> _WorldText:
+    """All words of a world. The file is part of the package, so it is what its type says."""
     source = resources.files("mlubench.data").joinpath("world_text.yaml")
-    return dict(yaml.safe_load(source.read_text(encoding="utf-8")))
+    text: _WorldText = yaml.safe_load(source.read_text(encoding="utf-8"))
+    return text
 
 
 class _Names:
@@ -90,12 +130,12 @@ class _Names:
         return self._rng.choice(self._given)
 
     def word(self, *, accented: bool = False) -> str:
+        """A new word. Draws until it is of a good length and was not drawn before."""
         while True:
-            syllables = [
-                self._rng.choice(_ONSETS) + self._rng.choice(_VOWELS)
-                for _ in range(self._rng.choice((2, 3, 3)))
-            ]
-            word = ("".join(syllables) + self._rng.choice(_CODAS)).capitalize()
+            word = ""
+            for _ in range(self._rng.choice((2, 3, 3))):
+                word += self._rng.choice(_ONSETS) + self._rng.choice(_VOWELS)
+            word = (word + self._rng.choice(_CODAS)).capitalize()
             if 5 <= len(word) <= 9 and word not in self._taken:
                 self._taken.add(word)
                 return _accented(word) if accented else word
@@ -116,6 +156,7 @@ def _accented(word: str) -> str:
 
 def _shares(weights: dict[str, int], total: int) -> dict[str, int]:
     """Split `total` in proportion to the weights: at least 1 each, what is left over to the largest remainders."""
+    # One for each key is put aside first; the rest is shared by weight and rounded down.
     whole = sum(weights.values())
     exact = {key: (total - len(weights)) * weight / whole for key, weight in weights.items()}
     shares = {key: 1 + int(part) for key, part in exact.items()}
@@ -126,21 +167,21 @@ def _shares(weights: dict[str, int], total: int) -> dict[str, int]:
     return shares
 
 
-def _places(entities: int) -> list[tuple[str, str, str]]:
-    """(class, task, split) of every entity, in task order."""
-    places: list[tuple[str, str, str]] = []
+def _places(entities: int) -> list[_Place]:
+    """A place for every entity, in task order."""
+    places: list[_Place] = []
     for task, plan in _scaled_plan(entities).items():
         for split, classes in plan.items():
             for cls, count in classes.items():
-                places += [(cls, task, split)] * count
+                places += [_Place(cls, task, split)] * count
     return places
 
 
-def _scaled_plan(entities: int) -> dict[str, dict[str, dict[str, int]]]:
+def _scaled_plan(entities: int) -> dict[str, TaskPlan]:
     """How many entities of each class a task forgets and retains, where there are so many in all."""
     if entities == 12 * len(_PLAN):
         return _PLAN  # as it stands, since rounding would bend it
-    scaled: dict[str, dict[str, dict[str, int]]] = {}
+    scaled: dict[str, TaskPlan] = {}
     for index, (task, plan) in enumerate(_PLAN.items()):
         # What does not divide evenly goes to the first tasks.
         size = entities // len(_PLAN) + (index < entities % len(_PLAN))
@@ -195,18 +236,21 @@ def _invent(seed: int, entities: int) -> list[Inhabitant]:
     found: dict[int, Inhabitant] = {}
     for cls, text in _text()["classes"].items():
         rng = random.Random(f"{seed}/{cls}")
-        indices = [index for index, place in enumerate(places) if place[0] == cls]
+        indices = [index for index, place in enumerate(places) if place.cls == cls]
         accented = [index % _ACCENT_EVERY == 4 for index in indices]
         titles = _titles(text["names"], accented, names, rng)
-        columns = {
-            key: _column(source, len(indices), names, rng) for key, source in text["draws"].items()
-        }
+        columns: dict[str, list[str]] = {}  # attribute -> one value for each entity of the class
+        for key, source in text["draws"].items():
+            columns[key] = _column(source, len(indices), names, rng)
         for row, index in enumerate(indices):
-            title = titles[row]
-            _, task, split = places[index]
-            attributes = {key: values[row] for key, values in columns.items()}
-            name = title.replace(" ", "_")
-            found[index] = Inhabitant(cls, name, title, task, split, attributes)
+            found[index] = Inhabitant(
+                cls=cls,
+                name=titles[row].replace(" ", "_"),
+                title=titles[row],
+                task=places[index].task,
+                split=places[index].split,
+                attributes={key: values[row] for key, values in columns.items()},
+            )
     return [found[index] for index in range(len(places))]
 
 
