@@ -27,7 +27,7 @@ KINDS = {
     "missing": "pictures are missing",
     "unreadable": "pictures cannot be decoded",
 }
-_SHOWN = 5  # names in one message
+_SHOWN = 5  # pictures or folders named in one message
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +107,14 @@ def _check_folder(folder: Path, root: Path, places: list[_Place], findings: list
             continue
         for index, raw in enumerate(raws):
             found: list[Problem] = problems(raw)
-            findings += [Finding(p.kind, "error", str(path), index, p.message) for p in found]
-            if not found:
+            for problem in found:
+                findings.append(Finding(problem.kind, "error", str(path), index, problem.message))
+            if not found:  # what is wrong in itself is compared with nothing
                 places.append(_Place(name, split, str(path), index, parse(raw)))
 
 
 def _duplicates(places: list[_Place]) -> list[Finding]:
-    first: dict[tuple[str, str], _Place] = {}
+    first: dict[tuple[str, str], _Place] = {}  # by picture and question
     findings = []
     for place in places:
         before = first.setdefault((place.record.image, place.record.question), place)
@@ -140,6 +141,7 @@ def _contradictions(places: list[_Place]) -> list[Finding]:
         ]
         for before, severity in earlier:
             if fold(before.record.truth) != fold(record.truth):
+                # One finding a record: the error where there is one.
                 message = (
                     f"answers {short(record.question)} about {entity} with {short(record.truth)}, "
                     f"but {before} with {short(before.record.truth)}"
@@ -150,16 +152,18 @@ def _contradictions(places: list[_Place]) -> list[Finding]:
 
 
 def _overlaps(places: list[_Place]) -> list[Finding]:
-    homes: dict[Entity, dict[tuple[str, Split], _Place]] = {}
+    # Entity -> (task, split) -> the entity's first record there.
+    firsts: dict[Entity, dict[tuple[str, Split], _Place]] = {}
     for place in places:
-        homes.setdefault(place.record.entity, {}).setdefault((place.task, place.split), place)
+        firsts.setdefault(place.record.entity, {}).setdefault((place.task, place.split), place)
     findings = []
-    for entity, places_of in sorted(homes.items()):
-        if len(places_of) == 1:
+    for entity, first_at in sorted(firsts.items()):
+        if len(first_at) == 1:
             continue
-        where = ", ".join(f"{task} {split}" for task, split in places_of)
-        last = list(places_of.values())[-1]
-        if len({split for _, split in places_of}) == 2:
+        where = ", ".join(f"{task} {split}" for task, split in first_at)
+        # The finding is shown where the entity comes again, as the other findings are.
+        last = list(first_at.values())[-1]
+        if len({split for _, split in first_at}) == 2:
             message = f"{entity.key} is both to be forgotten and to be kept: {where}"
             findings.append(last.finding("overlap", "error", message))
         else:
@@ -169,6 +173,7 @@ def _overlaps(places: list[_Place]) -> list[Finding]:
 
 
 def _pictures(root: Path, places: list[_Place]) -> list[Finding]:
+    """One finding for all missing pictures and one for all unreadable ones: there may be thousands."""
     first: dict[str, _Place] = {}
     for place in places:
         first.setdefault(place.record.image, place)

@@ -10,7 +10,9 @@ IMAGE_MARKER = "<image>"
 IMAGE_FOLDER = "downloaded_images"
 ProblemKind = Literal["shape", "marker", "path", "text"]
 
+# "C:", which Windows takes for the root of a drive.
 _DRIVE = re.compile(r"[A-Za-z]:")
+# Control characters, and halves of surrogate pairs, which JSON can hold and no file name can.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _SPEAKERS = ("human", "gpt")
@@ -18,10 +20,10 @@ _SPEAKERS = ("human", "gpt")
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One parsed record: `question` is without the image marker, both texts are stripped."""
+    """One parsed record. Both texts are stripped."""
 
-    image: str
-    question: str
+    image: str  # the picture's path, with /
+    question: str  # without the image marker
     truth: str
 
     @property

@@ -106,6 +106,7 @@ def emblem_of(entity_key: str) -> Emblem:
 
 
 def _polar(radius: NDArray[np.float64] | float, angle: NDArray[np.float64]) -> Points:
+    """Points around the middle; angle 0 is straight up, and angles go clockwise."""
     return np.stack([radius * np.sin(angle), -radius * np.cos(angle)], axis=1)
 
 
@@ -114,6 +115,7 @@ def _corners(*pairs: tuple[float, float]) -> Points:
 
 
 def _heart(turn: NDArray[np.float64]) -> Points:
+    """The well-known parametric heart, 32 wide, scaled to about the unit disc."""
     down = -(13 * np.cos(turn) - 5 * np.cos(2 * turn) - 2 * np.cos(3 * turn) - np.cos(4 * turn))
     return np.stack([16 * np.sin(turn) ** 3, down - 1], axis=1) / 16
 
@@ -163,9 +165,8 @@ def _outlines() -> dict[str, Points]:
     """Every shape's outline in about the unit disc, (points, 2), x to the right and y down."""
     turn = np.linspace(0, 2 * np.pi, 48, endpoint=False)
     half_turn = np.linspace(-np.pi / 2, np.pi / 2, 24)
-    star_radius = np.where(
-        np.arange(10) % 2, 0.46, 1.05
-    )  # five points and the notches between them
+    # Five points and the notches between them.
+    star_radius = np.where(np.arange(10) % 2, 0.46, 1.05)
     return _POLYGONS | {
         "disc": _polar(0.88, turn),
         "star": _polar(star_radius, np.arange(10) * np.pi / 5),
@@ -177,6 +178,7 @@ def _outlines() -> dict[str, Points]:
 
 
 def _generator(*words: str) -> np.random.Generator:
+    """Seeded by the words alone. Accents may be spelled as one sign or two: file systems differ in that."""
     text = unicodedata.normalize("NFC", "\0".join(words))
     return np.random.default_rng(np.frombuffer(hashlib.sha256(text.encode()).digest(), dtype="<u4"))
 
@@ -217,6 +219,7 @@ def _finish(canvas: NDArray[np.float32], rng: np.random.Generator) -> Image.Imag
 
 
 def _shade(index: int, jitter: NDArray[np.float64]) -> Colour:
+    """A colour of the palette, moved a little."""
     red, green, blue = np.clip(np.array(_COLOURS[index]) + jitter, 0, 255).astype(int).tolist()
     return red, green, blue
 
@@ -224,7 +227,7 @@ def _shade(index: int, jitter: NDArray[np.float64]) -> Colour:
 def _edge(index: int) -> Colour:
     """A rim against the colour, so that no part melts into its background."""
     red, green, blue = _COLOURS[index]
-    lightness = 0.3 * red + 0.59 * green + 0.11 * blue
+    lightness = 0.3 * red + 0.59 * green + 0.11 * blue  # as the eye weighs them (ITU-R BT.601)
     return (20, 20, 24) if lightness > 110 else (245, 245, 245)
 
 
@@ -234,6 +237,7 @@ def _emblem_layer(emblem: Emblem, rng: np.random.Generator, size: int) -> Image.
     radius = wide * rng.uniform(0.66, 0.94) / 2
     centre = wide / 2 + rng.uniform(-0.6, 0.6, 2) * (wide / 2 - radius)
     turn = np.radians(rng.uniform(-20, 20))
+    # Points are rows, so this turns them when it stands on their right.
     matrix = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
     jitter = rng.uniform(-14, 14, (3, 3))
     layer = Image.new("RGBA", (wide, wide))
@@ -278,6 +282,7 @@ def render_blank(file_name: str, *, size: int = 96) -> Image.Image:
 
 
 def _entity_key(path: str) -> str:
+    """The "Class/Name" in a picture's path. Raises DataError for a path that is no picture's."""
     problem = path_problem(path)
     if not problem and PurePosixPath(path).suffix.lower() not in _FORMATS:
         problem = f"is none of {', '.join(_FORMATS)}"
