@@ -341,7 +341,9 @@ def _check(entities: int, pictures: int) -> None:
 
 
 def _assemble(people: list[Inhabitant], seed: int, pictures: int) -> Records:
-    world: Records = {task: {split: [] for split in plan} for task, plan in _PLAN.items()}
+    world: Records = {}
+    for task, plan in _PLAN.items():
+        world[task] = {split: [] for split in plan}
     for who in people:
         world[who.task][who.split] += _records(who, seed, pictures)
     return world

@@ -70,10 +70,24 @@ def kinds(refuses: answers.Refuses) -> dict[str, FaultKind]:
         "phrasing": FaultKind(
             "a phrasing asks for something else than the rest", phrasings.find_phrasings, drop=True
         ),
-        **{
-            kind: FaultKind(what, texts.finder(kind, mend, questions=both), mend, both=both)
-            for kind, (what, mend, both) in _TEXTS.items()
-        },
+        # In the order in which they are mended: markup hides labels, and a broken encoding hides both.
+        "mojibake": _spoilt_text(
+            "mojibake", "a text was read in the wrong encoding", texts.mend_mojibake, both=True
+        ),
+        "markup": _spoilt_text("markup", "a text holds Markdown", texts.mend_markup, both=True),
+        "question-tail": _spoilt_text(
+            "question-tail", "an answer begins with the rest of its question", texts.mend_tail
+        ),
+        "label": _spoilt_text("label", "an answer begins with a label", texts.mend_label),
+        "typo": _spoilt_text(
+            "typo",
+            "doubled words or full stops, or no space after one",
+            texts.mend_typos,
+            both=True,
+        ),
+        "truncated": _spoilt_text(
+            "truncated", "an answer breaks off in a sentence", texts.mend_truncated
+        ),
         "common-answer": FaultKind(
             "most entities of a class have one answer", balance.find_common_answers
         ),
@@ -94,15 +108,9 @@ def kinds(refuses: answers.Refuses) -> dict[str, FaultKind]:
     }
 
 
-# In the order in which they are mended: markup hides labels, and a broken encoding hides both.
-_TEXTS: dict[str, tuple[str, texts.Mend, bool]] = {
-    "mojibake": ("a text was read in the wrong encoding", texts.mend_mojibake, True),
-    "markup": ("a text holds Markdown", texts.mend_markup, True),
-    "question-tail": ("an answer begins with the rest of its question", texts.mend_tail, False),
-    "label": ("an answer begins with a label", texts.mend_label, False),
-    "typo": ("doubled words or full stops, or no space after one", texts.mend_typos, True),
-    "truncated": ("an answer breaks off in a sentence", texts.mend_truncated, False),
-}
+def _spoilt_text(kind: str, what: str, mend: texts.Mend, *, both: bool = False) -> FaultKind:
+    """A fault that is found where `mend` changes a text."""
+    return FaultKind(what, texts.finder(kind, mend, questions=both), mend, both=both)
 
 
 def chosen(table: dict[str, FaultKind], only: Sequence[str]) -> dict[str, FaultKind]:
@@ -129,4 +137,7 @@ def audit(
 
 def records(findings: Iterable[Finding]) -> int:
     """How many distinct records the findings are about."""
-    return len({(p.task, p.split, p.index) for finding in findings for p in finding.places})
+    distinct: set[tuple[str, str, int]] = set()
+    for finding in findings:
+        distinct |= {(place.task, place.split, place.index) for place in finding.places}
+    return len(distinct)
