@@ -22,9 +22,24 @@ MAX_PIXELS = 50_000_000
 BROKEN = (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError)
 
 
+@contextmanager
+def opened(path: Path, formats: tuple[str, ...] = FORMATS) -> Iterator[Image.Image]:
+    """The picture with its head read and no pixel decoded, for whoever decodes less than all of it.
+
+    Raises MlubenchError above `MAX_PIXELS`, else whatever Pillow raises, which for broken files may be nearly anything.
+    """
+    with Image.open(path, formats=formats) as picture:
+        width, height = picture.size
+        if width * height > MAX_PIXELS:
+            raise MlubenchError(
+                f"{path} has {width} x {height} pixels, more than {MAX_PIXELS:,}", "Scale it down."
+            )
+        yield picture
+
+
 def open_picture(path: Path) -> Image.Image:
     """The picture's first frame as RGB. Raises MlubenchError naming the file when it cannot be read."""
-    with _errors_named(path), _opened(path) as picture:
+    with _errors_named(path), opened(path) as picture:
         return picture.convert("RGB")
 
 
@@ -42,11 +57,8 @@ def data_uri(path: Path, max_side: int) -> str:
 
 
 def try_decoding(path: Path) -> None:
-    """Decode the whole picture and keep nothing of it.
-
-    Raises MlubenchError above `MAX_PIXELS`, else whatever Pillow raises, which for broken files may be nearly anything.
-    """
-    with _opened(path) as picture:
+    """Decode the whole picture and keep nothing of it. Raises what `opened` raises."""
+    with opened(path) as picture:
         # A JPEG is read to its end all the same, but decoded to an eighth: several times faster.
         picture.draft("RGB", (1, 1))
         picture.load()
@@ -57,18 +69,6 @@ def stamp(path: Path) -> tuple[int, int]:
     with _errors_named(path):
         found = path.stat()
     return found.st_mtime_ns, found.st_size
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """The picture with its head read and no pixel decoded. Raises MlubenchError above `MAX_PIXELS`."""
-    with Image.open(path, formats=FORMATS) as picture:
-        width, height = picture.size
-        if width * height > MAX_PIXELS:
-            raise MlubenchError(
-                f"{path} has {width} x {height} pixels, more than {MAX_PIXELS:,}", "Scale it down."
-            )
-        yield picture
 
 
 @contextmanager

@@ -19,7 +19,8 @@ from mlubench.types import AnswerRow, Entity, Route, Split
 SHOWN: dict[Split, int] = {"forget": 2, "retain": 1}
 _LONGEST = 600  # characters of an answer
 _SIDE = 200  # pixels of a thumbnail
-# Formats that photographs come in; a file that claims to be anything else is not opened.
+# More than a model is given: a report also shows what the data should not hold. A file that claims to be anything else
+# is not opened.
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 
 
@@ -232,12 +233,14 @@ def _picture(image_root: Path | None, image: str) -> tuple[str, str]:
 
 
 def _thumbnail(path: Path) -> str:
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
 
-    with Image.open(path, formats=_FORMATS) as opened:
+    from mlubench.data.pictures import opened
+
+    with opened(path, _FORMATS) as picture:
         # Decode a large JPEG at a fraction of its size.
-        opened.draft("RGB", (2 * _SIDE, 2 * _SIDE))
-        image = ImageOps.exif_transpose(opened).convert("RGB")
+        picture.draft("RGB", (2 * _SIDE, 2 * _SIDE))
+        image = ImageOps.exif_transpose(picture).convert("RGB")
     image.thumbnail((_SIDE, _SIDE))
     # A photograph is smaller as JPEG, a drawing as PNG.
     encoded = []
