@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-_CONTEXT = 3
+_CONTEXT = 3  # unchanged lines around what changes, as diff writes them
 # Not str.splitlines: JSON texts may hold other signs that Python takes for ends of lines.
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 
@@ -34,6 +34,7 @@ def diff(name: str, text: str, edits: Sequence[Edit]) -> str:
     if not edits:
         return ""
     lines = _LINE.findall(text)
+    # Blocks whose contexts would overlap or touch are one hunk.
     hunks: list[list[_Block]] = []
     for block in _blocks(lines, text, sorted(edits)):
         if hunks and block.start - hunks[-1][-1].stop <= 2 * _CONTEXT:
@@ -41,17 +42,17 @@ def diff(name: str, text: str, edits: Sequence[Edit]) -> str:
         else:
             hunks.append([block])
     end = "\t" if " " in name else ""  # tells programs where a name with spaces ends
-    out = [f"--- a/{name}{end}\n+++ b/{name}{end}\n"]
-    shift = 0
+    parts = [f"--- a/{name}{end}\n+++ b/{name}{end}\n"]
+    shift = 0  # lines that the hunks so far have added, or below 0: removed
     for hunk in hunks:
-        out.append(_hunk(lines, hunk, shift))
+        parts.append(_hunk(lines, hunk, shift))
         shift += sum(len(block.new) - (block.stop - block.start) for block in hunk)
-    return "".join(out)
+    return "".join(parts)
 
 
 def _blocks(lines: list[str], text: str, edits: Sequence[Edit]) -> list[_Block]:
     """What becomes of each run of lines that edits touch, without lines at its ends that stay the same."""
-    starts = [0, *accumulate(map(len, lines))]
+    starts = [0, *accumulate(map(len, lines))]  # where each line begins, and where the text ends
     # Edits that touch the same lines are one run: (first line, line after the last, edits).
     runs: list[tuple[int, int, list[Edit]]] = []
     for edit in edits:
@@ -65,11 +66,11 @@ def _blocks(lines: list[str], text: str, edits: Sequence[Edit]) -> list[_Block]:
     blocks = []
     for first, stop, run_edits in runs:
         parts: list[str] = []
-        here = starts[first]
+        position = starts[first]
         for edit in run_edits:
-            parts += [text[here : edit.start], edit.text]
-            here = edit.stop
-        parts.append(text[here : starts[stop]])
+            parts += [text[position : edit.start], edit.text]
+            position = edit.stop
+        parts.append(text[position : starts[stop]])
         new = _LINE.findall("".join(parts))
         blocks.append(_trimmed(lines, _Block(first, stop, new)))
     return blocks
@@ -90,19 +91,22 @@ def _trimmed(lines: list[str], block: _Block) -> _Block:
 
 
 def _hunk(lines: list[str], blocks: list[_Block], shift: int) -> str:
-    """`shift`: how many lines the hunks before this one have added."""
+    """The text of one hunk. `shift` says how many lines the hunks before it have added."""
     first = max(blocks[0].start - _CONTEXT, 0)
     stop = min(blocks[-1].stop + _CONTEXT, len(lines))
     body: list[str] = []
-    here = first
+    position = first
     for block in blocks:
-        body += [f" {line}" for line in lines[here : block.start]]
+        body += [f" {line}" for line in lines[position : block.start]]
         body += [f"-{line}" for line in lines[block.start : block.stop]]
         body += [f"+{line}" for line in block.new]
-        here = block.stop
-    body += [f" {line}" for line in lines[here:stop]]
+        position = block.stop
+    body += [f" {line}" for line in lines[position:stop]]
+    # Lines of the hunk once it is applied.
     size = sum(not line.startswith("-") for line in body)
-    out = [f"@@ -{first + 1},{stop - first} +{first + 1 + shift},{size} @@\n"]
+    parts = [f"@@ -{first + 1},{stop - first} +{first + 1 + shift},{size} @@\n"]
     for line in body:
-        out.append(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n")
-    return "".join(out)
+        parts.append(line)
+        if not line.endswith("\n"):
+            parts.append("\n\\ No newline at end of file\n")
+    return "".join(parts)
