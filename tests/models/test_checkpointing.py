@@ -58,8 +58,8 @@ def gradients(
     mllm: MLLM, benchmark: Benchmark, *, checkpointed: bool
 ) -> tuple[dict[str, Tensor], int]:
     if checkpointed:
-        mllm.model.gradient_checkpointing_enable(
-            gradient_checkpointing_kwargs={"use_reentrant": False}
+        mllm.model.activation_checkpointing_enable(
+            activation_checkpointing_kwargs={"use_reentrant": False}
         )
     items = schedule(fit(benchmark, "forget"), fit(benchmark, "retain"), epochs=1, seed=0)
     passes = Passes(mllm)
@@ -110,7 +110,7 @@ def test_a_checkpointed_training_makes_the_same_adapter(
         assert all(
             (p - start[n]).abs().max() > 0 for n, p in adapters[-1].items() if "language_model" in n
         )
-        assert not mllm.base.is_gradient_checkpointing  # a later training does not pay for this one
+        assert not mllm.base.is_activation_checkpointing  # a later training does not pay for this one
     assert losses[1] == pytest.approx(losses[0], abs=1e-4)
     for name, plain in adapters[0].items():
         assert torch.allclose(adapters[1][name], plain, atol=1e-4), name

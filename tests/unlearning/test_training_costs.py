@@ -96,6 +96,8 @@ def can_compile() -> str:
     return done.stderr.strip().splitlines()[-1] if done.returncode else ""
 
 
+# Compiling, torch warns of what it does itself.
+@pytest.mark.filterwarnings("default")
 @pytest.mark.slow
 def test_a_compiled_model_trains_to_the_same_losses(
     load_base: Callable, benchmark: Benchmark, tmp_path: Path

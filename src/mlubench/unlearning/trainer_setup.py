@@ -21,8 +21,8 @@ def training_arguments(
     if config.gradient_checkpointing:
         # The reentrant kind would train nothing: no input of a checkpointed layer asks for a gradient in a LoRA model.
         checkpointing = {
-            "gradient_checkpointing": True,
-            "gradient_checkpointing_kwargs": {"use_reentrant": False},
+            "activation_checkpointing": True,
+            "activation_checkpointing_kwargs": {"use_reentrant": False},
         }
     return TrainingArguments(
         output_dir=str(work),
