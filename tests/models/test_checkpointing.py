@@ -110,7 +110,8 @@ def test_a_checkpointed_training_makes_the_same_adapter(
         assert all(
             (p - start[n]).abs().max() > 0 for n, p in adapters[-1].items() if "language_model" in n
         )
-        assert not mllm.base.is_activation_checkpointing  # a later training does not pay for this one
+        # A later training does not pay for this one.
+        assert not mllm.base.is_activation_checkpointing
     assert losses[1] == pytest.approx(losses[0], abs=1e-4)
     for name, plain in adapters[0].items():
         assert torch.allclose(adapters[1][name], plain, atol=1e-4), name
