@@ -6,22 +6,38 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Literal
+from typing import Literal, TypedDict
 
 from mlubench.judging.rubric import Score
-from mlubench.types import Question
+from mlubench.types import Metric, Question
 
+# The source of answers that were written once the held-out half had been seen.
 LATER = "written later"
 Half = Literal["development", "held-out"]
 
 
+class _Line(TypedDict):
+    """One line of the shipped file."""
+
+    metric: Metric
+    subject: str
+    question: str
+    truth: str
+    response: str
+    label: Score
+    kind: str
+    source: str
+
+
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """One answer with the score a person gave it. `kind` says what it is a case of, `source` who wrote the answer."""
+    """One answer with the score that a person gave it."""
 
     question: Question
     label: Score
+    # What it is a case of.
     kind: str
+    # Who wrote the answer.
     source: str
 
     @property
@@ -30,32 +46,39 @@ class Labelled:
 
     @property
     def half(self) -> Half:
-        """By a hash of the fact, so that no question stands in both: rules are tuned on one half and reported on both.
+        """The half that the answer belongs to, by a hash of its fact, so that no fact stands in both.
 
-        Answers written once the held-out half had been seen have been tuned on since, so they can be no part of it.
+        Rules are tuned on one half and reported on both. Answers written once the held-out half had been seen have been
+        tuned on since, so they can be no part of it.
         """
         if self.source == LATER:
             return "development"
-        return "held-out" if hashlib.sha256(self.fact.encode()).digest()[0] % 2 else "development"
+        first_byte = hashlib.sha256(self.fact.encode()).digest()[0]
+        return "held-out" if first_byte % 2 else "development"
 
 
 @cache
 def labelled_answers() -> tuple[Labelled, ...]:
     """The shipped set, in the order of its file."""
-    lines = (
-        files("mlubench.judging")
-        .joinpath("labelled.jsonl")
-        .read_text(encoding="utf-8")
-        .splitlines()
-    )
-    return tuple(map(_row, map(json.loads, lines)))
-
-
-def _row(row: dict[str, object]) -> Labelled:
-    question = {name: row[name] for name in ("metric", "subject", "question", "truth", "response")}
-    return Labelled(Question(**question), row["label"], row["kind"], row["source"])  # type: ignore[arg-type]
+    text = files("mlubench.judging").joinpath("labelled.jsonl").read_text(encoding="utf-8")
+    answers = []
+    for line in text.splitlines():
+        row: _Line = json.loads(line)
+        question = Question(
+            metric=row["metric"],
+            subject=row["subject"],
+            question=row["question"],
+            truth=row["truth"],
+            response=row["response"],
+        )
+        answers.append(Labelled(question, row["label"], row["kind"], row["source"]))
+    return tuple(answers)
 
 
 def references_of(answers: Iterable[Labelled]) -> list[tuple[str, str]]:
     """The (class, truth) pairs of these answers, which a judge may read as it may those of a run."""
-    return sorted({(a.question.subject.split("/")[0], a.question.truth) for a in answers})
+    references = set()
+    for answer in answers:
+        cls = answer.question.subject.split("/")[0]
+        references.add((cls, answer.question.truth))
+    return sorted(references)

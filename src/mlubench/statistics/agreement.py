@@ -15,10 +15,10 @@ from mlubench.statistics.bootstrap import (
 )
 
 SCORES = (0, 1, 2)
-Table = NDArray[
-    np.float64
-]  # counts, (3, 3): rows are the scores of one judge, columns of the other
-Weighting = Literal["linear", "quadratic"]  # how a disagreement grows with the distance
+# Counts, (3, 3): rows are the scores of one judge, columns those of the other.
+Table = NDArray[np.float64]
+# How a disagreement grows with the distance between two scores.
+Weighting = Literal["linear", "quadratic"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +47,6 @@ class Agreement(TypedDict):
     # The share of answers with the same score.
     agreement: Measured
     confusion: list[list[int]]
-
-
-def confusion(a: Sequence[int], b: Sequence[int]) -> Table:
-    """Counts, (3, 3): rows are the scores of `a`, columns those of `b`."""
-    table = np.zeros((len(SCORES), len(SCORES)))
-    np.add.at(table, (np.asarray(a, dtype=int), np.asarray(b, dtype=int)), 1)
-    return table
 
 
 def weighted_kappa(table: Table, weighting: Weighting = "quadratic") -> float | None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from mlubench.judging.rules.gibberish import gibberish, repetition
 from mlubench.judging.rules.refusal import refusal
-from mlubench.judging.rules.text import fold, normalise, read, stem
+from mlubench.judging.rules.text import fold, read, stem
 
 REFUSALS = """
 I'm sorry, but I can't help with that.
@@ -153,8 +153,8 @@ def test_a_refusal_is_sound_language(text: str) -> None:
         ("Pok鑼卪on", "Pokémon"),
     ],
 )
-def test_normalise_makes_equal_texts_equal(one: str, other: str) -> None:
-    assert normalise(one) == normalise(other)
+def test_equal_texts_read_as_equal_words(one: str, other: str) -> None:
+    assert read(one).words == read(other).words
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,6 @@ def test_repetition_measures_share_of_repeats() -> None:
 @given(st.text(max_size=300))
 def test_no_text_crashes_the_helpers(text: str) -> None:
     read(text)
-    normalise(text)
     gibberish(text)
     refusal(text)
 

@@ -63,8 +63,6 @@ _COUNTRIES = (
     (re.compile(r"\bUnited States(?: of America)?\b|\bUS\b"), "USA"),
     (re.compile(r"\bUnited Kingdom\b"), "UK"),
 )
-# Markdown, quotes and brackets.
-_MARKS = re.compile(r"[\"'`*_#>\[\]()]+|^\s*[-•]\s+", re.MULTILINE)
 # A mark, a number (with its ordinal ending), or a word.
 _TOKEN = re.compile(r"[.,!?;:()\n]|\d+(?:[.,]\d+)*(?:st|nd|rd|th)?(?![^\W_])|[^\W_]+(?:'[^\W_]+)*")
 _ENDS = frozenset(".!?:\n")
@@ -148,11 +146,6 @@ def fold(text: str) -> str:
     text = _SIGN.sub(f"{MINUS} ", text)
     text = _ISO.sub(lambda m: _date(m[1], m[2], m[3]), text)
     return _SHORT_MONTH.sub(_month, text)
-
-
-def normalise(text: str) -> str:
-    """One line of case-folded text without markdown, quotes or accents: equal answers become equal strings."""
-    return " ".join(_MARKS.sub(" ", fold(text)).casefold().split())
 
 
 # Endings that are cut off, and what is put in their place; the first that fits is the only one.
