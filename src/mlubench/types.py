@@ -1,9 +1,9 @@
 """The words of the field: what every other module talks about."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 Split = Literal["forget", "retain"]
 Metric = Literal["forget_quality", "utility"]
@@ -205,10 +205,39 @@ class Judge(Protocol):
     def version(self) -> str | None:
         """Changes with everything that verdicts depend on, so that a run never mixes those of two versions.
 
-        None: there is but one version, and verdicts that lie there are kept.
+        None: there is but one version, and verdicts that lie there are kept. Then the run holds no file that names it.
         """
 
     def judge(self, questions: list[Question]) -> list[Verdict]: ...
+
+
+@runtime_checkable
+class AskingJudge(Protocol):
+    """What a judge has besides if it asks a model, which takes time and may cost money.
+
+    It is given the answers of all cells at once, since it asks many questions side by side and equal ones once.
+    """
+
+    # Called with (answered, of) after each group of replies. A progress bar puts itself here.
+    watch: Callable[[int, int], None] | None
+
+    def check(self) -> None:
+        """Raises UsageError where the model could answer nothing: a missing key, a wrong address."""
+        ...
+
+    def notices(self) -> list[str]:
+        """What a user should know of the model before paying for it, one line each."""
+        ...
+
+    def account(self) -> str:
+        """What was spent so far, in words."""
+        ...
+
+    def forecast(
+        self, questions: Sequence[Question], *, batch: bool
+    ) -> Mapping[str, int | float | None]:
+        """What judging these would take, by name. `calls`, how many requests it would make, is always there."""
+        ...
 
 
 class Cell(Protocol):

@@ -5,9 +5,7 @@ from pathlib import Path
 
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.core.files import read_json, write_json
-from mlubench.endpoint.batches import collect, submit
-from mlubench.judging.llm.endpoint import EndpointSource
-from mlubench.judging.llm.judge import LLMJudge
+from mlubench.judging.llm.judge import BatchJudge, BatchSource
 from mlubench.judging.run import Unjudged
 from mlubench.runs.folder import RunDir
 
@@ -30,15 +28,16 @@ def batch_step(run: RunDir, todo: Unjudged, say: Say) -> bool:
     What a batch left out is then asked for in the ordinary way.
     """
     judge = todo.judge
-    if not isinstance(judge, LLMJudge) or not isinstance(judge.source, EndpointSource):
+    source = judge.batch_source() if isinstance(judge, BatchJudge) else None
+    if not isinstance(judge, BatchJudge) or source is None:
         raise UsageError(f"{judge.name} asks no endpoint", "--batch is for openai:<model>.")
     path = run.batches(judge.name)
     if path.is_file():
-        return _collect(judge, judge.source, path, say)
+        return _collect(judge.name, judge, source, path, say)
     asked = judge.outstanding(todo.questions()).asked
     if not asked:
         return True
-    names = submit(judge.source.chat, asked)
+    names = source.send_batches(asked)
     write_json(path, {"judge": judge.name, "batches": names})
     say(
         f"{judge.name}: {len(asked):,} questions sent in {len(names)} batch(es). Call this again to collect them."
@@ -46,17 +45,19 @@ def batch_step(run: RunDir, todo: Unjudged, say: Say) -> bool:
     return False
 
 
-def _collect(judge: LLMJudge, source: EndpointSource, path: Path, say: Say) -> bool:
+def _collect(judge_name: str, judge: BatchJudge, source: BatchSource, path: Path, say: Say) -> bool:
+    """Keep the replies that have come to the batches named in `path`; whether all batches are over."""
     left = list(read_json(path)["batches"])
     for name in list(left):
-        found = collect(source.chat, name)
+        found = source.collect_batch(name)
         judge.keep(found.replies)
         say(
-            f"{judge.name}: batch {name} {found.state}, {found.done:,} done, {len(found.replies):,} collected"
+            f"{judge_name}: batch {name} {found.state}, {found.done:,} done, {len(found.replies):,} collected"
         )
         if found.over:
             left.remove(name)
-            write_json(path, {"judge": judge.name, "batches": left})
+            # Written after each batch: replies of one that is off the list are kept already.
+            write_json(path, {"judge": judge_name, "batches": left})
     if left:
         return False
     path.unlink()

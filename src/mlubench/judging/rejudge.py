@@ -1,14 +1,11 @@
 """Judges a finished run again, by one judge or several; answers stay, and no model is loaded but a judge's own."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from mlubench.core.errors import UsageError
 from mlubench.judging.batch import batch_step, require_collected
-from mlubench.judging.llm.endpoint import EndpointSource
-from mlubench.judging.llm.judge import LLMJudge
 from mlubench.judging.llm.tools import JudgeTools
 from mlubench.judging.run import Unjudged, judge_cells, unjudged
 from mlubench.judging.scoring import build_results
@@ -18,6 +15,7 @@ from mlubench.runs.opening import open_run
 from mlubench.runs.results import Results
 from mlubench.settings.loading import overridden
 from mlubench.settings.run import Config
+from mlubench.types import AskingJudge
 
 Say = Callable[[str], None]
 
@@ -73,28 +71,24 @@ def foresee(
             "calls": 0,
         }
         judge = todo.judge
-        if isinstance(judge, LLMJudge):
-            outstanding = judge.outstanding(questions)
-            if isinstance(judge.source, EndpointSource):
-                row |= asdict(judge.source.forecast(outstanding, batch=batch))
-            else:
-                row |= {"calls": len(outstanding.asked), "kept": outstanding.known}
+        if isinstance(judge, AskingJudge):
+            row |= judge.forecast(questions, batch=batch)
         rows.append(row)
     return rows
 
 
 def _judge(run: RunDir, todo: Unjudged, say: Say) -> None:
     judge = todo.judge
-    if not isinstance(judge, LLMJudge) or not todo.cells:
+    if not isinstance(judge, AskingJudge) or not todo.cells:
         judge_cells(run, todo)
         return
-    for notice in judge.source.notices():
+    for notice in judge.notices():
         say(f"Note: {notice}")
     try:
         judge_cells(run, todo)
     finally:
         # Also where it failed: what was spent is spent.
-        say(f"{judge.name}: {judge.source.account()}")
+        say(f"{todo.judge.name}: {judge.account()}")
 
 
 def _check_judges(judges: Sequence[str]) -> None:

@@ -9,12 +9,11 @@ from rich.progress import Progress
 
 from mlubench.core.files import read_json, write_json
 from mlubench.core.progress import progress_bar
-from mlubench.judging.llm.judge import LLMJudge
 from mlubench.judging.llm.tools import JudgeTools
 from mlubench.judging.table import JUDGES
 from mlubench.runs.folder import BASE, KNOW, RunDir
 from mlubench.runs.rows import read_answers, read_verdicts, write_verdicts
-from mlubench.types import AnswerRow, Judge, Question, Verdict, VerdictRow
+from mlubench.types import AnswerRow, AskingJudge, Judge, Question, Verdict, VerdictRow
 
 
 def make_judge(
@@ -30,6 +29,13 @@ def make_judge(
     if model:
         return factory(name, tools or JudgeTools())
     return factory(sorted(set(references)))
+
+
+def has_version(name: str) -> bool:
+    """Whether the judge of that name leaves a file in the run that says which version of it judged."""
+    _, model = JUDGES.row(name)
+    # Verdicts of a model always depend on more than the name. Such a judge may need a folder or a key to be made.
+    return bool(model) or make_judge(name, ()).version is not None
 
 
 def judge_of(run: RunDir, name: str, tools: JudgeTools | None = None) -> Judge:
@@ -72,7 +78,7 @@ def unjudged(run: RunDir, name: str, tools: JudgeTools | None = None) -> Unjudge
     cells = []
     for file in run.answer_files():
         # What the base knows is in no cell, and rules judge it already: not worth paying for.
-        if isinstance(judge, LLMJudge) and file.task == KNOW:
+        if isinstance(judge, AskingJudge) and file.task == KNOW:
             continue
         verdicts = run.verdicts(name, file.method, file.task, file.after)
         if stale or not _is_judged(verdicts):
@@ -99,8 +105,8 @@ def judge_cells(run: RunDir, todo: Unjudged) -> None:
     """
     judge = todo.judge
     with progress_bar() as bar:
-        if isinstance(judge, LLMJudge):
-            _show_progress(judge, bar)
+        if isinstance(judge, AskingJudge):
+            _show_progress(judge.name, judge, bar)
             _judge_together(run, judge, todo.cells)
         else:
             for cell in todo.cells:
@@ -134,15 +140,15 @@ def _verdict_rows(answers: Iterable[AnswerRow], verdicts: Iterator[Verdict]) -> 
     return rows
 
 
-def _show_progress(judge: LLMJudge, bar: Progress) -> None:
+def _show_progress(name: str, judge: AskingJudge, bar: Progress) -> None:
     """Let the bar show how far the judge is, and what it has spent."""
-    task = bar.add_task(f"judging by {judge.name}", total=None)
-    judge.watch = lambda done, of: bar.update(
-        task,
-        completed=done,
-        total=of,
-        description=f"judging by {judge.name} ({judge.source.account()})",
-    )
+    task = bar.add_task(f"judging by {name}", total=None)
+
+    def update(done: int, of: int) -> None:
+        description = f"judging by {name} ({judge.account()})"
+        bar.update(task, completed=done, total=of, description=description)
+
+    judge.watch = update
 
 
 def _is_stale(run: RunDir, judge: Judge) -> bool:

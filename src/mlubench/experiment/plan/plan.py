@@ -16,6 +16,7 @@ from mlubench.experiment.plan.start import (
     foresee_model,
     known_part,
 )
+from mlubench.judging.run import has_version
 from mlubench.lumoe.gates.making import gate_class
 from mlubench.models.sizes import Shape, trained_bytes, with_adapter
 from mlubench.runs.folder import RunDir
@@ -294,6 +295,6 @@ def _files(config: Config, order: list[str] | None, run: RunDir) -> list[str]:
     paths += [run.answers(*cell) for cell in cells] + [
         run.verdicts(config.judge, *cell) for cell in cells
     ]
-    paths += [run.judge_version(config.judge)] if config.judge != "shuffled" else []
+    paths += [run.judge_version(config.judge)] if has_version(config.judge) else []
     found = [p.relative_to(run.root).as_posix() for p in paths]
     return found + [f"{p.relative_to(run.root).as_posix()}/" for p in folders]

@@ -1,9 +1,9 @@
 """What is looked at before a judge is relied on: can it judge at all, and what should its user know of it."""
 
-from mlubench.judging.llm.judge import LLMJudge
 from mlubench.judging.llm.tools import JudgeTools
-from mlubench.judging.table import JUDGES
+from mlubench.judging.run import make_judge
 from mlubench.settings.run import Config
+from mlubench.types import AskingJudge
 
 
 def check_judge(config: Config) -> list[str]:
@@ -11,10 +11,8 @@ def check_judge(config: Config) -> list[str]:
 
     Raises UsageError for one that could judge nothing, before a run does any work.
     """
-    _, model = JUDGES.row(config.judge)
-    if not model:
+    judge = make_judge(config.judge, (), JudgeTools(config.judging, config.device))
+    if not isinstance(judge, AskingJudge):
         return []
-    tools = JudgeTools(config.judging, config.device)
-    judge: LLMJudge = JUDGES.resolve(config.judge)(config.judge, tools)
-    judge.source.check()
-    return judge.source.notices()
+    judge.check()
+    return judge.notices()

@@ -1,11 +1,12 @@
 """The judge `openai:<model>`: a model at an endpoint is asked, and what that costs is known before."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
 from mlubench.core.errors import MlubenchError, UsageError
+from mlubench.endpoint.batches import Collected, collect, submit
 from mlubench.endpoint.client import Chat, Messages, Parameters, Reply
 from mlubench.endpoint.lifetimes import notices
 from mlubench.endpoint.limits import Limits
@@ -108,6 +109,15 @@ class EndpointSource:
 
     def notices(self) -> list[str]:
         return list(notices(self.chat, date.today()))
+
+    def send_batches(self, asked: Mapping[str, Messages]) -> list[str]:
+        return submit(self.chat, asked)
+
+    def collect_batch(self, name: str) -> Collected:
+        return collect(self.chat, name)
+
+    def cost(self, todo: Outstanding, *, batch: bool) -> Mapping[str, int | float | None]:
+        return asdict(self.forecast(todo, batch=batch))
 
     def forecast(self, todo: Outstanding, *, batch: bool = False) -> Forecast:
         """What asking these questions would take."""

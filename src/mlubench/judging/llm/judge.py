@@ -1,11 +1,12 @@
 """The judges that ask a model: each question once, what was answered kept, and an error never a score."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.core.files import digest
+from mlubench.endpoint.batches import Collected
 from mlubench.endpoint.client import Answer, Messages, Reply
 from mlubench.endpoint.limits import EndpointDownError
 from mlubench.endpoint.prices import OverBudgetError
@@ -42,6 +43,23 @@ class Source(Protocol):
 
     def notices(self) -> list[str]:
         """What a user should know of the model before paying for it, one line each."""
+        ...
+
+    def cost(self, todo: "Outstanding", *, batch: bool) -> Mapping[str, int | float | None]:
+        """What asking these would take: `calls`, `kept` and what else the source can tell."""
+        ...
+
+
+@runtime_checkable
+class BatchSource(Protocol):
+    """A source that also takes many questions at once and answers them within a day, for less money."""
+
+    def send_batches(self, asked: Mapping[str, Messages]) -> list[str]:
+        """Send the questions, by the keys of their replies. Returns the names of the batches."""
+        ...
+
+    def collect_batch(self, name: str) -> Collected:
+        """How far the batch is, and the replies that have come."""
         ...
 
 
@@ -89,6 +107,24 @@ class LLMJudge:
             else:
                 verdicts.append(self._verdict(known.get(key), failed.get(key)))
         return verdicts
+
+    def check(self) -> None:
+        self.source.check()
+
+    def notices(self) -> list[str]:
+        return self.source.notices()
+
+    def account(self) -> str:
+        return self.source.account()
+
+    def forecast(
+        self, questions: Sequence[Question], *, batch: bool
+    ) -> Mapping[str, int | float | None]:
+        return self.source.cost(self.outstanding(questions), batch=batch)
+
+    def batch_source(self) -> BatchSource | None:
+        """Where questions can be sent in batches; None where they cannot."""
+        return self.source if isinstance(self.source, BatchSource) else None
 
     def outstanding(self, questions: Sequence[Question]) -> Outstanding:
         """What judging these would ask: each different case once, without those whose reply is kept."""
@@ -148,3 +184,20 @@ class LLMJudge:
         rating = self._read(answer.text)
         facts = {"model": answer.model, "fingerprint": answer.fingerprint}
         return Verdict(rating.score, rating.reason, {k: v for k, v in facts.items() if v})
+
+
+@runtime_checkable
+class BatchJudge(Protocol):
+    """What a judge has besides if its questions can be sent in batches."""
+
+    def batch_source(self) -> BatchSource | None:
+        """Where they are sent; None where this judge's model takes no batches."""
+        ...
+
+    def outstanding(self, questions: Sequence[Question]) -> Outstanding:
+        """What is still to be asked."""
+        ...
+
+    def keep(self, replies: dict[str, Answer]) -> None:
+        """Take in the replies that were collected, by their keys."""
+        ...

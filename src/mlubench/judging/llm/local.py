@@ -1,13 +1,13 @@
 """The judge `local:<path>`: a model in a folder says how likely it would score 0, 1 and 2."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.core.files import file_sha256
 from mlubench.endpoint.client import Answer, Messages, Reply
-from mlubench.judging.llm.judge import LLMJudge
+from mlubench.judging.llm.judge import LLMJudge, Outstanding
 from mlubench.judging.llm.prompts import IN_BRACKETS, Prompts
 from mlubench.judging.llm.tools import JudgeTools, kept_replies
 
@@ -79,6 +79,9 @@ class LocalSource:
 
     def notices(self) -> list[str]:
         return []
+
+    def cost(self, todo: Outstanding, *, batch: bool) -> Mapping[str, int | float | None]:
+        return {"calls": len(todo.asked), "kept": todo.known}
 
 
 def reply_of(chances: Sequence[float]) -> Reply:
