@@ -45,7 +45,7 @@ def _report(
 def _gate(lumoe: LumoeLearner, name: str, tasks: Sequence[Task]) -> Gate:
     """The gate as it was after these tasks."""
     ctx = lumoe.ctx
-    gate = make_gate(name, lumoe.tools_of(name))
+    gate = make_gate(name, ctx.gate_access(name))
     if name == ctx.config.gate:
         gate.load(lumoe.store.folder(tasks[-1].name, 1))
     else:

@@ -11,6 +11,7 @@ from mlubench.core.files import read_json, write_json
 from mlubench.experiment.answering import answer_cell
 from mlubench.experiment.learners import Base, Context
 from mlubench.judging.run import make_judge
+from mlubench.runs.folder import RunDir
 from mlubench.runs.rows import read_answers
 from mlubench.statistics.scores import FULL
 from mlubench.types import Benchmark, Sample
@@ -27,42 +28,49 @@ def know_filter(ctx: Context) -> Benchmark:
     if not settings.enabled:
         return ctx.benchmark
     path = ctx.run.know_answers
+    # Neither trained on nor tested on: choosing facts by test pictures would flatter the scores.
     asked = [s for s in ctx.benchmark.samples if s.role == "calibrate"]
     if not processes.agreed(path.is_file):
         base = Base(ctx)
         base.at([])
         answer_cell(path, asked, base, batch=ctx.config.evaluate.batch, known={})
-    dropped = {row["fact"] for row in processes.agreed(lambda: _known(ctx))["dropped"]}
-    return without(ctx.benchmark, dropped)
+
+    def judge() -> set[str]:
+        if not ctx.run.know.is_file():
+            write_json(ctx.run.know, _judge(ctx, settings.min_score))
+        return dropped_facts(ctx.run)
+
+    return without(ctx.benchmark, processes.agreed(judge))
 
 
-def _known(ctx: Context) -> dict[str, Any]:
-    if not ctx.run.know.is_file():
-        write_json(ctx.run.know, _judge(ctx, ctx.config.know.min_score))
-    found: dict[str, Any] = read_json(ctx.run.know)
-    return found
+def dropped_facts(run: RunDir) -> set[str]:
+    """The facts that the base does not know, as the run's know.json lists them."""
+    return {row["fact"] for row in read_json(run.know)["dropped"]}
 
 
 def without(benchmark: Benchmark, dropped: set[str]) -> Benchmark:
     """The benchmark without these facts. Raises MlubenchError when a split would be left empty."""
 
-    def keep(samples: Iterable[Sample]) -> tuple[Sample, ...]:
+    def known(samples: Iterable[Sample]) -> tuple[Sample, ...]:
         return tuple(s for s in samples if s.fact not in dropped)
 
-    tasks = tuple(replace(t, forget=keep(t.forget), retain=keep(t.retain)) for t in benchmark)
-    for task in tasks:
+    tasks = []
+    for whole in benchmark:
+        task = replace(whole, forget=known(whole.forget), retain=known(whole.retain))
+        tasks.append(task)
         for split in ("forget", "retain"):
             if not any(s.role == "test" for s in task.split(split)):
                 raise MlubenchError(
                     f"the base knows no fact of task {task.name}'s {split} set",
                     "Lower know.min_score, or train a base that knows them (model.toy.steps).",
                 )
-    return replace(benchmark, tasks=tasks)
+    return replace(benchmark, tasks=tuple(tasks))
 
 
 def _judge(ctx: Context, least: float) -> dict[str, Any]:
-    """Mean correctness (0-1) of each fact on its calibration pictures, and the facts below `least`."""
+    """What know.json holds: the facts whose mean correctness (0-1) on their calibration pictures is below `least`."""
     rows = read_answers(ctx.run.know_answers)
+    # Correctness is asked of forget samples too: nothing is unlearned yet.
     questions = [replace(row.to_judge(), metric="utility") for row in rows]
     references = [(s.entity.cls, s.truth) for s in ctx.benchmark.samples]
     verdicts = make_judge(JUDGE, references).judge(questions)

@@ -1,4 +1,8 @@
-"""How a method lives through the sequence: a baseline carries one adapter on, LUMoE adds an expert a task."""
+"""How a method lives through the sequence: a baseline carries one adapter on, LUMoE adds an expert a task.
+
+`sequence.py` calls `at` to bring back the state after some tasks, `learn` to unlearn the next one, and `routes` and
+`answer` to test. A state is always written to RUN/models and mounted from there, so an interrupted run goes on from it.
+"""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -15,7 +19,7 @@ from mlubench.lumoe.experts.compatibility import base_id
 from mlubench.lumoe.experts.manifest import WEIGHTS, modules_of, tensors_in
 from mlubench.lumoe.experts.store import ExpertStore
 from mlubench.lumoe.gates.base import Gate, GateQuery, ModelAccess
-from mlubench.lumoe.gates.making import make_gate
+from mlubench.lumoe.gates.making import gate_class, make_gate
 from mlubench.models.adapters import add_adapter, load_adapter, remove_adapters, save_adapter
 from mlubench.models.features import FeatureCache
 from mlubench.models.mllm import MLLM, Query
@@ -32,10 +36,12 @@ from mlubench.unlearning.trainer import unlearn
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What every learner works with. `benchmark` holds the facts that the base knows, in the order of the run."""
+    """What every learner works with."""
 
     config: Config
+    # Only the facts that the base knows, and the tasks in the order of the run.
     benchmark: Benchmark
+    # The base, on which learners mount adapters and take them off again.
     mllm: MLLM
     run: RunDir
 
@@ -46,16 +52,26 @@ class Context:
     def queries(self, samples: Sequence[Sample]) -> list[Query]:
         return [Query(self.benchmark.picture(s), s.question) for s in samples]
 
+    def gate_access(self, gate: str) -> ModelAccess:
+        """What the gate of that name asks with. Its replies are kept in the run, apart from those of other gates."""
+        return gate_access(self.mllm, self.config.gates, self.run.gate_replies(gate))
+
 
 def fit_samples(samples: Sequence[Sample], settings: TrainConfig) -> list[Sample]:
     """The samples that a method trains on."""
-    return [
-        s for s in samples if s.role == "fit" and (settings.phrasings == "all" or s.phrasing == 0)
-    ]
+    chosen = [s for s in samples if s.role == "fit"]
+    if settings.phrasings != "all":
+        # The first phrasing alone: the others then test whether what was unlearned depends on the words.
+        chosen = [s for s in chosen if s.phrasing == 0]
+    return chosen
 
 
 def train(ctx: Context, loss: str, label: str, task: Task, settings: TrainConfig) -> dict[str, Any]:
-    """Train the active adapter on one task with one method's loss. Returns the facts for the archive's manifest."""
+    """Train the active adapter on one task with one method's loss. Returns the facts for the archive's manifest.
+
+    `label` is the method of the run, `loss` the row of the table of losses: LUMoE trains its experts by another's.
+    """
+    # Of method and task alone, so that a run with fewer methods or a resumed one draws the same numbers.
     seed = step_seed(ctx.config.seed, label, task.name)
     done = unlearn(
         ctx.mllm,
@@ -85,9 +101,8 @@ def train(ctx: Context, loss: str, label: str, task: Task, settings: TrainConfig
 
 def data_hash(task: Task, settings: TrainConfig) -> str:
     """SHA-256 of what a task trains on: says whether two states saw the same data, and holds none of it."""
-    return digest(
-        [asdict(s) for part in (task.forget, task.retain) for s in fit_samples(part, settings)], 64
-    )
+    samples = [*fit_samples(task.forget, settings), *fit_samples(task.retain, settings)]
+    return digest([asdict(sample) for sample in samples], 64)
 
 
 def archive(
@@ -101,10 +116,11 @@ def archive(
     """Write the state after the task as RUN/models/LABEL/TASK: the adapter, and the gate that goes with it."""
 
     def write() -> None:
-        def told() -> dict[str, Any]:
+        def manifest_facts() -> dict[str, Any]:
+            # Asked for at the end: the modules are read from the weights that were written.
             return {**facts, "modules": modules_of(tensors_in(out / WEIGHTS))}
 
-        with whole_dir(ctx.run.archive(label, task.name), told) as out:
+        with whole_dir(ctx.run.archive(label, task.name), manifest_facts) as out:
             save_adapter(ctx.mllm, adapter, out)
             if gate is not None:
                 gate.save(out)
@@ -113,13 +129,17 @@ def archive(
 
 
 class Base:
-    """The base before any unlearning: the level that everything is compared with."""
+    """The base before any unlearning: the level that everything is compared with.
+
+    The other learners inherit from it how a model without a gate is asked.
+    """
 
     name = "base"
     frozen = True
 
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
+        # See `Learner.mixed`.
         self.mixed = not ctx.mllm.sharded
 
     def at(self, done: list[str]) -> None:
@@ -145,15 +165,18 @@ class Base:
 
 
 class Sequential(Base):
-    """A baseline: one adapter trained on and on; the reference of a step is the state it starts from."""
+    """A baseline: one adapter is trained on and on. The reference of a step is the state that it starts from."""
 
+    # The adapter changes with every task, so an answer given after A says nothing of the answer after B.
     frozen = False
+    # PEFT's name of the adapter.
     adapter = "default"
 
     def __init__(self, ctx: Context, name: str) -> None:
         super().__init__(ctx)
         self.name = name
         self.settings = ctx.config.train.for_method(name)
+        # The tasks whose state is mounted. None: nothing is, or it was changed since.
         self.current: list[str] | None = None
 
     def at(self, done: list[str]) -> None:
@@ -161,10 +184,13 @@ class Sequential(Base):
             return
         remove_adapters(self.ctx.mllm)
         if done:
+            # The archive after the newest task holds what all tasks together did to the adapter.
             archive = self.ctx.run.archive(self.name, done[-1])
+            # Checks every file against its hash.
             read_manifest(archive)
             load_adapter(self.ctx.mllm, self.adapter, archive, trainable=True)
         else:
+            # A new adapter changes nothing yet: the model answers as the base.
             add_adapter(
                 self.ctx.mllm,
                 self.adapter,
@@ -184,7 +210,11 @@ class Sequential(Base):
 
 
 class LumoeLearner(Base):
-    """LUMoE: an expert a task on the untouched base, and the gate fitted on all tasks so far, kept beside the newest."""
+    """LUMoE: an expert a task on the untouched base, and a gate, which is fitted anew on all tasks after each.
+
+    The gate is archived in the folder of the newest expert. `frozen` stays True: an expert never changes once it is
+    trained, so an answer depends on the query and the experts alone and need not be generated twice.
+    """
 
     name = "lumoe"
 
@@ -195,10 +225,17 @@ class LumoeLearner(Base):
         for task in ctx.config.lumoe.weights:
             if task not in ctx.order:
                 raise unknown_name("task in lumoe.weights", task, ctx.order)
-        self.tools = self.tools_of(ctx.config.gate)
+        for gate in (ctx.config.gate, *ctx.config.gates.also):
+            # The leader would ask alone, and wait for ever.
+            if ctx.mllm.sharded and gate_class(gate).asks_base:
+                raise UsageError(
+                    f"gate {gate} asks the base, which is sharded",
+                    "Take another gate, or run without FSDP.",
+                )
+        self.access = ctx.gate_access(ctx.config.gate)
         self.engine = LUMoE(
             ctx.mllm,
-            self._new_gate(),
+            self._gate_after([]),
             FeatureCache(ctx.mllm),
             ctx.config.gates.on_error,
             weights=ctx.config.lumoe.weights,
@@ -207,32 +244,23 @@ class LumoeLearner(Base):
         self.current: list[str] | None = None
         self.features_file = ctx.run.gate_features
         self.engine.features.load(self.features_file)
-        # The leader would ask alone, and wait for ever.
-        if ctx.mllm.sharded and "self" in (ctx.config.gate, *ctx.config.gates.also):
-            raise UsageError(
-                "gate self asks the base, which is sharded",
-                "Take another gate, or run without FSDP.",
-            )
 
-    def tools_of(self, gate: str) -> ModelAccess:
-        """What a gate of that name asks with, its replies kept apart from those of others."""
-        return gate_access(self.ctx.mllm, self.ctx.config.gates, self.ctx.run.gate_replies(gate))
-
-    def _new_gate(self) -> Gate:
-        return make_gate(self.ctx.config.gate, self.tools)
+    def _gate_after(self, done: list[str]) -> Gate:
+        """The gate as it was archived after these tasks; before the first one, a gate that is not fitted."""
+        name = self.ctx.config.gate
+        if not done:
+            return make_gate(name, self.access)
+        return load_gate(self.store, name, self.access, done[-1])
 
     def at(self, done: list[str]) -> None:
         if self.current == done:
             return
         self._mount(done)
-        if done:
-            gate = self.ctx.config.gate
-            self.engine.gate = load_gate(self.store, gate, self.tools, done[-1])
-        else:
-            self.engine.gate = self._new_gate()
+        self.engine.gate = self._gate_after(done)
         self.current = list(done)
 
     def _mount(self, done: list[str]) -> None:
+        """Mount the experts of these tasks. `studies.consolidation` mounts merged ones instead."""
         self.engine.mount_experts(self.store, done)
 
     def learn(self, task: Task) -> None:
@@ -245,7 +273,9 @@ class LumoeLearner(Base):
             seed=step_seed(self.ctx.config.seed, self.name, task.name, "init"),
             full=self.settings.full,
         )
-        gate = self._new_gate()
+        # A gate learns from pictures and questions, never from the expert, so it is fitted before the long training: what
+        # it lacks then comes to light early.
+        gate = make_gate(self.ctx.config.gate, self.access)
         gate.fit(
             [self.ctx.benchmark.task(t) for t in done],
             self.ctx.benchmark,
@@ -253,14 +283,8 @@ class LumoeLearner(Base):
             self.ctx.config.gates,
         )
         facts = train(self.ctx, self.ctx.config.lumoe.expert, self.name, task, self.settings)
-        archive(
-            self.ctx,
-            self.name,
-            task,
-            task.name,
-            {**facts, "tasks": done, "gate": self.ctx.config.gate},
-            gate,
-        )
+        facts |= {"tasks": done, "gate": self.ctx.config.gate}
+        archive(self.ctx, self.name, task, task.name, facts, gate)
         processes.written(lambda: self.engine.features.save(self.features_file))
         # Answers are those of the archive: mounted from it, the expert has the base's precision.
         self.current = None
@@ -268,14 +292,15 @@ class LumoeLearner(Base):
 
     def routes(self, samples: Sequence[Sample]) -> list[Route | None]:
         queries = [GateQuery(self.ctx.benchmark.picture(s), s.question, s.entity) for s in samples]
-        if not self.engine.gate.local:  # replies of a model may differ between processes
+        if not self.engine.gate.local:
+            # A model's replies may differ between processes, which would then answer different batches.
             return processes.agreed(lambda: list(self.engine.routes(queries)))
         return list(self.engine.routes(queries))
 
     def answer(self, samples: Sequence[Sample], routes: Sequence[Route | None]) -> list[str]:
         return self.engine.generate(
             self.ctx.queries(samples),
-            _given(routes),
+            _routes_or_base(routes),
             max_new_tokens=self.ctx.config.evaluate.max_new_tokens,
         )
 
@@ -283,11 +308,12 @@ class LumoeLearner(Base):
         self, samples: Sequence[Sample], routes: Sequence[Route | None]
     ) -> Sequence[float | None]:
         return self.engine.truth_probabilities(
-            self.ctx.queries(samples), [s.truth for s in samples], _given(routes)
+            self.ctx.queries(samples), [s.truth for s in samples], _routes_or_base(routes)
         )
 
 
-def _given(routes: Sequence[Route | None]) -> list[Route]:
+def _routes_or_base(routes: Sequence[Route | None]) -> list[Route]:
+    """The routes, where None, which learners without a gate have, is one to the base."""
     return [r if r is not None else Route((), None, 0.0, "no route") for r in routes]
 
 
@@ -296,20 +322,17 @@ class OracleLumoeLearner(LumoeLearner):
 
     name = "lumoe+oracle"
 
-    def _new_gate(self) -> Gate:
-        return make_gate("oracle", self.tools)
-
-    def at(self, done: list[str]) -> None:
-        if self.current == done:
-            return
-        self._mount(done)
-        tasks = [self.ctx.benchmark.task(t) for t in done]
-        self.engine.gate.fit(tasks, self.ctx.benchmark, self.engine.features, self.ctx.config.gates)
-        self.current = list(done)
+    def _gate_after(self, done: list[str]) -> Gate:
+        """An oracle that is fitted now: it is archived nowhere, and fitting it costs nothing."""
+        gate = make_gate("oracle")
+        if done:
+            tasks = [self.ctx.benchmark.task(name) for name in done]
+            gate.fit(tasks, self.ctx.benchmark, self.engine.features, self.ctx.config.gates)
+        return gate
 
 
 def learner_for(name: str, ctx: Context) -> Learner:
-    """A baseline for every row of the method table that is a loss; a row that is a learner of its own is taken as it is."""
+    """The learner of a row of the table of methods: a row that is only a loss is a baseline."""
     found = METHODS.resolve(name)
     learner: Learner = found(ctx) if issubclass(found, Base) else Sequential(ctx, name)
     return learner

@@ -1,4 +1,8 @@
-"""The lifelong experiment: unlearn A, B, C, D, archive after each, test every archive on every task so far, resume."""
+"""The lifelong experiment: unlearn A, B, C, D, archive after each, test every archive on every task so far, resume.
+
+`learners.py` says how a method lives through it, `answering.py` how an archive is tested. Words: `done` are the tasks
+unlearned so far, in order; `after` is the newest of them, or "0" for the base; a cell X-UY is task X tested after Y.
+"""
 
 import shutil
 import time
@@ -39,88 +43,99 @@ from mlubench.runs.folder import RunDir
 from mlubench.runs.opening import Run
 from mlubench.runs.results import Results
 from mlubench.settings.run import Config
-from mlubench.types import Benchmark
+from mlubench.types import METRIC_OF, Benchmark, Sample
 
 
 def run_lifelong(config: Config, out: Path, console: Console) -> Results:
-    """The whole experiment in the folder `out`; what is finished there is kept. Returns the results."""
+    """The whole experiment in the folder `out`; what is finished there is kept. Returns the results.
+
+    Each step looks for what it would make before it makes it, so an interrupted run goes on by the same call. Several
+    processes may share a run (`core.processes`): the leader alone writes, and all take over what it finds on the disk.
+    """
     run = RunDir(out)
     with run.lock():
         started = time.perf_counter()
-        if "lumoe" in config.methods:
-            for gate in (config.gate, *config.gates.also):
-                check_gate(
-                    gate, config.gates
-                )  # a missing key should not come to light after hours of training
-        for notice in check_judge(config):
-            console.print(f"[yellow]Note: {notice}[/yellow]")
+        _check(config, console)
         with processes.leader_first():
+            # In the official order, and whole: the base learns all of it, whatever the run unlearns.
             whole = open_benchmark(config)
         check_aliases(config.gates.aliases, whole)
         benchmark = in_order(whole, config.benchmark.order)
-        processes.written(
-            lambda: run.claim(config)
-        )  # after the benchmark: a mistyped folder leaves nothing in the way
+        # Only now is the folder written to, so that a mistyped setting leaves nothing in the way.
+        processes.written(lambda: run.claim(config))
         console.print(f"benchmark: {len(whole.samples):,} samples, {len(whole.tasks)} tasks")
         with processes.leader_first():
             mllm = open_base(config, whole)
-        ctx = Context(config, know_filter(Context(config, benchmark, mllm, run)), mllm, run)
+        # What the base does not know cannot be unlearned, so only what it knows is trained and tested.
+        known = know_filter(Context(config, benchmark, mllm, run))
+        ctx = Context(config, known, mllm, run)
         processes.written(lambda: run.note(**_facts(ctx, benchmark)))
-        _ask_base(ctx)
+
+        # The level that every score is compared with.
+        _answer_after(ctx, Base(ctx), [], {})
         for name in config.methods:
             console.print(f"[bold]{name}[/bold]: {' -> '.join(ctx.order)}")
             _run_method(ctx, learner_for(name, ctx))
         if "lumoe" in config.methods:
-            _upper_bound(ctx)
+            _answer_upper_bound(ctx)
         return processes.agreed(lambda: _finish(ctx, time.perf_counter() - started))
 
 
-def _finish(ctx: Context, seconds: float) -> Results:
-    judge_run(ctx.run, ctx.config.judge, JudgeTools(ctx.config.judging, ctx.config.device))
-    shutil.rmtree(ctx.run.work, ignore_errors=True)
-    ctx.run.finish(seconds)
-    return build_results(Run(ctx.run, ctx.config), [ctx.config.judge])
+def _check(config: Config, console: Console) -> None:
+    """Try gates and judge first: a missing key should not come to light after hours of training."""
+    if "lumoe" in config.methods:
+        for gate in (config.gate, *config.gates.also):
+            check_gate(gate, config.gates)
+    for notice in check_judge(config):
+        console.print(f"[yellow]Note: {notice}[/yellow]")
 
 
 def _run_method(ctx: Context, learner: Learner) -> None:
+    """One method through the sequence: unlearn a task, archive the state, test it on all tasks so far."""
     known: KnownAnswers = {}
-    for step, name in enumerate(ctx.order):
-        if not processes.agreed(lambda: is_whole(ctx.run.archive(learner.name, name))):  # noqa: B023 - called at once
+    for step, task in enumerate(ctx.order):
+        done = ctx.order[: step + 1]
+        if not _is_archived(ctx, learner, task):
             learner.at(ctx.order[:step])
-            learner.learn(ctx.benchmark.task(name))
-        _answer_after(ctx, learner, ctx.order[: step + 1], known)
+            learner.learn(ctx.benchmark.task(task))
+        _answer_after(ctx, learner, done, known)
         if isinstance(learner, LumoeLearner):
-            learner.at(ctx.order[: step + 1])
-            processes.written(lambda: _report_gate(ctx, learner, name))  # noqa: B023 - called at once
+            # Where all cells were answered before, nothing has mounted the state yet.
+            learner.at(done)
+            _report_gates(ctx, learner, done)
 
 
-def _report_gate(ctx: Context, learner: LumoeLearner, after: str) -> None:
-    path = ctx.run.gate_report(after)
-    if not path.is_file():
-        done = ctx.order[: ctx.order.index(after) + 1]
-        # All tasks, whatever answers are tested on: those still to come hold entities that the gate has not met.
-        write_json(
-            path, gate_reports(learner, done, [s for t in ctx.benchmark for s in tested(t, None)])
-        )
+def _is_archived(ctx: Context, learner: Learner, task: str) -> bool:
+    return processes.agreed(lambda: is_whole(ctx.run.archive(learner.name, task)))
 
 
 def _answer_after(ctx: Context, learner: Learner, done: list[str], known: KnownAnswers) -> None:
-    """Answer every cell of one archive that is not answered yet."""
-    after, settings = done[-1] if done else "0", ctx.config.evaluate
-    tasks = tested_after(ctx.config.evaluate, ctx.order, after) if done else ctx.order
-    missing = processes.agreed(
-        lambda: [t for t in tasks if not ctx.run.answers(learner.name, t, after).is_file()]
-    )
+    """Answer every cell of the archive after the tasks `done` that is not answered yet; of the base where there are none.
+
+    `known` holds what a frozen learner has answered before, and gets what it answers now.
+    """
+    settings = ctx.config.evaluate
+    if done:
+        after = done[-1]
+        tasks = tested_after(settings, ctx.order, after)
+    else:
+        after = "0"
+        tasks = ctx.order
     if learner.frozen:
         for task in tasks:
-            known.update(_known(ctx, learner.name, task, after))
+            known.update(_answers_in_run(ctx, learner.name, task, after))
+
+    def unanswered() -> list[str]:
+        return [t for t in tasks if not ctx.run.answers(learner.name, t, after).is_file()]
+
+    missing = processes.agreed(unanswered)
     with progress_bar() as bar:
         for task in bar.track(missing, description=f"{learner.name}: testing after {after}"):
+            # Within the loop: where nothing is missing, nothing needs to be mounted.
             learner.at(done)
-            samples = tested(ctx.benchmark.task(task), settings.limit)
             answer_cell(
                 ctx.run.answers(learner.name, task, after),
-                samples,
+                tested(ctx.benchmark.task(task), settings.limit),
                 learner,
                 batch=settings.batch,
                 known=known,
@@ -128,35 +143,71 @@ def _answer_after(ctx: Context, learner: Learner, done: list[str], known: KnownA
             )
 
 
-def _known(ctx: Context, name: str, task: str, after: str) -> KnownAnswers:
-    return processes.agreed(lambda: known_answers(ctx.run.answers(name, task, after)))
+def _answers_in_run(ctx: Context, method: str, task: str, after: str) -> KnownAnswers:
+    return processes.agreed(lambda: known_answers(ctx.run.answers(method, task, after)))
 
 
-def _ask_base(ctx: Context) -> None:
-    _answer_after(ctx, Base(ctx), [], {})
+def _answer_upper_bound(ctx: Context) -> None:
+    """What the same experts say behind the oracle gate. Its scores are reported apart, never among the cells.
 
-
-def _upper_bound(ctx: Context) -> None:
-    """The same experts behind the oracle gate. Answers never go into the cells."""
+    Where the oracle sends a sample to the experts that LUMoE's gate chose too, LUMoE's answer is taken over.
+    """
     oracle = OracleLumoeLearner(ctx)
     known: KnownAnswers = {}
     for step, after in enumerate(ctx.order):
         for task in tested_after(ctx.config.evaluate, ctx.order, after):
-            known.update(_known(ctx, "lumoe", task, after))
+            known.update(_answers_in_run(ctx, LumoeLearner.name, task, after))
         _answer_after(ctx, oracle, ctx.order[: step + 1], known)
 
 
-def _facts(ctx: Context, whole: Benchmark) -> dict[str, Any]:
-    """What results.json and the report say about the run."""
-    config, kept = ctx.config, {s.fact for s in ctx.benchmark.samples}
-    facts = {s.fact for s in whole.samples}
-    versions = {
-        name: version(name) for name in ("mlubench", "torch", "transformers", "peft", "pillow")
-    }
+def _report_gates(ctx: Context, learner: LumoeLearner, done: list[str]) -> None:
+    """Write how good every gate is after the tasks `done`, unless that is written."""
+    path = ctx.run.gate_report(done[-1])
+
+    def write() -> None:
+        if path.is_file():
+            return
+        samples: list[Sample] = []
+        # Of all tasks: those still to come hold entities that the gate has not met. And without the limit on answers,
+        # as a route is cheap.
+        for task in ctx.benchmark:
+            samples += tested(task, None)
+        write_json(path, gate_reports(learner, done, samples))
+
+    processes.written(write)
+
+
+def _finish(ctx: Context, seconds: float) -> Results:
+    """Judge all answers and write the results. The leader alone does it, once all is answered."""
+    judge = ctx.config.judge
+    judge_run(ctx.run, judge, JudgeTools(ctx.config.judging, ctx.config.device))
+    # Checkpoints of trainings that were interrupted.
+    shutil.rmtree(ctx.run.work, ignore_errors=True)
+    ctx.run.finish(seconds)
+    return build_results(Run(ctx.run, ctx.config), [judge])
+
+
+def _facts(ctx: Context, benchmark: Benchmark) -> dict[str, Any]:
+    """What run.json says of the run, by the names of `runs.results.RunFacts`.
+
+    `benchmark` holds the facts that the base does not know too.
+    """
+    config = ctx.config
+    versions = {}
+    for package in ("mlubench", "torch", "transformers", "peft", "pillow"):
+        versions[package] = version(package)
+    tested_samples = {}
+    for task in ctx.benchmark:
+        counts = {}
+        for split in METRIC_OF:
+            counts[split] = sum(s.role == "test" for s in task.split(split))
+        tested_samples[task.name] = counts
+    facts = {s.fact for s in benchmark.samples}
+    known_facts = {s.fact for s in ctx.benchmark.samples}
     return {
         "preset": config.preset,
         "seed": config.seed,
-        "stand_ins": whole.stand_ins,
+        "stand_ins": benchmark.stand_ins,
         "model": ctx.mllm.name,
         "model_sha256": ctx.mllm.weight_hashes(),
         "device": str(ctx.mllm.device),
@@ -167,18 +218,15 @@ def _facts(ctx: Context, whole: Benchmark) -> dict[str, Any]:
         "train_images": config.train.images,
         "train_scope": config.train.scope,
         "methods": config.methods,
-        "image_root": str(whole.image_root),
+        "image_root": str(benchmark.image_root),
         "versions": versions,
-        "tested_samples": {
-            t.name: {x: sum(s.role == "test" for s in t.split(x)) for x in ("forget", "retain")}
-            for t in ctx.benchmark
-        },
+        "tested_samples": tested_samples,
         "benchmark": {
             "kind": config.benchmark.kind,
             "seed": config.benchmark.seed,
             "tasks": ctx.order,
-            "digest": whole.digest,
+            "digest": benchmark.digest,
             "facts": len(facts),
-            "facts_dropped": len(facts) - len(kept),
+            "facts_dropped": len(facts) - len(known_facts),
         },
     }

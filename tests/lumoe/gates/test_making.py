@@ -48,6 +48,8 @@ def test_a_gate_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(GATES, "_rows", dict(GATES._rows))
     GATES.register("half", HalfGate)
     GATES.register("no", NoGate)
-    with pytest.raises(UsageError, match="gate 'half' lacks local, fit, save, load, saved_bytes"):
+    with pytest.raises(
+        UsageError, match="gate 'half' lacks local, asks_base, fit, save, load, saved_bytes"
+    ):
         make_gate("half")
     assert make_gate("no").local and gate_class("no").saved_bytes(64) == 0

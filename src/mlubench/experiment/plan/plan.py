@@ -1,14 +1,15 @@
 """What a run would do and need, worked out beforehand: nothing is loaded, trained, downloaded or written."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mlubench.core.errors import MlubenchError
 from mlubench.core.files import is_whole
 from mlubench.experiment.answering import tested, tested_after
-from mlubench.experiment.learners import fit_samples
+from mlubench.experiment.learners import LumoeLearner, OracleLumoeLearner, fit_samples
 from mlubench.experiment.plan.start import (
     Missing,
     foresee_benchmark,
@@ -19,7 +20,8 @@ from mlubench.experiment.plan.start import (
 from mlubench.judging.run import has_version
 from mlubench.lumoe.gates.making import gate_class
 from mlubench.models.sizes import Shape, trained_bytes, with_adapter
-from mlubench.runs.folder import RunDir
+from mlubench.runs.folder import BASE, KNOW, NOTHING_UNLEARNED, RunDir
+from mlubench.settings.evaluation import EvaluateConfig
 from mlubench.settings.run import Config
 from mlubench.settings.training import TrainConfig
 from mlubench.types import Benchmark, Task
@@ -34,31 +36,34 @@ NOT_COUNTED = (
 )
 
 
+# Trained parameters by part of the model, then by name with `*` for the number of the layer.
+TrainedParameters = dict[str, dict[str, int]]
+
+
 @dataclass(frozen=True, slots=True)
 class TaskPlan:
-    """One task as one method unlearns it, on one device.
-
-    `forget` and `retain` count training samples; `retain` is 0 where the method does not use them.
-    """
+    """One task as one method unlearns it, on one device."""
 
     name: str
+    # Training samples. `retain` is 0 where the method does not use them.
     forget: int
     retain: int
+    # Of the optimiser.
     steps: int
+    # Whether the run's folder holds the archive already.
     archived: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes on the training device. `adapter`: float32 weights, gradients and AdamW's two moments of what is trained.
-
-    `experts`: adapters of earlier tasks, which LUMoE keeps mounted; None, and counted as 0, where the tasks are not known.
-    `features`: the limit of kept picture features.
-    """
+    """Bytes on the training device."""
 
     base: int
+    # Float32 weights, gradients and AdamW's two moments of what is trained.
     adapter: int
+    # Of earlier tasks, which LUMoE keeps mounted. None where the tasks are not known; it then counts as 0.
     experts: int | None
+    # The most that kept picture features may take.
     features: int
 
     @property
@@ -68,37 +73,42 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class MethodPlan:
-    """What one method would do. None stands for what cannot be said while the annotations or the model are missing.
-
-    `trained`: parameters by part, then by name with `*` for the layer. `archive_bytes` is of all its archives.
-    """
+    """What one method would do. None stands for what cannot be said while the annotations or the model are missing."""
 
     name: str
+    # The row of the table of losses that it trains by.
     loss: str
+    # As the manifests of its archives will hold them.
     settings: dict[str, Any]
-    trained: dict[str, dict[str, int]] | None
+    trained: TrainedParameters | None
     trained_parameters: int | None
     tasks: list[TaskPlan] | None
+    # Of all tasks.
     steps: int | None
     memory: Memory | None
+    # Of all archives.
     archive_bytes: int | None
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """Answers that a learner would give: `cells` files with `questions` lines in all."""
+class AnswersPlan:
+    """Answers that a learner would give."""
 
     who: str
+    # Files of answers, one for each task and archive.
     cells: int
+    # Lines of all these files.
     questions: int
 
 
 @dataclass(frozen=True, slots=True)
 class ModelPlan:
-    """The base. `source` says where the shape is from; without `exact`, its numbers are the most that it can be."""
+    """The base."""
 
     name: str
+    # Where its shape is from, in words.
     source: str
+    # False: the model is not here, and the numbers are the most that they can be.
     exact: bool
     parameters: int
     bytes: int
@@ -107,23 +117,32 @@ class ModelPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The whole plan. `exact_samples` is False until the base was asked what it knows: counts are then upper bounds."""
+    """The whole plan. None stands for what cannot be said while the annotations or the model are missing."""
 
     preset: str
     out: Path
     model: ModelPlan | None
+    # Of the whole benchmark.
     samples: int | None
+    # The tasks, in the order of the run.
     order: list[str] | None
+    # False until the base was asked what it knows: counts are then the most that they can be.
     exact_samples: bool
     methods: list[MethodPlan]
-    asked: list[Asked] | None
+    asked: list[AnswersPlan] | None
+    # Paths within the run's folder; one that ends in a slash is a folder.
     files: list[str]
     missing: list[Missing]
 
     @property
     def steps(self) -> int | None:
-        counts = [m.steps for m in self.methods]
-        return None if None in counts else sum(n for n in counts if n is not None)
+        """Of all methods; None where those of one are not known."""
+        total = 0
+        for method in self.methods:
+            if method.steps is None:
+                return None
+            total += method.steps
+        return total
 
 
 def plan_run(config: Config, out: Path) -> Plan:
@@ -131,27 +150,38 @@ def plan_run(config: Config, out: Path) -> Plan:
 
     Raises UsageError for settings that would stop the run: a task or hyperparameter that does not exist.
     """
-    run, whole, missing = RunDir(out), *foresee_benchmark(config)
-    shape, lack = foresee_model(config, whole)
-    missing += lack + foresee_gate(config) + _place(config, run)
-    mounted = Mounted(shape) if shape else None
-    benchmark, exact = known_part(config, whole, run) if whole else (None, False)
-    order = [t.name for t in benchmark] if benchmark else config.benchmark.order
+    run = RunDir(out)
+    whole, missing = foresee_benchmark(config.benchmark)
+    shape, missing_model = foresee_model(config.model, whole)
+    missing += missing_model
+    if LumoeLearner.name in config.methods:
+        missing += foresee_gate(config.gate, config.gates)
+    missing += _missing_place(config, run)
+    benchmark = None
+    exact = False
+    order = config.benchmark.order
+    if whole is not None:
+        benchmark, exact = known_part(config, whole, run)
+        order = [task.name for task in benchmark]
+    adapters = AdapterSizes(shape) if shape is not None else None
     return Plan(
         preset=config.preset,
         out=out,
-        model=_model(config, shape),
-        samples=len(whole.samples) if whole else None,
+        model=_plan_model(config, shape) if shape is not None else None,
+        samples=len(whole.samples) if whole is not None else None,
         order=order,
         exact_samples=exact,
-        methods=[_method(name, config, benchmark, order, mounted, run) for name in config.methods],
-        asked=_asked(config, benchmark) if benchmark else None,
-        files=_files(config, order, run),
+        methods=[
+            _plan_method(name, config, benchmark, order, adapters, run) for name in config.methods
+        ],
+        asked=_plan_answers(config, benchmark) if benchmark is not None else None,
+        files=_planned_files(config, order or [], run),
         missing=missing,
     )
 
 
-def _place(config: Config, run: RunDir) -> list[Missing]:
+def _missing_place(config: Config, run: RunDir) -> list[Missing]:
+    """What stands in the way of writing to the run's folder."""
     try:
         run.require_free(config)
     except MlubenchError as error:
@@ -159,142 +189,171 @@ def _place(config: Config, run: RunDir) -> list[Missing]:
     return []
 
 
-def _model(config: Config, shape: Shape | None) -> ModelPlan | None:
-    if shape is None:
-        return None
+def _plan_model(config: Config, shape: Shape) -> ModelPlan:
     name = config.model.path or "the tiny LLaVA"
     return ModelPlan(name, shape.source, shape.exact, shape.parameters, shape.bytes, shape.dtype)
 
 
-class Mounted:
-    """What an adapter trains on one model: by part and name, and in bytes. Adapters alike are mounted once."""
+@dataclass(frozen=True, slots=True)
+class AdapterSize:
+    """What an adapter trains, and how many bytes its float32 weights take."""
+
+    trained: TrainedParameters
+    bytes: int
+
+
+class AdapterSizes:
+    """Measures adapters on the shape of one model. Equal ones are mounted once, as that takes seconds on a large model."""
 
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
-        self._known: dict[tuple[Any, ...], tuple[dict[str, dict[str, int]], int]] = {}
+        self._known: dict[Hashable, AdapterSize] = {}
 
-    def __call__(self, settings: TrainConfig) -> tuple[dict[str, dict[str, int]], int]:
-        key = settings.lora, settings.scope, settings.full
+    def measure(self, settings: TrainConfig) -> AdapterSize:
+        key = (settings.lora, settings.scope, settings.full)
         if key not in self._known:
-            trained: dict[str, dict[str, int]] = {}
-            with with_adapter(self.shape, settings.lora, settings.scope, settings.full) as mllm:
-                for name, count in trained_parameters(mllm).items():
-                    trained.setdefault(self.shape.mllm.parts.part_of(name) or "other", {})[name] = (
-                        count
-                    )
-                self._known[key] = trained, trained_bytes(mllm)
+            self._known[key] = self._measure(settings)
         return self._known[key]
 
+    def _measure(self, settings: TrainConfig) -> AdapterSize:
+        trained: TrainedParameters = {}
+        with with_adapter(self.shape, settings.lora, settings.scope, settings.full) as mllm:
+            for name, count in trained_parameters(mllm).items():
+                part = self.shape.mllm.parts.part_of(name) or "other"
+                trained.setdefault(part, {})[name] = count
+            return AdapterSize(trained, trained_bytes(mllm))
 
-def _method(
+
+def _plan_method(
     name: str,
     config: Config,
     benchmark: Benchmark | None,
     order: list[str] | None,
-    mounted: Mounted | None,
+    adapters: AdapterSizes | None,
     run: RunDir,
 ) -> MethodPlan:
     settings = config.train.for_method(name)
-    # A row without a formula is a learner of its own, which trains its experts by another row's loss.
-    loss = name if name in LOSSES else config.lumoe.expert
+    # A method that is no loss brings a learner of its own, which trains an expert a task by another row's loss.
+    has_experts = name not in LOSSES
+    loss = config.lumoe.expert if has_experts else name
     needs = make_method(loss, LOSSES.resolve(loss), settings.options).needs
-    tasks = (
-        [_task(t, name, settings, "retain" in needs, run) for t in benchmark] if benchmark else None
-    )
-    made = MethodPlan(
+    tasks = None
+    steps = None
+    if benchmark is not None:
+        tasks = [_plan_task(task, name, settings, "retain" in needs, run) for task in benchmark]
+        steps = sum(task.steps for task in tasks)
+    trained = None
+    count = None
+    memory = None
+    archive_bytes = None
+    if adapters is not None:
+        size = adapters.measure(settings)
+        trained = size.trained
+        count = sum(sum(counts.values()) for counts in trained.values())
+        memory = _plan_memory(size, settings, adapters.shape, order, has_experts)
+        if order:
+            one_archive = size.bytes
+            if has_experts:
+                one_archive += gate_class(config.gate).saved_bytes(adapters.shape.hidden)
+            archive_bytes = len(order) * one_archive
+    return MethodPlan(
         name=name,
         loss=loss,
         settings=settings.model_dump(mode="json", exclude={"per_method"}),
-        trained=None,
-        trained_parameters=None,
+        trained=trained,
+        trained_parameters=count,
         tasks=tasks,
-        steps=sum(t.steps for t in tasks) if tasks is not None else None,
-        memory=None,
-        archive_bytes=None,
+        steps=steps,
+        memory=memory,
+        archive_bytes=archive_bytes,
     )
-    return _sized(made, settings, mounted, order, config.gate) if mounted else made
 
 
-def _task(
+def _plan_task(
     task: Task, method: str, settings: TrainConfig, uses_retain: bool, run: RunDir
 ) -> TaskPlan:
-    forget, retain = (len(fit_samples(samples, settings)) for samples in (task.forget, task.retain))
-    steps = -(-forget * settings.epochs // settings.batch)  # batches are filled across epochs
-    return TaskPlan(
-        task.name,
-        forget,
-        retain if uses_retain else 0,
-        steps,
-        is_whole(run.archive(method, task.name)),
-    )
+    forget = len(fit_samples(task.forget, settings))
+    retain = len(fit_samples(task.retain, settings)) if uses_retain else 0
+    # The trainer fills batches across epochs, so only the very last one may be smaller.
+    steps = math.ceil(forget * settings.epochs / settings.batch)
+    archived = is_whole(run.archive(method, task.name))
+    return TaskPlan(task.name, forget, retain, steps, archived)
 
 
-def _sized(
-    made: MethodPlan, settings: TrainConfig, mounted: Mounted, order: list[str] | None, gate: str
-) -> MethodPlan:
-    """The plan with what only the model tells: the trained parameters, and the memory and disk that they take."""
-    trained, size = mounted(settings)
-    is_lumoe = made.name != made.loss
-    # Features are kept only while no adapter changes them, and pictures go in at all.
-    kept = settings.images == "seen" and not {"vision", "projector"} & set(trained)
-    earlier = 0 if not is_lumoe else size * (len(order) - 1) if order else None
-    memory = Memory(
-        mounted.shape.bytes, 4 * size, earlier, settings.vision_cache_mb * 2**20 if kept else 0
-    )
-    gate_size = gate_class(gate).saved_bytes(mounted.shape.hidden) if is_lumoe else 0
-    disk = len(order) * (size + gate_size) if order else None
-    total = sum(n for counts in trained.values() for n in counts.values())
-    return replace(
-        made, trained=trained, trained_parameters=total, memory=memory, archive_bytes=disk
-    )
+def _plan_memory(
+    size: AdapterSize,
+    settings: TrainConfig,
+    shape: Shape,
+    order: list[str] | None,
+    has_experts: bool,
+) -> Memory:
+    experts: int | None = 0
+    if has_experts:
+        # All experts but the one in training, while the last task is learned.
+        experts = size.bytes * (len(order) - 1) if order else None
+    features = 0
+    # Features are kept only while pictures go in and no adapter changes what they pass through.
+    if settings.images == "seen" and size.trained.keys().isdisjoint({"vision", "projector"}):
+        features = settings.vision_cache_mb * 2**20
+    # Weights, gradients and two moments, all in float32.
+    return Memory(base=shape.bytes, adapter=4 * size.bytes, experts=experts, features=features)
 
 
-def _tests(config: Config, order: Sequence[str]) -> list[tuple[str, str]]:
+def _tested_cells(settings: EvaluateConfig, order: Sequence[str]) -> list[tuple[str, str]]:
     """(task, after) of every cell, in the order in which they are answered."""
-    return [
-        (task, after) for after in order for task in tested_after(config.evaluate, order, after)
-    ]
+    cells = []
+    for after in order:
+        for task in tested_after(settings, order, after):
+            cells.append((task, after))
+    return cells
 
 
-def _asked(config: Config, benchmark: Benchmark) -> list[Asked]:
-    order = [t.name for t in benchmark]
-    sizes = {t.name: len(tested(t, config.evaluate.limit)) for t in benchmark}
-    cells = _tests(config, order)
-    each = len(cells), sum(sizes[task] for task, _ in cells)
-    rows = [Asked("base", len(order), sum(sizes.values()))]
+def _learners(config: Config) -> list[str]:
+    """Who answers all cells: every method, and with LUMoE its upper bound."""
+    if LumoeLearner.name in config.methods:
+        return [*config.methods, OracleLumoeLearner.name]
+    return list(config.methods)
+
+
+def _plan_answers(config: Config, benchmark: Benchmark) -> list[AnswersPlan]:
+    sizes = {task.name: len(tested(task, config.evaluate.limit)) for task in benchmark}
+    plans = []
     if config.know.enabled:
-        rows.insert(
-            0,
-            Asked("base: what it knows", 1, sum(s.role == "calibrate" for s in benchmark.samples)),
-        )
-    rows += [Asked(name, *each) for name in config.methods]
-    if "lumoe" in config.methods:
-        rows.append(Asked("lumoe+oracle", *each))
-    return rows
+        asked = sum(sample.role == "calibrate" for sample in benchmark.samples)
+        plans.append(AnswersPlan("base: what it knows", 1, asked))
+    plans.append(AnswersPlan(BASE, len(sizes), sum(sizes.values())))
+    cells = _tested_cells(config.evaluate, list(sizes))
+    questions = sum(sizes[task] for task, _ in cells)
+    for name in _learners(config):
+        plans.append(AnswersPlan(name, len(cells), questions))
+    return plans
 
 
-def _files(config: Config, order: list[str] | None, run: RunDir) -> list[str]:
-    """Paths within the run's folder; one that ends in a slash is a folder. Without tasks, only what does not name them."""
-    know = [run.know] if config.know.enabled else []
-    paths = [
-        run.config_file,
-        run.facts_file,
-        *know,
-        run.results,
-        run.report,
-    ]
-    names = order or []
-    cells = [("base", t, "0") for t in names] + (
-        [("base", "know", "0")] if config.know.enabled else []
-    )
-    oracle = ["lumoe+oracle"] if "lumoe" in config.methods else []
-    cells += [(m, *cell) for m in [*config.methods, *oracle] for cell in _tests(config, names)]
-    if oracle:
-        paths += [run.gate_report(t) for t in names] + [run.gate_features]
-    folders = [run.archive(m, t) for m in config.methods for t in names]
-    paths += [run.answers(*cell) for cell in cells] + [
-        run.verdicts(config.judge, *cell) for cell in cells
-    ]
-    paths += [run.judge_version(config.judge)] if has_version(config.judge) else []
-    found = [p.relative_to(run.root).as_posix() for p in paths]
-    return found + [f"{p.relative_to(run.root).as_posix()}/" for p in folders]
+def _planned_files(config: Config, order: Sequence[str], run: RunDir) -> list[str]:
+    """Paths within the run's folder. Where the tasks are not known, `order` is empty and no file of a task is listed."""
+    paths = [run.config_file, run.facts_file]
+    if config.know.enabled:
+        paths.append(run.know)
+    paths += [run.results, run.report]
+
+    # (method, task, after) of every file of answers.
+    cells = [(BASE, task, NOTHING_UNLEARNED) for task in order]
+    if config.know.enabled:
+        cells.append((BASE, KNOW, NOTHING_UNLEARNED))
+    for name in _learners(config):
+        for task, after in _tested_cells(config.evaluate, order):
+            cells.append((name, task, after))
+
+    if LumoeLearner.name in config.methods:
+        paths += [run.gate_report(task) for task in order]
+        paths.append(run.gate_features)
+    paths += [run.answers(*cell) for cell in cells]
+    paths += [run.verdicts(config.judge, *cell) for cell in cells]
+    if has_version(config.judge):
+        paths.append(run.judge_version(config.judge))
+    files = [path.relative_to(run.root).as_posix() for path in paths]
+    for method in config.methods:
+        for task in order:
+            archive = run.archive(method, task)
+            files.append(f"{archive.relative_to(run.root).as_posix()}/")
+    return files

@@ -5,9 +5,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mlubench.core.errors import MlubenchError, UsageError
-from mlubench.core.files import is_whole, read_json
+from mlubench.core.files import is_whole
 from mlubench.data import release, world
-from mlubench.experiment.know import without
+from mlubench.experiment.know import dropped_facts, without
 from mlubench.experiment.prepare import in_order, require_pictures, world_folder
 from mlubench.lumoe.gates.base import ModelAccess
 from mlubench.lumoe.gates.making import make_gate
@@ -15,6 +15,8 @@ from mlubench.models.folders import absent_weights, local_folder
 from mlubench.models.sizes import Shape, folder_shape, published_shape, toy_shape
 from mlubench.runs.folder import RunDir
 from mlubench.settings.benchmark import BenchmarkConfig
+from mlubench.settings.gates import GateConfig
+from mlubench.settings.model import ModelConfig
 from mlubench.settings.run import Config
 from mlubench.types import Benchmark
 
@@ -31,54 +33,44 @@ class Missing:
         return cls(error.what, error.hint)
 
 
-def foresee_benchmark(config: Config) -> tuple[Benchmark | None, list[Missing]]:
+def foresee_benchmark(settings: BenchmarkConfig) -> tuple[Benchmark | None, list[Missing]]:
     """All tasks in their official order, or None when the annotations are missing or cannot be used."""
-    wanted = config.benchmark
-    if wanted.kind == "world":
-        return _world(wanted), []
-    if wanted.root is None:
-        return None, [
-            Missing(
-                "the annotations are not named",
-                "Add -s benchmark.root=DIR, the folder with Tasks/.",
-            )
-        ]
+    if settings.kind == "world":
+        return _world(settings), []
+    if settings.root is None:
+        hint = "Add -s benchmark.root=DIR, the folder with Tasks/."
+        return None, [Missing("the annotations are not named", hint)]
+    # Pictures that are to be drawn lie nowhere yet.
+    images = None if settings.draw else settings.images
     try:
-        benchmark = release.read(
-            wanted.root, None if wanted.draw else wanted.images, seed=wanted.seed
-        )
+        benchmark = release.read(settings.root, images, seed=settings.seed)
     except MlubenchError as error:
-        return None, [
-            Missing(
-                f"no annotations: {error.what}", f"{error.hint} Set it by -s benchmark.root=DIR."
-            )
-        ]
-    return benchmark, [] if wanted.draw else _pictures(benchmark)
+        hint = f"{error.hint} Set it by -s benchmark.root=DIR."
+        return None, [Missing(f"no annotations: {error.what}", hint)]
+    return benchmark, [] if settings.draw else _missing_pictures(benchmark)
 
 
-def _world(wanted: BenchmarkConfig) -> Benchmark:
+def _world(settings: BenchmarkConfig) -> Benchmark:
     """The cached world, or its annotations alone, which take no drawing."""
-    folder = world_folder(wanted)
+    folder = world_folder(settings)
     if is_whole(folder):
-        return release.read(folder, seed=wanted.seed)
-    with TemporaryDirectory() as made:
-        release.write(
-            world.build_world(wanted.seed, entities=wanted.entities, pictures=wanted.pictures),
-            Path(made),
-        )
-        return replace(release.read(Path(made), seed=wanted.seed), stand_ins=True)
+        return release.read(folder, seed=settings.seed)
+    built = world.build_world(settings.seed, entities=settings.entities, pictures=settings.pictures)
+    # Written and read again, so that ids and roles are those that the run will see.
+    with TemporaryDirectory() as name:
+        release.write(built, Path(name))
+        benchmark = release.read(Path(name), seed=settings.seed)
+    return replace(benchmark, stand_ins=True)
 
 
-def _pictures(benchmark: Benchmark) -> list[Missing]:
+def _missing_pictures(benchmark: Benchmark) -> list[Missing]:
     if not benchmark.image_root.is_dir():
         count = len(release.image_paths(benchmark))
         what = f"the picture folder {benchmark.image_root} does not exist; {count:,} pictures are needed"
-        return [
-            Missing(
-                what,
-                "Give it by -s benchmark.images=DIR, or have stand-ins drawn: -s benchmark.draw=true.",
-            )
-        ]
+        hint = (
+            "Give it by -s benchmark.images=DIR, or have stand-ins drawn: -s benchmark.draw=true."
+        )
+        return [Missing(what, hint)]
     try:
         require_pictures(benchmark)
     except MlubenchError as error:
@@ -87,31 +79,31 @@ def _pictures(benchmark: Benchmark) -> list[Missing]:
 
 
 def foresee_model(
-    config: Config, benchmark: Benchmark | None
+    model: ModelConfig, benchmark: Benchmark | None
 ) -> tuple[Shape | None, list[Missing]]:
     """The model's shape, from its own config.json where that is here. None for a model that is neither here nor known."""
-    model = config.model
     if model.path is None:
         return toy_shape(model.toy, benchmark, model.dtype), []
     folder = local_folder(model.path, model.revision)
     if folder is None:
         return published_shape(model), [_no_model(model.path)]
+    missing = []
     absent = absent_weights(folder)
-    lack = [
-        Missing(f"{folder} lacks {len(absent)} file(s) of weights (first: {absent[0]})", "Fetch the model again.")
-    ] if absent else []  # fmt: skip
+    if absent:
+        what = f"{folder} lacks {len(absent)} file(s) of weights (first: {absent[0]})"
+        missing.append(Missing(what, "Fetch the model again."))
     try:
-        return folder_shape(folder, model.dtype), lack
+        return folder_shape(folder, model.dtype), missing
     except MlubenchError as error:
-        return published_shape(model), [*lack, Missing.from_error(error)]
+        return published_shape(model), [*missing, Missing.from_error(error)]
 
 
-def foresee_gate(config: Config) -> list[Missing]:
+def foresee_gate(name: str, settings: GateConfig) -> list[Missing]:
     """What the gate lacks to ask with: a key, a package, a template. The endpoint itself is not asked."""
-    if "lumoe" not in config.methods:
-        return []
+    # A run always has a base to ask; here nothing is asked of it.
+    access = ModelAccess(settings, ask_base=lambda _: ())
     try:
-        make_gate(config.gate, ModelAccess(config.gates, ask_base=lambda _: ()))
+        make_gate(name, access)
     except UsageError as error:
         return [Missing.from_error(error)]
     return []
@@ -138,4 +130,4 @@ def known_part(config: Config, benchmark: Benchmark, run: RunDir) -> tuple[Bench
         return ordered, True
     if not run.know.is_file():
         return ordered, False
-    return without(ordered, {row["fact"] for row in read_json(run.know)["dropped"]}), True
+    return without(ordered, dropped_facts(run)), True

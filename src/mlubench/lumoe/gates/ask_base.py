@@ -1,5 +1,7 @@
 """The two steps asked of the base itself: it needs no endpoint, and is as good a gate as the base is a reader of lists."""
 
+from typing import ClassVar
+
 from mlubench.core.errors import UsageError
 from mlubench.lumoe.gates.base import ModelAccess
 from mlubench.lumoe.gates.two_steps import Ask, TwoSteps, read_template
@@ -11,6 +13,7 @@ class SelfGate(TwoSteps):
     """Asks the untouched base, which still knows what its experts suppress."""
 
     name = "self"
+    asks_base: ClassVar[bool] = True
 
     def _asker(self, access: ModelAccess, settings: AskedGateConfig) -> Ask:
         """Raises UsageError without a base to ask."""

@@ -31,7 +31,8 @@ class Gate(Protocol):
     """Says which experts a query needs.
 
     A gate is made without arguments, then either fitted on all tasks unlearned so far or loaded from a folder. Whoever
-    writes a gate of their own may inherit from this class, which gives `local` and `saved_bytes` their usual values.
+    writes a gate of their own may inherit from this class, which gives `local`, `asks_base` and
+    `saved_bytes` their usual values.
     """
 
     # The gate's name in the table of gates, which every report shows.
@@ -41,6 +42,10 @@ class Gate(Protocol):
     # reported after each task even when another one is configured. False: the gate is an `AskingGate`, its routes are
     # made by one process and taken over by the others, and it is reported only when the settings name it.
     local: ClassVar[bool] = True
+
+    # True: routing asks the base itself, so it is impossible where the base is sharded. There a base answers only when
+    # all processes take part, and a gate is asked by one.
+    asks_base: ClassVar[bool] = False
 
     def fit(
         self, tasks: Sequence[Task], benchmark: Benchmark, features: Features, config: GateConfig

@@ -6,7 +6,7 @@ from mlubench.lumoe.gates.table import GATES
 from mlubench.settings.gates import GateConfig
 
 # What a class from outside must have to serve as a gate. `name` may be set when an object is made, so it is not here.
-_REQUIRED = ("local", "fit", "route", "save", "load", "saved_bytes")
+_REQUIRED = ("local", "asks_base", "fit", "route", "save", "load", "saved_bytes")
 
 
 def gate_class(name: str) -> type[Gate]:

@@ -61,6 +61,7 @@ class TwoSteps(ABC):
 
     name = ""
     local: ClassVar[bool] = False
+    asks_base: ClassVar[bool] = False
     ask: Ask
 
     def __init__(self) -> None:
