@@ -1,11 +1,13 @@
 """`mlubench ask`: one routed answer, with the route and why."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from mlubench.cli.options import JSON, PATH
+from mlubench.cli.output import print_json
 
 if TYPE_CHECKING:
     from mlubench.lumoe.engine.opening import EngineSource
@@ -19,12 +21,12 @@ Examples:
   mlubench ask experts --base-model models/llava --image picture.jpg "Who is this?"
 """
 )
-@click.argument("place", metavar="RUN|STORE", type=click.Path(path_type=Path))
+@click.argument("place", metavar="RUN|STORE", type=PATH)
 @click.argument("question")
 @click.option(
     "--image",
     required=True,
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="The picture that the question is about.",
 )
 @click.option(
@@ -37,7 +39,7 @@ Examples:
     is_flag=True,
     help="Answer without an expert that is disabled, which is otherwise an error.",
 )
-@click.option("--json", "as_json", is_flag=True)
+@JSON
 def ask(
     place: Path, question: str, image: Path, base_model: str | None, base: bool, as_json: bool
 ) -> None:
@@ -51,6 +53,7 @@ def ask(
         raise UsageError(
             f"picture {image} does not exist", "Give a JPEG, PNG or WebP file with --image."
         )
+    # What follows loads torch, which takes seconds: only once there is a picture to ask about.
     from mlubench.data.pictures import open_picture
     from mlubench.lumoe.engine.lumoe import LUMoE
     from mlubench.lumoe.engine.opening import engine_source
@@ -63,18 +66,22 @@ def ask(
     lumoe = LUMoE.open(source, base_model or _base_made_again(place, source))
     answer = lumoe.answer(question, image, leave_out_disabled=base)
     route = answer.route
-    assert route is not None  # an answer without an error has one
+    assert route is not None, "an answer without an error has a route"
     if as_json:
-        click.echo(json.dumps({"answer": answer.text, "route": asdict(route)}, ensure_ascii=False))
+        print_json({"answer": answer.text, "route": asdict(route)})
         return
-    where = " + ".join(f"expert {expert}" for expert in route.experts) or "the untouched base"
-    entity = f" ({route.entity})" if route.entity else ""
     click.echo(answer.text)
+    where = "the untouched base"
+    if route.experts:
+        where = " + ".join(f"expert {expert}" for expert in route.experts)
+    entity = f" ({route.entity})" if route.entity else ""
+    # To stderr, so that stdout holds the answer alone.
     click.echo(f"route: {where}{entity}; {route.why}", err=True)
 
 
 def _base_made_again(place: Path, source: "EngineSource") -> "MLLM | None":
     """A run's tiny base, trained again where the cache has lost it; None where the source says where the base lies."""
+    # A source without replies is a plain store: there is no run to train a base by.
     if source.base is not None or source.replies is None:
         return None
     from mlubench.experiment.prepare import open_base, open_benchmark

@@ -5,6 +5,7 @@ import click
 from mlubench.cli.options import JSON
 from mlubench.cli.output import print_json
 
+# Of all tables, in the order shown.
 COLUMNS = ("name", "summary", "formula", "source")
 
 

@@ -1,37 +1,40 @@
 """The command line: a group whose commands are imported only when they are called, and errors as one line."""
 
 import sys
-from typing import Any
 
 import click
 
-from mlubench.cli.lazy import LazyGroup
+from mlubench.cli.lazy import LazyCommand, LazyGroup
 from mlubench.core.errors import MlubenchError
 from mlubench.core.version import __version__
 
-# name -> (module:attribute, summary): so that `mlubench --help` imports nothing else.
+# In the order of help. `mlubench --help` imports nothing else.
 COMMANDS = {
-    "run": (
+    "run": LazyCommand(
         "run:run",
         "Whole experiment: unlearn task after task, test, report. Resumes by itself.",
     ),
-    "sweep": (
+    "sweep": LazyCommand(
         "sweep:sweep",
         "Many runs from one file, on this machine or on SLURM, and one table of them all.",
     ),
-    "status": ("status:status", "How far a run has come."),
-    "report": ("report:report", "Draw the table and report.html of a run again."),
-    "judge": ("judge.group:judge", "Judge a run's answers again, without running any model."),
-    "ask": (
+    "status": LazyCommand("status:status", "How far a run has come."),
+    "report": LazyCommand("report:report", "Draw the table and report.html of a run again."),
+    "judge": LazyCommand(
+        "judge.group:judge", "Judge a run's answers again, without running any model."
+    ),
+    "ask": LazyCommand(
         "ask:ask",
         "One routed answer of the LUMoE of a run or a store, with the route and why.",
     ),
-    "experts": (
+    "experts": LazyCommand(
         "experts.group:experts",
         "Experts of a run or a store: list, verify, switch, roll back, carry elsewhere.",
     ),
-    "data": ("data.group:data", "Benchmark data: build a new one, check, audit, count, draw."),
-    "list": (
+    "data": LazyCommand(
+        "data.group:data", "Benchmark data: build a new one, check, audit, count, draw."
+    ),
+    "list": LazyCommand(
         "list:list_names",
         "What can be asked for by name: presets, methods, gates, judges, models.",
     ),
@@ -59,37 +62,42 @@ def cli(debug: bool) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Entry point. Exit code 0: done, 1: failed, 2: wrong use, 130: interrupted."""
     words = sys.argv[1:] if arguments is None else arguments
-    sys.exit(_run(words, debug="--debug" in words))
+    sys.exit(_run(words))
 
 
-def _run(words: list[str], *, debug: bool) -> int:
+def _run(words: list[str]) -> int:
+    """Run one command; what went wrong is said in one line. Returns the exit code."""
+    # Looked up here, since an error in the command line itself comes before click has read it.
+    debug = "--debug" in words
     try:
-        outcome: Any = cli.main(args=words, prog_name="mlubench", standalone_mode=False)
+        # Without click's own handling of errors, which would print its usage and exit by itself.
+        outcome: object = cli.main(args=words, prog_name="mlubench", standalone_mode=False)
+        # A command returns its exit code, or nothing; so does `ctx.exit`.
         return outcome if isinstance(outcome, int) else 0
     except MlubenchError as error:
         if debug:
             raise
-        return _say(str(error), error.exit_code)
+        return _report_error(str(error), error.exit_code)
     except click.ClickException as error:
-        where = (
-            error.ctx.command_path
-            if isinstance(error, click.UsageError) and error.ctx
-            else "mlubench"
-        )
-        return _say(f"{error.format_message()} See `{where} --help`.", error.exit_code)
+        where = "mlubench"
+        if isinstance(error, click.UsageError) and error.ctx:
+            where = error.ctx.command_path
+        return _report_error(f"{error.format_message()} See `{where} --help`.", error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        return _say("interrupted; the same command goes on from here", 130)
+        return _report_error("interrupted; the same command goes on from here", 130)
     except OSError as error:
         if debug:
             raise
-        return _say(
+        # A full disk, a folder without permission: nothing in the program is wrong.
+        return _report_error(
             f"{error.strerror or error}: {error.filename or 'no file named'}. Free space or mend the path; the same "
             "command goes on from here.",
             1,
         )
 
 
-def _say(message: str, code: int) -> int:
+def _report_error(message: str, code: int) -> int:
+    # One line whatever the message holds, so that logs can be searched by line.
     click.echo(f"mlubench: error: {' '.join(message.split())}", err=True)
     return code
 

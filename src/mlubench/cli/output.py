@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 
 
 def print_json(facts: Mapping[str, object] | Sequence[object]) -> None:
-    """Names of entities stay as they are spelled."""
+    """One line of JSON on stdout."""
+    # Names of entities stay as they are spelled.
     click.echo(json.dumps(facts, ensure_ascii=False))
 
 
 def print_facts(facts: Mapping[str, object], text: str, *, as_json: bool) -> None:
-    """The same said twice, of which one is printed."""
+    """The same facts, as JSON for programs or as text for people."""
     if as_json:
         print_json(facts)
     else:
@@ -26,7 +27,7 @@ def print_facts(facts: Mapping[str, object], text: str, *, as_json: bool) -> Non
 
 
 def print_table(table: "RenderableType") -> None:
-    from rich.console import Console
+    from rich.console import Console  # imported late, so that help stays fast
 
     Console().print(table)
 
@@ -40,4 +41,5 @@ def print_results(results: "Results", *, as_json: bool) -> None:
     from mlubench.report.table import WIDTH, render_table
 
     console = Console()
+    # A wide terminal does not pull the columns apart.
     console.print(render_table(results, min(console.width, WIDTH)))

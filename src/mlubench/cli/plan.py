@@ -13,6 +13,7 @@ from mlubench.settings.run import Config
 if TYPE_CHECKING:
     from mlubench.experiment.plan.plan import MethodPlan, Plan
 
+# Stands for a number that nobody can say beforehand.
 UNKNOWN = "?"
 
 
@@ -24,20 +25,24 @@ def dry(config: Config, out: Path, *, as_json: bool) -> int:
     quiet()
     plan = plan_run(config, out)
     if as_json:
-        found = {
-            **asdict(plan),
-            "out": str(plan.out),
-            "steps": plan.steps,
-            "memory_not_counted": NOT_COUNTED,
-        }
-        for method, row in zip(plan.methods, found["methods"], strict=True):
-            if method.memory:
-                row["memory"]["total"] = method.memory.total
-        print_json(found)
+        print_json(_as_json(plan, NOT_COUNTED))
     else:
         for line in lines(plan, NOT_COUNTED):
             click.echo(line)
     return 1 if plan.missing else 0
+
+
+def _as_json(plan: "Plan", not_counted: tuple[str, ...]) -> dict[str, Any]:
+    facts = asdict(plan)
+    # JSON knows no paths.
+    facts["out"] = str(plan.out)
+    # Sums are properties, which `asdict` leaves out.
+    facts["steps"] = plan.steps
+    facts["memory_not_counted"] = not_counted
+    for method, row in zip(plan.methods, facts["methods"], strict=True):
+        if method.memory:
+            row["memory"]["total"] = method.memory.total
+    return facts
 
 
 def lines(plan: "Plan", not_counted: tuple[str, ...]) -> Iterator[str]:
@@ -51,7 +56,8 @@ def lines(plan: "Plan", not_counted: tuple[str, ...]) -> Iterator[str]:
     yield from _memory(plan.methods, not_counted)
     yield from _files(plan)
     yield ""
-    yield from (f"missing: {m.what}. {m.do}" for m in plan.missing)
+    for missing in plan.missing:
+        yield f"missing: {missing.what}. {missing.do}"
     if not plan.missing:
         yield "nothing is missing: the same command without --dry-run starts the run"
 
@@ -60,6 +66,7 @@ def _model(plan: "Plan") -> str:
     model = plan.model
     if model is None:
         return "model: not known, so trained parameters and memory are left out"
+    # Without the benchmark the vocabulary of a toy model is not known, and its limit is counted.
     most = "" if model.exact else "at most "
     return (
         f"model: {model.name}, {most}{model.parameters:,} parameters, {size(model.bytes)} in {model.dtype} "
@@ -71,12 +78,10 @@ def _benchmark(plan: "Plan") -> str:
     if plan.samples is None:
         return "benchmark: not found, so counts of samples, steps and answers are left out"
     order = " -> ".join(plan.order or [])
-    most = (
-        ""
-        if plan.exact_samples
-        else "; facts that the base does not know are dropped first, so counts are the most"
-    )
-    return f"benchmark: {plan.samples:,} samples, tasks {order}{most}"
+    line = f"benchmark: {plan.samples:,} samples, tasks {order}"
+    if not plan.exact_samples:
+        line += "; facts that the base does not know are dropped first, so counts are the most"
+    return line
 
 
 def _trained(methods: list["MethodPlan"]) -> Iterator[str]:
@@ -85,30 +90,34 @@ def _trained(methods: list["MethodPlan"]) -> Iterator[str]:
     if remaining:
         yield ""
         yield "trained parameters (* stands for the layer)"
+    # Each round takes the first method and all that train the same parameters.
     while remaining:
         first = remaining[0]
         trained = first.trained or {}
         names = " ".join(method.name for method in remaining if method.trained == trained)
         remaining = [method for method in remaining if method.trained != trained]
-        yield f"  {names}: {first.trained_parameters or 0:,}, {_how(first.settings)}"
+        yield f"  {names}: {first.trained_parameters or 0:,}, {_trained_how(first.settings)}"
         for part, patterns in trained.items():
             yield f"    {part}: {sum(patterns.values()):,}"
             for pattern, count in patterns.items():
                 yield f"      {pattern}  {count:,}"
 
 
-def _how(settings: dict[str, Any]) -> str:
+def _trained_how(settings: dict[str, Any]) -> str:
     lora = settings["lora"]
     text = f"scope {settings['scope']}, LoRA r={lora['r']} alpha={lora['alpha']}"
+    # Parts that are trained whole, without LoRA.
     if settings["full"]:
         text += f"; whole: {', '.join(settings['full'])}"
     return text
 
 
 def _steps(plan: "Plan") -> Iterator[str]:
-    if not all(m.tasks for m in plan.methods):
+    # Without annotations no method knows its tasks.
+    if not all(method.tasks for method in plan.methods):
         return
-    yield from ("", "optimiser steps (training samples forget/retain); + is archived already")
+    yield ""
+    yield "optimiser steps (training samples forget/retain); + is archived already"
     rows = []
     for method in plan.methods:
         cells = []
@@ -124,42 +133,61 @@ def _steps(plan: "Plan") -> Iterator[str]:
 def _asked(plan: "Plan") -> Iterator[str]:
     if plan.asked is None:
         return
-    yield from ("", "answers to be generated (LUMoE takes over the ones that it has already)")
-    yield from table(
-        ["who", "cells", "questions"], [[a.who, f"{a.cells:,}", f"{a.questions:,}"] for a in plan.asked]
-    )  # fmt: skip
-    yield f"  in all: {sum(a.questions for a in plan.asked):,} questions"
+    yield ""
+    yield "answers to be generated (LUMoE takes over the ones that it has already)"
+    rows = []
+    total = 0
+    for asked in plan.asked:
+        rows.append([asked.who, f"{asked.cells:,}", f"{asked.questions:,}"])
+        total += asked.questions
+    yield from table(["who", "cells", "questions"], rows)
+    yield f"  in all: {total:,} questions"
 
 
 def _memory(methods: list["MethodPlan"], not_counted: tuple[str, ...]) -> Iterator[str]:
-    known = [(m, m.memory) for m in methods if m.memory is not None]
-    if not known:
+    rows: list[list[str]] = []
+    archives: list[int | None] = []
+    for method in methods:
+        memory = method.memory
+        if memory is None:
+            continue
+        counts = (
+            memory.base,
+            memory.adapter,
+            memory.experts,
+            memory.features,
+            memory.total,
+            method.archive_bytes,
+        )
+        rows.append([method.name, *map(size, counts)])
+        archives.append(method.archive_bytes)
+    if not rows:
         return
-    yield from ("", "memory while training, and disk for archives")
+    yield ""
+    yield "memory while training, and disk for archives"
     columns = [
         "method",
         "base",
+        # Weights, gradients and AdamW's two moments.
         "adapter x 4",
         "earlier experts",
         "kept features, at most",
         "together",
         "archives",
     ]
-    rows = [
-        [m.name, *map(size, (n.base, n.adapter, n.experts, n.features, n.total, m.archive_bytes))]
-        for m, n in known
-    ]  # fmt: skip
     yield from table(columns, rows)
     yield f"  not counted: {'; '.join(not_counted)}"
-    disk = [m.archive_bytes for m, _ in known]
-    if None not in disk:
-        yield f"  archives in all: {size(sum(d for d in disk if d is not None))}"
+    known = [count for count in archives if count is not None]
+    # A sum that leaves one out would be believed.
+    if len(known) == len(archives):
+        yield f"  archives in all: {size(sum(known))}"
 
 
 def _files(plan: "Plan") -> Iterator[str]:
     yield ""
-    besides = "" if plan.order else ", besides those named by task"
-    yield f"files in {plan.out}{besides}"
+    # Without an order nobody knows the tasks' names.
+    exception = "" if plan.order else ", besides those named by task"
+    yield f"files in {plan.out}{exception}"
     # Folder -> the names of its files, in the order of the plan.
     inside: dict[str, list[str]] = {}
     for path in plan.files:
@@ -173,6 +201,7 @@ def _files(plan: "Plan") -> Iterator[str]:
         alike.setdefault((parent, " ".join(names)), []).append(last)
     for (parent, listed), folders in alike.items():
         folder = folders[0] if len(folders) == 1 else f"{{{','.join(folders)}}}"
+        # Either may be empty: the run's folder itself has no name here.
         where = "/".join(part for part in (parent, folder) if part)
         yield f"  {where}/: {listed}" if where else f"  {listed}"
 

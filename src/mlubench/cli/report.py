@@ -30,6 +30,7 @@ def report(runs: tuple[Path, ...], figures: Path | None, as_json: bool) -> None:
     for folder in runs:
         results = open_run(folder).results()
         print_results(results, as_json=as_json)
+        # To stderr, so that stdout holds results alone.
         click.echo(f"report: {write_report(folder, results)}", err=True)
         if figures:
             write_figures(results, figures)

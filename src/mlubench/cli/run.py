@@ -63,10 +63,12 @@ def run(
     from mlubench.report.html import write_report
 
     quiet()
+    # Joins the others where torchrun has started several processes.
     processes.start()
     console = Console(stderr=True, quiet=not processes.leads())
     results = run_lifelong(config, folder, console)
     processes.stop()
+    # Of several processes only the first one reports.
     if console.quiet:
         return 0
     report = write_report(folder, results)

@@ -81,6 +81,7 @@ def sweep(
     logs = folder / "logs"
     console = Console(stderr=True, soft_wrap=True)
     start = starter(executor, logs=logs, parallel=parallel, slurm=spec.slurm)
+    # Two sweeps into one folder would start every run twice.
     with RunDir(folder).lock():
         progress = run_all(
             runs,
@@ -89,6 +90,7 @@ def sweep(
             parallel=parallel,
             tell=lambda text: console.print(text, markup=False, highlight=False),
         )
+        # What was asked for, as sweep.json begins.
         facts = {
             "file": str(file),
             "preset": spec.preset,
@@ -100,6 +102,7 @@ def sweep(
 
 
 def _most_at_once(executor: "ExecutorName", wanted: int | None, runs: int) -> int:
+    # Here is one process, which can do one run at a time.
     if executor == "here":
         return 1
     if wanted:
@@ -111,10 +114,10 @@ def _most_at_once(executor: "ExecutorName", wanted: int | None, runs: int) -> in
 def _show_plan(runs: "list[SweepRun]", folder: Path, *, as_json: bool) -> None:
     from mlubench.studies.sweep.grid import state_of
 
-    rows = [
-        {"name": r.name, "state": state_of(r, folder / "logs"), "settings": r.settings}
-        for r in runs
-    ]
+    rows = []
+    for run in runs:
+        state = state_of(run, folder / "logs")
+        rows.append({"name": run.name, "state": state, "settings": run.settings})
     if as_json:
         print_json({"runs": rows})
         return
@@ -133,20 +136,20 @@ def _conclude(
     as_json: bool,
 ) -> None:
     """Write each run's report.html that is not there, sweep.json and sweep.md, and print the table."""
-
     from mlubench.core.files import write_atomic, write_json
     from mlubench.report.html import write_report
     from mlubench.report.sweep_table import render_sweep, sweep_markdown
     from mlubench.runs.folder import RunDir
     from mlubench.runs.results import read_results
 
-    results = {
-        run.name: read_results(RunDir(run.folder).results)
-        for run in runs
-        if run.name in progress.finished
-    }
+    results: dict[str, Results] = {}
     for run in runs:
-        if run.name in results and not RunDir(run.folder).report.is_file():
+        if run.name not in progress.finished:
+            continue
+        folder = RunDir(run.folder)
+        results[run.name] = read_results(folder.results)
+        # Runs of an earlier call have theirs.
+        if not folder.report.is_file():
             write_report(run.folder, results[run.name])
     whole = {**facts, **_results_of(runs, progress, results)}
     write_json(out / "sweep.json", whole)
@@ -161,9 +164,11 @@ def _conclude(
 def _results_of(
     runs: "list[SweepRun]", progress: "SweepProgress", results: "dict[str, Results]"
 ) -> dict[str, Any]:
+    """The part of sweep.json that says what came of the runs."""
     from mlubench.studies.sweep.summary import summarise
 
     rows = []
+    done = []
     for run in runs:
         row = {
             "name": run.name,
@@ -175,9 +180,8 @@ def _results_of(
             reason, log = progress.failed[run.name]
             row |= {"state": "failed", "error": reason, "log": str(log)}
         rows.append(row)
-    done = [
-        (run.settings, run.config.seed, results[run.name]) for run in runs if run.name in results
-    ]
+        if run.name in results:
+            done.append((run.settings, run.config.seed, results[run.name]))
     return {
         "schema_version": 1,
         "stand_ins": any(result.run.stand_ins for _, _, result in done),

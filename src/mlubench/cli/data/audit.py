@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mlubench.data.audit.facts import Data, Finding
     from mlubench.data.audit.kinds import FaultKind
 
+# Findings of a kind that the table shows.
 _SHOWN = 4
 
 
@@ -59,18 +60,13 @@ def audit(
     as_json: bool,
 ) -> None:
     """List answers, questions and shares in ROOT that are wrong or skewed, though the layout is right."""
-    from rich.console import Console
-    from rich.progress import Progress
-
+    from mlubench.core.progress import progress_bar
     from mlubench.data.audit import facts, kinds
     from mlubench.judging.rules.refusal import refusal
 
     table = kinds.chosen(kinds.kinds(refusal), only)
     data = facts.load(root)
-    console = Console(stderr=True)
-    with Progress(
-        console=console, transient=True, disable=as_json or not console.is_terminal
-    ) as bar:
+    with progress_bar(disable=as_json) as bar:
         looking = bar.add_task("Auditing", total=len(table))
         found = kinds.audit(data, table, progress=lambda done: bar.update(looking, completed=done))
     patch = _write_patch(root, fix, table, found) if fix else None
@@ -79,7 +75,7 @@ def audit(
     else:
         _show(root, data, table, found)
     if patch and not as_json:
-        click.echo(_said(root, patch))
+        click.echo(_patch_line(root, patch))
     ctx.exit(1 if strict and found else 0)
 
 
@@ -90,6 +86,7 @@ def _write_patch(
     from mlubench.core.files import write_atomic
     from mlubench.data.audit.patch import make_patch
 
+    # A patch may have been mended by hand since.
     if path.exists():
         raise UsageError(f"{path} exists", "Give another name, or delete it first.")
     patch = make_patch(root, table, found)
@@ -99,7 +96,7 @@ def _write_patch(
     return {"file": str(path) if patch.text else None, **facts}
 
 
-def _said(root: Path, patch: dict[str, Any]) -> str:
+def _patch_line(root: Path, patch: dict[str, Any]) -> str:
     if not patch["file"]:
         return "no patch written: nothing was found that a rule can fix"
     return (

@@ -1,8 +1,6 @@
 """`mlubench data build`: a new benchmark from one spec, stage by stage."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +10,12 @@ from mlubench.cli.options import JSON, PATH
 from mlubench.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.progress import TaskID
 
     from mlubench.authoring.build_record import StageState
-    from mlubench.authoring.stage import ProgressCallback
 
-_SAID = {"todo": "made", "done": "unchanged", "mended": "mended by hand, kept"}
+# What became of a stage, in words.
+_STATUS_WORDS = {"todo": "made", "done": "unchanged", "mended": "mended by hand, kept"}
 
 
 @click.command(
@@ -53,53 +50,55 @@ def build(
     spec: Path, out: Path, redo: tuple[str, ...], until: str | None, dry_run: bool, as_json: bool
 ) -> None:
     """Build a benchmark from SPEC: entities, pictures, questions, answers, and on to forget and retain sets."""
-    from rich.console import Console
-
     from mlubench.authoring.builder import open_build
+    from mlubench.core.progress import progress_bar
 
+    rows: list[dict[str, Any]] = []
     if dry_run:
-        planned = open_build(spec, out).plan()
-        rows = [{"stage": s.name, "status": s.status, "plan": text} for s, text in planned]
+        for stage, text in open_build(spec, out).plan():
+            rows.append({"stage": stage.name, "status": stage.status, "plan": text})
         _show(out, rows, "plan", as_json=as_json)
         return
-    console = Console(stderr=True)
-    with _progress(console, silent=as_json) as progress:
+    # A bar for each thing that takes long, by what it is.
+    task_ids: dict[str, TaskID] = {}
+    with progress_bar(disable=as_json) as bars:
+
+        def progress(what: str, done: int, total: int) -> None:
+            if what not in task_ids:
+                task_ids[what] = bars.add_task(what.capitalize(), total=total)
+            bars.update(task_ids[what], completed=done, total=total)
+
         opened = open_build(spec, out, progress)
         states = opened.run(redo=redo, until=until)
+    # The first output of a stage is the one that a person may mend.
     files = {stage.name: stage.outputs[0] for stage in opened.stages}
+    for state in states:
+        rows.append(_row(state, out / files[state.name]))
     spent = opened.spent()
     if spent:
         click.echo(f"The endpoint: {spent}", err=True)
-    _show(out, [_row(s, out / files[s.name]) for s in states], "file", as_json=as_json)
-
-
-@contextmanager
-def _progress(console: "Console", *, silent: bool) -> "Iterator[ProgressCallback]":
-    """A bar for each thing that takes long."""
-    from rich.progress import Progress as Bars
-
-    with Bars(console=console, transient=True, disable=silent or not console.is_terminal) as bars:
-        shown: dict[str, TaskID] = {}
-
-        def progress(what: str, done: int, total: int) -> None:
-            if what not in shown:
-                shown[what] = bars.add_task(what.capitalize(), total=total)
-            bars.update(shown[what], completed=done, total=total)
-
-        yield progress
+    _show(out, rows, "file", as_json=as_json)
 
 
 def _row(state: "StageState", file: Path) -> dict[str, Any]:
-    row: dict[str, Any] = {"stage": state.name, "status": _SAID[state.status], "file": file.name}
-    if file.suffix == ".jsonl":
-        rows = [json.loads(text) for text in file.read_bytes().splitlines() if text.strip()]
-        row["rows"] = len(rows)
-        if rows and "kept" in rows[0]:
-            row["kept"] = sum(bool(one["kept"]) for one in rows)
+    """What a stage has made: the rows of its file, and how many of them it kept."""
+    row: dict[str, Any] = {
+        "stage": state.name,
+        "status": _STATUS_WORDS[state.status],
+        "file": file.name,
+    }
+    if file.suffix != ".jsonl":
+        return row
+    made = [json.loads(line) for line in file.read_bytes().splitlines() if line.strip()]
+    row["rows"] = len(made)
+    # Only filters say of each row whether they keep it.
+    if made and "kept" in made[0]:
+        row["kept"] = sum(bool(one["kept"]) for one in made)
     return row
 
 
 def _show(out: Path, rows: list[dict[str, Any]], last: str, *, as_json: bool) -> None:
+    """One line a stage; `last` names the column that differs between a plan and what was done."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -107,12 +106,11 @@ def _show(out: Path, rows: list[dict[str, Any]], last: str, *, as_json: bool) ->
         print_json({"out": str(out), "stages": rows})
         return
     table = Table(title=escape(str(out)), title_justify="left")
-    columns = [
-        "stage",
-        "status",
-        last,
-        *(name for name in ("rows", "kept") if any(name in row for row in rows)),
-    ]
+    columns = ["stage", "status", last]
+    # A column that no row fills is left out.
+    for optional in ("rows", "kept"):
+        if any(optional in row for row in rows):
+            columns.append(optional)
     for name in columns:
         table.add_column(name)
     for row in rows:

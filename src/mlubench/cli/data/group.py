@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mlubench.data.check import Finding
     from mlubench.data.counts import BenchmarkCounts, SampleCounts
 
+# Findings of a kind that the table shows.
 _SHOWN = 3
 
 
@@ -117,18 +118,13 @@ def render(root: Path, out: Path, size: int, as_json: bool) -> None:
     The photographs are not ours to ship. Stand-ins let the whole experiment run without them; their numbers say nothing
     about photographs, and every report says so.
     """
-    from rich.console import Console
-    from rich.progress import Progress
-
+    from mlubench.core.progress import progress_bar
     from mlubench.data import release
     from mlubench.data.render import render_release
 
     paths = release.image_paths(release.read(root))
     _refuse_photographs(out, paths)
-    console = Console(stderr=True)
-    with Progress(
-        console=console, transient=True, disable=as_json or not console.is_terminal
-    ) as bar:
+    with progress_bar(disable=as_json) as bar:
         drawing = bar.add_task("Drawing stand-ins", total=len(paths))
         count = render_release(
             paths,
@@ -148,6 +144,7 @@ def _refuse_photographs(out: Path, paths: list[str]) -> None:
     from mlubench.core.errors import UsageError
     from mlubench.data.release import STAND_IN_MARK
 
+    # What lies there was drawn by an earlier call.
     if (out / STAND_IN_MARK).is_file():
         return
     for path in paths:

@@ -1,7 +1,7 @@
 """`mlubench experts`: what a store of experts holds, whether it is whole, and what counts. No model is loaded."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -9,9 +9,6 @@ from mlubench.cli.experts.consolidate import consolidate, prune
 from mlubench.cli.experts.store import open_store
 from mlubench.cli.options import EXPERT, JSON, PATH, STORE
 from mlubench.cli.output import print_facts, print_json
-
-if TYPE_CHECKING:
-    pass
 
 
 def _example(*lines: str) -> str:
@@ -50,9 +47,11 @@ def experts() -> None:
 def list_experts(store: Path, as_json: bool) -> None:
     """Every version of every expert, from its manifest; the history of changes too with --json."""
     opened = open_store(store)
-    rows = [
-        {**row, "scores": row["scores"] or _birth_scores(store, row)} for row in opened.listing()
-    ]
+    rows = []
+    for row in opened.listing():
+        # An imported expert brings its scores along in its manifest.
+        scores = row["scores"] or _birth_scores(store, row)
+        rows.append({**row, "scores": scores})
     if as_json:
         facts = {"store": str(opened.root), "experts": rows, "unfinished": opened.unfinished()}
         print_json({**facts, "history": opened.history()})
@@ -69,7 +68,8 @@ def _expert_line(row: dict[str, Any]) -> str:
         marks.append(f"merged into {row['merged_into']}")
     if row["members"]:
         marks.append(f"made of {', '.join(row['members'])}")
-    if row["measured"] is False:  # None: it is not merged, so nobody asks
+    # None where it is not merged: then there was nothing to measure.
+    if row["measured"] is False:
         marks.append("unmeasured")
     if row["pruned"]:
         marks.append("pruned")
@@ -150,12 +150,12 @@ def rollback(store: Path, name: str, to: int | None, as_json: bool) -> None:
     opened = open_store(store)
     before = opened.current(name) if to is None else None
     version = roll_back(opened, name, to)
+    # Whoever gave --to knows which version it was before.
     undo = f"; `--to {before}` undoes it" if before and before != version else ""
-    now = (
-        f"is now at version {version}"
-        if version
-        else "makes way for the experts that it was made of"
-    )
+    # No version is left where a merged expert is undone.
+    now = "makes way for the experts that it was made of"
+    if version:
+        now = f"is now at version {version}"
     print_facts({"expert": name, "version": version}, f"expert {name} {now}{undo}", as_json=as_json)
 
 
@@ -194,10 +194,10 @@ def import_one(store: Path, file: Path, as_json: bool) -> None:
 
     opened = open_store(store, new=True)
     name, version = import_expert(opened, file)
+    # An import replaces the weights, not the owner's decision to switch the expert off.
     enabled = opened.enabled(name)
-    text = (
-        f"expert {name} is now at version {version}{'' if enabled else ', and disabled as before'}"
-    )
+    disabled = "" if enabled else ", and disabled as before"
+    text = f"expert {name} is now at version {version}{disabled}"
     print_facts({"expert": name, "version": version, "enabled": enabled}, text, as_json=as_json)
 
 

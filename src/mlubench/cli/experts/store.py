@@ -15,13 +15,11 @@ def open_store(path: Path, *, new: bool = False) -> "ExpertStore":
     from mlubench.runs.folder import RunDir
 
     run = RunDir(path)
+    # Within a run the store is one of its folders.
     store = ExpertStore(run.store("lumoe") if run.config_file.is_file() else path)
-    if (
-        not new
-        and not (store.root / STATE).is_file()
-        and not store.names()
-        and not store.unfinished()
-    ):
+    # Experts, finished or not, make a folder a store even where its state file is not written yet.
+    holds_any = (store.root / STATE).is_file() or store.names() or store.unfinished()
+    if not new and not holds_any:
         raise UsageError(
             f"{path} holds no experts",
             "Give a run with `lumoe` among its methods, or a folder of experts.",

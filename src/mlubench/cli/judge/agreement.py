@@ -67,7 +67,8 @@ def agreement(
             print_table(render_shipped(by_half))
         return
     folder = RunDir(run)
-    folder.config()  # refuses a folder that is no run
+    # Refuses a folder that is no run.
+    folder.config()
     sheet = read_sheet(labels) if labels else None
     by_pair = agree(folder, judges, sheet, resamples=resamples)
     if as_json:

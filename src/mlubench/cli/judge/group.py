@@ -5,15 +5,17 @@ from typing import Any
 import click
 
 from mlubench.cli.judge.judge import judge as by_judges
-from mlubench.cli.lazy import LazyGroup
+from mlubench.cli.lazy import LazyCommand, LazyGroup
 
-# name -> (module:attribute, summary): so that judging a run imports neither.
+# Judging a run imports neither.
 COMMANDS = {
-    "agreement": (
+    "agreement": LazyCommand(
         "judge.agreement:agreement",
         "How far judges agree with each other and with people.",
     ),
-    "label": ("judge.label:label", "Score sampled answers by hand, blind to method and archive."),
+    "label": LazyCommand(
+        "judge.label:label", "Score sampled answers by hand, blind to method and archive."
+    ),
 }
 
 
@@ -31,6 +33,7 @@ class JudgeGroup(LazyGroup):
             command = self.get_command(click.Context(self), args[0])
             assert command is not None
             return command.make_context(f"{info_name} {args[0]}", args[1:], parent, **extra)
+        # Help is that of the group, which lists the commands too.
         if {"--help", "-h"} & set(args):
             return super().make_context(info_name, args, parent, **extra)
         return by_judges.make_context(info_name, args, parent, **extra)
@@ -40,6 +43,7 @@ judge = JudgeGroup(
     "judge",
     commands_at=COMMANDS,
     heading="Commands, in the place of RUN",
+    # What help shows is that of `judge RUN`, with the commands below it.
     params=by_judges.params,
     help=by_judges.help,
     epilog=by_judges.epilog,

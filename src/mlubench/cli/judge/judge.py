@@ -70,19 +70,19 @@ def judge(
     results = rejudge(
         run, judges, overrides, batch=batch, say=lambda line: click.echo(line, err=True)
     )
+    # None while a batch is under way: there is nothing to show yet.
     if results is not None:
         print_results(results, as_json=as_json)
 
 
 def _forecast_line(row: dict[str, Any]) -> str:
     """One judge's forecast in words."""
-    facts = [
-        f"{row['judge']}: {row['cells']} cells, {row['questions']:,} answers, {row['calls']:,} calls"
-    ]
+    line = f"{row['judge']}: {row['cells']} cells, {row['questions']:,} answers, {row['calls']:,} calls"
+    # Only judges that ask a model have tokens to pay for.
     if "prompt_tokens" in row:
         money = "an unknown sum (set judging.prices)"
         if row["money"] is not None:
             money = f"about ${row['money']:.2f}"
         tokens = row["prompt_tokens"] + row["completion_tokens"]
-        facts.append(f"about {tokens:,} tokens, {money}, {row['seconds'] / 60:.1f} min")
-    return ", ".join(facts)
+        line += f", about {tokens:,} tokens, {money}, {row['seconds'] / 60:.1f} min"
+    return line

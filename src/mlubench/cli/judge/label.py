@@ -47,8 +47,11 @@ def label(run: Path, n: int, seed: int, out: Path | None, sheet: bool, as_json: 
     folder = RunDir(run)
     folder.config()
     path = out or folder.labels
-    items = read_sheet(path) if path.is_file() else sample_items(folder, n, seed=seed)
-    if not path.is_file():
+    # A sheet that is there goes on; it is never drawn anew.
+    if path.is_file():
+        items = read_sheet(path)
+    else:
+        items = sample_items(folder, n, seed=seed)
         write_sheet(path, items)
     if not sheet:
         if not sys.stdin.isatty():
@@ -56,15 +59,18 @@ def label(run: Path, n: int, seed: int, out: Path | None, sheet: bool, as_json: 
                 "there is no keyboard to ask",
                 f"Fill the column `label` of {path}: 0, 1, 2 or skip.",
             )
+        total = len(items)
         items = label_items(
-            items, lambda item, at: _ask(item, at, len(items)), lambda now: write_sheet(path, now)
+            items,
+            ask=lambda item, index: _ask_score(item, index, total),
+            save=lambda now: write_sheet(path, now),
         )
     facts = {"sheet": str(path), "items": len(items), "labelled": len(labels_of(items))}
     text = f"{path}: {facts['labelled']} of {facts['items']} labelled"
     print_facts(facts, text, as_json=as_json)
 
 
-def _ask(item: "Item", at: int, of: int) -> str:
+def _ask_score(item: "Item", index: int, total: int) -> str:
     """Show one answer with its rubric, and wait for a key that means something."""
     from rich.console import Console
     from rich.panel import Panel
@@ -73,7 +79,9 @@ def _ask(item: "Item", at: int, of: int) -> str:
     from mlubench.judging.rubric import RUBRIC
 
     console = Console()
-    console.rule(f"{at + 1} of {of}" + (f", now {item.label}" if item.label else ""))
+    # Going back shows what was given before.
+    given = f", now {item.label}" if item.label else ""
+    console.rule(f"{index + 1} of {total}{given}")
     for score, meaning in sorted(RUBRIC[item.metric].items(), reverse=True):  # type: ignore[index]
         console.print(Text(f"{score}: {meaning}", style="dim"))
     for name, text in (
@@ -84,6 +92,9 @@ def _ask(item: "Item", at: int, of: int) -> str:
         console.print(Text.assemble((f"{name}: ", "bold"), text))
     console.print(Panel(Text(item.response or "(empty)"), title="Answer"))
     console.print(Text(KEYS, style="dim"))
-    while (key := click.getchar().lower()) not in "012sbq" or not key:
+    while True:
+        key = click.getchar().lower()
+        # An empty text is in every text.
+        if key and key in "012sbq":
+            return key
         click.echo(f"{key!r} is no answer. {KEYS}")
-    return key
