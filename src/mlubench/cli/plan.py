@@ -52,7 +52,7 @@ def lines(plan: "Plan", not_counted: tuple[str, ...]) -> Iterator[str]:
     yield _benchmark(plan)
     yield from _trained(plan.methods)
     yield from _steps(plan)
-    yield from _asked(plan)
+    yield from _answers(plan)
     yield from _memory(plan.methods, not_counted)
     yield from _files(plan)
     yield ""
@@ -130,7 +130,7 @@ def _steps(plan: "Plan") -> Iterator[str]:
     yield f"  all methods: {plan.steps or 0:,} steps"
 
 
-def _asked(plan: "Plan") -> Iterator[str]:
+def _answers(plan: "Plan") -> Iterator[str]:
     if plan.asked is None:
         return
     yield ""

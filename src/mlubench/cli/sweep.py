@@ -97,7 +97,7 @@ def sweep(
             "settings": spec.overrides(),
             "grid": spec.grid,
         }
-        _conclude(facts, runs, progress, folder, console, as_json=as_json)
+        _write_summary(facts, runs, progress, folder, console, as_json=as_json)
     return 1 if progress.failed else 0
 
 
@@ -126,7 +126,7 @@ def _show_plan(runs: "list[SweepRun]", folder: Path, *, as_json: bool) -> None:
     click.echo(f"{len(rows)} runs in {folder}", err=True)
 
 
-def _conclude(
+def _write_summary(
     facts: dict[str, Any],
     runs: "list[SweepRun]",
     progress: "SweepProgress",
@@ -151,7 +151,7 @@ def _conclude(
         # Runs of an earlier call have theirs.
         if not folder.report.is_file():
             write_report(run.folder, results[run.name])
-    whole = {**facts, **_results_of(runs, progress, results)}
+    whole = {**facts, **_what_came_of(runs, progress, results)}
     write_json(out / "sweep.json", whole)
     write_atomic(out / "sweep.md", sweep_markdown(whole))
     if as_json:
@@ -161,7 +161,7 @@ def _conclude(
     err.print(f"summary: {out / 'sweep.md'}", markup=False, highlight=False)
 
 
-def _results_of(
+def _what_came_of(
     runs: "list[SweepRun]", progress: "SweepProgress", results: "dict[str, Results]"
 ) -> dict[str, Any]:
     """The part of sweep.json that says what came of the runs."""

@@ -35,15 +35,21 @@ def unknown_name(kind: str, got: str, known: Iterable[str]) -> UsageError:
 
 def all_errors(error: Exception) -> str:
     """What is wrong with each setting and what was got, on one line."""
-    from pydantic import (
-        ValidationError,
-    )  # help must stay fast, and every command imports this module
+    # Only here: help must stay fast, and every command imports this module.
+    from pydantic import ValidationError
 
     if not isinstance(error, ValidationError):
         return str(error)
     lines = []
-    for e in error.errors():
-        where = ".".join(str(part) for part in e["loc"])
-        got = f", got {e['input']!r}" if isinstance(e["input"], str | int | float | bool) else ""
-        lines.append((f"{where}: " if where else "") + e["msg"].removeprefix("Value error, ") + got)
+    for wrong in error.errors():
+        # Pydantic puts this before the messages of our own validators.
+        line = wrong["msg"].removeprefix("Value error, ")
+        where = ".".join(str(part) for part in wrong["loc"])
+        # What concerns the settings as a whole has no place.
+        if where:
+            line = f"{where}: {line}"
+        # A whole table of settings would fill the screen.
+        if isinstance(wrong["input"], str | int | float | bool):
+            line += f", got {wrong['input']!r}"
+        lines.append(line)
     return "; ".join(lines)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,14 @@ from mlubench.core.errors import MlubenchError, UsageError
 MANIFEST = "manifest.json"
 
 
-def canonical(value: Any) -> bytes:
+def canonical(value: object) -> bytes:
     """One spelling for equal values, so that equal settings have equal hashes."""
     return json.dumps(
         value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str
     ).encode()
 
 
-def digest(value: Any, length: int = 16) -> str:
+def digest(value: object, length: int = 16) -> str:
     """Short SHA-256 of a JSON-like value, as lower-case hex of `length` digits."""
     return hashlib.sha256(canonical(value)).hexdigest()[:length]
 
@@ -68,7 +68,7 @@ def write_atomic(path: Path, data: bytes | str) -> None:
     _sync_dir(path.parent)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: object) -> None:
     write_atomic(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
@@ -111,7 +111,9 @@ def is_whole(path: Path) -> bool:
 
 
 @contextmanager
-def whole_dir(path: Path, facts: dict[str, Any] | Callable[[], dict[str, Any]]) -> Iterator[Path]:
+def whole_dir(
+    path: Path, facts: Mapping[str, object] | Callable[[], Mapping[str, object]]
+) -> Iterator[Path]:
     """Fill a directory that appears at `path` all at once, with the hash of every file in its manifest.
 
     Yields a temporary directory beside `path`. On any exception nothing is left and what was at `path` stays.
@@ -119,14 +121,13 @@ def whole_dir(path: Path, facts: dict[str, Any] | Callable[[], dict[str, Any]]) 
     """
     with appearing_dir(path) as temporary:
         yield temporary
-        files = {
-            str(f.relative_to(temporary)): file_sha256(f)
-            for f in sorted(temporary.rglob("*"))
-            if f.is_file()
-        }
-        write_json(
-            temporary / MANIFEST, {**(facts() if callable(facts) else facts), "files": files}
-        )
+        files = {}
+        for file in sorted(temporary.rglob("*")):
+            if file.is_file():
+                files[str(file.relative_to(temporary))] = file_sha256(file)
+        known = facts() if callable(facts) else facts
+        # Last: its presence says that all the rest is there.
+        write_json(temporary / MANIFEST, {**known, "files": files})
 
 
 @contextmanager

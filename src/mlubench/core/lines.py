@@ -39,12 +39,12 @@ def read_lines(path: Path, *, broken: Literal["error", "skip"] = "error") -> lis
     return rows
 
 
-def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+def write_lines(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
     """The whole file in one step."""
     write_atomic(path, _as_text(rows))
 
 
-def append_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+def append_lines(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
     """Add lines to a file that a kill may leave with its last line cut short. `mend` it before the first call."""
     with path.open("a", encoding="utf-8") as handle:
         handle.write(_as_text(rows))
@@ -58,5 +58,5 @@ def mend(path: Path) -> None:
         write_atomic(path, data[:end_of_last_whole_line])
 
 
-def _as_text(rows: Iterable[Mapping[str, Any]]) -> str:
+def _as_text(rows: Iterable[Mapping[str, object]]) -> str:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.distributed import ProcessGroup
 
 T = TypeVar("T")
 _here = {"world": 1, "rank": 0}
@@ -53,7 +54,7 @@ def rank() -> int:
 
 
 @cache
-def _objects() -> Any:
+def _objects() -> "ProcessGroup":
     """A group on the CPU for what is not a tensor."""
     import torch.distributed as dist
 
@@ -76,9 +77,13 @@ def agreed(make: Callable[[], T]) -> T:
     return told[0]  # type: ignore[return-value]
 
 
-def written(write: Callable[[], Any]) -> None:
+def written(write: Callable[[], object]) -> None:
     """The leader writes; all go on once that is done."""
-    agreed(lambda: (write(), None)[1])
+
+    def write_and_tell_nothing() -> None:
+        write()
+
+    agreed(write_and_tell_nothing)
 
 
 @contextmanager
@@ -97,7 +102,7 @@ def gathered(mine: T) -> list[T]:
         return [mine]
     import torch.distributed as dist
 
-    found: list[Any] = [None] * world()
+    found: list[T] = [mine] * world()  # overwritten, each with its own
     dist.all_gather_object(found, mine, group=_objects())
     return found
 

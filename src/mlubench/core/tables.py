@@ -18,7 +18,7 @@ class Entry:
     """One row of a table."""
 
     # Where the thing is, as `module:attribute`, or the thing itself.
-    target: Any
+    target: object
     # What it does, in a few words.
     summary: str
     # The number of its paper on arXiv.
@@ -49,7 +49,7 @@ class Table(Mapping[str, Entry]):
         self._installed: dict[str, Entry] | None = None
 
     def register(
-        self, name: str, target: Any, summary: str = "", *, source: str = "", formula: str = ""
+        self, name: str, target: object, summary: str = "", *, source: str = "", formula: str = ""
     ) -> None:
         """Add a row in this process. Raises UsageError for a name that is taken by another thing."""
         row = Entry(target, summary or "registered in this process", source, formula)

@@ -1,10 +1,10 @@
 """The batch API: questions go up as a file, the client may be closed, and the replies are fetched hours later."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 from mlubench.core.errors import MlubenchError
 from mlubench.core.files import digest
@@ -12,13 +12,20 @@ from mlubench.endpoint.client import Answer, Chat, Messages, answer_of
 from mlubench.endpoint.failures import failure_of
 from mlubench.endpoint.prices import BATCH_FACTOR, OverBudgetError, tokens_of
 
+T = TypeVar("T")
+
 # Of one file. OpenAI takes 50,000 lines and 200 MB.
 MOST = 50_000
 MOST_BYTES = 150_000_000
+# The key of the metadata by which a batch is found again.
 _TAG = "mlubench"
 _V1 = "/v1"
+# The package takes only literals here, of which an f-string is none.
 _URL: Any = f"{_V1}/chat/completions"
+# States in which nothing more will come.
 _OVER = ("completed", "expired", "cancelled", "failed")
+# Over, and to be sent again.
+_WITHOUT_REPLIES = ("failed", "expired", "cancelled")
 _WAIT = "Wait, and call `mlubench judge RUN --batch` again."
 
 
@@ -58,11 +65,11 @@ def submit(chat: Chat, asked: Mapping[str, Messages]) -> list[str]:
 
 def collect(chat: Chat, name: str) -> Collected:
     """How far a batch is, and its replies once it is over. Raises MlubenchError where the endpoint does not say."""
-    found: Collected = _guarded(chat, _collected(chat, name))
-    return found
+    return _guarded(chat, _collected(chat, name))
 
 
-def _guarded(chat: Chat, work: Any) -> Any:
+def _guarded(chat: Chat, work: Coroutine[object, None, T]) -> T:
+    """The outcome of work at the endpoint; whatever goes wrong there is one line and may be tried again."""
     import openai
 
     try:
@@ -83,7 +90,8 @@ def _parts(chat: Chat, asked: Mapping[str, Messages]) -> Iterator[bytes]:
         line = json.dumps(request).encode() + b"\n"
         if lines and (len(lines) == MOST or size + len(line) > MOST_BYTES):
             yield b"".join(lines)
-            lines, size = [], 0
+            lines = []
+            size = 0
         lines.append(line)
         size += len(line)
     if lines:
@@ -93,12 +101,10 @@ def _parts(chat: Chat, asked: Mapping[str, Messages]) -> Iterator[bytes]:
 async def _submitted(chat: Chat, part: bytes) -> str:
     tag = digest(part.decode())
     # A client that was killed between sending and writing down finds its batch here.
-    for batch in (await chat.client.batches.list(limit=100)).data:
-        if (batch.metadata or {}).get(_TAG) == tag and batch.status not in (
-            "failed",
-            "expired",
-            "cancelled",
-        ):
+    recent = await chat.client.batches.list(limit=100)
+    for batch in recent.data:
+        is_ours = (batch.metadata or {}).get(_TAG) == tag
+        if is_ours and batch.status not in _WITHOUT_REPLIES:
             return str(batch.id)
     file = await chat.client.files.create(file=(f"{_TAG}-{tag}.jsonl", part), purpose="batch")
     made = await chat.client.batches.create(

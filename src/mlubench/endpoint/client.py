@@ -4,19 +4,22 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, TypeVar
 
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.endpoint.failures import ADDRESS, KEY, Failure, failure_of, no_reply
 from mlubench.endpoint.limits import Breaker, EndpointDownError, Limits, Rates
 from mlubench.endpoint.prices import Spend, tokens_of
 
-Messages = list[Any]
+T = TypeVar("T")
+
+# One conversation, as the endpoint takes it: each message has a `role` and its `content`, a text or a list of parts.
+Messages = Sequence[Mapping[str, object]]
 # Says of a reply's text whether it is of use to whoever asked.
 Readable = Callable[[str], bool]
 # How often a reply that came but cannot be read is asked for again, each time with another seed.
@@ -53,10 +56,10 @@ class Parameters:
     max_tokens: int = 64
     seed: int | None = None
     # Asks for JSON of this form, where the endpoint offers that.
-    schema: dict[str, Any] | None = field(default=None, hash=False)
+    schema: dict[str, object] | None = field(default=None, hash=False)
 
-    def body(self) -> dict[str, Any]:
-        sent: dict[str, Any] = {"temperature": 0, "max_tokens": self.max_tokens}
+    def body(self) -> dict[str, object]:
+        sent: dict[str, object] = {"temperature": 0, "max_tokens": self.max_tokens}
         if self.seed is not None:
             sent["seed"] = self.seed
         if self.schema is not None:
@@ -113,18 +116,18 @@ class Chat:
         # Why nothing more is to be sent of what is being asked.
         self._stopped: MlubenchError | None = None
         # What `ask_in_groups` is waiting for.
-        self._under_way: list[Future[Any]] = []
+        self._under_way: list[Future[Reply]] = []
         # Tasks that wait with nothing sent, which can be cancelled at no loss.
-        self._waiting: set[asyncio.Task[Any]] = set()
+        self._waiting: set[asyncio.Task[object]] = set()
         self._loop = asyncio.new_event_loop()
         # A thread of its own, so that a notebook's loop is no hindrance. A daemon, so that no process waits for its end.
         threading.Thread(target=self._loop.run_forever, daemon=True, name="chat").start()
 
-    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+    def run(self, work: Coroutine[object, None, T]) -> T:
         """The outcome of one coroutine, in the client's own loop."""
         return self._started(work).result()
 
-    def _started(self, work: Coroutine[Any, Any, Any]) -> "Future[Any]":
+    def _started(self, work: Coroutine[object, None, T]) -> "Future[T]":
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def check(self) -> None:
@@ -154,8 +157,8 @@ class Chat:
         What is not readable is asked for again.
         """
         self._stopped = None
-        index_of: dict[Future[Any], int] = {}
-        done: SimpleQueue[Future[Any]] = SimpleQueue()
+        index_of: dict[Future[Reply], int] = {}
+        done: SimpleQueue[Future[Reply]] = SimpleQueue()
         for index, messages in enumerate(conversations):
             index_of[self._started(self._reply(messages, readable))] = index
         self._under_way = list(index_of)
@@ -172,12 +175,11 @@ class Chat:
         finally:
             _cancel(index_of)
 
-    def _outcome(self, future: "Future[Any]") -> Reply:
+    def _outcome(self, future: "Future[Reply]") -> Reply:
         """The reply that came; of what `stop` has cancelled, its reason."""
         if self._stopped is not None and future.cancelled():
             return self._stopped
-        reply: Reply = future.result()
-        return reply
+        return future.result()
 
     def stop(self, why: MlubenchError) -> None:
         """Send nothing more of what `ask_in_groups` asks: conversations without a reply get `why`.
@@ -275,15 +277,14 @@ class Chat:
             self._breaker.failed(outcome.error.what, started)
         return outcome
 
-    async def _create(self, messages: Messages, seed_offset: int) -> Any:
+    async def _create(self, messages: Messages, seed_offset: int) -> object:
         """What the endpoint sends. Parameters that it does not know are left out from then on."""
         without: set[str] = set()
         while True:
             sent = self._body(without, seed_offset)
+            request: dict[str, Any] = {"model": self.model, "messages": messages, **sent}
             try:
-                made = await self.client.chat.completions.create(
-                    model=self.model, messages=messages, **sent
-                )
+                made: object = await self.client.chat.completions.create(**request)
             except (self._openai.BadRequestError, self._openai.UnprocessableEntityError) as error:
                 refused = _refused_parameters(sent, str(error))
                 if refused:
@@ -297,19 +298,20 @@ class Chat:
                 self.lacking |= without
                 return made
 
-    def _body(self, without: set[str], seed_offset: int) -> dict[str, Any]:
+    def _body(self, without: set[str], seed_offset: int) -> dict[str, object]:
         """What is sent besides the conversation, without these parameters and those that the endpoint refused."""
         body = self.parameters.body()
         sent = {k: v for k, v in body.items() if k not in self.lacking | without}
-        if "seed" in sent:
-            sent["seed"] += seed_offset
+        if "seed" in sent and self.parameters.seed is not None:
+            # A reply that cannot be read comes again, word for word, unless the seed is another.
+            sent["seed"] = self.parameters.seed + seed_offset
         if "max_tokens" in self.lacking:
             # What newer models of OpenAI call it.
             sent["max_completion_tokens"] = body["max_tokens"]
         return sent
 
 
-def _refused_parameters(sent: dict[str, Any], error: str) -> set[str]:
+def _refused_parameters(sent: Mapping[str, object], error: str) -> set[str]:
     """The parameters that an error names."""
     refused = set()
     for name, words in _OPTIONAL.items():
@@ -318,12 +320,12 @@ def _refused_parameters(sent: dict[str, Any], error: str) -> set[str]:
     return refused
 
 
-def _cancel(futures: Iterable[Future[Any] | asyncio.Task[Any]]) -> None:
+def _cancel(futures: Iterable[Future[T] | asyncio.Task[T]]) -> None:
     for future in futures:
         future.cancel()
 
 
-def answer_of(made: Any, prompt_tokens: int, seconds: float) -> Answer | Failure:
+def answer_of(made: object, prompt_tokens: int, seconds: float) -> Answer | Failure:
     """The answer in what the endpoint sent with status 200, which may be anything.
 
     `prompt_tokens` is an estimate, used where the endpoint does not count.
@@ -343,7 +345,7 @@ def answer_of(made: Any, prompt_tokens: int, seconds: float) -> Answer | Failure
     return Answer(text.strip(), model, fingerprint, tokens, seconds)
 
 
-def _text_of(made: Any) -> str | None:
+def _text_of(made: object) -> str | None:
     """The first choice's text; None where there is none but spaces."""
     # What is no such reply at all comes through the package as text.
     choices = getattr(made, "choices", None)
@@ -355,13 +357,13 @@ def _text_of(made: Any) -> str | None:
     return text
 
 
-def _count(usage: Any, name: str, otherwise: int) -> int:
+def _count(usage: object, name: str, otherwise: int) -> int:
     """A count of tokens, where the endpoint gives a possible one."""
     value = getattr(usage, name, None)
     return value if isinstance(value, int) and value >= 0 else otherwise
 
 
-def _string(made: Any, name: str) -> str:
+def _string(made: object, name: str) -> str:
     value = getattr(made, name, None)
     return value if isinstance(value, str) else ""
 

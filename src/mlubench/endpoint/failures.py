@@ -2,12 +2,16 @@
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.endpoint.limits import LONGEST_RETRY_AFTER
+
+if TYPE_CHECKING:
+    from openai import APIStatusError
 
 # The environment variables.
 KEY = "OPENAI_API_KEY"
@@ -75,7 +79,7 @@ def failure_of(error: Exception, model: str) -> Failure:
     return Failure(what)
 
 
-def _refused(error: Any, model: str, what: MlubenchError) -> Failure:
+def _refused(error: "APIStatusError", model: str, what: MlubenchError) -> Failure:
     status = error.status_code
     if status in _REFUSED or _QUOTA in (error.code, error.type) or is_about_the_model(error):
         wrong = UsageError(
@@ -92,7 +96,7 @@ def _refused(error: Any, model: str, what: MlubenchError) -> Failure:
     return Failure(what, again=not is_too_long, down=is_down, charged=False, after=after)
 
 
-def is_about_the_model(error: Any) -> bool:
+def is_about_the_model(error: "APIStatusError") -> bool:
     """Whether a 400 says that there is no such model, not that a setting is not to its liking."""
     if error.status_code != 400:
         return False
@@ -101,7 +105,7 @@ def is_about_the_model(error: Any) -> bool:
     return names_model and any(word in text for word in _MISSING_WORDS)
 
 
-def retry_after(headers: Any) -> float | None:
+def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds that the endpoint asks to wait, given in milliseconds, seconds or as a date; None where it asks nothing."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:

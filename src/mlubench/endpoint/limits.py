@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from mlubench.core.errors import MlubenchError
 
-LONGEST_RETRY_AFTER = 120.0  # seconds; who asks for more is not waited for
-_BUCKETS = 10  # a minute's tokens are let through in so many portions, so that no minute sees twice its share
+# Seconds. An endpoint that asks for more is not waited for.
+LONGEST_RETRY_AFTER = 120.0
+# A minute's tokens are let through in so many portions, so that no minute sees twice its share.
+_BUCKETS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,9 @@ class Limits:
         """Seconds before the attempt after number `attempt` (from 0): what the endpoint asks for, or doubled; jittered."""
         if asked_for is not None:
             return asked_for + random.random() * (0.1 * asked_for + self.first_wait)
-        return min(self.longest_wait, self.first_wait * 2**attempt) * random.uniform(0.5, 1)
+        doubled = min(self.longest_wait, self.first_wait * 2**attempt)
+        # Jittered, so that requests that failed together do not all come again together.
+        return doubled * random.uniform(0.5, 1)
 
 
 class EndpointDownError(MlubenchError):
@@ -74,6 +78,7 @@ class Breaker:
         while self._count >= self._limits.failures:
             now = time.monotonic()
             if now >= self._next:
+                # This request is the probe; the others wait for what becomes of it.
                 self._next = now + self._limits.cooldown
                 return
             end = self._since + self._limits.patience
@@ -82,6 +87,7 @@ class Breaker:
                     f"the endpoint gave no answer to {self._count} requests in a row ({self._why})",
                     "Check that it is up; the same command goes on from here and pays for nothing twice.",
                 )
+            # Never 0, which would keep the loop busy.
             await asyncio.sleep(max(0.001, min(self._next, end) - now))
 
 
@@ -91,11 +97,17 @@ class Rates:
     def __init__(self, limits: Limits) -> None:
         from aiolimiter import AsyncLimiter
 
-        requests, tokens = limits.requests_per_minute, limits.tokens_per_minute
-        # Spaced out rather than a minute's worth at once.
-        period = max(1.0, 60 / requests) if requests else 1.0
-        self._requests = AsyncLimiter(requests * period / 60, period) if requests else None
-        self._tokens = AsyncLimiter(tokens / _BUCKETS, 60 / _BUCKETS) if tokens else None
+        # None where there is no limit.
+        self._requests: AsyncLimiter | None = None
+        self._tokens: AsyncLimiter | None = None
+        requests = limits.requests_per_minute
+        if requests:
+            # Spaced out rather than a minute's worth at once; less than one a second waits longer for each.
+            period = max(1.0, 60 / requests)
+            self._requests = AsyncLimiter(requests * period / 60, period)
+        tokens = limits.tokens_per_minute
+        if tokens:
+            self._tokens = AsyncLimiter(tokens / _BUCKETS, 60 / _BUCKETS)
 
     async def admit(self, tokens: int) -> None:
         if self._requests:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from mlubench.core.errors import MlubenchError
 from mlubench.settings.endpoint import ModelPrice
@@ -43,14 +42,15 @@ def price_of(model: str, own: Mapping[str, ModelPrice]) -> Price | None:
     return Price(*PRICES[model]) if model in PRICES else None
 
 
-def tokens_of(messages: Sequence[Mapping[str, Any]]) -> int:
+def tokens_of(messages: Sequence[Mapping[str, object]]) -> int:
     """About how many tokens the texts of a conversation are: a token is 3 to 4 bytes of UTF-8 in most vocabularies."""
     texts: list[str] = []
     for message in messages:
         content = message["content"]
         if isinstance(content, str):
             texts.append(content)
-        else:
+        elif isinstance(content, list):
+            # Pictures are parts too; what they cost is the endpoint's own reckoning.
             texts += [part["text"] for part in content if part["type"] == "text"]
     size = sum(len(text.encode(errors="replace")) for text in texts)
     # Chat templates put about eight tokens around each message.
@@ -61,8 +61,14 @@ class Spend:
     """Tokens and dollars so far. What is under way is reserved, so that `limit` holds however many ask at once."""
 
     def __init__(self, price: Price | None = None, limit: float | None = None) -> None:
-        self.price, self.limit = price, limit
-        self.requests = self.prompt = self.completion = 0
+        self.price = price
+        # Dollars.
+        self.limit = limit
+        self.requests = 0
+        # Tokens.
+        self.prompt = 0
+        self.completion = 0
+        # Dollars that what is under way may still cost.
         self._reserved = 0.0
 
     @property
@@ -72,8 +78,10 @@ class Spend:
 
     def in_words(self) -> str:
         """Requests, tokens and dollars so far, in words."""
-        tokens = f"{self.requests:,} requests, {self.prompt + self.completion:,} tokens"
-        return tokens + (f", ${self.money:.4f}" if self.money is not None else "")
+        words = f"{self.requests:,} requests, {self.prompt + self.completion:,} tokens"
+        if self.money is not None:
+            words += f", ${self.money:.4f}"
+        return words
 
     def reserve(self, prompt: int, completion: int) -> None:
         """Set aside what a request may cost. Raises OverBudgetError where that could pass the limit."""

@@ -143,13 +143,13 @@ def _show(root: Path, data: "Data", table: dict[str, "FaultKind"], found: list["
 
     console = Console()
     if found:
-        console.print(_findings(root, table, found))
+        console.print(_findings_table(root, table, found))
     else:
         click.echo(f"{root}: nothing found of {len(table)} kinds")
-    console.print(_classes(data))
+    console.print(_classes_table(data))
 
 
-def _findings(root: Path, table: dict[str, "FaultKind"], found: list["Finding"]) -> "Table":
+def _findings_table(root: Path, table: dict[str, "FaultKind"], found: list["Finding"]) -> "Table":
     from rich.markup import escape
     from rich.table import Table
 
@@ -179,7 +179,7 @@ def _where(finding: "Finding") -> str:
     return f"{finding.places[0]} " if finding.places else ""
 
 
-def _classes(data: "Data") -> "Table":
+def _classes_table(data: "Data") -> "Table":
     from rich.markup import escape
     from rich.table import Table
 

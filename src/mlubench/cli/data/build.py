@@ -73,14 +73,14 @@ def build(
     # The first output of a stage is the one that a person may mend.
     files = {stage.name: stage.outputs[0] for stage in opened.stages}
     for state in states:
-        rows.append(_row(state, out / files[state.name]))
+        rows.append(_stage_row(state, out / files[state.name]))
     spent = opened.spent()
     if spent:
         click.echo(f"The endpoint: {spent}", err=True)
     _show(out, rows, "file", as_json=as_json)
 
 
-def _row(state: "StageState", file: Path) -> dict[str, Any]:
+def _stage_row(state: "StageState", file: Path) -> dict[str, Any]:
     """What a stage has made: the rows of its file, and how many of them it kept."""
     row: dict[str, Any] = {
         "stage": state.name,

@@ -128,7 +128,7 @@ class LLMJudge:
 
     def outstanding(self, questions: Sequence[Question]) -> Outstanding:
         """What judging these would ask: each different case once, without those whose reply is kept."""
-        asked = {}
+        asked: dict[str, Messages] = {}
         for question in questions:
             key = self._key_of(question)
             if key is not None:

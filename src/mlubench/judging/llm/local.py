@@ -59,7 +59,10 @@ class LocalSource:
         from mlubench.models.rater import Rater
 
         rater = Rater.load(self._folder, device=self._tools.device)
-        texts = ["\n\n".join(m["content"] for m in messages) for messages in asked]
+        texts = []
+        for messages in asked:
+            # What is asked of a judge is text alone.
+            texts.append("\n\n".join(str(message["content"]) for message in messages))
         # Texts of about the same length go together, so that few rows are padded to the longest.
         order = sorted(range(len(texts)), key=lambda n: len(texts[n]))
         size = self._tools.settings.batch
