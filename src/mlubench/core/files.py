@@ -1,4 +1,8 @@
-"""Files that are whole or absent: atomic writes, hashes, and directories whose manifest is written last."""
+"""Files that are whole or absent: atomic writes, hashes, and directories whose manifest is written last.
+
+What is being written has a hidden temporary name, `.NAME.PID.tmp`. The process id in it says later whether a temporary file
+or directory is somebody's work or was left behind by a process that was killed.
+"""
 
 import hashlib
 import json
@@ -18,9 +22,9 @@ MANIFEST = "manifest.json"
 
 def canonical(value: object) -> bytes:
     """One spelling for equal values, so that equal settings have equal hashes."""
-    return json.dumps(
-        value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str
-    ).encode()
+    # Worlds, bases and replies are kept under hashes of this text: a change here would lose them all.
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
+    return text.encode()
 
 
 def digest(value: object, length: int = 16) -> str:
@@ -35,7 +39,7 @@ def file_sha256(path: Path) -> str:
 
 @contextmanager
 def disk_errors(path: Path, *kinds: type[Exception]) -> Iterator[None]:
-    """Name the folder and the way out where a library reports a failed write by an error of its own."""
+    """Raise MlubenchError, which names the folder, where a library reports a failed write by an error of these kinds."""
     try:
         yield
     except kinds as error:
@@ -45,6 +49,7 @@ def disk_errors(path: Path, *kinds: type[Exception]) -> Iterator[None]:
 
 
 def _sync_dir(path: Path) -> None:
+    """Have the system write the directory itself: without it, a power cut may undo a rename."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -55,17 +60,24 @@ def _sync_dir(path: Path) -> None:
 def write_atomic(path: Path, data: bytes | str) -> None:
     """Replace `path` in one step; after a kill or a full disk it holds the old bytes or the new, never a mixture."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    content = data.encode() if isinstance(data, str) else data
+    temporary = _temporary(path)
     try:
         with temporary.open("wb") as handle:
-            handle.write(data.encode() if isinstance(data, str) else data)
+            handle.write(content)
             handle.flush()
+            # On the disk before the rename: otherwise the name could come to stand for an empty file.
             os.fsync(handle.fileno())
         temporary.replace(path)
-    except BaseException:
+    except BaseException:  # also Ctrl-C
         temporary.unlink(missing_ok=True)
         raise
     _sync_dir(path.parent)
+
+
+def _temporary(path: Path) -> Path:
+    """The name under which this process writes what will be `path`. It lies in the same folder, as renaming asks for."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
 def write_json(path: Path, value: object) -> None:
@@ -73,7 +85,7 @@ def write_json(path: Path, value: object) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Parsed JSON of one of our own files. Raises MlubenchError with the file's name when it is absent or broken."""
+    """What a JSON file of a run holds. Raises MlubenchError with the file's name when it is absent or broken."""
     try:
         return json.loads(path.read_text())
     except FileNotFoundError:
@@ -95,9 +107,8 @@ def read_yaml(path: Path, instead: str) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise UsageError(f"{path} is not UTF-8 text", "Save it as UTF-8.") from None
     except yaml.YAMLError as error:
-        raise UsageError(
-            f"{path} is not YAML: {' '.join(str(error).split())}", "Mend the file."
-        ) from None
+        one_line = " ".join(str(error).split())
+        raise UsageError(f"{path} is not YAML: {one_line}", "Mend the file.") from None
     if not isinstance(values, dict):
         raise UsageError(
             f"{path} holds a {type(values).__name__}, not settings", "Write `key: value` lines."
@@ -117,28 +128,30 @@ def whole_dir(
     """Fill a directory that appears at `path` all at once, with the hash of every file in its manifest.
 
     Yields a temporary directory beside `path`. On any exception nothing is left and what was at `path` stays.
-    `facts` go into the manifest; a callable is asked at the end.
+    `facts` go into the manifest. A callable is called at the end, when all files are there.
     """
     with appearing_dir(path) as temporary:
         yield temporary
-        files = {}
+        hashes = {}
         for file in sorted(temporary.rglob("*")):
             if file.is_file():
-                files[str(file.relative_to(temporary))] = file_sha256(file)
-        known = facts() if callable(facts) else facts
+                hashes[str(file.relative_to(temporary))] = file_sha256(file)
+        manifest = facts() if callable(facts) else facts
         # Last: its presence says that all the rest is there.
-        write_json(temporary / MANIFEST, {**known, "files": files})
+        write_json(temporary / MANIFEST, {**manifest, "files": hashes})
 
 
 @contextmanager
 def appearing_dir(path: Path) -> Iterator[Path]:
-    """The same for files that bring their manifest with them: what fills the directory answers for its being whole."""
+    """As `whole_dir`, but no manifest is written: the caller puts one in, as where an archive is unpacked."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = _temporary(path)
     _clear_abandoned(path)
     temporary.mkdir()
     try:
         yield temporary
+        # A directory that is not empty cannot be replaced in one step. A kill between these two leaves nothing at `path`,
+        # which is then made again.
         shutil.rmtree(path, ignore_errors=True)
         temporary.replace(path)
     except BaseException:
@@ -149,29 +162,41 @@ def appearing_dir(path: Path) -> Iterator[Path]:
 
 def _clear_abandoned(path: Path) -> None:
     """Remove what killed processes left of their attempts at `path`."""
-    for left in path.parent.glob(f".{path.name}.*.tmp"):
-        if _abandoned(left):
-            shutil.rmtree(left, ignore_errors=True)
+    for temporary in path.parent.glob(f".{path.name}.*.tmp"):
+        if _is_abandoned(temporary):
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def clear_abandoned_files(folder: Path) -> None:
-    """Remove what processes that were killed while they wrote files in `folder` left half written."""
-    for left in folder.glob(".*.tmp"):
-        if left.is_file() and left.name.split(".")[-2].isdigit() and _abandoned(left):
-            left.unlink(missing_ok=True)
+    """Remove the files in `folder` that killed processes left half written."""
+    for temporary in folder.glob(".*.tmp"):
+        # A file without a process id in its name is somebody else's.
+        if temporary.is_file() and _owner(temporary).isdigit() and _is_abandoned(temporary):
+            temporary.unlink(missing_ok=True)
 
 
-def _abandoned(left: Path) -> bool:
-    owner = left.name.split(".")[-2]
-    return owner == str(os.getpid()) or not (owner.isdigit() and _alive(int(owner)))
+def _owner(temporary: Path) -> str:
+    """The process id in `.NAME.PID.tmp`."""
+    return temporary.name.split(".")[-2]
 
 
-def _alive(pid: int) -> bool:
+def _is_abandoned(temporary: Path) -> bool:
+    """Whether no process is at work on it any more."""
+    owner = _owner(temporary)
+    if owner == str(os.getpid()):
+        # This process has not begun to write here, so an earlier one had the same id.
+        return True
+    return not (owner.isdigit() and _is_running(int(owner)))
+
+
+def _is_running(pid: int) -> bool:
     try:
+        # Signal 0 does nothing; the system only checks whether it could be sent.
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
+        # It runs, as another user's.
         return True
     return True
 

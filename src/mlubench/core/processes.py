@@ -1,7 +1,9 @@
 """Several processes on one run, as `torchrun` starts them: who leads, what all agree on, and what each has made.
 
-One process alone is the same with nobody else: nothing here then costs anything, and torch is not even imported, as what
-only looks at a run's folder asks here too.
+Every function here works in a single process too, where it does nothing but call what it is given. Torch is imported only
+where there are several, since commands that merely look at a run's folder use this file and should start fast.
+
+In the functions that exchange something, all processes must take part, in the same order: one that is left out waits.
 """
 
 import os
@@ -16,8 +18,10 @@ if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
 
 T = TypeVar("T")
+# How many processes there are and which one this is. `start` sets them; the defaults are those of a process alone.
 _here = {"world": 1, "rank": 0}
-PATIENCE = timedelta(days=2)  # the leader may train a base, or judge, while the others wait
+# How long processes wait for each other. The leader may train a base, or judge, while the others wait.
+PATIENCE = timedelta(days=2)
 
 
 def start() -> None:
@@ -27,9 +31,9 @@ def start() -> None:
     import torch
     import torch.distributed as dist
 
-    dist.init_process_group(
-        "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE
-    )
+    # Gloo exchanges what lies on the CPU, NCCL what lies on GPUs.
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    dist.init_process_group(backend, timeout=PATIENCE)
     _here.update(world=dist.get_world_size(), rank=dist.get_rank())
 
 
@@ -39,7 +43,8 @@ def stop() -> None:
         import torch.distributed as dist
 
         dist.destroy_process_group()
-        _objects.cache_clear()
+        # The group for objects went with the rest.
+        _object_group.cache_clear()
         _here.update(world=1, rank=0)
 
 
@@ -54,8 +59,8 @@ def rank() -> int:
 
 
 @cache
-def _objects() -> "ProcessGroup":
-    """A group on the CPU for what is not a tensor."""
+def _object_group() -> "ProcessGroup":
+    """The group that exchanges Python objects, over the CPU: NCCL would need a GPU for each process even for these."""
     import torch.distributed as dist
 
     return dist.new_group(backend="gloo", timeout=PATIENCE)
@@ -67,28 +72,34 @@ def leads() -> bool:
 
 
 def agreed(make: Callable[[], T]) -> T:
-    """What the leader makes of it, told to all. For every decision that rests on files: these change while others look."""
+    """What `make` returns to the leader, sent to all. The others do not call it.
+
+    Every decision that rests on files is made so: a file may come or go between one process's look and another's.
+    """
     if world() == 1:
         return make()
     import torch.distributed as dist
 
-    told = [make() if leads() else None]
-    dist.broadcast_object_list(told, group=_objects())
-    return told[0]  # type: ignore[return-value]
+    # The list is how torch takes and returns the object.
+    found = [make() if leads() else None]
+    dist.broadcast_object_list(found, group=_object_group())
+    return found[0]  # type: ignore[return-value]
 
 
 def written(write: Callable[[], object]) -> None:
-    """The leader writes; all go on once that is done."""
+    """Have the leader write; all go on once that is done."""
 
-    def write_and_tell_nothing() -> None:
+    def write_alone() -> None:
+        # What it returns is dropped, as all would have to be sent it.
         write()
 
-    agreed(write_and_tell_nothing)
+    agreed(write_alone)
 
 
 @contextmanager
 def leader_first() -> Iterator[None]:
     """The leader goes through the block alone, then the others: they find in the cache what it has put there."""
+    # One exchange of nothing: the others come to it before the block, the leader after it. So they wait for the leader.
     if not leads():
         agreed(lambda: None)
     yield
@@ -102,32 +113,40 @@ def gathered(mine: T) -> list[T]:
         return [mine]
     import torch.distributed as dist
 
-    found: list[T] = [mine] * world()  # overwritten, each with its own
-    dist.all_gather_object(found, mine, group=_objects())
+    # Torch fills the list in place, by rank.
+    found: list[T] = [mine] * world()
+    dist.all_gather_object(found, mine, group=_object_group())
     return found
 
 
 def rows_of_all(mine: "Tensor", rows: list[int], width: int) -> "Tensor":
-    """The rows (B, ...) of all processes by rank, (sum of `rows`, ...); a second dimension is brought to `width`.
+    """The rows of all processes, by rank: `mine` (B, ...) becomes (sum of `rows`, ...).
 
-    Gradients flow through this process's own rows alone: each process works out its part, and the sum is the whole.
-    `rows` says how many rows of each process count.
+    `rows` says how many rows of each process count. A second dimension is filled up with zeros to `width`.
+    Gradients flow through this process's own rows alone. Each process so works out its part of the gradient, and the
+    trainer's sum over the processes is the whole.
     """
     import torch
     import torch.distributed as dist
 
-    own = _widened(mine, width)[: rows[rank()]]
+    own = _filled_up(mine, width)[: rows[rank()]]  # (rows of this process, width, ...)
+    # All processes have to send tensors of one shape, so that each sends as many rows as the one that has most.
     block = own.new_zeros((max(rows), *own.shape[1:]))
     block[: len(own)] = own.detach()
+    # Not every backend takes booleans.
     sent = block.to(torch.uint8) if block.dtype == torch.bool else block
-    found = [torch.empty_like(sent) for _ in rows]
-    dist.all_gather(found, sent)
-    parts = [part.to(own.dtype)[:n] for part, n in zip(found, rows, strict=True)]
+    received = [torch.empty_like(sent) for _ in rows]
+    dist.all_gather(received, sent)
+    parts = []
+    for part, count in zip(received, rows, strict=True):
+        parts.append(part.to(own.dtype)[:count])
+    # What was received is a copy without gradients.
     parts[rank()] = own
     return torch.cat(parts)
 
 
-def _widened(tensor: "Tensor", width: int) -> "Tensor":
+def _filled_up(tensor: "Tensor", width: int) -> "Tensor":
+    """The tensor (B, W, ...) with zeros behind it in the second dimension: (B, `width`, ...)."""
     import torch
 
     if tensor.ndim < 2 or tensor.shape[1] == width:

@@ -18,26 +18,29 @@ from mlubench.types import Benchmark
 
 def open_benchmark(config: Config) -> Benchmark:
     """All tasks of the world or the release, in their official order."""
-    wanted = config.benchmark
-    if wanted.kind == "world":
-        root = world_folder(wanted)
+    settings = config.benchmark
+    if settings.kind == "world":
+        root = world_folder(settings)
         if not is_whole(root):
-            world.write_world(wanted.seed, root, entities=wanted.entities, pictures=wanted.pictures)
-        benchmark = release.read(root, seed=wanted.seed)
+            world.write_world(
+                settings.seed, root, entities=settings.entities, pictures=settings.pictures
+            )
+        benchmark = release.read(root, seed=settings.seed)
     else:
-        assert wanted.root is not None
-        images = _stand_ins(wanted.root) if wanted.draw else wanted.images
-        benchmark = release.read(wanted.root, images, seed=wanted.seed)
+        # A configuration that is no draft has it: `BenchmarkConfig` refuses one without.
+        assert settings.root is not None
+        images = _stand_ins(settings.root) if settings.draw else settings.images
+        benchmark = release.read(settings.root, images, seed=settings.seed)
         require_pictures(benchmark)
     return benchmark
 
 
-def world_folder(wanted: BenchmarkConfig) -> Path:
+def world_folder(settings: BenchmarkConfig) -> Path:
     """Where the world is kept, or will be: named by the hash of all that makes it."""
     made_of = {
-        "seed": wanted.seed,
-        "entities": wanted.entities,
-        "pictures": wanted.pictures,
+        "seed": settings.seed,
+        "entities": settings.entities,
+        "pictures": settings.pictures,
         "render": RENDERER_VERSION,
         "recipe": world.WORLD_VERSION,
     }
@@ -70,6 +73,7 @@ def _stand_ins(root: Path) -> Path:
 
 def require_pictures(benchmark: Benchmark) -> None:
     """Raises UsageError that counts the pictures of the benchmark that are not there."""
+    # A picture is asked about many times, and counted once.
     missing = {s.image for s in benchmark.samples if not benchmark.picture(s).is_file()}
     if missing:
         raise UsageError(
@@ -80,12 +84,11 @@ def require_pictures(benchmark: Benchmark) -> None:
 
 def open_base(config: Config, benchmark: Benchmark) -> MLLM:
     """The untouched base. The tiny LLaVA learns all tasks of the benchmark, whatever the order or subset of the run."""
-    given = config.model.path
-    path = given or toy_base(config.model.toy, benchmark, device=config.device)
-    mllm = MLLM.load(
-        path, revision=config.model.revision, dtype=config.model.dtype, device=config.device
-    )
-    mllm.name = given or Path(path).name
+    model = config.model
+    path = model.path or toy_base(model.toy, benchmark, device=config.device)
+    mllm = MLLM.load(path, revision=model.revision, dtype=model.dtype, device=config.device)
+    # Manifests of experts spell the base so. A tiny base is known by the hash in its folder's name, wherever the cache is.
+    mllm.name = model.path or Path(path).name
     if mllm.tokenizer.pad_token_id is None:
         raise MlubenchError(f"model {path} has no padding token", "Set one in its tokenizer.")
     return mllm

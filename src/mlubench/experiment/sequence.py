@@ -86,7 +86,7 @@ def _check(config: Config, console: Console) -> None:
     if "lumoe" in config.methods:
         for gate in (config.gate, *config.gates.also):
             check_gate(gate, config.gates)
-    for notice in check_judge(config):
+    for notice in check_judge(config.judge, JudgeTools(config.judging, config.device)):
         console.print(f"[yellow]Note: {notice}[/yellow]")
 
 

@@ -79,11 +79,11 @@ def test_a_run_checks_its_judge_at_the_start(
     monkeypatch.setenv("MLUBENCH_CACHE", str(tmp_path))
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     config = load("smoke")
-    assert check_judge(config) == []
+    assert check_judge(config.judge, JudgeTools(config.judging)) == []
     with pytest.raises(UsageError, match="OPENAI_API_KEY is not set"):
-        check_judge(config.model_copy(update={"judge": "openai:m"}))
+        check_judge("openai:m", JudgeTools(config.judging))
     with pytest.raises(UsageError, match="holds no model"):
-        check_judge(config.model_copy(update={"judge": "local:nowhere"}))
+        check_judge("local:nowhere", JudgeTools(config.judging))
     own = JudgeConfig(template=tmp_path / "absent.yaml")
     with pytest.raises(UsageError, match="does not exist"):
-        check_judge(config.model_copy(update={"judge": "openai:m", "judging": own}))
+        check_judge("openai:m", JudgeTools(own))

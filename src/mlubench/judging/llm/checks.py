@@ -2,16 +2,15 @@
 
 from mlubench.judging.llm.tools import JudgeTools
 from mlubench.judging.run import make_judge
-from mlubench.settings.run import Config
 from mlubench.types import AskingJudge
 
 
-def check_judge(config: Config) -> list[str]:
-    """What should be known of the run's judge, one line each.
+def check_judge(name: str, tools: JudgeTools) -> list[str]:
+    """What should be known of the judge of that name, one line each.
 
     Raises UsageError for one that could judge nothing, before a run does any work.
     """
-    judge = make_judge(config.judge, (), JudgeTools(config.judging, config.device))
+    judge = make_judge(name, (), tools)
     if not isinstance(judge, AskingJudge):
         return []
     judge.check()
