@@ -19,9 +19,6 @@ from mlubench.types import AnswerRow, Entity, Route, Split
 SHOWN: dict[Split, int] = {"forget": 2, "retain": 1}
 _LONGEST = 600  # characters of an answer
 _SIDE = 200  # pixels of a thumbnail
-# More than a model is given: a report also shows what the data should not hold. A file that claims to be anything else
-# is not opened.
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +234,7 @@ def _thumbnail(path: Path) -> str:
 
     from mlubench.data.pictures import opened
 
-    with opened(path, _FORMATS) as picture:
+    with opened(path) as picture:
         # Decode a large JPEG at a fraction of its size.
         picture.draft("RGB", (2 * _SIDE, 2 * _SIDE))
         image = ImageOps.exif_transpose(picture).convert("RGB")
