@@ -56,6 +56,23 @@ def test_a_room_explains_itself(room: Path) -> None:
     assert files_named_in(room) == here
 
 
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
+]
+
+
+@pytest.mark.parametrize("page", sorted(PAGES))
+def test_a_page_names_files_that_are_there(page: str) -> None:
+    """Paths of our own files in the docs, as `data/release.py` or `tests/core/test_files.py`, lead to a file."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    named = set(re.findall(r"(?<![\w./:-])([a-z_]+(?:/[a-zA-Z_]+)*/[a-z_]+\.(?:py|yaml))\b", text))
+    places = (ROOT, ROOT / "src" / "mlubench", ROOT / "src" / "mlubench" / "unlearning")
+    lost = {path for path in named if not any((place / path).is_file() for place in places)}
+    assert not lost
+
+
 def test_the_rules_catch_what_they_are_for() -> None:
     home, elsewhere = "/ho" + "me/someone/x", "/pro" + "c/self/status"
     assert ABSOLUTE.search(f'Path("{home}")')
