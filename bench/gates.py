@@ -50,7 +50,7 @@ def by_tasks(world: World, with_self: bool) -> Iterator[dict[str, Any]]:
             row = report_of(
                 gate, tasks[:done], entities + unknown, queries + more_queries, world.features
             )
-            yield {"world": world.name, "tasks": done, **row}
+            yield {"world": world.name, "tasks": done, **row.as_json()}
 
 
 def worlds(args: argparse.Namespace, folder: Path) -> Iterator[World]:

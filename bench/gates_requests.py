@@ -49,7 +49,12 @@ def rows(world: World, sizes: Sequence[int]) -> Iterator[dict[str, Any]]:
         cases += of_strangers
         queries = [GateQuery(path, SHOWN, entity) for entity, path in cases]
         report = report_of(gate, done, [entity for entity, _ in cases], queries, world.features)
-        yield {"world": world.name, "requests": size, "fit_seconds": round(seconds, 3), **report}
+        yield {
+            "world": world.name,
+            "requests": size,
+            "fit_seconds": round(seconds, 3),
+            **report.as_json(),
+        }
 
 
 def _samples(world: World, entity: Entity, task: str, split: Split) -> list[Sample]:

@@ -1,12 +1,12 @@
 """Every gate measured after each task, though the configured one alone routes: what another choice would have meant."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from mlubench.experiment.learners import Context, LumoeLearner
 from mlubench.lumoe.gates.base import Gate
 from mlubench.lumoe.gates.making import local_gates, make_gate
 from mlubench.lumoe.gates.metrics import gate_report, rerouted
+from mlubench.runs.results import GateRow
 from mlubench.types import Sample, Task
 
 
@@ -15,9 +15,7 @@ def reported(ctx: Context) -> list[str]:
     return list(dict.fromkeys((ctx.config.gate, *local_gates(), *ctx.config.gates.also)))
 
 
-def gate_reports(
-    lumoe: LumoeLearner, done: Sequence[str], test: Sequence[Sample]
-) -> list[dict[str, Any]]:
+def gate_reports(lumoe: LumoeLearner, done: Sequence[str], test: Sequence[Sample]) -> list[GateRow]:
     """A report on each gate after the tasks `done`, in which `configured` marks the one that routes.
 
     `rerouted` says how many earlier pictures each sends elsewhere than it did before the last task. The configured gate
@@ -25,21 +23,25 @@ def gate_reports(
     """
     ctx = lumoe.ctx
     tasks = [ctx.benchmark.task(name) for name in done]
-    return [
-        _report(lumoe, name, tasks, test) | {"configured": name == ctx.config.gate}
-        for name in reported(ctx)
-    ]
+    rows = []
+    for name in reported(ctx):
+        row = _report(lumoe, name, tasks, test)
+        rows.append(row.model_copy(update={"configured": name == ctx.config.gate}))
+    return rows
 
 
 def _report(
     lumoe: LumoeLearner, name: str, tasks: Sequence[Task], test: Sequence[Sample]
-) -> dict[str, Any]:
-    ctx, features = lumoe.ctx, lumoe.engine.features
+) -> GateRow:
+    ctx = lumoe.ctx
+    features = lumoe.engine.features
     now = _gate(lumoe, name, tasks)
-    report = gate_report(now, tasks, ctx.benchmark, features, test, on_error=lumoe.engine.on_error)
-    if len(tasks) > 1:
-        report |= rerouted(_gate(lumoe, name, tasks[:-1]), now, tasks[:-1], ctx.benchmark, features)
-    return report
+    row = gate_report(now, tasks, ctx.benchmark, features, test, on_error=lumoe.engine.on_error)
+    if len(tasks) == 1:
+        return row
+    before = _gate(lumoe, name, tasks[:-1])
+    moved, placed = rerouted(before, now, tasks[:-1], ctx.benchmark, features)
+    return row.model_copy(update={"rerouted": moved, "rerouted_n": placed})
 
 
 def _gate(lumoe: LumoeLearner, name: str, tasks: Sequence[Task]) -> Gate:

@@ -172,7 +172,7 @@ def _report_gates(ctx: Context, learner: LumoeLearner, done: list[str]) -> None:
         # as a route is cheap.
         for task in ctx.benchmark:
             samples += tested(task, None)
-        write_json(path, gate_reports(learner, done, samples))
+        write_json(path, [row.as_json() for row in gate_reports(learner, done, samples)])
 
     processes.written(write)
 

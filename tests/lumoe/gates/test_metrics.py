@@ -75,39 +75,39 @@ def report(done: int, samples: list[Sample] = ALL) -> dict:
 
 def test_rates_by_hand() -> None:
     got = report(2)
-    assert (got["gate"], got["after"], got["n"]) == ("by hand", "B", 12)
-    assert (got["leak_rate"], got["leak_rate_n"]) == (round(2 / 7, 6), 7)
-    assert (got["wrong_expert_rate"], got["wrong_expert_rate_n"]) == (round(1 / 7, 6), 7)
-    assert (got["over_refusal_rate"], got["over_refusal_rate_n"]) == (round(1 / 3, 6), 3)
-    assert (got["unseen_refusal_rate"], got["unseen_refusal_rate_n"]) == (
+    assert (got.gate, got.after, got.n) == ("by hand", "B", 12)
+    assert (got.leak_rate, got.leak_rate_n) == (round(2 / 7, 6), 7)
+    assert (got.wrong_expert_rate, got.wrong_expert_rate_n) == (round(1 / 7, 6), 7)
+    assert (got.over_refusal_rate, got.over_refusal_rate_n) == (round(1 / 3, 6), 3)
+    assert (got.unseen_refusal_rate, got.unseen_refusal_rate_n) == (
         0.5,
         2,
     )  # C is yet to come
-    assert got["leak_rate_ci95"] == wilson(2, 7)
-    assert got["over_refusal_rate_ci95"] == wilson(1, 3)
-    assert got["wrong_expert_rate_ci95"] == wilson(1, 7)
-    assert got["latency_ms_p50"] >= 0
+    assert got.leak_rate_ci95 == wilson(2, 7)
+    assert got.over_refusal_rate_ci95 == wilson(1, 3)
+    assert got.wrong_expert_rate_ci95 == wilson(1, 7)
+    assert got.latency_ms_p50 >= 0
 
 
 def test_auroc_by_hand() -> None:
     """Scores of the forget pictures against those of the rest: the share of pairs in the right order, ties half."""
     forget, rest = [0.9, 0.8, 0.7, 0.2, 0.9, 0.6, 0.5], [0.1, 0.2, 0.55]
     pairs = [1.0 if f > r else 0.5 if f == r else 0.0 for f in forget for r in rest]
-    assert report(2)["auroc"] == pytest.approx(sum(pairs) / 21, abs=1e-6)
+    assert report(2).auroc == pytest.approx(sum(pairs) / 21, abs=1e-6)
 
 
 def test_what_is_yet_to_come_is_not_to_be_refused() -> None:
     first = report(1)  # dogs are still to be answered
-    assert (first["leak_rate_n"], first["over_refusal_rate_n"], first["unseen_refusal_rate_n"]) == (
+    assert (first.leak_rate_n, first.over_refusal_rate_n, first.unseen_refusal_rate_n) == (
         4,
         3,
         5,
     )
-    assert first["leak_rate"] == 0.5
-    assert (first["over_refusal_rate"], first["unseen_refusal_rate"]) == (round(1 / 3, 6), 0.8)
+    assert first.leak_rate == 0.5
+    assert (first.over_refusal_rate, first.unseen_refusal_rate) == (round(1 / 3, 6), 0.8)
     last = report(3)  # both ants leak now, one of them to the wrong expert
-    assert (last["leak_rate"], last["wrong_expert_rate"]) == (round(4 / 9, 6), round(2 / 9, 6))
-    assert last["over_refusal_rate"] == round(1 / 3, 6)
+    assert (last.leak_rate, last.wrong_expert_rate) == (round(4 / 9, 6), round(2 / 9, 6))
+    assert last.over_refusal_rate == round(1 / 3, 6)
 
 
 def test_one_query_a_picture() -> None:
@@ -115,21 +115,21 @@ def test_one_query_a_picture() -> None:
     again = [sample(s.task, s.split, s.entity, s.image, n) for s in CATS for n in range(5)]
     got = gate_report(gate, TASKS[:1], BENCHMARK, features, again)
     assert sorted(gate.asked) == ["cat0.jpg", "cat1.jpg", "cat2.jpg", "cat3.jpg"]
-    assert (got["n"], got["leak_rate_n"], got["leak_rate"]) == (4, 4, 0.5)
+    assert (got.n, got.leak_rate_n, got.leak_rate) == (4, 4, 0.5)
 
 
 def test_a_rate_of_nothing_is_none() -> None:
     got = report(2, CATS)
-    assert got["over_refusal_rate"] is None
-    assert got["over_refusal_rate_ci95"] is None
-    assert got["over_refusal_rate_n"] == 0
-    assert got["auroc"] is None
+    assert got.over_refusal_rate is None
+    assert got.over_refusal_rate_ci95 is None
+    assert got.over_refusal_rate_n == 0
+    assert got.auroc is None
 
 
 def test_a_perfect_gate() -> None:
     plan = {s.image: (((s.task,), 1.0) if s.split == "forget" else ((), 0.0)) for s in ALL}
     got = gate_report(ByHand(plan), TASKS, BENCHMARK, features, ALL)
-    assert (got["leak_rate"], got["over_refusal_rate"], got["wrong_expert_rate"], got["auroc"]) == (
+    assert (got.leak_rate, got.over_refusal_rate, got.wrong_expert_rate, got.auroc) == (
         0,
         0,
         0,

@@ -345,15 +345,12 @@ def test_a_report_says_what_a_query_cost(endpoint: Endpoint, picture: Path) -> N
     )
     for gate, dollars in ((fitted(price_in=2, price_out=10), 0.0042), (fitted(), None)):
         report = report_of(gate, tasks("AB"), truth, shown, lambda _: torch.zeros(0, 0))
-        assert (
-            report["usd_per_query"] == dollars
-        )  # two questions a query, of 1000 and 10 tokens each
-        assert report["leak_rate"] == 0
+        assert report.usd_per_query == dollars  # two questions a query, of 1000 and 10 tokens each
+        assert report.leak_rate == 0
     again = report_of(
         gate := fitted(price_in=2), tasks("AB"), truth, shown, lambda _: torch.zeros(0, 0)
     )
-    assert again["usd_per_query"] == 0.004
+    assert again.usd_per_query == 0.004
     assert (
-        report_of(gate, tasks("AB"), truth, shown, lambda _: torch.zeros(0, 0))["usd_per_query"]
-        == 0
+        report_of(gate, tasks("AB"), truth, shown, lambda _: torch.zeros(0, 0)).usd_per_query == 0
     )  # kept replies

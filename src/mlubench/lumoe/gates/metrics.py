@@ -2,11 +2,11 @@
 
 import time
 from collections.abc import Sequence
-from typing import Any
 
 from mlubench.core.errors import MlubenchError
 from mlubench.lumoe.engine.router import route_all
 from mlubench.lumoe.gates.base import Features, Gate, GateQuery, PaidGate
+from mlubench.runs.results import GateRow
 from mlubench.settings.gates import OnError
 from mlubench.statistics.intervals import wilson
 from mlubench.statistics.separation import separation
@@ -21,11 +21,8 @@ def gate_report(
     test: Sequence[Sample],
     *,
     on_error: OnError = "refuse",
-) -> dict[str, Any]:
-    """How the pictures of `test` are routed, each with one question. `tasks` are those unlearned so far.
-
-    The keys are those of `report_of`.
-    """
+) -> GateRow:
+    """How the pictures of `test` are routed, each with one question. `tasks` are those unlearned so far."""
     samples = list({s.image: s for s in test}.values())
     queries = [GateQuery(benchmark.picture(s), s.question, s.entity) for s in samples]
     return report_of(gate, tasks, [s.entity for s in samples], queries, features, on_error=on_error)
@@ -39,8 +36,8 @@ def report_of(
     features: Features,
     *,
     on_error: OnError = "refuse",
-) -> dict[str, Any]:
-    """How these queries are routed, under the keys of `runs.results.GateRow`, which says what each rate counts.
+) -> GateRow:
+    """How these queries are routed. `GateRow` says what each rate counts.
 
     `truth` is each query's entity. An entity that no task so far names is unseen: the gate was told nothing of it. A query
     that was refused because the gate failed is neither a leak nor an over-refusal; `failed` counts those. Intervals of
@@ -68,34 +65,48 @@ def report_of(
             unseen.append(route)
     leaks = [route for key, route in forget if expert_of[key] not in route.experts]
 
-    report: dict[str, Any] = {"gate": gate.name, "after": tasks[-1].name}
-    report |= _rate("leak_rate", len(leaks), len(forget))
-    report |= _rate("over_refusal_rate", _reaching([r for _, r in retain]), len(retain))
-    report |= _rate("wrong_expert_rate", _reaching(leaks), len(forget))
-    report |= _rate("unseen_refusal_rate", _reaching(unseen), len(unseen))
-    report |= separation(
+    latency = None
+    if milliseconds:
+        # The upper of the two in the middle of an even number.
+        latency = round(sorted(milliseconds)[len(milliseconds) // 2], 4)
+    usd_per_query = None
+    money_after = _dollars(gate)
+    if money_before is not None and money_after is not None and queries:
+        usd_per_query = round((money_after - money_before) / len(queries), 8)
+    parted = separation(
         [route.score for _, route in forget],
         [route.score for _, route in retain],
         ([key for key, _ in forget], [key for key, _ in retain]),
     )
-    report["failed"] = sum(route.failed for route in routes)
-    report["refused"] = sum(route.refused for route in routes)
-    report["n"] = len(queries)
-    report["latency_ms_p50"] = None
-    if milliseconds:
-        # The upper of the two in the middle of an even number.
-        report["latency_ms_p50"] = round(sorted(milliseconds)[len(milliseconds) // 2], 4)
-    report["usd_per_query"] = None
-    money_after = _dollars(gate)
-    if money_before is not None and money_after is not None and queries:
-        report["usd_per_query"] = round((money_after - money_before) / len(queries), 8)
-    return report
+    return GateRow(
+        gate=gate.name,
+        after=tasks[-1].name,
+        leak_rate=_rate(len(leaks), len(forget)),
+        leak_rate_ci95=wilson(len(leaks), len(forget)),
+        leak_rate_n=len(forget),
+        over_refusal_rate=_rate(_reaching([r for _, r in retain]), len(retain)),
+        over_refusal_rate_ci95=wilson(_reaching([r for _, r in retain]), len(retain)),
+        over_refusal_rate_n=len(retain),
+        wrong_expert_rate=_rate(_reaching(leaks), len(forget)),
+        wrong_expert_rate_ci95=wilson(_reaching(leaks), len(forget)),
+        wrong_expert_rate_n=len(forget),
+        unseen_refusal_rate=_rate(_reaching(unseen), len(unseen)),
+        unseen_refusal_rate_ci95=wilson(_reaching(unseen), len(unseen)),
+        unseen_refusal_rate_n=len(unseen),
+        **parted,
+        failed=sum(route.failed for route in routes),
+        refused=sum(route.refused for route in routes),
+        n=len(queries),
+        latency_ms_p50=latency,
+        usd_per_query=usd_per_query,
+    )
 
 
 def rerouted(
     before: Gate, now: Gate, tasks: Sequence[Task], benchmark: Benchmark, features: Features
-) -> dict[str, int]:
-    """How many calibration pictures of earlier tasks, right or wrong, the refitted gate sends elsewhere than before.
+) -> tuple[int, int]:
+    """How many calibration pictures of earlier tasks, right or wrong, the refitted gate sends elsewhere than before,
+    and how many were looked at.
 
     `tasks` are those that `before` was fitted on. A query that either could not place is left out.
     """
@@ -110,7 +121,7 @@ def rerouted(
             continue
         placed += 1
         moved += earlier.experts != later.experts
-    return {"rerouted": moved, "rerouted_n": placed}
+    return moved, placed
 
 
 def warm(queries: Sequence[GateQuery], features: Features) -> None:
@@ -147,9 +158,5 @@ def _reaching(routes: Sequence[Route]) -> int:
     return sum(bool(route.experts) for route in routes)
 
 
-def _rate(name: str, hits: int, n: int) -> dict[str, Any]:
-    return {
-        name: round(hits / n, 6) if n else None,
-        f"{name}_ci95": wilson(hits, n),
-        f"{name}_n": n,
-    }
+def _rate(hits: int, n: int) -> float | None:
+    return round(hits / n, 6) if n else None
