@@ -28,144 +28,178 @@ from mlubench.statistics.directions import DIRECTIONS_NOTE
 
 WIDTH = 120
 NAME_WIDTH = 16
-# A column of "0.000" with its padding, the two columns that close the table, and "Unscored".
-_CELL, _TAIL, _UNSCORED = 7, 8 + 12, 10
+# All widths are in characters and include the padding of one on each side.
+# A score is shown as "0.000".
+_SCORE_WIDTH = 7
+# The final score and the stability, which close the table.
+_CLOSING_WIDTH = 8 + 12
+_UNSCORED_WIDTH = 10
+# Keeps a gate's name whole, however narrow the terminal is.
+_GATE_NAME_WIDTH = 9
 
 
 def render_table(results: Results, width: int = WIDTH) -> Group:
     """The run as rich renderables of at most `width` columns: a table per metric and judge, then the gates.
 
-    Where the cells are too many for the width, they go on in a second table below.    The results may be partial.
+    Where the cells are too many for the width, they go on in a second table below.
+    The results may be partial.
     """
-    return Group(*_parts(results, width))
+    parts = [*_opening(results)]
+    for scores in score_tables(results):
+        parts += _score_section(results, scores, width)
+    parts.append(Text(STABILITY_NOTE, style="dim"))
+    parts += _reference_metrics(results)
+    for judge in results.judges:
+        parts += _differences(results, judge)
+    if results.gates:
+        parts += _gates(results)
+    return Group(*parts)
 
 
-def _parts(results: Results, width: int) -> Iterator[RenderableType]:
+def _opening(results: Results) -> Iterator[RenderableType]:
+    """What a reader must know before the first number."""
     yield Text(run_line(results), style="bold")
     if results.run.stand_ins:
         yield Text(STAND_INS, style="yellow")
-    if warning := unscored_warning(results):
+    warning = unscored_warning(results)
+    if warning:
         yield Text(f"Warning: {warning}", style="bold red")
     yield Text(
         f"X-UY: task X tested after unlearning up to Y. Bold: the best of a column. {DIRECTIONS_NOTE}",
         style="dim",
     )
-    for scores in score_tables(results):
-        yield Text()
-        yield _heading(scores, several=len(results.judges) > 1)
-        if not results.methods:
-            yield Text("No scores yet: the run has not tested any archived model.")
-        yield from _score_tables(scores, width)
-        if scores.legend:
-            yield Text(scores.legend, style="dim")
-    yield Text(STABILITY_NOTE, style="dim")
-    yield from _reference_metrics(results)
-    for judge in results.judges:
-        yield from _differences(results, judge)
-    if results.gates:
-        yield from _gates(results)
 
 
-def _heading(scores: ScoreTable, *, several: bool) -> Text:
-    judged = f", judge {scores.judge}" if several or scores.judge else ""
-    return Text.assemble((TITLES[scores.metric], "bold"), f" ({MEANINGS[scores.metric]}{judged})")
-
-
-def _blocks(columns: list[str], room: int) -> Iterator[slice]:
-    """Runs of columns that fit into `room`."""
-    start, used = 0, 0
-    for index, name in enumerate(columns):
-        wide = max(_CELL, len(name) + 2)
-        if used + wide > room and index > start:
-            yield slice(start, index)
-            start, used = index, 0
-        used += wide
-    yield slice(start, len(columns))
+def _score_section(results: Results, scores: ScoreTable, width: int) -> Iterator[RenderableType]:
+    """One metric by one judge: heading, table and legend."""
+    meaning = MEANINGS[scores.metric]
+    # A judge without a name is the only one there is, so it needs none.
+    if scores.judge or len(results.judges) > 1:
+        meaning += f", judge {scores.judge}"
+    yield Text()
+    yield Text.assemble((TITLES[scores.metric], "bold"), f" ({meaning})")
+    if not results.methods:
+        yield Text("No scores yet: the run has not tested any archived model.")
+    yield from _score_tables(scores, width)
+    if scores.legend:
+        yield Text(scores.legend, style="dim")
 
 
 def _score_tables(scores: ScoreTable, width: int) -> Iterator[Table]:
-    room = width - NAME_WIDTH - 2 - _TAIL - (_UNSCORED if scores.unscored else 0)
+    """The scores as one table, or as several below each other where one is too wide."""
+    # Every block leaves room for the closing columns, though only the last one shows them:
+    # which block is the last is known only after the columns are split.
+    room = width - NAME_WIDTH - 2 - _CLOSING_WIDTH
+    if scores.unscored:
+        room -= _UNSCORED_WIDTH
     for block in _blocks(scores.columns, room):
         last = block.stop == len(scores.columns)
-        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
+        table = _bare_table()
         table.add_column("Method", max_width=NAME_WIDTH, overflow="fold")
         for name in scores.columns[block]:
+            # As Text, so that a bracket in a task's name is not read as markup.
             table.add_column(Text(name), justify="right", overflow="fold")
-        for name in (FINAL, STABILITY, "Unscored") if last else ():
-            if name != "Unscored" or scores.unscored:
-                table.add_column(name, justify="right", no_wrap=True)
+        if last:
+            table.add_column(FINAL, justify="right", no_wrap=True)
+            table.add_column(STABILITY, justify="right", no_wrap=True)
+        if last and scores.unscored:
+            table.add_column("Unscored", justify="right", no_wrap=True)
         for row in scores.rows:
-            table.add_row(*_line(scores, row, block, last), style="dim" if row.reference else "")
+            cells = _row_cells(scores, row, block, last=last)
+            table.add_row(*cells, style="dim" if row.reference else "")
         yield table
 
 
-def _line(scores: ScoreTable, row: ScoreRow, block: slice, last: bool) -> list[Text]:
-    shown = [*row.scores[block], *([row.final, row.stability] if last else [])]
-    counts = (
-        [Text(str(row.unscored), style="red" if row.unscored else "")]
-        if last and scores.unscored
-        else []
-    )
-    return [Text(row.label), *map(_text, shown), *counts]
+def _blocks(columns: list[str], room: int) -> Iterator[slice]:
+    """Split the columns into stretches that fit into `room`; one that is too wide alone still gets its own."""
+    start = 0
+    used = 0
+    for index, name in enumerate(columns):
+        column_width = max(_SCORE_WIDTH, len(name) + 2)
+        if used + column_width > room and index > start:
+            yield slice(start, index)
+            start = index
+            used = 0
+        used += column_width
+    # Without any column too, so that an empty run still shows its methods.
+    yield slice(start, len(columns))
 
 
-def _text(shown: ShownNumber) -> Text:
-    return Text(shown.text, style="bold green" if shown.best else "")
+def _row_cells(scores: ScoreTable, row: ScoreRow, block: slice, *, last: bool) -> list[Text]:
+    cells = [Text(row.label)]
+    cells += [_number_text(number) for number in row.scores[block]]
+    if last:
+        cells += [_number_text(row.final), _number_text(row.stability)]
+    if last and scores.unscored:
+        cells.append(Text(str(row.unscored), style="red" if row.unscored else ""))
+    return cells
+
+
+def _number_text(number: ShownNumber) -> Text:
+    return Text(number.text, style="bold green" if number.best else "")
 
 
 def _reference_metrics(results: Results) -> Iterator[RenderableType]:
-    found = reference_metrics(results)
-    if not found.rows:
+    metrics = reference_metrics(results)
+    if not metrics.rows:
         return
     yield Text()
     yield Text(TITLE, style="bold")
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
-    for index, name in enumerate(found.head):
+    table = _bare_table()
+    for index, name in enumerate(metrics.head):
         table.add_column(name, justify="right" if index else "left", overflow="fold")
-    for row in found.rows:
+    for row in metrics.rows:
         table.add_row(*map(Text, row))
     yield table
-    yield Text(found.note, style="dim")
+    yield Text(metrics.note, style="dim")
 
 
 def _differences(results: Results, judge: str) -> Iterator[RenderableType]:
-    lines = differences(results, judge)
-    if not lines:
+    rows = differences(results, judge)
+    if not rows:
         return
+    title = "Differences between methods"
+    if len(results.judges) > 1:
+        title += f", judge {judge}"
     yield Text()
-    several = f", judge {judge}" if len(results.judges) > 1 else ""
-    yield Text(f"Differences between methods{several}", style="bold")
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
+    yield Text(title, style="bold")
+    table = _bare_table()
     for index, name in enumerate(COLUMNS):
         table.add_column(name, justify="left" if index < 2 else "right")
-    for line in lines:
-        table.add_row(*map(Text, line))
+    for row in rows:
+        table.add_row(*map(Text, row))
     yield table
     yield Text(NOTE, style="dim")
-
-
-def _narrow(cell: str) -> str:
-    """A rate with its interval below it, without zeros before the point, so that all gates fit on a narrow terminal."""
-    rate, _, interval = cell.partition(" (")
-    if "–" not in interval:
-        return cell
-    return f"{rate}\n" + "–".join(
-        bound.removeprefix("0") for bound in interval.rstrip(")").split("–")
-    )
 
 
 def _gates(results: Results) -> Iterator[RenderableType]:
     yield Text()
     yield Text("Gates", style="bold")
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
-    for index, name in enumerate(GATE_COLUMNS):
-        table.add_column(
-            name,
-            justify="left" if index < 2 else "right",
-            overflow="fold",
-            min_width=9 if not index else None,
-        )
-    for gate in results.gates:
-        table.add_row(*(Text(_narrow(cell)) for cell in gate_cells(gate)))
+    table = _bare_table()
+    gate, after, *measures = GATE_COLUMNS
+    table.add_column(gate, overflow="fold", min_width=_GATE_NAME_WIDTH)
+    table.add_column(after, overflow="fold")
+    for name in measures:
+        table.add_column(name, justify="right", overflow="fold")
+    for row in results.gates:
+        cells = [_narrow(cell) for cell in gate_cells(row)]
+        table.add_row(*map(Text, cells))
     yield table
     yield Text(GATE_NOTE, style="dim")
+
+
+def _narrow(cell: str) -> str:
+    """A rate with its interval below it, so that all gates fit on a narrow terminal.
+
+    The interval's zeros before the point are left out: "0.950 (0.91–0.98)" becomes "0.950" over ".91–.98".
+    """
+    rate, _, interval = cell.partition(" (")
+    if "–" not in interval:
+        return cell
+    bounds = [bound.removeprefix("0") for bound in interval.rstrip(")").split("–")]
+    return f"{rate}\n" + "–".join(bounds)
+
+
+def _bare_table() -> Table:
+    """A table without lines, as the paper sets them."""
+    return Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
