@@ -13,58 +13,109 @@ from mlubench.types import Metric
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_REFERENCE = "#6B6B6B"
+_BASE_COLOUR = "#6B6B6B"
 # Two labels closer than this (in score) would overlap at README width.
 _LABEL_GAP = 0.062
+# How far neighbouring methods' curves stand apart sideways, in steps: equal scores would hide each other.
+_SIDE_STEP = 0.035
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """The mean over `tasks` tested after step `index`, with how far its 95% interval reaches below and above."""
+    """The mean over the tasks up to step `index`, tested after that step."""
 
     index: int
     mean: float
+    # How far the 95% interval reaches below and above the mean. None where a task's score has no interval.
     reach: tuple[float, float] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _CurveEnd:
+    """Where a curve ends, and the name to write there."""
+
+    name: str
+    point: Point
+    colour: str
 
 
 def points(results: Results, judge: str, metric: Metric, method: str) -> list[Point]:
     """A method's curve. A step is left out until all tasks up to it have a score: a mean of fewer is not comparable."""
-    tasks, cells = results.tasks, results.scores(judge, metric)
-    found = []
-    for index, after in enumerate(tasks):
-        past = [cells.get((method, task, after)) for task in tasks[: index + 1]]
-        known = [cell for cell in past if cell is not None and cell.score is not None]
-        if len(known) == index + 1:
-            found.append(_mean(index, known))
-    return found
+    cells = results.scores(judge, metric)
+    curve = []
+    for index, after in enumerate(results.tasks):
+        past_tasks = results.tasks[: index + 1]
+        point = _mean_point(index, [cells.get((method, task, after)) for task in past_tasks])
+        if point is not None:
+            curve.append(point)
+    return curve
 
 
-def _mean(index: int, cells: list[CellRow]) -> Point:
-    mean = sum(cell.score or 0.0 for cell in cells) / len(cells)
-    ends = [(cell.score or 0.0, *cell.ci95) for cell in cells if cell.ci95 is not None]
-    if len(ends) < len(cells):
+def _base_points(results: Results, judge: str, metric: Metric) -> list[Point]:
+    """The base's curve over the same tasks. It never unlearns, so each task has one score, whatever the step."""
+    cells = results.base_scores(judge, metric)
+    curve = []
+    for index in range(len(results.tasks)):
+        past_tasks = results.tasks[: index + 1]
+        point = _mean_point(index, [cells.get(task) for task in past_tasks])
+        if point is not None:
+            curve.append(point)
+    return curve
+
+
+def _mean_point(index: int, cells: list[CellRow | None]) -> Point | None:
+    """The mean of the cells' scores, or None where one of them has no score."""
+    scores = []
+    # The distances from each score to the two ends of its interval.
+    below = []
+    above = []
+    for cell in cells:
+        if cell is None or cell.score is None:
+            return None
+        scores.append(cell.score)
+        if cell.ci95 is not None:
+            low, high = cell.ci95
+            below.append(max(0.0, cell.score - low))
+            above.append(max(0.0, high - cell.score))
+    count = len(scores)
+    mean = sum(scores) / count
+    if len(below) < count:
         return Point(index, mean, None)
-    below = math.hypot(*(max(0.0, score - low) for score, low, _ in ends)) / len(cells)
-    above = math.hypot(*(max(0.0, high - score) for score, _, high in ends)) / len(cells)
-    return Point(index, mean, (below, above))
+    # Errors of independent scores add in squares.
+    return Point(index, mean, (math.hypot(*below) / count, math.hypot(*above) / count))
 
 
 def draw_decay(ax: "Axes", results: Results, judge: str, metric: Metric) -> None:
     """Fill one panel: a line per method with its name at its end, and the base as a dashed reference."""
-    methods, tasks = results.methods, results.tasks
-    ends: list[tuple[str, Point, str]] = []
-    for place, method in enumerate(methods):
+    methods = results.methods
+    ends = []
+    for position, method in enumerate(methods):
         curve = points(results, judge, metric, method)
         colour, marker = style(method, methods)
-        _line(ax, curve, colour, marker, shift=(place - (len(methods) - 1) / 2) * 0.035)
-        ends += [(plain(label(method)), curve[-1], colour)] if curve else []
-    base = _reference(ax, results, judge, metric)
-    ends += [(label(BASE), base, _REFERENCE)] if base else []
-    _name(ax, ends)
+        # The middle method stands at its true place, the others to both sides of it.
+        shift = (position - (len(methods) - 1) / 2) * _SIDE_STEP
+        _draw_curve(ax, curve, colour, marker, shift)
+        if curve:
+            ends.append(_CurveEnd(plain(label(method)), curve[-1], colour))
+    base_curve = _base_points(results, judge, metric)
+    if base_curve:
+        _draw_base(ax, base_curve)
+        ends.append(_CurveEnd(label(BASE), base_curve[-1], _BASE_COLOUR))
+    _write_names(ax, ends)
     ax.set_title(f"{TITLES[metric]} (higher is better)", fontsize=10, fontweight="bold")
+    _set_axes(ax, results.tasks)
+
+
+def _set_axes(ax: "Axes", tasks: list[str]) -> None:
     ax.set_xticks(range(len(tasks)), [plain(f"U{task}") for task in tasks], fontsize=9)
-    ax.set_xlim(*((-0.25, len(tasks) - 0.8) if len(tasks) > 1 else (-0.5, 0.5)))
+    # Room for the first marker on the left. On the right little, because the names stand outside the panel.
+    if len(tasks) > 1:
+        ax.set_xlim(-0.25, len(tasks) - 0.8)
+    else:
+        ax.set_xlim(-0.5, 0.5)
+    # A little beyond 0 and 1, so that markers there are not cut.
     ax.set_ylim(-0.04, 1.04)
+    # The panels share their y axis, which would hide the labels of all but the first.
     ax.tick_params(labelsize=9, labelleft=True)
     ax.set_xlabel("after unlearning up to task", fontsize=9)
     ax.grid(axis="y", color="#dddddd", linewidth=0.7)
@@ -72,65 +123,60 @@ def draw_decay(ax: "Axes", results: Results, judge: str, metric: Metric) -> None
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def _line(ax: "Axes", curve: list[Point], colour: str, marker: str, shift: float) -> None:
-    """The curve, moved sideways a little so that methods with equal scores stay visible, and its intervals."""
-    xs, ys = [point.index + shift for point in curve], [point.mean for point in curve]
-    for gap in reversed(
-        [at for at in range(1, len(curve)) if curve[at].index > curve[at - 1].index + 1]
-    ):
-        # A step that was not tested breaks the line: drawing through it would claim a score that nobody measured.
-        xs.insert(gap, math.nan)
-        ys.insert(gap, math.nan)
-    size = 9 if marker == "*" else 5.5
+def _draw_curve(ax: "Axes", curve: list[Point], colour: str, marker: str, shift: float) -> None:
+    """The curve and its intervals, moved sideways by `shift` steps."""
+    xs: list[float] = []
+    ys: list[float] = []
+    previous = None
+    for point in curve:
+        if previous is not None and point.index > previous.index + 1:
+            # A step that was not tested breaks the line: drawing through it would claim a score that nobody measured.
+            xs.append(math.nan)
+            ys.append(math.nan)
+        xs.append(point.index + shift)
+        ys.append(point.mean)
+        previous = point
     ax.plot(
         xs,
         ys,
         color=colour,
         marker=marker,
-        markersize=size,
+        # A star fills less of its size than the other markers do.
+        markersize=9 if marker == "*" else 5.5,
         linewidth=1.8,
         markeredgecolor="white",
-        mew=0.5,
+        markeredgewidth=0.5,
     )
     for point in curve:
-        if point.reach:
-            ax.errorbar(
-                point.index + shift,
-                point.mean,
-                yerr=[[r] for r in point.reach],
-                color=colour,
-                capsize=2,
-                elinewidth=1,
-            )
-
-
-def _reference(ax: "Axes", results: Results, judge: str, metric: Metric) -> Point | None:
-    base = results.base_scores(judge, metric)
-    curve = []
-    for index in range(len(results.tasks)):
-        past = [
-            base[task]
-            for task in results.tasks[: index + 1]
-            if task in base and base[task].score is not None
-        ]
-        if len(past) == index + 1:
-            curve.append(_mean(index, past))
-    if curve:
-        xs, ys = [point.index for point in curve], [point.mean for point in curve]
-        ax.plot(
-            xs,
-            ys,
-            color=_REFERENCE,
-            linestyle=(0, (4, 3)),
-            linewidth=1.2,
-            marker="." if len(curve) == 1 else "",
+        if point.reach is None:
+            continue
+        below, above = point.reach
+        ax.errorbar(
+            point.index + shift,
+            point.mean,
+            yerr=[[below], [above]],
+            color=colour,
+            capsize=2,
+            elinewidth=1,
         )
-    return curve[-1] if curve else None
+
+
+def _draw_base(ax: "Axes", curve: list[Point]) -> None:
+    ax.plot(
+        [point.index for point in curve],
+        [point.mean for point in curve],
+        color=_BASE_COLOUR,
+        linestyle=(0, (4, 3)),
+        linewidth=1.2,
+        # A single point makes no line, so without a marker it could not be seen.
+        marker="." if len(curve) == 1 else "",
+    )
 
 
 def spread(wanted: list[float], gap: float, low: float, high: float) -> list[float]:
     """Move sorted heights apart until neighbours are `gap` apart, staying between `low` and `high` where they fit."""
     placed = list(wanted)
+    # First push upwards from the lowest, then back down from the ceiling.
     for index in range(1, len(placed)):
         placed[index] = max(placed[index], placed[index - 1] + gap)
     ceiling = high
@@ -140,24 +186,26 @@ def spread(wanted: list[float], gap: float, low: float, high: float) -> list[flo
     return placed
 
 
-def _name(ax: "Axes", ends: list[tuple[str, Point, str]]) -> None:
+def _write_names(ax: "Axes", ends: list[_CurveEnd]) -> None:
     """Write each name beside the end of its line; a thin leader shows which when names had to move apart."""
-    ends = sorted(ends, key=lambda end: end[1].mean)
-    heights = spread([point.mean for _, point, _ in ends], _LABEL_GAP, 0.0, 1.0)
-    for (name, point, colour), height in zip(ends, heights, strict=True):
+    ends = sorted(ends, key=lambda end: end.point.mean)
+    heights = spread([end.point.mean for end in ends], _LABEL_GAP, 0.0, 1.0)
+    lumoe_colour, _ = STYLES["lumoe"]
+    for end, height in zip(ends, heights, strict=True):
         ax.annotate(
-            name,
-            xy=(point.index + 0.14, point.mean),
+            end.name,
+            xy=(end.point.index + 0.14, end.point.mean),
+            # Across in widths of the panel (just outside it), upwards in scores.
             xytext=(1.06, height),
             textcoords=ax.get_yaxis_transform(),
-            color=ink(colour),
+            color=ink(end.colour),
             fontsize=9,
-            fontweight="bold" if colour == STYLES["lumoe"][0] else "normal",
+            fontweight="bold" if end.colour == lumoe_colour else "normal",
             va="center",
             annotation_clip=False,
             arrowprops={
                 "arrowstyle": "-",
-                "color": colour,
+                "color": end.colour,
                 "linewidth": 0.5,
                 "shrinkA": 1,
                 "shrinkB": 0,
