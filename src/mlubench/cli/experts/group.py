@@ -1,7 +1,7 @@
 """`mlubench experts`: what a store of experts holds, whether it is whole, and what counts. No model is loaded."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,19 +10,22 @@ from mlubench.cli.experts.store import open_store
 from mlubench.cli.options import EXPERT, JSON, PATH, STORE
 from mlubench.cli.output import print_facts, print_json
 
+if TYPE_CHECKING:
+    from mlubench.lumoe.experts.store import ExpertVersion, VerifiedVersion
+
 
 def _example(*lines: str) -> str:
     return "\b\nExample:\n" + "\n".join(f"  mlubench experts {line}" for line in lines)
 
 
-def _birth_scores(path: Path, row: dict[str, Any]) -> list[dict[str, Any]] | None:
+def _birth_scores(path: Path, expert: str, version: int) -> list[dict[str, Any]] | None:
     """Scores at birth of what a run has made itself, from its results; its archives are older than they."""
     from mlubench.judging.scoring import birth_scores
     from mlubench.runs.folder import RunDir
 
-    if row["version"] != 1 or not RunDir(path).config_file.is_file():
+    if version != 1 or not RunDir(path).config_file.is_file():
         return None
-    cells = birth_scores(path, row["expert"])
+    cells = birth_scores(path, expert)
     return [cell.as_json() for cell in cells] if cells else None
 
 
@@ -50,8 +53,9 @@ def list_experts(store: Path, as_json: bool) -> None:
     rows = []
     for row in opened.listing():
         # An imported expert brings its scores along in its manifest.
-        scores = row["scores"] or _birth_scores(store, row)
-        rows.append({**row, "scores": scores})
+        if not row["scores"]:
+            row["scores"] = _birth_scores(store, row["expert"], row["version"])
+        rows.append(row)
     if as_json:
         facts = {"store": str(opened.root), "experts": rows, "unfinished": opened.unfinished()}
         print_json({**facts, "history": opened.history()})
@@ -62,7 +66,7 @@ def list_experts(store: Path, as_json: bool) -> None:
         click.echo(f"{folder}: never finished, not an expert")
 
 
-def _expert_line(row: dict[str, Any]) -> str:
+def _expert_line(row: "ExpertVersion") -> str:
     marks = ["current" if row["current"] else "kept", "on" if row["enabled"] else "disabled"]
     if row["merged_into"]:
         marks.append(f"merged into {row['merged_into']}")
@@ -97,7 +101,7 @@ def verify(ctx: click.Context, store: Path, names: tuple[str, ...], as_json: boo
     ctx.exit(1 if wrong else 0)
 
 
-def _verified_line(row: dict[str, Any]) -> str:
+def _verified_line(row: "VerifiedVersion") -> str:
     state = "whole"
     if row["missing"]:
         state = f"whole; older manifest, lacks {', '.join(row['missing'])}"
@@ -174,8 +178,8 @@ def export_one(
 
     opened = open_store(store)
     path = out or Path(default_name(opened, name, version))
-    row = {"expert": name, "version": version or opened.current(name)}
-    number = export_expert(opened, name, path, version, scores=_birth_scores(store, row))
+    scores = _birth_scores(store, name, version or opened.current(name))
+    number = export_expert(opened, name, path, version, scores=scores)
     facts = {"expert": name, "version": number, "file": str(path), "sha256": file_sha256(path)}
     print_facts(
         facts,

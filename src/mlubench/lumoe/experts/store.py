@@ -3,7 +3,7 @@
 import re
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.core.files import is_whole, whole_dir
@@ -28,8 +28,34 @@ if TYPE_CHECKING:
 NAME = re.compile(r"[^\W_][\w -]{0,63}(?:\+[1-9]\d{0,5})?")
 _FOLDER = re.compile(rf"({NAME.pattern})(?:@([2-9]|[1-9]\d{{1,5}}))?")
 
-# What `listing` takes over from a manifest.
-LISTED = ("task", "entities", "method", "base", "base_revision", "scores", "members", "measured")
+
+class ExpertVersion(TypedDict):
+    """One version of an expert, as `mlubench experts list --json` prints it. None: its manifest does not say."""
+
+    expert: str
+    version: int
+    current: bool  # whether this is the version that counts
+    enabled: bool  # of the expert: whether it is switched on
+    merged_into: str | None  # the expert that stands for it
+    pruned: bool  # whether its weights were deleted
+    task: str | None
+    entities: list[str] | None
+    method: str | None
+    base: str | None
+    base_revision: str | None
+    scores: list[dict[str, Any]] | None  # cells at birth, as in results.json
+    members: dict[str, int] | None  # of a merged expert: what it was made of, with versions
+    measured: bool | None  # of a merged expert: whether it was measured before and after
+    missing: list[str]  # fields that an older manifest lacks
+
+
+class VerifiedVersion(TypedDict):
+    """What a look at every byte of one version found."""
+
+    expert: str
+    version: int | None  # None: a folder without a manifest
+    wrong: str | None  # None: nothing
+    missing: list[str]
 
 
 def require_name(name: str) -> str:
@@ -155,9 +181,9 @@ class ExpertStore:
                 "Import it again from an export, or make the expert anew.",
             )
 
-    def listing(self) -> list[dict[str, Any]]:
+    def listing(self) -> list[ExpertVersion]:
         """A row for each version, from the manifests alone: no file is hashed."""
-        rows = []
+        rows: list[ExpertVersion] = []
         for name in self.names():
             current = self.current(name)
             setting = state.read_state(self.root).of(name)
@@ -171,18 +197,25 @@ class ExpertStore:
                         "enabled": setting.enabled,
                         "merged_into": setting.merged_into,
                         "pruned": number in setting.pruned,
-                        **{key: facts.get(key) for key in LISTED},
+                        "task": facts.get("task"),
+                        "entities": facts.get("entities"),
+                        "method": facts.get("method"),
+                        "base": facts.get("base"),
+                        "base_revision": facts.get("base_revision"),
+                        "scores": facts.get("scores"),
+                        "members": facts.get("members"),
+                        "measured": facts.get("measured"),
                         "missing": missing_fields(facts),
                     }
                 )
         return rows
 
-    def verify(self, names: list[str] | None = None) -> list[dict[str, Any]]:
+    def verify(self, names: list[str] | None = None) -> list[VerifiedVersion]:
         """A row for each version of these experts, all if none is named: `wrong` is None, or what is wrong with it."""
-        rows: list[dict[str, Any]] = []
+        rows: list[VerifiedVersion] = []
         for name in names or sorted(self._versions()):
             for number in self.versions(name):
-                row = {"expert": name, "version": number, "wrong": None, "missing": []}
+                row = VerifiedVersion(expert=name, version=number, wrong=None, missing=[])
                 try:
                     row["missing"] = missing_fields(self.manifest(name, number))
                 except MlubenchError as error:
