@@ -1,5 +1,6 @@
 """Draws a sweep's summary: in the terminal, and as a Markdown page."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Group
@@ -22,28 +23,27 @@ COLUMNS = (
 
 def rows_of(sweep: dict[str, Any]) -> list[list[str]]:
     """The cells of each row of sweep.json's summary, by COLUMNS. The judge is named where there are several."""
-    several = len({row["judge"] for row in sweep["summary"]}) > 1
-    return [
-        [
-            " ".join(f"{key}={_plain(value)}" for key, value in row["settings"].items()) or "-",
-            label(row["method"]) + (f" ({row['judge']})" if several else ""),
-            TITLES.get(row["metric"], row["metric"]),
-            *(_measured(row[name], len(row["seeds"])) for name in MEASURES),
-            str(len(row["seeds"])),
-        ]
-        for row in sweep["summary"]
-    ]
+    judges = {row["judge"] for row in sweep["summary"]}
+    rows = []
+    for row in sweep["summary"]:
+        settings = [f"{key}={_setting(value)}" for key, value in row["settings"].items()]
+        method = label(row["method"])
+        if len(judges) > 1:
+            method += f" ({row['judge']})"
+        seeds = len(row["seeds"])
+        measures = [_measured(row[name], seeds) for name in MEASURES]
+        title = TITLES.get(row["metric"], row["metric"])
+        rows.append([" ".join(settings) or "-", method, title, *measures, str(seeds)])
+    return rows
 
 
 def notes_of(sweep: dict[str, Any]) -> list[str]:
     """What a reader must know beside the table."""
+    notes = []
     states = [run["state"] for run in sweep["runs"]]
-    lacking = len(states) - states.count("finished")
-    notes = (
-        [f"{lacking} of {len(states)} runs are not finished and not in the table."]
-        if lacking
-        else []
-    )
+    unfinished = len(states) - states.count("finished")
+    if unfinished:
+        notes.append(f"{unfinished} of {len(states)} runs are not finished and not in the table.")
     if sweep["stand_ins"]:
         notes.append(STAND_INS)
     if any(row[name]["ci95"] for row in sweep["summary"] for name in MEASURES):
@@ -57,6 +57,7 @@ def render_sweep(sweep: dict[str, Any]) -> Group:
     """sweep.json as rich renderables."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
     for index, name in enumerate(COLUMNS):
+        # Settings, method and metric are words; the rest are numbers.
         table.add_column(name, justify="left" if index < 3 else "right", overflow="fold")
     for row in rows_of(sweep):
         table.add_row(*map(Text, row))
@@ -65,32 +66,52 @@ def render_sweep(sweep: dict[str, Any]) -> Group:
 
 def sweep_markdown(sweep: dict[str, Any]) -> str:
     """sweep.json as a page in Markdown: table, notes, and every run with its state."""
-    lines = [f"# Sweep of `{sweep['file']}`", "", *_markdown_table(COLUMNS, rows_of(sweep)), ""]
-    lines += [f"- {note}" for note in notes_of(sweep)]
+    notes = [f"- {note}" for note in notes_of(sweep)]
+    # Only a run that failed has an error.
     runs = [[run["name"], run["state"], run.get("error", "")] for run in sweep["runs"]]
-    return "\n".join(
-        [*lines, "", "## Runs", "", *_markdown_table(("Folder", "State", "Error"), runs), ""]
-    )
+    lines = [
+        f"# Sweep of `{sweep['file']}`",
+        "",
+        *_markdown_table(COLUMNS, rows_of(sweep)),
+        "",
+        *notes,
+        "",
+        "## Runs",
+        "",
+        *_markdown_table(("Folder", "State", "Error"), runs),
+        "",
+    ]
+    return "\n".join(lines)
 
 
 def _markdown_table(columns: tuple[str, ...], rows: list[list[str]]) -> list[str]:
-    escaped = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
-    return [
-        "| " + " | ".join(row) + " |" for row in [list(columns), ["---"] * len(columns), *escaped]
-    ]
+    lines = [_markdown_row(columns), _markdown_row(["---"] * len(columns))]
+    for row in rows:
+        # A bar or a new line in a cell would end it.
+        escaped = [cell.replace("|", "\\|").replace("\n", " ") for cell in row]
+        lines.append(_markdown_row(escaped))
+    return lines
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
 
 
 def _measured(measure: dict[str, Any], seeds: int) -> str:
+    """The mean over seeds with its interval, and the number of seeds where some have no value."""
     if measure["mean"] is None:
         return "-"
     text = f"{measure['mean']:.3f}"
     if measure["ci95"]:
         low, high = measure["ci95"]
         text += f" ({low:.2f}–{high:.2f})"
-    return text if measure["n"] == seeds else f"{text} n={measure['n']}"
+    if measure["n"] != seeds:
+        text += f" n={measure['n']}"
+    return text
 
 
-def _plain(value: Any) -> str:
+def _setting(value: Any) -> str:
+    """A setting as a YAML file spells it: the words of a list stand without quotes."""
     if isinstance(value, list):
-        return "[" + ", ".join(map(_plain, value)) + "]"
+        return "[" + ", ".join(map(_setting, value)) + "]"
     return str(value)
