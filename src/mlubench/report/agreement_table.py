@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mlubench.report.labels import TITLES, label
-from mlubench.statistics.agreement import Measured
+from mlubench.statistics.agreement import Agreement, Measured
 from mlubench.statistics.agreement_rows import (
     AgreementByMetric,
     JudgePair,
@@ -28,25 +28,21 @@ MEASURES: dict[Literal["kappa_quadratic", "kappa_linear", "agreement"], str] = {
     "agreement": "Same score",
 }
 COLUMNS = ("Answers", "n", *(marked(title, name) for name, title in MEASURES.items()))
-_SHOWN_MISTAKES = 160
+# In characters: enough to see what kind of answer it is.
+_SHOWN_RESPONSE = 160
 
 
 def render_agreement(facts: RunAgreement) -> Group:
     """What `mlubench judge agreement` says of a run."""
     parts: list[RenderableType] = []
     for pair in facts["pairs"]:
-        parts += [
-            Text(f"{pair['a']} and {pair['b']}", style="bold"),
-            *_measured(pair, pair["a"], pair["b"]),
-        ]
+        parts.append(Text(f"{pair['a']} and {pair['b']}", style="bold"))
+        parts += _measured(pair, pair["a"], pair["b"])
         if pair["unscored"]:
-            parts.append(
-                Text(
-                    f"{pair['unscored']} answers that either left unscored are not counted.",
-                    style="yellow",
-                )
-            )
-        parts += [*_rankings(pair), Text()]
+            warning = f"{pair['unscored']} answers that either left unscored are not counted."
+            parts.append(Text(warning, style="yellow"))
+        parts += _rankings(pair)
+        parts.append(Text())
     return Group(*parts, Text(NOTE, style="dim"), Text(RANK_NOTE, style="dim"))
 
 
@@ -54,27 +50,28 @@ def render_shipped(facts: ShippedAgreement) -> Group:
     """What it says of the labelled answers that ship with the project."""
     parts: list[RenderableType] = []
     for half, measured in facts["halves"].items():
-        parts += [Text(f"{facts['b']} against the shipped labels, {half} half", style="bold")]
-        parts += [*_measured(measured, facts["a"], facts["b"]), Text()]
+        title = f"{facts['b']} against the shipped labels, {half} half"
+        parts.append(Text(title, style="bold"))
+        parts += _measured(measured, facts["a"], facts["b"])
+        parts.append(Text())
     for row in facts["mistakes"]:
-        response = " ".join(row["response"].split())[:_SHOWN_MISTAKES]
-        said = f"{row['half']}, {row['metric']}: label {row['label']}, judged {row['score']} ({row['why']}): {response}"
-        parts.append(Text(said))
+        # On one line, whatever the model wrote.
+        response = " ".join(row["response"].split())[:_SHOWN_RESPONSE]
+        verdict = f"label {row['label']}, judged {row['score']} ({row['why']})"
+        parts.append(Text(f"{row['half']}, {row['metric']}: {verdict}: {response}"))
     return Group(*parts, Text(NOTE, style="dim"))
 
 
 def _measured(measured: AgreementByMetric, a: str, b: str) -> Iterator[RenderableType]:
+    """The measures over all answers and by metric, then how often each pair of scores was given."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
     for index, name in enumerate(COLUMNS):
         table.add_column(name, justify="right" if index else "left")
-    rows = [
-        ("All", measured),
-        *((TITLES[metric], part) for metric, part in measured["by_metric"].items()),
-    ]
-    for name, part in rows:
-        values = [_value(part[key]) for key in MEASURES]
-        table.add_row(name, str(part["n"]), *values)
+    table.add_row(*_measure_cells("All", measured))
+    for metric, part in measured["by_metric"].items():
+        table.add_row(*_measure_cells(TITLES[metric], part))
     yield table
+    # A row per score that `a` gave, a column per score that `b` gave.
     counts = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1))
     for name in (f"{a} \\ {b}", "0", "1", "2"):
         counts.add_column(Text(name), justify="right")
@@ -83,28 +80,33 @@ def _measured(measured: AgreementByMetric, a: str, b: str) -> Iterator[Renderabl
     yield counts
 
 
+def _measure_cells(name: str, measured: Agreement) -> list[str]:
+    values = [_value(measured[key]) for key in MEASURES]
+    return [name, str(measured["n"]), *values]
+
+
 def _value(measure: Measured) -> str:
     if measure["value"] is None:
         return "–"
-    text = f"{measure['value']:.3f}"
-    return (
-        f"{text} ({measure['ci95'][0]:.2f}–{measure['ci95'][1]:.2f})" if measure["ci95"] else text
-    )
+    return f"{measure['value']:.3f}{_interval(measure['ci95'])}"
+
+
+def _interval(ci95: tuple[float, float] | None) -> str:
+    if not ci95:
+        return ""
+    low, high = ci95
+    return f" ({low:.2f}–{high:.2f})"
 
 
 def _rankings(pair: JudgePair) -> Iterator[RenderableType]:
     for metric, ranking in pair["ranking"].items():
+        # No order to compare: fewer than two methods, or a judge that ties them all.
         if ranking["kendall"] is None:
             continue
-        span = (
-            f" ({ranking['kendall_ci95'][0]:.2f}–{ranking['kendall_ci95'][1]:.2f})"
-            if ranking["kendall_ci95"]
-            else ""
-        )
-        methods = ", ".join(
-            f"{label(str(row['method']))} {row[pair['a']]:.2f}/{row[pair['b']]:.2f}"
-            for row in ranking["methods"]
-        )
-        yield Text(
-            f"{TITLES[metric]}: Kendall {ranking['kendall']:.2f}{span}, Spearman {ranking['spearman']:.2f}; {methods}"
-        )
+        methods = []
+        for row in ranking["methods"]:
+            name = label(str(row["method"]))
+            methods.append(f"{name} {row[pair['a']]:.2f}/{row[pair['b']]:.2f}")
+        kendall = f"Kendall {ranking['kendall']:.2f}{_interval(ranking['kendall_ci95'])}"
+        spearman = f"Spearman {ranking['spearman']:.2f}"
+        yield Text(f"{TITLES[metric]}: {kendall}, {spearman}; {', '.join(methods)}")
