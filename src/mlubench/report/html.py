@@ -2,7 +2,7 @@
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlubench.core.files import write_atomic
 from mlubench.report import score_table as tables
@@ -18,6 +18,9 @@ from mlubench.runs.results import Results, read_results
 from mlubench.statistics.directions import DIRECTIONS_NOTE, marked
 from mlubench.statistics.scores import METRICS
 
+if TYPE_CHECKING:
+    from jinja2 import Template
+
 
 def write_report(run_dir: Path, results: Results | None = None) -> Path:
     """Write RUN/report.html and return its path. `results` defaults to RUN/results.json.
@@ -27,7 +30,7 @@ def write_report(run_dir: Path, results: Results | None = None) -> Path:
     folder = RunDir(run_dir)
     if results is None:
         results = read_results(folder.results)
-    page = _template().render(_page(folder, results))
+    page = _template().render(_page_values(folder, results))
     # An answer may hold halves of characters, which UTF-8 cannot spell.
     write_atomic(folder.report, page.encode(errors="replace"))
     return folder.report
@@ -35,23 +38,31 @@ def write_report(run_dir: Path, results: Results | None = None) -> Path:
 
 def write_figures(results: Results, out_dir: Path) -> list[Path]:
     """Save heatmaps.png and decay.png of a run into `out_dir`."""
-    paths = [out_dir / "heatmaps.png", out_dir / "decay.png"]
-    for path, draw in zip(paths, (heat_maps, decay_curves), strict=True):
-        save_png(draw(results), path)
-    return paths
+    heat_path = out_dir / "heatmaps.png"
+    decay_path = out_dir / "decay.png"
+    save_png(heat_maps(results), heat_path)
+    save_png(decay_curves(results), decay_path)
+    return [heat_path, decay_path]
 
 
-def _template() -> Any:
+def _template() -> "Template":
     from jinja2 import Environment, StrictUndefined
 
-    source = files("mlubench.report").joinpath("report.html.j2").read_text(encoding="utf-8")
     # Everything from the run is data: escaping is on for all of it, and only our own SVG is marked as safe.
-    return Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    ).from_string(source)
+    environment = Environment(
+        autoescape=True,
+        # A name that the template misspells is an error, not an empty place on the page.
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    source = files("mlubench.report").joinpath("report.html.j2")
+    return environment.from_string(source.read_text(encoding="utf-8"))
 
 
-def _page(folder: RunDir, results: Results) -> dict[str, Any]:
+def _page_values(folder: RunDir, results: Results) -> dict[str, Any]:
+    """What report.html.j2 shows, under the names that it uses."""
+    # Figures and breakdowns show one judge, or the page would double with each; the notices say so.
     judge = results.judges[0]
     return {
         "line": tables.run_line(results),
@@ -90,7 +101,11 @@ def _page(folder: RunDir, results: Results) -> dict[str, Any]:
 
 
 def _notices(results: Results) -> list[str]:
-    notices = [STAND_INS] if results.run.stand_ins else []
+    """What a reader must know before the scores: stand-ins, what is missing, and which judge is shown."""
+    notices = []
+    if results.run.stand_ins:
+        notices.append(STAND_INS)
+    # Those that the run was asked for count too: one that has not started yet has no results.
     methods = {*results.run.methods, *results.methods}
     expected = len(results.steps()) * len(methods) * len(METRICS) * len(results.judges)
     if not results.methods:
@@ -107,14 +122,20 @@ def _notices(results: Results) -> list[str]:
 
 def _facts(results: Results) -> list[tuple[str, str]]:
     """What a reader needs to repeat the run, as (name, value); what the run does not say is left out."""
-    run, benchmark = results.run, results.run.benchmark
-    dropped = f" ({benchmark.facts_dropped} dropped)" if benchmark.facts_dropped else ""
+    run = results.run
+    benchmark = run.benchmark
+    fact_count = None
+    if benchmark.facts is not None:
+        fact_count = str(benchmark.facts)
+        if benchmark.facts_dropped:
+            fact_count += f" ({benchmark.facts_dropped} dropped)"
+    versions = [f"{name} {version}" for name, version in run.versions.items()]
     facts = [
         ("Preset", run.preset),
         ("Seed", run.seed),
         ("Benchmark", benchmark.kind),
         ("Sequence", " → ".join(results.tasks)),
-        ("Facts", f"{benchmark.facts}{dropped}" if benchmark.facts is not None else None),
+        ("Facts", fact_count),
         ("Benchmark digest", benchmark.digest),
         ("Model", run.model),
         ("Methods", ", ".join(label(method) for method in results.methods)),
@@ -123,8 +144,9 @@ def _facts(results: Results) -> list[tuple[str, str]]:
         ("Device", run.device),
         ("Finished", run.finished),
         ("Took", tables.duration(run.seconds)),
-        ("Versions", ", ".join(f"{name} {version}" for name, version in run.versions.items())),
+        ("Versions", ", ".join(versions)),
     ]
+    # A seed of 0 is said: only None and "" are missing.
     return [(name, str(value)) for name, value in facts if value not in (None, "")]
 
 
@@ -159,23 +181,25 @@ def _figures(results: Results) -> list[dict[str, Any]]:
 
 def _levels(results: Results) -> list[dict[str, Any]]:
     """Level beside stability for each method and judge, with what the method cost."""
-    several = len(results.judges) > 1
     rows = []
     for summary in results.summary:
+        name = label(summary.method)
+        if summary.judge and len(results.judges) > 1:
+            name += f" ({summary.judge})"
+        # Level and stability of one metric stand side by side, as in the head of the table.
         values = []
         for metric in METRICS:
-            values += [
-                tables.number(summary.final.get(metric)),
-                tables.number(summary.stability.get(metric)),
-            ]
-        memory = summary.peak_memory_bytes
+            values.append(tables.number(summary.final.get(metric)))
+            values.append(tables.number(summary.stability.get(metric)))
+        memory = tables.MISSING
+        if summary.peak_memory_bytes is not None:
+            memory = f"{summary.peak_memory_bytes / 2**30:.2f} GiB"
         rows.append(
             {
-                "label": label(summary.method)
-                + (f" ({summary.judge})" if several and summary.judge else ""),
+                "label": name,
                 "values": values,
                 "time": tables.duration(summary.train_seconds) or tables.MISSING,
-                "memory": tables.MISSING if memory is None else f"{memory / 2**30:.2f} GiB",
+                "memory": memory,
             }
         )
     return rows
