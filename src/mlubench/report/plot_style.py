@@ -2,6 +2,7 @@
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart; markers repeat the difference in shape.
 # LUMoE is what the project offers, so it keeps the strongest blue; the rest may not borrow it.
+# Each method's colour and marker.
 STYLES = {
     "ga": ("#D55E00", "o"),
     "gd": ("#E69F00", "s"),
@@ -11,8 +12,10 @@ STYLES = {
     "dpo": ("#8A7A00", "P"),
     "lumoe": ("#0072B2", "*"),
 }
+# For methods that others add, in the order of the run.
 _OTHERS = (("#000000", "X"), ("#7F3C8D", "<"), ("#6B6B6B", ">"), ("#A05A2C", "p"))
-_LONGEST = 12
+# In characters: a longer name runs into its neighbour's at README width.
+_LONGEST_NAME = 12
 
 
 def style(method: str, methods: list[str]) -> tuple[str, str]:
@@ -27,8 +30,16 @@ def luminance(colour: str | tuple[float, ...]) -> float:
     """How bright a colour is, 0 to 1, as the contrast rule of WCAG 2 counts it."""
     from matplotlib.colors import to_rgb
 
-    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    red, green, blue = map(_linear, to_rgb(colour))
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def _linear(channel: float) -> float:
+    """How much light an sRGB channel stands for, both 0 to 1 (WCAG 2, "relative luminance")."""
+    if channel <= 0.03928:
+        return channel / 12.92
+    lightness: float = ((channel + 0.055) / 1.055) ** 2.4
+    return lightness
 
 
 def ink(colour: str) -> tuple[float, ...]:
@@ -36,6 +47,7 @@ def ink(colour: str) -> tuple[float, ...]:
     from matplotlib.colors import to_rgb
 
     dark: tuple[float, ...] = to_rgb(colour)
+    # White has luminance 1, and contrast is (1 + 0.05) / (luminance + 0.05): 0.18 gives just over 4.5.
     while luminance(dark) > 0.18:
         dark = tuple(0.93 * part for part in dark)
     return dark
@@ -43,6 +55,8 @@ def ink(colour: str) -> tuple[float, ...]:
 
 def plain(text: str) -> str:
     """A name as it is written: no maths mode, nothing that cannot be printed, short enough for its place."""
-    kept = "".join(c for c in text if c.isprintable())
-    short = kept if len(kept) <= _LONGEST else f"{kept[: _LONGEST - 1]}…"
-    return short.replace("$", r"\$")
+    name = "".join(character for character in text if character.isprintable())
+    if len(name) > _LONGEST_NAME:
+        name = f"{name[: _LONGEST_NAME - 1]}…"
+    # Between two dollars matplotlib would set the text as maths. Last, so that no backslash is cut from its dollar.
+    return name.replace("$", r"\$")
