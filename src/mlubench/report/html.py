@@ -1,5 +1,6 @@
 """Writes a run's files to look at: a report.html that needs no network, script or other file, and its figures."""
 
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,27 @@ from mlubench.statistics.scores import METRICS
 
 if TYPE_CHECKING:
     from jinja2 import Template
+
+
+@dataclass(frozen=True, slots=True)
+class _PageFigure:
+    """A figure on the page with its text."""
+
+    id: str  # what a link on the page points to
+    title: str
+    svg: str  # markup, marked as safe
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class _LevelRow:
+    """How well and how evenly a method did, and what it cost; all as shown."""
+
+    label: str
+    # Level and stability of each metric in turn, as in the head of the table.
+    values: list[str]
+    time: str
+    memory: str
 
 
 def write_report(run_dir: Path, results: Results | None = None) -> Path:
@@ -150,7 +172,7 @@ def _facts(results: Results) -> list[tuple[str, str]]:
     return [(name, str(value)) for name, value in facts if value not in (None, "")]
 
 
-def _figures(results: Results) -> list[dict[str, Any]]:
+def _figures(results: Results) -> list[_PageFigure]:
     from markupsafe import Markup
 
     names = ", ".join(label(method) for method in results.methods)
@@ -162,31 +184,30 @@ def _figures(results: Results) -> list[dict[str, Any]]:
     heat = Markup(inline_svg(heat_maps(results), "heat", heat_alt))
     decay = Markup(inline_svg(decay_curves(results), "decay", decay_alt))
     return [
-        {
-            "id": "heat-maps",
-            "title": "Heat maps",
-            "svg": heat,
-            "note": "Rows are the task that is tested, columns how far unlearning had gone. Grey: not tested (–) or "
+        _PageFigure(
+            id="heat-maps",
+            title="Heat maps",
+            svg=heat,
+            note="Rows are the task that is tested, columns how far unlearning had gone. Grey: not tested (–) or "
             "no answer could be judged (?).",
-        },
-        {
-            "id": "decay",
-            "title": "Decay on past tasks",
-            "svg": decay,
-            "note": "Mean score over all tasks unlearned so far. Bars are 95% intervals of that mean, from the cells' "
+        ),
+        _PageFigure(
+            id="decay",
+            title="Decay on past tasks",
+            svg=decay,
+            note="Mean score over all tasks unlearned so far. Bars are 95% intervals of that mean, from the cells' "
             "intervals taken as independent. Dashed: the base before unlearning, on the same tasks.",
-        },
+        ),
     ]
 
 
-def _levels(results: Results) -> list[dict[str, Any]]:
+def _levels(results: Results) -> list[_LevelRow]:
     """Level beside stability for each method and judge, with what the method cost."""
     rows = []
     for summary in results.summary:
         name = label(summary.method)
         if summary.judge and len(results.judges) > 1:
             name += f" ({summary.judge})"
-        # Level and stability of one metric stand side by side, as in the head of the table.
         values = []
         for metric in METRICS:
             values.append(tables.number(summary.final.get(metric)))
@@ -195,11 +216,11 @@ def _levels(results: Results) -> list[dict[str, Any]]:
         if summary.peak_memory_bytes is not None:
             memory = f"{summary.peak_memory_bytes / 2**30:.2f} GiB"
         rows.append(
-            {
-                "label": name,
-                "values": values,
-                "time": tables.duration(summary.train_seconds) or tables.MISSING,
-                "memory": memory,
-            }
+            _LevelRow(
+                label=name,
+                values=values,
+                time=tables.duration(summary.train_seconds) or tables.MISSING,
+                memory=memory,
+            )
         )
     return rows
