@@ -187,7 +187,9 @@ def _place_sizes(count: int, sizes: SplitSizes) -> dict[Place, int]:
     places: dict[Place, int] = {}
     for n, task in enumerate(task_names(sizes.tasks)):
         # The first tasks are one larger where the count cannot be divided.
-        size = count // sizes.tasks + (n < count % sizes.tasks)
+        size = count // sizes.tasks
+        if n < count % sizes.tasks:
+            size += 1
         forget = max(1, round(size * sizes.forget))
         forget = min(size - 1, forget)
         places[task, "forget"] = forget

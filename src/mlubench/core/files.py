@@ -186,7 +186,9 @@ def _is_abandoned(temporary: Path) -> bool:
     if owner == str(os.getpid()):
         # This process has not begun to write here, so an earlier one had the same id.
         return True
-    return not (owner.isdigit() and _is_running(int(owner)))
+    if not owner.isdigit():
+        return True
+    return not _is_running(int(owner))
 
 
 def _is_running(pid: int) -> bool:

@@ -33,7 +33,9 @@ def assign_roles(pictures_of: Mapping[str, Iterable[str]], *, seed: int) -> dict
     roles: dict[str, Role] = {}
     for picture in order:
         affected = tallies_of[picture]
-        role = max(SHARES, key=lambda role: sum(tally.deficit(role) for tally in affected))
+        deficits = {role: sum(tally.deficit(role) for tally in affected) for role in SHARES}
+        # `max` takes the first of equal ones: the order of SHARES.
+        role = max(SHARES, key=deficits.__getitem__)
         roles[picture] = role
         for tally in affected:
             tally.have[role] += 1

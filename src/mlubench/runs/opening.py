@@ -64,5 +64,5 @@ def open_run(folder: Path | str) -> Run:
     >>> run.order, run.config.seed                                    # doctest: +SKIP
     (['A', 'B'], 0)
     """
-    path = RunDir(Path(folder))
-    return Run(path, path.config())
+    run_dir = RunDir(Path(folder))
+    return Run(run_dir, run_dir.config())

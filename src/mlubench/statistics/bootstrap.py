@@ -1,4 +1,4 @@
-"""The one bootstrap: whole clusters are drawn again, since what belongs to one fact or entity depends on each other.
+"""The one bootstrap: whole clusters are drawn again, since rows of one fact or entity are not independent.
 
 Seeds and the order of draws are fixed, so that the same verdicts have the same interval in every results.json.
 """

@@ -80,7 +80,7 @@ def _join_view(view: View, idle: bool) -> View:
     row_counts = [count for count, _ in sizes]
     joined: dict[str, Tensor] = {}
     for name, tensor in mine.items():
-        width = max(widths.get(name, 0) for _, widths in sizes)
+        width = max(other_widths.get(name, 0) for _, other_widths in sizes)
         joined[name] = processes.rows_of_all(tensor, row_counts, width)
     return View(**joined)
 
@@ -93,4 +93,5 @@ def loss_to_backward(loss: Tensor, views: dict[AnswerKind, View], *, idle: bool)
     if idle:
         # DistributedDataParallel waits for a gradient of every parameter: this gives it zeros.
         loss = loss + 0 * sum(view.logps.sum() for view in views.values())
+    # The processes' gradients must be summed. They will be averaged, so each is made as many times larger.
     return loss * processes.world()

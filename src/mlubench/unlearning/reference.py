@@ -77,10 +77,10 @@ class Reference:
 
     def of(self, items: Sequence[Item]) -> dict[AnswerKind, list[Tensor]]:
         """What was said of these items, by kind: a tensor for each item."""
-        said: dict[AnswerKind, list[Tensor]] = {}
+        rows_by_kind: dict[AnswerKind, list[Tensor]] = {}
         for kind in self.method.reference:
-            said[kind] = [self.rows[kind, item[kind].id] for item in items]
-        return said
+            rows_by_kind[kind] = [self.rows[kind, item[kind].id] for item in items]
+        return rows_by_kind
 
 
 def _rows(outputs: AnswerOutputs, form: ReferenceForm) -> list[Tensor]:
@@ -88,10 +88,14 @@ def _rows(outputs: AnswerOutputs, form: ReferenceForm) -> list[Tensor]:
     # `clone` lets go of the batch's memory, which a slice would keep.
     if form == "logps":
         return [row.clone() for row in outputs.logps]
-    values, mask = {
-        "logits": (outputs.head_inputs, outputs.mask),
-        "all_logits": (outputs.all_head_inputs, outputs.all_mask),
-        "states": (outputs.states, outputs.mask),
-    }[form]
+    values: Tensor | None
+    mask: Tensor | None = outputs.mask
+    if form == "logits":
+        values = outputs.head_inputs
+    elif form == "all_logits":
+        values = outputs.all_head_inputs
+        mask = outputs.all_mask
+    else:
+        values = outputs.states
     assert values is not None and mask is not None
     return [row[real].clone() for row, real in zip(values, mask, strict=True)]

@@ -161,4 +161,5 @@ class UnlearningTrainer(Trainer):
             )
         self.losses.append(loss.detach())
         loss = loss_to_backward(loss, views, idle=idle)
+        # The Trainer asks for outputs only where it evaluates, and there are none to give.
         return (loss, None) if return_outputs else loss

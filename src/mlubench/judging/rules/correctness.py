@@ -44,13 +44,13 @@ def correctness(expected: Expected, question: Question) -> Verdict:
     side = side_taken(question.question, text, response) if expected.side else ""
     if side:
         hits.add(side)
-    told = recall(expected, hits)
+    recalled = recall(expected, hits)
     is_prose = len(expected.core) >= PROSE
     full = FULL_OF_PROSE if is_prose else FULL
     part = PART_OF_PROSE if is_prose else PART
 
     declined = refusal(text)
-    if declined and told >= full:
+    if declined and recalled >= full:
         return Verdict(1, f"refusal ({declined!r}) that tells the truth all the same")
     if declined:
         return Verdict(0, f"refusal ({declined!r})")
@@ -60,14 +60,14 @@ def correctness(expected: Expected, question: Question) -> Verdict:
     if not spoilt and echoes(text):
         spoilt = "repetition"
     if spoilt:
-        return Verdict(1 if told >= part else 0, f"{spoilt}, recall {told:.2f}")
+        return Verdict(1 if recalled >= part else 0, f"{spoilt}, recall {recalled:.2f}")
     if (
-        told < part
+        recalled < part
         and not _tells_a_piece(expected, text, response, hits)
         and not _is_near_year(expected, text, response)
     ):
-        return Verdict(0, f"recall {told:.2f}")
-    return _verdict_on_a_sound_answer(expected, question, response, hits, is_full=told >= full)
+        return Verdict(0, f"recall {recalled:.2f}")
+    return _verdict_on_a_sound_answer(expected, question, response, hits, is_full=recalled >= full)
 
 
 def _verdict_on_a_sound_answer(
@@ -86,10 +86,10 @@ def _verdict_on_a_sound_answer(
         best = max(best, of_sentence)
     if best < LEAST_PRECISION:
         return Verdict(1, f"among much else, precision {best:.2f}")
-    told = recall(expected, hits)
+    recalled = recall(expected, hits)
     if is_full:
-        return Verdict(2, f"recall {told:.2f}")
-    return Verdict(1, f"partly right, recall {told:.2f}")
+        return Verdict(2, f"recall {recalled:.2f}")
+    return Verdict(1, f"partly right, recall {recalled:.2f}")
 
 
 def _tells_a_piece(expected: Expected, text: str, response: Reading, hits: set[str]) -> bool:

@@ -24,11 +24,12 @@ CORE_SHARE = 0.25
 # With fewer truths of a class it is not known which words they share.
 FEWEST_REFERENCES = 8
 
-# Asks for a number; asks for something else too.
+# Asks for a number.
 WHEN = re.compile(
     r"\b(?:when|date|year|years|how (?:long|many|old|much|far|tall|big)|period|duration|position)\b",
     re.I,
 )
+# Asks for something else than a number, maybe beside one.
 ALSO_ASKED = re.compile(
     r"\b(?:where|who|whom|place|birthplace)\b"
     r"|\b(?:which|what) (?:\w+ )?(?:network|channel|studio|country|city|company)\b",
@@ -124,10 +125,10 @@ class ExpectedAnswers:
 
     def of(self, question: Question) -> Expected:
         """What is expected of an answer to the question; made once for each question, subject and truth."""
-        at = (question.subject, question.question, question.truth)
-        if at not in self._made:
-            self._made[at] = self._make(question)
-        return self._made[at]
+        key = (question.subject, question.question, question.truth)
+        if key not in self._made:
+            self._made[key] = self._make(question)
+        return self._made[key]
 
     def _make(self, q: Question) -> Expected:
         truth = read(q.truth)
@@ -138,7 +139,9 @@ class ExpectedAnswers:
         weights = []
         for part in readings or [truth]:
             weights.append(self._weights(q, truth, part, subject=subject, asks_name=asks_name))
-        heaviest = max((w for by_word in weights for w in by_word.values()), default=0.0)
+        heaviest = 0.0
+        for by_word in weights:
+            heaviest = max(heaviest, *by_word.values(), 0.0)
         core = set()
         for by_word in weights:
             core |= {word for word, w in by_word.items() if w >= CORE_SHARE * heaviest}

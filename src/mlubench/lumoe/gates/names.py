@@ -279,8 +279,10 @@ class Names:
         nodes = [0]
         for stop in range(start + 1, end + 1):
             words = readings[stop - 1].words
+            if not words:
+                break
             reached = []
-            for node in nodes if words else ():
+            for node in nodes:
                 children = self._next.get(node)
                 if children:
                     reached += [children[number] for number in children.keys() & words]

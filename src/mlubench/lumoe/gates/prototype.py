@@ -176,7 +176,9 @@ def margins(rows: Tensor, state: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
     rival = distances.scatter(1, number[:, None], torch.inf).min(1).values
     if len(retain):
         rival = torch.minimum(rival, torch.cdist(white, retain).min(1).values)
-    return RIVAL * rival.nan_to_num(posinf=0.0) - nearest, number
+    # Where there is no other entity at all, nearness to the one alone decides.
+    rival = rival.nan_to_num(posinf=0.0)
+    return RIVAL * rival - nearest, number
 
 
 def held_out_margins(groups: Groups, forget: Sequence[str]) -> tuple[list[float], list[float]]:
@@ -194,8 +196,11 @@ def held_out_margins(groups: Groups, forget: Sequence[str]) -> tuple[list[float]
             held_out = _part(rows, fold, inside=True)
             # An entity without other pictures has no mean that these could be near to.
             if len(held_out) and len(rest[key]):
-                target = forget_margins if key in forgotten else retain_margins
-                target += margins(held_out, state)[0].tolist()
+                found, _ = margins(held_out, state)
+                if key in forgotten:
+                    forget_margins += found.tolist()
+                else:
+                    retain_margins += found.tolist()
     return forget_margins, retain_margins
 
 

@@ -17,8 +17,10 @@ def bag_of(text: str) -> int:
     bag = 0
     for letter in text:
         bit = 1 << (32 + (ord(letter) & 31))
-        # The second time, the letter's bit in the lower half.
-        bag |= bit >> 32 if bag & bit else bit
+        if bag & bit:
+            # The second time, the letter's bit in the lower half.
+            bit >>= 32
+        bag |= bit
     return bag
 
 

@@ -1,4 +1,4 @@
-"""What a sweep's job does, and the loop that keeps so many going at once and tells what became of each."""
+"""What a sweep's job does, and the loop that keeps several jobs going at once and tells what became of each."""
 
 import os
 import time
