@@ -1,21 +1,20 @@
 """LoRA adapters on one base in memory: make, load, mount, save and remove. Nothing is ever copied or merged."""
 
-import copy as copying
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 from peft import LoraConfig as PeftLora
 from peft import PeftModel, get_peft_model, get_peft_model_state_dict
-from peft.tuners.lora import LoraLayer
+from peft.tuners.lora import LoraLayer, LoraModel
 from peft.utils import ModulesToSaveWrapper, load_peft_weights, set_peft_model_state_dict
 from peft.utils.constants import DUMMY_TARGET_MODULES
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import PyTree, tree_map
 
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.core.files import disk_errors
@@ -28,17 +27,18 @@ from mlubench.types import Part, Scope
 def add_adapter(
     mllm: MLLM, name: str, lora: LoraConfig, scope: Scope, *, seed: int, full: Sequence[Part] = ()
 ) -> None:
-    """Mount a fresh adapter, which changes no output until it is trained, and make it the only trainable thing.
+    """Mount a fresh adapter and make it the only trainable thing. It changes no output until it is trained.
 
-    Parts of the scope are trained by LoRA, those in `full` whole: PEFT trains and saves a copy of them. What is trained is
-    float32 also on a half-precision base, where small steps would be lost. UsageError for a part that is sharded.
+    The parts of the scope are trained by LoRA. Those in `full` are trained whole: PEFT trains and saves a copy of them.
+    What is trained is float32, also on a half-precision base, where small steps would be lost.
+    Raises UsageError for a part in `full` that is sharded.
     """
     if mllm.sharded and "language" in full:
         raise UsageError(
             "train.full=language cannot be trained on a sharded base",
             "Train it by LoRA, or without FSDP.",
         )
-    torch.manual_seed(seed)
+    torch.manual_seed(seed)  # LoRA's A matrices are drawn at random
     by_lora = [part for part in parts_in(scope) if part not in full]
     settings = PeftLora(
         r=lora.r,
@@ -51,8 +51,9 @@ def add_adapter(
         mllm.model.add_adapter(name, settings)
     else:
         mllm.model = get_peft_model(mllm.model, settings, adapter_name=name)
+    # They are off where earlier adapters were mounted for an answer.
     mllm.model.base_model.enable_adapter_layers()
-    _copies_in_full(mllm, name)
+    _train_copies_in_float32(mllm, name)
     mllm.model.set_adapter(name)
 
 
@@ -71,12 +72,10 @@ def load_adapter(mllm: MLLM, name: str, folder: Path, *, trainable: bool = False
                 is_trainable=trainable,
                 autocast_adapter_dtype=trainable,
             )
-        if trainable and _copies_in_full(
-            mllm, name
-        ):  # PEFT has rounded them to the base's precision
-            set_peft_model_state_dict(
-                mllm.model, load_peft_weights(str(folder), device="cpu"), name
-            )
+        if trainable and _train_copies_in_float32(mllm, name):
+            # PEFT has rounded the copies to the base's precision, so they are read once more.
+            weights = load_peft_weights(str(folder), device="cpu")
+            set_peft_model_state_dict(mllm.model, weights, name)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise MlubenchError(
             f"adapter {folder} cannot be mounted: {error}", "Delete it and run again."
@@ -84,62 +83,81 @@ def load_adapter(mllm: MLLM, name: str, folder: Path, *, trainable: bool = False
     mllm.model.eval()
 
 
-def _copies_in_full(mllm: MLLM, name: str) -> bool:
-    """Bring what the adapter trains whole to float32, as PEFT brings its LoRA. True where that was needed."""
-    copies = [m.modules_to_save[name] for m in _wrappers(mllm.base) if name in m.modules_to_save]
-    half = [
-        c
-        for c in copies
-        if any(p.is_floating_point() and p.dtype != torch.float32 for p in c.parameters())
-    ]
-    for copy in half:
-        around = next(copy.parameters()).dtype
-        copy.float()
-        copy.register_forward_pre_hook(
-            lambda _, args, named: _cast((args, named), torch.float32), with_kwargs=True
-        )
-        copy.register_forward_hook(lambda _, args, out, around=around: _cast(out, around))
-    return bool(half)
+def _train_copies_in_float32(mllm: MLLM, name: str) -> bool:
+    """Bring the parts that the adapter trains whole to float32, as PEFT does with LoRA. True where one was not."""
+    any_converted = False
+    for wrapper in _whole_part_wrappers(mllm.base):
+        if name not in wrapper.modules_to_save:
+            continue
+        trained_copy = wrapper.modules_to_save[name]
+        if _is_below_float32(trained_copy):
+            _convert_to_float32(trained_copy)
+            any_converted = True
+    return any_converted
 
 
-def _wrappers(model: nn.Module) -> list[Any]:
-    return [m for m in model.modules() if isinstance(m, ModulesToSaveWrapper)]
+def _is_below_float32(module: nn.Module) -> bool:
+    return any(p.is_floating_point() and p.dtype != torch.float32 for p in module.parameters())
 
 
-def _cast(values: Any, dtype: torch.dtype) -> Any:
+def _convert_to_float32(module: nn.Module) -> None:
+    """Compute the module in float32. Its inputs and outputs keep the precision of the layers around it."""
+    outer_dtype = next(module.parameters()).dtype
+
+    def inputs_to_float32(_: nn.Module, args: PyTree, kwargs: PyTree) -> PyTree:
+        return _cast((args, kwargs), torch.float32)
+
+    def output_to_outer_dtype(_: nn.Module, args: PyTree, output: PyTree) -> PyTree:
+        return _cast(output, outer_dtype)
+
+    module.float()
+    module.register_forward_pre_hook(inputs_to_float32, with_kwargs=True)
+    module.register_forward_hook(output_to_outer_dtype)
+
+
+def _whole_part_wrappers(model: nn.Module) -> list[ModulesToSaveWrapper]:
+    """PEFT's wrappers around modules that some adapter trains whole. Each holds one copy for each such adapter."""
+    return [module for module in model.modules() if isinstance(module, ModulesToSaveWrapper)]
+
+
+def _cast(values: PyTree, dtype: torch.dtype) -> PyTree:
     """The same structure with its floating-point tensors in this precision."""
-    return tree_map(
-        lambda x: x.to(dtype) if isinstance(x, torch.Tensor) and x.is_floating_point() else x,
-        values,
-    )
+
+    def cast_one(value: object) -> object:
+        if isinstance(value, torch.Tensor) and value.is_floating_point():
+            return value.to(dtype)
+        return value
+
+    return tree_map(cast_one, values)
 
 
 def save_adapter(mllm: MLLM, name: str, folder: Path) -> None:
     """Write the adapter as PEFT does (adapter_config.json, adapter_model.safetensors) straight into `folder`."""
     state = get_peft_model_state_dict(mllm.model, adapter_name=name, save_embedding_layers=False)
-    tensors = {k: v.detach().cpu().contiguous() for k, v in state.items()}
+    tensors = {key: value.detach().cpu().contiguous() for key, value in state.items()}
     with disk_errors(folder, SafetensorError):
         save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
-    # PEFT notes the folder that the base was loaded from, which is nobody else's business.
-    settings = copying.copy(mllm.model.peft_config[name])
-    settings.base_model_name_or_path = (
-        Path(mllm.name).name if Path(mllm.name).is_absolute() else mllm.name
-    )
+    settings = copy.copy(mllm.model.peft_config[name])
+    settings.base_model_name_or_path = mllm.name
+    # PEFT notes the folder that the base was loaded from. Where it lies on this machine is nobody else's business.
+    if Path(mllm.name).is_absolute():
+        settings.base_model_name_or_path = Path(mllm.name).name
     settings.save_pretrained(folder)
 
 
 def remove_adapters(mllm: MLLM) -> None:
     """Take every adapter off; the base's own layers come back as they were."""
-    if isinstance(mllm.model, PeftModel):
-        base = mllm.base
-        for name, module in list(base.named_modules()):
-            if isinstance(
-                module, ModulesToSaveWrapper
-            ):  # PEFT's unloading would leave the trained copy in its place
-                base.set_submodule(name, module.original_module)
-        mllm.model = mllm.model.unload()
-        mllm.model.requires_grad_(False)
-        mllm.model.eval()
+    if not isinstance(mllm.model, PeftModel):
+        return
+    base = mllm.base
+    # A list, since the modules change under the loop.
+    for name, module in list(base.named_modules()):
+        # PEFT's unloading would leave the trained copy in the place of the original.
+        if isinstance(module, ModulesToSaveWrapper):
+            base.set_submodule(name, module.original_module)
+    mllm.model = mllm.model.unload()
+    mllm.model.requires_grad_(False)
+    mllm.model.eval()
 
 
 @contextmanager
@@ -148,25 +166,28 @@ def mounted(
 ) -> Iterator[None]:
     """Answer with exactly the sum of these adapters; with none, the untouched base. Switched off again at the end.
 
-    `weights` are factors on the adapters' deltas, 1 for those not named. Raises MlubenchError for an adapter that is not
-    there (PEFT would pass over it), and where parts trained whole would have to be added up: copies have no sum.
+    `weights` are factors on the adapters' deltas, 1 for those not named.
+    Raises MlubenchError for an adapter that is not there, and for adapters that have no sum (see `no_sum`).
     """
     if not names:
         with mllm.adapters_off():
             yield
         return
-    there = getattr(mllm.model, "peft_config", {})
-    if absent := [name for name in names if name not in there]:
+    present = getattr(mllm.model, "peft_config", {})
+    absent = [name for name in names if name not in present]
+    # PEFT would pass over an absent one, and the base would answer in its place.
+    if absent:
         raise MlubenchError(
             f"no adapter {', '.join(map(repr, absent))} is on the base",
-            f"There are: {', '.join(there) or 'none'}.",
+            f"There are: {', '.join(present) or 'none'}.",
         )
-    if why := no_sum(mllm, names, weights):
-        raise MlubenchError(why, "Leave train.full empty, so that the part is trained by LoRA.")
+    reason = no_sum(mllm, names, weights)
+    if reason is not None:
+        raise MlubenchError(reason, "Leave train.full empty, so that the part is trained by LoRA.")
     tuner = mllm.model.base_model
     tuner.enable_adapter_layers()
     try:
-        with _weighted(tuner, {n: w for n, w in (weights or {}).items() if n in names and w != 1}):
+        with _scaled(tuner, _factors(names, weights)):
             tuner.set_adapter(list(names))
             # PEFT makes what it activates trainable; answering never trains.
             mllm.model.requires_grad_(False)
@@ -175,30 +196,43 @@ def mounted(
         tuner.disable_adapter_layers()
 
 
+def _factors(names: Sequence[str], weights: Mapping[str, float] | None) -> dict[str, float]:
+    """The weights that change anything: of the named adapters, those that are not 1."""
+    given = weights or {}
+    return {name: given[name] for name in names if given.get(name, 1) != 1}
+
+
 def no_sum(
     mllm: MLLM, names: Sequence[str], weights: Mapping[str, float] | None = None
 ) -> str | None:
-    """Why these adapters cannot be added up with these weights; None where they can, as all can that are LoRA alone."""
-    wrappers = _wrappers(mllm.base)
-    for name in names:
-        if (weights or {}).get(name, 1) != 1 and any(name in m.modules_to_save for m in wrappers):
+    """Why these adapters cannot be added up with these weights; None where they can, as all can that are LoRA alone.
+
+    A part trained whole is a copy, not a delta. Two copies of one part have no sum, and one copy has no weight.
+    """
+    wrappers = _whole_part_wrappers(mllm.base)
+    for name in _factors(names, weights):
+        if any(name in wrapper.modules_to_save for wrapper in wrappers):
             return f"adapter {name!r} has trained a part whole, which has no weight"
-    if any(sum(name in m.modules_to_save for name in names) > 1 for m in wrappers):
-        return f"adapters {', '.join(names)} have each trained a part whole, and copies have no sum"
+    for wrapper in wrappers:
+        copies = [name for name in names if name in wrapper.modules_to_save]
+        if len(copies) > 1:
+            return f"adapters {', '.join(names)} have each trained a part whole, and copies have no sum"
     return None
 
 
 @contextmanager
-def _weighted(tuner: Any, weights: Mapping[str, float]) -> Iterator[None]:
-    """Multiply the adapters' scales meanwhile. Every scale comes back as it was."""
-    layers = [m for m in tuner.modules() if isinstance(m, LoraLayer)]
-    before = [dict(layer.scaling) for layer in layers]
+def _scaled(tuner: LoraModel, factors: Mapping[str, float]) -> Iterator[None]:
+    """Multiply the adapters' LoRA scales by these factors meanwhile. Every scale comes back as it was."""
+    layers = [module for module in tuner.modules() if isinstance(module, LoraLayer)]
+    scales_before = [dict(layer.scaling) for layer in layers]
     try:
         for layer in layers:
-            layer.scaling.update(
-                {n: layer.scaling[n] * w for n, w in weights.items() if n in layer.scaling}
-            )
+            for name, factor in factors.items():
+                # An adapter of a narrower scope has no scale in the other parts' layers.
+                if name in layer.scaling:
+                    layer.scaling[name] *= factor
         yield
     finally:
-        for layer, scales in zip(layers, before, strict=True):
+        # The scales are put back, not divided: a division would not give the same number.
+        for layer, scales in zip(layers, scales_before, strict=True):
             layer.scaling.update(scales)

@@ -1,15 +1,18 @@
 """The parts of a multimodal model by family: where the vision tower, the projector and the language model are."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 from torch import nn
 
 from mlubench.core.errors import UsageError
 from mlubench.core.tables import Entry, Table
 from mlubench.types import Part, Scope
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 PARTS: tuple[Part, ...] = get_args(Part)
 
@@ -26,7 +29,11 @@ class Parts:
     language: tuple[str, ...]
 
     def modules_of(self, parts: Sequence[Part]) -> tuple[str, ...]:
-        return tuple(name for part in parts for name in getattr(self, part))
+        """The dotted names of these parts' modules, in the order of the parts."""
+        names: list[str] = []
+        for part in parts:
+            names += getattr(self, part)
+        return tuple(names)
 
     def of_scope(self, scope: Scope) -> tuple[str, ...]:
         """The modules that a scope may change. `vision` is tower and projector, as in the paper's ablation."""
@@ -34,10 +41,12 @@ class Parts:
 
     def part_of(self, name: str) -> Part | None:
         """The part that a parameter or module belongs to, also under PEFT's prefix; None for the head and the like."""
-        inside = name.removeprefix("base_model.model.") + "."
-        return next(
-            (p for p in PARTS if inside.startswith(tuple(f"{m}." for m in getattr(self, p)))), None
-        )
+        # With a dot behind it, the module that is itself a part counts as inside that part.
+        path = name.removeprefix("base_model.model.") + "."
+        for part in PARTS:
+            if _is_inside(path, self.modules_of([part])):
+                return part
+        return None
 
 
 def parts_in(scope: Scope) -> tuple[Part, ...]:
@@ -72,7 +81,7 @@ FAMILIES = Table(
 )
 
 
-def parts_of(model: Any) -> Parts:
+def parts_of(model: "PreTrainedModel") -> Parts:
     """Parts of a transformers model. Raises UsageError for a family that is not in the table."""
     family = model.config.model_type
     if family not in FAMILIES:
@@ -83,7 +92,7 @@ def parts_of(model: Any) -> Parts:
     return parts
 
 
-def lora_targets(model: nn.Module, parts: Sequence[Part]) -> str | None:
+def lora_targets(model: "PreTrainedModel", parts: Sequence[Part]) -> str | None:
     """A regular expression that matches every linear layer of the parts, as PEFT's `target_modules`; None for none.
 
     The layers are read off the model itself, so that no family needs a list of its own.
@@ -91,49 +100,50 @@ def lora_targets(model: nn.Module, parts: Sequence[Part]) -> str | None:
     if not parts:
         return None
     prefixes = parts_of(model).modules_of(parts)
-    # What an adapter is mounted on already keeps its own name.
-    found = {
-        _pattern(name.removesuffix(".base_layer"))
-        for name in _linear_layers(model)
-        if _is_under(name, prefixes)
-    }
-    if not found:
+    patterns: set[str] = set()
+    for name, module in model.named_modules():
+        if not isinstance(module, nn.Linear) or not _is_inside(name, prefixes):
+            continue
+        # The matrices and copies of adapters that are mounted already are no layers of the model.
+        if ".lora_" in name or ".modules_to_save." in name:
+            continue
+        # PEFT keeps a layer that it has wrapped as `base_layer`, under the layer's own name.
+        patterns.add(_any_layer_number(name.removesuffix(".base_layer")))
+    if not patterns:
         raise UsageError(
             f"no linear layer found under {', '.join(prefixes)}",
-            "Check the family's row in models/families.py.",
+            "Check the family's row in src/mlubench/models/families.py, or in the package that adds the family.",
         )
-    return "|".join(sorted(found))
+    return "|".join(sorted(patterns))
 
 
-def _pattern(name: str) -> str:
-    """A layer's name with any number for the layer above it: the last part stays, as it may be a place in a Sequential."""
+def _any_layer_number(name: str) -> str:
+    """A pattern of a layer's name in which the numbers above it stand for any number.
+
+    The last part stays as it is, also a number: there it may be a place in a Sequential.
+    """
     *above, last = name.split(".")
-    return r"\.".join(
-        [r"\d+" if part.isdigit() else re.escape(part) for part in above] + [re.escape(last)]
-    )
+    pieces = []
+    for piece in above:
+        pieces.append(r"\d+" if piece.isdigit() else re.escape(piece))
+    pieces.append(re.escape(last))
+    return r"\.".join(pieces)
 
 
-def _linear_layers(model: nn.Module) -> Iterator[str]:
-    for name, module in model.named_modules():
-        if (
-            isinstance(module, nn.Linear)
-            and ".lora_" not in name
-            and ".modules_to_save." not in name
-        ):
-            yield name
+def _is_inside(name: str, modules: Sequence[str]) -> bool:
+    # With the dot, or `model.visual.merger_norm` would be inside `model.visual.merger`.
+    return name.startswith(tuple(f"{module}." for module in modules))
 
 
-def _is_under(name: str, prefixes: Sequence[str]) -> bool:
-    return name.startswith(tuple(f"{p}." for p in prefixes))
-
-
-def whole_modules(model: nn.Module, parts: Sequence[Part]) -> list[str]:
-    """Names of the modules to train whole, as PEFT's `modules_to_save` takes them: a list of layers is named one by one."""
+def whole_modules(model: "PreTrainedModel", parts: Sequence[Part]) -> list[str]:
+    """Names of the modules to train whole, as PEFT's `modules_to_save` takes them."""
     names: list[str] = []
-    there = dict(model.named_modules())
+    modules = dict(model.named_modules())
     for path in parts_of(model).modules_of(parts):
-        if isinstance(there.get(path), nn.ModuleList):
-            names += [f"{path}.{n}" for n, _ in there[path].named_children()]
-        elif path in there:
+        module = modules.get(path)
+        # PEFT calls what it wraps, and a list of layers cannot be called: its layers are named one by one.
+        if isinstance(module, nn.ModuleList):
+            names += [f"{path}.{child}" for child, _ in module.named_children()]
+        elif module is not None:
             names.append(path)
     return names

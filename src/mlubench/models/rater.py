@@ -3,30 +3,38 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 
 from mlubench.core.errors import MlubenchError
+from mlubench.models.chat_template import adds_special_tokens
 from mlubench.models.devices import pick_device
 from mlubench.models.processors import load_processor
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin
+
 DIGITS = ("0", "1", "2")
-# What the answer is made to begin with; the first behind which the tokenizer writes each digit as a token of its own.
+# What the answer is made to begin with. The first is taken after which the tokenizer writes each digit as one token.
 OPENINGS = ("[[", '{"score": ', "Score: ", "")
 
 
 @dataclass(frozen=True, slots=True)
 class Rater:
-    """`processor` is that of an MLLM, or the tokenizer of a model of text alone."""
+    """An instruct model, and what turns a text into its prompt and tokens."""
 
-    model: Any
-    processor: Any
-    tokenizer: Any
+    model: "PreTrainedModel"
+    # An MLLM's processor. For a model of text alone it is the tokenizer once more.
+    processor: "ProcessorMixin | PreTrainedTokenizerBase"
+    tokenizer: "PreTrainedTokenizerBase"
 
     @classmethod
     def load(cls, folder: str | Path, *, device: str = "auto") -> "Rater":
-        """A Hugging Face folder or id with a language model, alone or in an MLLM: safetensors only, no code of its own."""
+        """Load a Hugging Face folder or id that holds a language model, alone or in an MLLM.
+
+        Only safetensors are read, and the repository's own code never runs. Raises MlubenchError when it cannot be loaded.
+        """
         from transformers import (
             MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
             AutoConfig,
@@ -35,74 +43,87 @@ class Rater:
             AutoTokenizer,
         )
 
-        where, safe = pick_device(device), {"trust_remote_code": False}
+        target = pick_device(device)
         try:
-            config = AutoConfig.from_pretrained(folder, **safe)
-            pictures = type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
-            kind = AutoModelForImageTextToText if pictures else AutoModelForCausalLM
-            processor = (
-                load_processor(folder, **safe)
-                if pictures
-                else AutoTokenizer.from_pretrained(folder, **safe)
+            config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+            if type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
+                model_class = AutoModelForImageTextToText
+                processor = load_processor(folder, trust_remote_code=False)
+                tokenizer = processor.tokenizer
+            else:
+                model_class = AutoModelForCausalLM
+                processor = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+                tokenizer = processor
+            model = model_class.from_pretrained(
+                folder, dtype="auto", use_safetensors=True, trust_remote_code=False
             )
-            model = kind.from_pretrained(folder, dtype="auto", use_safetensors=True, **safe)
         except (OSError, ValueError, KeyError) as error:
-            first = (str(error).strip() or type(error).__name__).splitlines()[0]
+            reason = str(error).strip()
+            if not reason:
+                reason = type(error).__name__
             raise MlubenchError(
-                f"model {folder} cannot be loaded: {first}", "Give a Hugging Face folder."
+                f"model {folder} cannot be loaded: {reason.splitlines()[0]}",
+                "Give a Hugging Face folder.",
             ) from error
-        tokenizer = processor.tokenizer if pictures else processor
+        # Many models of text have no padding token. The mask covers it, so any token serves.
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token
-        return cls(model.requires_grad_(False).to(where).eval(), processor, tokenizer)
+        model.requires_grad_(False)
+        return cls(model.to(target).eval(), processor, tokenizer)
 
     @torch.inference_mode()
     def rate(self, texts: Sequence[str]) -> list[tuple[float, ...]]:
         """For each text the probabilities of 0, 1 and 2 as the next token, (N, 3); they sum to 1 with all other tokens."""
-        opening, ids = self._digits()
+        opening, digit_ids = self._opening_and_digit_ids()
         prompts = [self._prompt(text) + opening for text in texts]
-        special = self.tokenizer.bos_token is None or not prompts[0].startswith(
-            self.tokenizer.bos_token
-        )
+        # Padded on the left, so that the last column predicts the digit of every row.
         batch = self.tokenizer(
             prompts,
             padding=True,
             padding_side="left",
-            add_special_tokens=special,
+            add_special_tokens=adds_special_tokens(self.tokenizer, prompts[0]),
             return_tensors="pt",
         )
-        inputs = {
-            k: v.to(self.model.device)
-            for k, v in batch.items()
-            if k in ("input_ids", "attention_mask")
-        }
-        logits = self.model(**inputs, logits_to_keep=1, use_cache=False).logits[:, -1]
-        return [tuple(row) for row in logits.float().softmax(-1)[:, ids].tolist()]
+        # Not the whole batch: some tokenizers add token types, which a language model does not take.
+        output = self.model(
+            input_ids=batch["input_ids"].to(self.model.device),
+            attention_mask=batch["attention_mask"].to(self.model.device),
+            logits_to_keep=1,
+            use_cache=False,
+        )
+        logits = output.logits[:, -1].float()  # (N, V)
+        probabilities = logits.softmax(-1)[:, digit_ids]  # (N, 3)
+        return [tuple(row) for row in probabilities.tolist()]
 
-    def _digits(self) -> tuple[str, list[int]]:
-        """The opening and the tokens of the three digits behind it. MlubenchError where no opening keeps them apart."""
+    def _opening_and_digit_ids(self) -> tuple[str, list[int]]:
+        """The opening and the tokens of the three digits after it. MlubenchError where no opening keeps them apart."""
         for opening in OPENINGS:
-            before = self._ids(self._prompt("?") + opening)
-            behind = [self._ids(self._prompt("?") + opening + digit) for digit in DIGITS]
-            ids = [after[-1] for after in behind]
-            if all(after[:-1] == before for after in behind) and len(set(ids)) == len(DIGITS):
-                return opening, ids
+            prompt = self._prompt("?") + opening
+            prompt_ids = self._token_ids(prompt)
+            digit_ids: list[int] = []
+            for digit in DIGITS:
+                *before, last = self._token_ids(prompt + digit)
+                # Otherwise the tokenizer has joined the digit with the text before it, or cut it up.
+                if before == prompt_ids:
+                    digit_ids.append(last)
+            if len(set(digit_ids)) == len(DIGITS):
+                return opening, digit_ids
         raise MlubenchError("the tokenizer has no tokens for 0, 1 and 2", "Give another model.")
 
-    def _ids(self, text: str) -> list[int]:
+    def _token_ids(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def _prompt(self, text: str) -> str:
         """The chat template's text up to where the answer begins; the text as it is where the model has no template."""
+        # A space inside each special token, so that the text that is judged cannot end its turn.
         for token in self.tokenizer.all_special_tokens:
-            text = text.replace(
-                token, f"{token[0]} {token[1:]}"
-            )  # what is judged cannot end its turn
+            text = text.replace(token, f"{token[0]} {token[1:]}")
         if getattr(self.processor, "chat_template", None) is None:
             return f"{text}\n"
         # Processors of MLLMs take a message in parts, tokenizers as one text.
         content = text if self.processor is self.tokenizer else [{"type": "text", "text": text}]
         turns = [{"role": "user", "content": content}]
-        return str(
-            self.processor.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        prompt = self.processor.apply_chat_template(
+            turns, tokenize=False, add_generation_prompt=True
         )
+        return str(prompt)
