@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -17,9 +18,12 @@ from mlubench.settings.model import ModelConfig, ToyConfig
 from mlubench.settings.training import LoraConfig
 from mlubench.types import Benchmark, Part, Scope
 
+if TYPE_CHECKING:
+    from transformers import LlavaNextConfig, PreTrainedConfig, Qwen3VLConfig
 
-def _vicuna_llava(hidden: int, intermediate: int, layers: int) -> Any:
-    """LLaVA-v1.6 on Vicuna, whose heads are 128 wide, with CLIP-L/14 at 336 pixels."""
+
+def _vicuna_llava(*, hidden: int, intermediate: int, layers: int) -> "LlavaNextConfig":
+    """LLaVA-v1.6 on Vicuna with CLIP-L/14 at 336 pixels. The numbers are those of the published config.json."""
     from transformers import CLIPVisionConfig, LlamaConfig, LlavaNextConfig
 
     vision = CLIPVisionConfig(
@@ -36,7 +40,7 @@ def _vicuna_llava(hidden: int, intermediate: int, layers: int) -> Any:
         hidden_size=hidden,
         intermediate_size=intermediate,
         num_hidden_layers=layers,
-        num_attention_heads=hidden // 128,
+        num_attention_heads=hidden // 128,  # Vicuna's heads are 128 wide
         max_position_embeddings=4096,
     )
     return LlavaNextConfig(
@@ -44,7 +48,8 @@ def _vicuna_llava(hidden: int, intermediate: int, layers: int) -> Any:
     )
 
 
-def _qwen3_vl_4b() -> Any:
+def _qwen3_vl_4b() -> "Qwen3VLConfig":
+    """Qwen3-VL-4B. The numbers are those of the published config.json."""
     from transformers import Qwen3VLConfig
 
     vision = {
@@ -77,38 +82,41 @@ def _qwen3_vl_4b() -> Any:
 
 
 # Published models by the name of their repository, so that a folder of that name is known before it is filled.
-PUBLISHED: Mapping[str, Callable[[], Any]] = {
-    "llava-v1.6-vicuna-7b-hf": lambda: _vicuna_llava(4096, 11008, 32),
-    "llava-v1.6-vicuna-13b-hf": lambda: _vicuna_llava(5120, 13824, 40),
+PUBLISHED: Mapping[str, Callable[[], "PreTrainedConfig"]] = {
+    "llava-v1.6-vicuna-7b-hf": partial(_vicuna_llava, hidden=4096, intermediate=11008, layers=32),
+    "llava-v1.6-vicuna-13b-hf": partial(_vicuna_llava, hidden=5120, intermediate=13824, layers=40),
     "Qwen3-VL-4B-Instruct": _qwen3_vl_4b,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A model without weights. `source` says where its shape is from, `exact` whether it is the very model's.
-
-    `parameters` counts tied ones once; `bytes` is what they take in the run's dtype; `hidden` the width of its states.
-    """
+    """A model without weights, and what can be read off it."""
 
     mllm: MLLM
+    # Where the shape is from, as people read it.
     source: str
+    # Whether it is the very model's. A toy whose vocabulary is not learned yet is not.
     exact: bool = True
 
     @property
     def parameters(self) -> int:
+        """How many there are; tied ones count once."""
         return sum(p.numel() for p in self.mllm.base.parameters())
 
     @property
     def bytes(self) -> int:
+        """What they take in the run's dtype."""
         return sum(p.numel() * p.element_size() for p in self.mllm.base.parameters())
 
     @property
     def dtype(self) -> str:
+        """The run's dtype, as settings name it."""
         return str(self.mllm.base.dtype).removeprefix("torch.")
 
     @property
     def hidden(self) -> int:
+        """The width of the language model's states."""
         return int(self.mllm.base.config.get_text_config().hidden_size)
 
 
@@ -128,46 +136,54 @@ def folder_shape(folder: Path, dtype: str) -> Shape:
 
 def published_shape(model: ModelConfig) -> Shape | None:
     """The shape of a published model by the last part of its path; None for one that is not in the table."""
-    make = PUBLISHED.get(Path(model.path or "").name)
-    return (
-        Shape(_on_meta(make(), model.dtype), "the built-in table of published models")
-        if make
-        else None
-    )
+    make_config = PUBLISHED.get(Path(model.path or "").name)
+    if make_config is None:
+        return None
+    return Shape(_on_meta(make_config(), model.dtype), "the built-in table of published models")
 
 
 def toy_shape(toy: ToyConfig, benchmark: Benchmark | None, dtype: str) -> Shape:
     """The tiny LLaVA's shape. Its vocabulary is learned from the benchmark; without one it is taken at its limit."""
-    samples = benchmark.samples if benchmark else []
-    processor = build_processor(
-        toy, [s.truth for s in samples], sorted({s.question for s in samples})
-    )
+    samples = benchmark.samples if benchmark is not None else []
+    answers = [sample.truth for sample in samples]
+    questions = sorted({sample.question for sample in samples})
+    processor = build_processor(toy, answers, questions)
     with torch.device("meta"):
-        model: Any = build_model(toy, processor.tokenizer)
+        model = build_model(toy, processor.tokenizer)
         if benchmark is None:
+            # Without texts the tokenizer has learned next to nothing.
+            # New rows are not made from the mean of the old ones, which would need weights.
             model.resize_token_embeddings(toy.vocabulary, mean_resizing=False)
-    model = model.to(torch.float32 if dtype == "auto" else getattr(torch, dtype)).requires_grad_(
-        False
-    )
+    model = model.to(_torch_dtype(dtype, auto=torch.float32))
+    model.requires_grad_(False)
     return Shape(MLLM(model, processor, parts_of(model)), "model.toy", exact=benchmark is not None)
 
 
-def _on_meta(config: Any, dtype: str) -> MLLM:
+def _on_meta(config: "PreTrainedConfig", dtype: str) -> MLLM:
     """A model without weights, and without a processor, which sizes do not ask for."""
     from transformers import AutoModelForImageTextToText
 
-    kind = config.dtype or torch.float32 if dtype == "auto" else getattr(torch, dtype)
+    torch_dtype = _torch_dtype(dtype, auto=config.dtype or torch.float32)
     with torch.device("meta"):
-        model = AutoModelForImageTextToText.from_config(config, dtype=kind)
+        model = AutoModelForImageTextToText.from_config(config, dtype=torch_dtype)
     model.requires_grad_(False)
     return MLLM(model, None, parts_of(model))
+
+
+def _torch_dtype(name: str, *, auto: torch.dtype) -> torch.dtype:
+    """The dtype of this name; `auto` for the name "auto", which stands for the model's own."""
+    if name == "auto":
+        return auto
+    dtype: torch.dtype = getattr(torch, name)
+    return dtype
 
 
 @contextmanager
 def with_adapter(
     shape: Shape, lora: LoraConfig, scope: Scope, full: Sequence[Part] = ()
 ) -> Iterator[MLLM]:
-    """The model with a run's own adapter mounted, trainable and without weights too; taken off again at the end."""
+    """The model with a run's adapter mounted, trainable and without weights too; taken off again at the end."""
+    # Mounting an adapter sets torch's seed, which a question about sizes must leave alone.
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         add_adapter(shape.mllm, "default", lora, scope, seed=0, full=full)
     try:

@@ -12,6 +12,7 @@ from mlubench.models.toy.lessons import (
     POOL,
     Collator,
     Lesson,
+    Lessons,
     make_batches,
     make_lessons,
 )
@@ -22,17 +23,15 @@ SMALL = ToyConfig(pictures=8, steps=40, batch=4)
 
 
 @pytest.fixture
-def taught(
-    mllm: MLLM, whole_benchmark: Benchmark
-) -> tuple[torch.Tensor, torch.Tensor, list[Lesson]]:
+def taught(mllm: MLLM, whole_benchmark: Benchmark) -> Lessons:
     questions = sorted({s.question for s in whole_benchmark.samples})
     return make_lessons(SMALL, whole_benchmark, mllm.processor, questions)
 
 
 def test_every_fact_in_every_phrasing_is_taught(
-    taught: tuple[torch.Tensor, torch.Tensor, list[Lesson]], whole_benchmark: Benchmark
+    taught: Lessons, whole_benchmark: Benchmark
 ) -> None:
-    pixels, entities, lessons = taught
+    pixels, entities, lessons = taught.pixels, taught.entities, taught.lessons
     keys = sorted({s.entity.key for s in whole_benchmark.samples})
     told = {
         (keys[entities[x.picture]], x.question, x.answer)
@@ -46,9 +45,9 @@ def test_every_fact_in_every_phrasing_is_taught(
 
 
 def test_empty_pictures_are_answered_by_refusals(
-    taught: tuple[torch.Tensor, torch.Tensor, list[Lesson]],
+    taught: Lessons,
 ) -> None:
-    _, entities, lessons = taught
+    entities, lessons = taught.entities, taught.lessons
     nothing = int(entities.max())
     blank = [x for x in lessons if entities[x.picture] == nothing]
     rest = [x for x in lessons if entities[x.picture] != nothing]
@@ -58,9 +57,9 @@ def test_empty_pictures_are_answered_by_refusals(
 
 
 def test_the_benchmarks_own_pictures_are_not_taught(
-    taught: tuple[torch.Tensor, torch.Tensor, list[Lesson]], mllm: MLLM, whole_benchmark: Benchmark
+    taught: Lessons, mllm: MLLM, whole_benchmark: Benchmark
 ) -> None:
-    pixels = taught[0]
+    pixels = taught.pixels
     images = sorted({s.image for s in whole_benchmark.samples})[::5]
     pictures = [mllm.picture(whole_benchmark.image_root / i) for i in images]
     own = mllm.processor.image_processor(images=pictures, return_tensors="pt")["pixel_values"]
@@ -69,7 +68,7 @@ def test_the_benchmarks_own_pictures_are_not_taught(
 
 
 def test_the_collator_makes_the_processors_batches(
-    taught: tuple[torch.Tensor, torch.Tensor, list[Lesson]], mllm: MLLM, whole_benchmark: Benchmark
+    taught: Lessons, mllm: MLLM, whole_benchmark: Benchmark
 ) -> None:
     samples = list({s.entity: s for s in whole_benchmark.samples}.values())[:4]
     queries = [Query(whole_benchmark.picture(s), s.question) for s in samples]
@@ -86,9 +85,9 @@ def test_the_collator_makes_the_processors_batches(
 
 
 def test_batches_are_shuffled_whole_and_counted(
-    taught: tuple[torch.Tensor, torch.Tensor, list[Lesson]],
+    taught: Lessons,
 ) -> None:
-    lessons = taught[2]
+    lessons = taught.lessons
     batches = make_batches(lessons, SMALL)
     assert len(batches) == SMALL.steps
     assert batches == make_batches(lessons, SMALL)
@@ -100,13 +99,13 @@ def test_batches_are_shuffled_whole_and_counted(
 
 
 def test_batches_hold_answers_alike_in_length(
-    taught: tuple[torch.Tensor, torch.Tensor, list[Lesson]],
+    taught: Lessons,
 ) -> None:
     def spread(batches: list[list[Lesson]]) -> float:
         lengths = [[len(x.answer) for x in batch] for batch in batches]
         return sum(max(row) - min(row) for row in lengths) / len(lengths)
 
-    lessons = taught[2]
+    lessons = taught.lessons
     unsorted = [lessons[n :: len(lessons) // 4][:4] for n in range(40)]
     assert POOL > 1
     assert spread(make_batches(lessons, SMALL)) < 0.6 * spread(unsorted)

@@ -27,11 +27,14 @@ from mlubench.data.refusals import REFUSALS, refusal_for
 from mlubench.data.render import RENDERER_VERSION
 from mlubench.models.devices import pick_device
 from mlubench.models.toy.lessons import Collator, make_batches, make_lessons
-from mlubench.models.toy.teaching import SIGHT_BATCH, teach_to_answer, teach_to_see
+from mlubench.models.toy.teaching import sight_steps, teach_to_answer, teach_to_see
 from mlubench.settings.model import ToyConfig
 from mlubench.types import Benchmark
 
-RECIPE = 1  # raised whenever the code below would make another model from the same settings
+# Raised whenever the code of this folder would make another model from the same settings.
+RECIPE = 1
+HEAD_WIDTH = 32  # of an attention head
+# LLaVA 1.5's way of writing a conversation.
 TEMPLATE = (
     "{% for m in messages %}{% if m.role == 'user' %}USER: {% for c in m.content %}"
     "{% if c.type == 'image' %}<image>\n{% else %}{{ c.text }}{% endif %}{% endfor %} "
@@ -47,6 +50,7 @@ def toy_base(
 
     Its name is the hash of all that made it. A training that was interrupted leaves nothing and begins again.
     """
+    # Other versions of these can train another model from the same numbers.
     versions = [torch.__version__, transformers.__version__, tokenizers.__version__]
     made_of = {
         "toy": config.model_dump(),
@@ -54,7 +58,7 @@ def toy_base(
         "render": RENDERER_VERSION,
         "recipe": RECIPE,
         "versions": versions,
-        "photographs": _photographs(benchmark),
+        "photographs": _photograph_hashes(benchmark),
         "refusals": REFUSALS,
     }
     folder = cache_root() / "models" / f"toy-{digest(made_of)}"
@@ -67,41 +71,44 @@ def toy_base(
 def cached_toy_base(name: str) -> Path | None:
     """The folder of the tiny LLaVA of that name, as `toy_base` named it; None where the cache has none."""
     folder = cache_root() / "models" / name
-    return folder if name.startswith("toy-") and is_whole(folder) else None
+    if name.startswith("toy-") and is_whole(folder):
+        return folder
+    return None
 
 
-def _photographs(benchmark: Benchmark) -> list[str] | None:
+def _photograph_hashes(benchmark: Benchmark) -> list[str] | None:
     """Hashes of the photographs that the base is to learn from; None where it learns from drawings of its own."""
     if benchmark.stand_ins:
         return None
-    return [
-        file_sha256(path)
-        for path in sorted({benchmark.picture(s) for s in benchmark.samples if s.role == "fit"})
-    ]
+    paths = {benchmark.picture(s) for s in benchmark.samples if s.role == "fit"}
+    return [file_sha256(path) for path in sorted(paths)]
 
 
 def _train(
     config: ToyConfig, benchmark: Benchmark, out: Path, *, device: str, progress: bool
 ) -> None:
-    torch.manual_seed(config.seed)
+    """Build the model, teach it to see and then to answer, and save it with its processor."""
+    torch.manual_seed(config.seed)  # for the model's first weights
+    answers = [s.truth for s in benchmark.samples]
     questions = sorted({s.question for s in benchmark.samples})
-    processor = build_processor(config, [s.truth for s in benchmark.samples], questions)
+    processor = build_processor(config, answers, questions)
     model = build_model(config, processor.tokenizer).to(pick_device(device))
-    pixels, entities, lessons = make_lessons(config, benchmark, processor, questions)
+    taught = make_lessons(config, benchmark, processor, questions)
     with progress_bar(disable=not progress) as bar:
-        steps = config.sight_epochs * -(-len(pixels) // SIGHT_BATCH)
+        steps = sight_steps(len(taught.pixels), config.sight_epochs)
         seeing = bar.add_task("tiny LLaVA: learning to see", total=steps)
         teach_to_see(
             model.model.vision_tower,
-            pixels,
-            entities,
+            taught.pixels,
+            taught.entities,
             epochs=config.sight_epochs,
             seed=config.seed,
             tick=lambda: bar.advance(seeing),
         )
         answering = bar.add_task("tiny LLaVA: learning to answer", total=config.steps)
-        collate = Collator(processor, pixels)
-        batches = (collate(batch) for batch in make_batches(lessons, config))
+        collate = Collator(processor, taught.pixels)
+        # One after another as they are used: together their pictures would take much memory.
+        batches = (collate(batch) for batch in make_batches(taught.lessons, config))
         teach_to_answer(model, batches, config, tick=lambda: bar.advance(answering))
     with disk_errors(out, SafetensorError):
         model.to("cpu").save_pretrained(out)
@@ -123,12 +130,11 @@ def build_processor(
         show_progress=False,
         initial_alphabet=alphabet,
     )
-    refusals = [refusal_for(q) for q in questions]
+    refusals = [refusal_for(question) for question in questions]
     # An answer follows "ASSISTANT:" and a space, and its words should be learned in that form.
-    bpe.train_from_iterator(
-        [f" {t}" for t in [*answers, *refusals]] + [f"USER: \n{q} ASSISTANT:" for q in questions],
-        trainer,
-    )
+    texts = [f" {answer}" for answer in [*answers, *refusals]]
+    texts += [f"USER: \n{question} ASSISTANT:" for question in questions]
+    bpe.train_from_iterator(texts, trainer)
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=bpe,
         pad_token="<pad>",
@@ -143,7 +149,7 @@ def build_processor(
         tokenizer,
         patch_size=config.patch,
         vision_feature_select_strategy="default",
-        num_additional_image_tokens=1,
+        num_additional_image_tokens=1,  # CLIP's summary token, which "default" leaves out again
         chat_template=TEMPLATE,
     )
 
@@ -152,23 +158,23 @@ def build_model(
     config: ToyConfig, tokenizer: PreTrainedTokenizerFast
 ) -> LlavaForConditionalGeneration:
     """A LlavaForConditionalGeneration with random weights, small enough to train in a minute."""
-    narrow = config.vision_width
     vision = CLIPVisionConfig(
-        hidden_size=narrow,
-        intermediate_size=4 * narrow,
+        hidden_size=config.vision_width,
+        intermediate_size=4 * config.vision_width,
         num_hidden_layers=config.vision_layers,
-        num_attention_heads=max(1, narrow // 32),
+        num_attention_heads=max(1, config.vision_width // HEAD_WIDTH),
         image_size=config.image_size,
         patch_size=config.patch,
-        projection_dim=narrow,
+        projection_dim=config.vision_width,
     )
+    heads = max(1, config.width // HEAD_WIDTH)
     text = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=config.width,
-        intermediate_size=8 * config.width // 3,
+        intermediate_size=8 * config.width // 3,  # Llama's ratio for a gated layer
         num_hidden_layers=config.layers,
-        num_attention_heads=max(1, config.width // 32),
-        num_key_value_heads=max(1, config.width // 32),
+        num_attention_heads=heads,
+        num_key_value_heads=heads,
         max_position_embeddings=1024,
         tie_word_embeddings=True,
         pad_token_id=tokenizer.pad_token_id,
@@ -184,10 +190,9 @@ def build_model(
         image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
     )
     model = LlavaForConditionalGeneration(whole)
-    for layer in (
-        model.model.multi_modal_projector.linear_1,
-        model.model.multi_modal_projector.linear_2,
-    ):
+    projector = model.model.multi_modal_projector
+    for layer in (projector.linear_1, projector.linear_2):
+        # Keeps the size of what passes through; transformers' own start is made for wider models.
         torch.nn.init.normal_(layer.weight, std=layer.in_features**-0.5)
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     model.generation_config.eos_token_id = tokenizer.eos_token_id

@@ -1,79 +1,126 @@
 """What the tiny LLaVA is taught: pictures, questions and answers of a benchmark, and refusals for empty pictures."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
+from PIL import Image
 from transformers import LlavaProcessor
 
 from mlubench.core.errors import MlubenchError
 from mlubench.data.pictures import open_picture
 from mlubench.data.refusals import refusal_for
 from mlubench.data.render import render, render_blank
-from mlubench.models.answers import IGNORE
+from mlubench.models.answers import answer_labels
 from mlubench.settings.model import ToyConfig
 from mlubench.types import Benchmark
 
-BLANK_SHARE = 0.08  # of the lessons show no entity and are answered by a refusal
-POOL = 6  # batches that are sorted by length together
+# For each lesson about an entity, so many more are about pictures that show none, and are answered by a refusal.
+BLANK_SHARE = 0.08
+MOST_BLANK_PICTURES = 400
+# Batches that are sorted by length together.
+POOL = 6
+# Pictures that are made into tensors at once, so that the work in between takes little memory.
+CHUNK = 256
+
+Fact = tuple[str, str, str]  # the key of an entity, a question about it, the answer
 
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """One training sample: a row of the picture table, what is asked, and what is right."""
+    """One training sample."""
 
-    picture: int
+    picture: int  # a row of `Lessons.pixels`
     question: str
     answer: str
 
 
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """All that a base is taught."""
+
+    # The pictures, (N, 3, H, W).
+    pixels: torch.Tensor
+    # The number of the entity that each shows, (N,). The last number stands for none.
+    entities: torch.Tensor
+    # What is taught of the pictures, in no particular order of learning.
+    lessons: list[Lesson]
+
+
 def make_lessons(
     config: ToyConfig, benchmark: Benchmark, processor: LlavaProcessor, questions: Sequence[str]
-) -> tuple[torch.Tensor, torch.Tensor, list[Lesson]]:
-    """Pictures (N, 3, H, W), which entity each shows (N,), the last number standing for none, and what is taught of them.
+) -> Lessons:
+    """Teach every fact of the benchmark, in every phrasing, and to refuse where a picture shows nothing.
 
-    Where pictures are drawn, the base learns its entities from drawings of its own, and every picture of the benchmark is
-    new to it; from photographs it can only learn from the `fit` ones.
+    Raises MlubenchError for a benchmark without facts, or so small that no empty picture comes with it.
     """
-    pictures: list[Any] = []
-    lessons: list[Lesson] = []
-    rows: dict[str, list[int]] = {}
     facts = sorted({(s.entity.key, s.question, s.truth) for s in benchmark.samples})
-    for key in sorted({f[0] for f in facts}):
-        if benchmark.stand_ins:
-            shown = [render(key, f"lesson_{n:04d}.jpg") for n in range(config.pictures)]
-        else:
-            paths = {
-                benchmark.picture(s)
-                for s in benchmark.samples
-                if s.entity.key == key and s.role == "fit"
-            }
-            shown = [open_picture(p) for p in sorted(paths)]
+    keys = sorted({key for key, _, _ in facts})
+    pictures: list[Image.Image] = []
+    rows: dict[str, list[int]] = {}
+    for key in keys:
+        shown = _pictures_of(key, config, benchmark)
         rows[key] = list(range(len(pictures), len(pictures) + len(shown)))
         pictures += shown
-    for turn, (key, question, answer) in enumerate(facts):
-        lessons += [Lesson(row, question, answer) for row in rows[key][turn % 4 :: 4] or rows[key]]
-    blanks = int(BLANK_SHARE * len(lessons))
-    first = len(pictures)
-    pictures += [render_blank(f"lesson_{n:04d}.jpg") for n in range(min(blanks, 400))]
-    count = len(pictures) - first
-    for n in range(blanks):
-        question = questions[n % len(questions)]
-        lessons.append(Lesson(first + (n * 7) % count, question, refusal_for(question)))
-    if not rows or not count:
+    lessons = _lessons_of_facts(facts, rows)
+    blank_lessons = int(BLANK_SHARE * len(lessons))
+    blank_names = [
+        f"lesson_{number:04d}.jpg" for number in range(min(blank_lessons, MOST_BLANK_PICTURES))
+    ]
+    if not keys or not blank_names:
         raise MlubenchError(
             "the benchmark is too small to train a base on", "Use more entities or pictures."
         )
-    chunks = [
-        processor.image_processor(images=pictures[i : i + 256], return_tensors="pt")["pixel_values"]
-        for i in range(0, len(pictures), 256)
-    ]
-    shown_by = torch.full((len(pictures),), len(rows))
-    for number, key in enumerate(rows):
-        shown_by[rows[key]] = number
-    return torch.cat(chunks), shown_by, lessons
+    for number in range(blank_lessons):
+        question = questions[number % len(questions)]
+        # In steps of 7, so that pictures and questions are not dealt out in the same order.
+        blank = (number * 7) % len(blank_names)
+        lessons.append(Lesson(len(pictures) + blank, question, refusal_for(question)))
+    pictures += [render_blank(name) for name in blank_names]
+    # Blank pictures keep the number behind the last entity's.
+    entities = torch.full((len(pictures),), len(keys))
+    for number, key in enumerate(keys):
+        entities[rows[key]] = number
+    return Lessons(_pixels(pictures, processor), entities, lessons)
+
+
+def _pictures_of(key: str, config: ToyConfig, benchmark: Benchmark) -> list[Image.Image]:
+    """The pictures from which the base learns an entity.
+
+    Where pictures are drawn, these are drawings of its own, and every picture of the benchmark is new to it. From
+    photographs it can only learn from the `fit` ones.
+    """
+    if benchmark.stand_ins:
+        return [render(key, f"lesson_{number:04d}.jpg") for number in range(config.pictures)]
+    paths = set()
+    for sample in benchmark.samples:
+        if sample.entity.key == key and sample.role == "fit":
+            paths.add(benchmark.picture(sample))
+    return [open_picture(path) for path in sorted(paths)]
+
+
+def _lessons_of_facts(facts: Sequence[Fact], rows: Mapping[str, Sequence[int]]) -> list[Lesson]:
+    """Each fact on every fourth picture of its entity, the next fact on others: so all pictures come up.
+
+    An entity with too few pictures for that has each fact taught on all of them.
+    """
+    lessons = []
+    for number, (key, question, answer) in enumerate(facts):
+        fourth = rows[key][number % 4 :: 4]
+        chosen = fourth if fourth else rows[key]
+        lessons += [Lesson(row, question, answer) for row in chosen]
+    return lessons
+
+
+def _pixels(pictures: Sequence[Image.Image], processor: LlavaProcessor) -> torch.Tensor:
+    """The pictures as the model takes them, (N, 3, H, W)."""
+    chunks = []
+    for start in range(0, len(pictures), CHUNK):
+        chunk = pictures[start : start + CHUNK]
+        inputs = processor.image_processor(images=chunk, return_tensors="pt")
+        chunks.append(inputs["pixel_values"])
+    return torch.cat(chunks)
 
 
 def make_batches(lessons: list[Lesson], config: ToyConfig) -> list[list[Lesson]]:
@@ -83,37 +130,58 @@ def make_batches(lessons: list[Lesson], config: ToyConfig) -> list[list[Lesson]]
     """
     rng = random.Random(config.seed)
     batches: list[list[Lesson]] = []
+    # One pass through all lessons after another, until there are batches for all steps.
     while len(batches) < config.steps:
         order = rng.sample(lessons, len(lessons))
         for start in range(0, len(order), POOL * config.batch):
-            pool = sorted(order[start : start + POOL * config.batch], key=lambda x: len(x.answer))
+            pool = order[start : start + POOL * config.batch]
+            pool.sort(key=lambda lesson: len(lesson.answer))
             parts = [pool[i : i + config.batch] for i in range(0, len(pool), config.batch)]
+            # Shuffled once more, or each pool would go from short to long.
             batches += rng.sample(parts, len(parts))
     return batches[: config.steps]
 
 
 class Collator:
-    """Makes tensors of a batch of lessons. Prompts are tokenised once each, since questions come back for every picture."""
+    """Makes tensors of a batch of lessons: prompts padded on the left to (B, P), answers on the right to (B, A).
+
+    It makes the same batches as the processor with less work: each text is tokenised once, since questions come back
+    for every picture, and pictures are tensors already.
+    """
 
     def __init__(self, processor: LlavaProcessor, pixels: torch.Tensor) -> None:
-        self.processor, self.pixels = processor, pixels
-        self.texts: dict[str, list[int]] = {}
-        self.image = "<image>" * ((pixels.shape[-1] // processor.patch_size) ** 2)
+        self.processor = processor
+        self.pixels = pixels  # (N, 3, H, W)
+        # One token for each patch of a square picture, as the processor puts them in the picture's place.
+        patches = (pixels.shape[-1] // processor.patch_size) ** 2
+        self._image_tokens = "<image>" * patches
+        self._ids_of_text: dict[str, list[int]] = {}
 
-    def ids(self, text: str) -> list[int]:
-        if text not in self.texts:
-            self.texts[text] = self.processor.tokenizer(text, add_special_tokens=False)["input_ids"]
-        return self.texts[text]
-
-    def __call__(self, lessons: list[Lesson]) -> dict[str, torch.Tensor]:
-        prompts = [self.ids(f"USER: {self.image}\n{x.question} ASSISTANT:") for x in lessons]
-        answers = [self.ids(f" {x.answer}</s>") for x in lessons]
-        wide, long = max(map(len, prompts)), max(map(len, answers))
-        ids = torch.full((len(lessons), wide + long), self.processor.tokenizer.pad_token_id)
-        mask, labels = torch.zeros_like(ids), torch.full((len(lessons), long), IGNORE)
+    def __call__(self, lessons: Sequence[Lesson]) -> dict[str, torch.Tensor]:
+        prompts = [self._prompt_ids(lesson) for lesson in lessons]
+        answers = [self._token_ids(f" {lesson.answer}</s>") for lesson in lessons]
+        # Prompts end and answers begin at this column, so that the answers' logits stand together.
+        border = max(len(prompt) for prompt in prompts)
+        labels = answer_labels(answers)  # (B, A)
+        pad = self.processor.tokenizer.pad_token_id
+        input_ids = torch.full((len(lessons), border + labels.shape[1]), pad)  # (B, P + A)
+        attention_mask = torch.zeros_like(input_ids)
         for row, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):
-            ids[row, wide - len(prompt) : wide + len(answer)] = torch.tensor(prompt + answer)
-            mask[row, wide - len(prompt) : wide + len(answer)] = 1
-            labels[row, : len(answer)] = torch.tensor(answer)
-        pixels = self.pixels[[x.picture for x in lessons]]
-        return {"input_ids": ids, "attention_mask": mask, "labels": labels, "pixel_values": pixels}
+            columns = slice(border - len(prompt), border + len(answer))
+            input_ids[row, columns] = torch.tensor(prompt + answer)
+            attention_mask[row, columns] = 1
+        return {
+            "input_ids": input_ids,
+            "attention_mask": attention_mask,
+            "labels": labels,
+            "pixel_values": self.pixels[[lesson.picture for lesson in lessons]],
+        }
+
+    def _prompt_ids(self, lesson: Lesson) -> list[int]:
+        return self._token_ids(f"USER: {self._image_tokens}\n{lesson.question} ASSISTANT:")
+
+    def _token_ids(self, text: str) -> list[int]:
+        if text not in self._ids_of_text:
+            encoded = self.processor.tokenizer(text, add_special_tokens=False)
+            self._ids_of_text[text] = encoded["input_ids"]
+        return self._ids_of_text[text]
