@@ -24,14 +24,14 @@ def test_it_is_sharded_where_several_processes_are_asked_to(
     monkeypatch: pytest.MonkeyPatch, world: int, asked: str, sharded: bool
 ) -> None:
     monkeypatch.setattr(processes, "world", lambda: world)
-    monkeypatch.setenv(sharding.ASKED, asked)
+    monkeypatch.setenv(sharding.USE_FSDP, asked)
     monkeypatch.setenv("FSDP_VERSION", "2")
     assert sharding.wanted() is sharded
 
 
 def test_version_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "world", lambda: 2)
-    monkeypatch.setenv(sharding.ASKED, "true")
+    monkeypatch.setenv(sharding.USE_FSDP, "true")
     monkeypatch.setenv("FSDP_VERSION", "1")
     with pytest.raises(UsageError, match="fsdp_version: 2"):
         sharding.wanted()

@@ -86,7 +86,7 @@ class MLLM:
         target = pick_device(device)
         options = {"revision": revision, "trust_remote_code": False}
         try:
-            processor = load_processor(path, **options)
+            processor = load_processor(path, revision=revision)
             model = AutoModelForImageTextToText.from_pretrained(
                 path, dtype=dtype, use_safetensors=True, **options
             )

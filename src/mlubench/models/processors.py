@@ -2,29 +2,43 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import BaseImageProcessor, PreTrainedTokenizerBase, ProcessorMixin
 
 
-def load_processor(path: str | Path, **options: Any) -> Any:
-    """The processor of a Hugging Face folder or id. Raises OSError or ValueError when it cannot be loaded."""
+def load_processor(path: str | Path, *, revision: str | None = None) -> "ProcessorMixin":
+    """The processor of a Hugging Face folder or id; the repository's own code never runs.
+
+    Raises OSError or ValueError when it cannot be loaded.
+    """
     from transformers import PROCESSOR_MAPPING, AutoConfig, AutoProcessor
 
-    kind = PROCESSOR_MAPPING.get(type(AutoConfig.from_pretrained(path, **options)), None)
-    if kind is None or "video_processor" not in kind.get_attributes():
+    options = {"revision": revision, "trust_remote_code": False}
+    config = AutoConfig.from_pretrained(path, **options)
+    family_class = PROCESSOR_MAPPING.get(type(config), None)
+    if family_class is None or "video_processor" not in family_class.get_attributes():
         return AutoProcessor.from_pretrained(path, **options)
-    return pictures_only(kind).from_pretrained(path, **options)
+    return pictures_only(family_class).from_pretrained(path, **options)
 
 
+# Cached, so that the processors of one family are all of the same class.
 @cache
-def pictures_only(kind: Any) -> Any:
-    """A processor class without its video processor, which would need torchvision; saved under its ordinary name.
+def pictures_only(family_class: type["ProcessorMixin"]) -> type["ProcessorMixin"]:
+    """A processor class without its video processor, which would need torchvision.
 
     transformers reads from the signature which parts a processor has, so that leaving the argument out is enough.
     """
 
     def __init__(  # noqa: N807 - it becomes the method of the class below
-        self: Any, image_processor: Any = None, tokenizer: Any = None, chat_template: Any = None
+        self: "ProcessorMixin",
+        image_processor: "BaseImageProcessor | None" = None,
+        tokenizer: "PreTrainedTokenizerBase | None" = None,
+        chat_template: str | None = None,
     ) -> None:
-        kind.__init__(self, image_processor, tokenizer, chat_template=chat_template)
+        family_class.__init__(self, image_processor, tokenizer, chat_template=chat_template)
 
-    return type(kind.__name__, (kind,), {"__init__": __init__, "__doc__": kind.__doc__})
+    # Under the family's own name, which is what is written when the processor is saved.
+    members = {"__init__": __init__, "__doc__": family_class.__doc__}
+    return type(family_class.__name__, (family_class,), members)

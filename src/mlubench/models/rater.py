@@ -48,7 +48,7 @@ class Rater:
             config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
             if type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
                 model_class = AutoModelForImageTextToText
-                processor = load_processor(folder, trust_remote_code=False)
+                processor = load_processor(folder)
                 tokenizer = processor.tokenizer
             else:
                 model_class = AutoModelForCausalLM
