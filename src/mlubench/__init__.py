@@ -60,6 +60,8 @@ __all__ = [
 _ELSEWHERE = {
     "Gate": "mlubench.lumoe.gates.base",
     "Judge": "mlubench.types",
+    # To look at a run needs no torch, which the rest of `mlubench.api` brings along.
+    "open_run": "mlubench.runs.opening",
     "LUMoE": "mlubench.lumoe.engine.lumoe",
     "Method": "mlubench.unlearning.methods.base",
 }

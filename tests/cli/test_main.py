@@ -299,3 +299,11 @@ def test_a_picture_that_is_none_is_a_failure(tmp_path: Path) -> None:
         open_picture(tmp_path / "x.jpg")
     Image.new("L", (4, 4)).save(tmp_path / "y.png")
     assert open_picture(tmp_path / "y.png").mode == "RGB"
+
+
+@pytest.mark.parametrize("words", [(), ("data",), ("experts",)])
+def test_without_a_command_its_help_is_shown(words: tuple[str, ...]) -> None:
+    called = call(*words)
+    assert called.code == 2
+    assert called.err.startswith(f"Usage: {' '.join(('mlubench', *words))} [OPTIONS] COMMAND")
+    assert called.err.count("\n") > 5

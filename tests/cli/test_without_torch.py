@@ -53,6 +53,16 @@ def test_judging_by_rules(copied: Path) -> None:
     assert not loaded & MODELS
 
 
+def test_opening_a_run_from_python(finished: Finished) -> None:
+    program = (
+        "import sys, mlubench; run = mlubench.open_run(sys.argv[1]); assert run.results().cells;"
+        "print(*sys.modules)"
+    )
+    words = [sys.executable, "-c", program, str(finished.folder)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert not {name.partition(".")[0] for name in done.stdout.split()} & MODELS
+
+
 def test_data_stats(tmp_path: Path) -> None:
     from mlubench.data.world import write_world
 

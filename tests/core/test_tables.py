@@ -3,10 +3,12 @@
 import pytest
 
 from mlubench.core.errors import UsageError
+from mlubench.core.tables import Entry, Table
 from mlubench.experiment.table import METHODS
 from mlubench.judging.table import JUDGES
 from mlubench.lumoe.gates.table import GATES
 from mlubench.models.table import MODELS
+from mlubench.unlearning.table import LOSSES
 
 TABLES = {"method": METHODS, "gate": GATES, "judge": JUDGES, "model": MODELS}
 ROWS = [(kind, name) for kind, table in TABLES.items() for name in table]
@@ -51,3 +53,38 @@ def test_gates_know_their_own_name(name: str) -> None:
 def test_unknown_row_suggests() -> None:
     with pytest.raises(UsageError, match="Did you mean 'prototype'"):
         GATES.resolve("prototyp")
+
+
+@pytest.mark.parametrize(
+    "target", ["no_such_module:Thing", "mlubench.types:NoSuchThing", "mlubench.types"]
+)
+def test_a_row_that_leads_nowhere_is_one_line_with_its_name(target: str) -> None:
+    table = Table("gate", {"far": Entry(target, "leads nowhere")})
+    with pytest.raises(UsageError, match="gate 'far' cannot be loaded from") as caught:
+        table.resolve("far")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "../up", "a b", ".hidden", "lumoe+oracle", "x:y"])
+def test_a_name_that_no_folder_can_bear_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="is no name for a gate"):
+        Table("gate", {}).register(name, dict)
+
+
+def test_a_name_is_taken_once_but_may_be_registered_again() -> None:
+    """A notebook's cell is run again; a row of ours, or a reserved name, is never replaced."""
+    table = Table("method", {"ga": Entry("mlubench.types:Cell", "ours")}, reserved=["base"])
+    table.register("mine", dict)
+    table.register("mine", list)
+    assert table.resolve("mine") is list
+    for taken in ("ga", "base"):
+        with pytest.raises(UsageError, match="there already"):
+            table.register(taken, dict)
+    with pytest.raises(UsageError, match="is a int"):
+        table.register("number", 3)
+
+
+@pytest.mark.parametrize("name", ["lumoe", "base"])
+def test_what_a_run_calls_otherwise_is_no_loss(name: str) -> None:
+    with pytest.raises(UsageError, match="there already"):
+        LOSSES.register(name, dict)

@@ -6,11 +6,14 @@ from typing import ClassVar
 
 import pytest
 
+from mlubench.core.errors import MlubenchError
 from mlubench.judging.rejudge import foresee, rejudge
-from mlubench.judging.run import has_version
+from mlubench.judging.run import has_version, judge_cell
 from mlubench.judging.table import JUDGES
 from mlubench.runs.folder import KNOW, RunDir
+from mlubench.runs.rows import read_answers, write_answers
 from mlubench.types import Question, Verdict
+from support.paths import REPOSITORY
 from support.runs import Finished
 
 
@@ -65,3 +68,25 @@ def test_an_outside_judge_that_asks_a_model(
 )
 def test_whether_a_version_file_is_left(name: str, expected: bool) -> None:
     assert has_version(name) is expected
+
+
+def test_a_judge_that_says_too_little_is_one_line(tmp_path: Path) -> None:
+    class Silent:
+        name = "silent"
+        version = None
+
+        def judge(self, questions: list[Question]) -> list[Verdict]:
+            return []
+
+    answers = tmp_path / "answers.jsonl"
+    row = next(
+        iter(
+            read_answers(
+                REPOSITORY / "tests" / "fixtures" / "run-0.1" / "answers" / "base" / "A-U0.jsonl"
+            )
+        )
+    )
+    write_answers(answers, [row])
+    with pytest.raises(MlubenchError, match="fewer verdicts than there are answers"):
+        judge_cell(answers, tmp_path / "verdicts.jsonl", Silent())
+    assert not (tmp_path / "verdicts.jsonl").exists()

@@ -78,6 +78,10 @@ def _run(words: list[str]) -> int:
         if debug:
             raise
         return _report_error(str(error), error.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        # Who gives no command wants to see which there are.
+        click.echo(error.format_message(), err=True)
+        return error.exit_code
     except click.ClickException as error:
         where = "mlubench"
         if isinstance(error, click.UsageError) and error.ctx:

@@ -87,7 +87,7 @@ def write_json(path: Path, value: object) -> None:
 def read_json(path: Path) -> Any:
     """What a JSON file of a run holds. Raises MlubenchError with the file's name when it is absent or broken."""
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise MlubenchError(
             f"{path} does not exist", "Check the folder, or make it with `mlubench run`."

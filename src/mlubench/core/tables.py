@@ -4,13 +4,17 @@ Each room has its own table (`unlearning/table.py`, `experiment/table.py`, `lumo
 `models/table.py`). A package elsewhere adds a row by an entry point, a notebook by `Table.register`.
 """
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
 from mlubench.core.errors import UsageError, unknown_name
+
+# Names become folders of a run.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +45,39 @@ class Table(Mapping[str, Entry]):
         *,
         group: str | None = None,
         base: "Table | None" = None,
+        reserved: Iterable[str] = (),
     ) -> None:
         self.kind = kind
         self._rows = dict(rows)
         self._group = group
         self._base = base
         self._installed: dict[str, Entry] | None = None
+        # Names that were added in this process.
+        self._registered: set[str] = set()
+        # Names that no added row may take, though they are no rows of this table.
+        self.reserved: frozenset[str] = frozenset(reserved)
 
     def register(
         self, name: str, target: object, summary: str = "", *, source: str = "", formula: str = ""
     ) -> None:
-        """Add a row in this process. Raises UsageError for a name that is taken by another thing."""
-        row = Entry(target, summary or "registered in this process", source, formula)
-        if name in self and self[name] != row:
+        """Add a row in this process; one that was added so before is replaced, as when a notebook's cell is run again.
+
+        Raises UsageError for a name that is taken or that no folder can bear, and for a target that nothing can call.
+        """
+        if not _NAME.fullmatch(name):
+            raise UsageError(
+                f"{name!r} is no name for a {self.kind}", "Use letters, digits, - and _."
+            )
+        if not callable(target) and not isinstance(target, str):
+            raise UsageError(
+                f"{self.kind} {name!r} is a {type(target).__name__}", "Give a class or a function."
+            )
+        if name in self.reserved or (name in self and name not in self._registered):
             raise UsageError(
                 f"{self.kind} {name!r} is there already", "Register it under another name."
             )
-        self._rows[name] = row
+        self._rows[name] = Entry(target, summary or "registered in this process", source, formula)
+        self._registered.add(name)
 
     def row(self, name: str) -> tuple[Entry, str]:
         """The row that `name` stands for, and the argument in it.
@@ -79,7 +99,13 @@ class Table(Mapping[str, Entry]):
         if not isinstance(target, str):
             return target
         module, _, attribute = target.partition(":")
-        return getattr(import_module(module), attribute)
+        try:
+            return getattr(import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            raise UsageError(
+                f"{self.kind} {name!r} cannot be loaded from {target}: {error}",
+                "Install what it needs, or mend the package that names it.",
+            ) from error
 
     def __getitem__(self, name: str) -> Entry:
         if name in self._rows:

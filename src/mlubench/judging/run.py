@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.progress import Progress
 
+from mlubench.core.errors import MlubenchError
 from mlubench.core.files import read_json, write_json
 from mlubench.core.progress import progress_bar
 from mlubench.judging.llm.tools import JudgeTools
@@ -134,7 +135,12 @@ def _verdict_rows(answers: Iterable[AnswerRow], verdicts: Iterator[Verdict]) -> 
     """The next verdicts, one for each answer."""
     rows = []
     for answer in answers:
-        verdict = next(verdicts)
+        verdict = next(verdicts, None)
+        if verdict is None:
+            raise MlubenchError(
+                "the judge gave fewer verdicts than there are answers",
+                "A judge returns one verdict for each question, in their order.",
+            )
         row = VerdictRow(answer.id, answer.metric, verdict.score, verdict.why, verdict.facts)
         rows.append(row)
     return rows

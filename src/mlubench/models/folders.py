@@ -24,7 +24,7 @@ def absent_weights(folder: Path) -> list[str]:
     if not index.is_file():
         return [] if any(folder.glob("*.safetensors")) else ["model.safetensors"]
     try:
-        weight_map = json.loads(index.read_text())["weight_map"]
+        weight_map = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
         names = sorted(set(weight_map.values()))
     except (OSError, ValueError, KeyError, AttributeError):
         return [index.name]

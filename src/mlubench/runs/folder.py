@@ -156,7 +156,7 @@ class RunDir:
                 f"{self.root} is not a run", "Give the folder that `mlubench run --out` wrote."
             )
         try:
-            return parse(yaml.safe_load(path.read_text()))
+            return parse(yaml.safe_load(path.read_text(encoding="utf-8")))
         except (yaml.YAMLError, UnicodeDecodeError, TypeError) as error:
             raise MlubenchError(
                 f"{path} is broken: {error}", "Give another --out, or delete the run."

@@ -30,7 +30,7 @@ def preset_summaries() -> dict[str, str]:
 
 
 def _preset_text(name: str) -> str:
-    return _PRESETS.joinpath(f"{name}.yaml").read_text()
+    return _PRESETS.joinpath(f"{name}.yaml").read_text(encoding="utf-8")
 
 
 def load(name: str | None, overrides: list[str] | None = None, *, draft: bool = False) -> Config:

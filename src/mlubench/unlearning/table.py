@@ -68,4 +68,6 @@ LOSSES = Table(
         ),
     },
     group="mlubench.methods",
+    # What is more than a loss (experiment/table.py), and what runs write beside the methods.
+    reserved=("lumoe", "base"),
 )

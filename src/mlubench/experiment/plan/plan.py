@@ -17,6 +17,7 @@ from mlubench.experiment.plan.start import (
     foresee_model,
     known_part,
 )
+from mlubench.experiment.table import METHODS
 from mlubench.judging.run import has_version
 from mlubench.lumoe.gates.making import gate_class
 from mlubench.models.sizes import Shape, trained_bytes, with_adapter
@@ -235,6 +236,8 @@ def _plan_method(
     settings = config.train.for_method(name)
     # A method that is no loss brings a learner of its own, which trains an expert a task by another row's loss.
     has_experts = name not in LOSSES
+    # Loaded now, so that a package that is broken is said before the run.
+    METHODS.resolve(name)
     loss = config.lumoe.expert if has_experts else name
     needs = make_method(loss, LOSSES.resolve(loss), settings.options).needs
     tasks = None

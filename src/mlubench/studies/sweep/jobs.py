@@ -161,7 +161,7 @@ def _settle(run: SweepRun, progress: SweepProgress) -> str:
     error = job.log.parent / ERROR
     reason = "it ended without a word: killed, or out of memory or time"
     if error.is_file():
-        reason = error.read_text().strip()
+        reason = error.read_text(encoding="utf-8", errors="replace").strip()
     progress.failed[run.name] = reason, job.log
     return f"failed {run.name}: {reason} Log: {job.log}"
 
