@@ -18,17 +18,20 @@ def without_times(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def test_smoke_scores_as_it_did(finished: Finished) -> None:
+    """Exactly so where the base is the same. A skip of this test is a sign to look at."""
     new = finished.results
     if new["run"]["model_sha256"] != OLD["run"]["model_sha256"]:
-        # Another processor rounds otherwise and trains another base, whose scores are alike at best.
-        old_cells, new_cells = scores(OLD["cells"]), scores(new["cells"])
-        assert set(new_cells) == set(old_cells)
-        for cell, (score, _, n, _) in new_cells.items():
-            assert n == old_cells[cell][2], cell
-            assert score == pytest.approx(old_cells[cell][0], abs=0.25), cell
-        return
+        pytest.skip("this processor rounds otherwise and has trained a base of other weights")
     for part in ("base", "cells", "upper_bound", "breakdowns", "comparisons", "summary", "gates"):
         assert without_times(new[part]) == without_times(OLD[part]), part
+
+
+def test_smoke_scores_are_alike_on_any_processor(finished: Finished) -> None:
+    old_cells, new_cells = scores(OLD["cells"]), scores(finished.results["cells"])
+    assert set(new_cells) == set(old_cells)
+    for cell, (score, _, n, _) in new_cells.items():
+        assert n == old_cells[cell][2], cell
+        assert score == pytest.approx(old_cells[cell][0], abs=0.25), cell
 
 
 def test_results_have_the_keys_they_had_in_their_order(finished: Finished) -> None:

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from support.loopback import running
+
 FAULTS = (
     "429 soon",
     "429",
@@ -224,12 +226,5 @@ class _Server(ThreadingHTTPServer):
 def serving(**settings: Any) -> Iterator[Endpoint]:
     endpoint = Endpoint(**settings)
     server = _Server(("127.0.0.1", 0), type("Bound", (Handler,), {"endpoint": endpoint}))
-    endpoint.address = f"http://127.0.0.1:{server.server_port}/v1"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with running(server) as endpoint.address:
         yield endpoint
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -24,7 +24,7 @@ from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.data.pictures import data_uri
 from mlubench.endpoint.client import Answer, Chat, Parameters
 from mlubench.endpoint.limits import Limits
-from mlubench.endpoint.prices import Price, Spend
+from mlubench.endpoint.prices import Spend, price_of
 from mlubench.runs.folder import LOCK, RunDir
 
 # Prompts that are handed to the client at once, for each request under way. Not all: their pictures
@@ -105,8 +105,7 @@ class _EndpointAsker:
     def __init__(self, settings: AnswersSpec) -> None:
         self._settings = settings
         # Only what the spec states: a build never goes by a price that may be old.
-        stated = settings.stated_prices().get(settings.model)
-        price = Price(stated.prompt, stated.completion) if stated else None
+        price = price_of(settings.model, settings.stated_prices(), built_in=False)
         self.spend = Spend(price, settings.max_cost)
 
     def __call__(self, prompts: Sequence[Prompt]) -> Iterator[str | MlubenchError]:

@@ -4,20 +4,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from mlubench.core.errors import UsageError, all_errors
 from mlubench.core.files import read_yaml
 from mlubench.settings.endpoint import EndpointSettings, ModelPrice, Parallel, Retries, Seconds
+from mlubench.settings.strict import Strict
 
 
-class _Strict(BaseModel):
-    """A misspelt setting is an error, never silently ignored."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class EntityEntry(_Strict):
+class EntityEntry(Strict):
     """An entity as a person writes it."""
 
     # A film may be called 1917: YAML reads a number there.
@@ -32,7 +27,7 @@ class EntityEntry(_Strict):
     facts: dict[str, str] = Field({}, description="question id -> answer")
 
 
-class EntitiesSpec(_Strict):
+class EntitiesSpec(Strict):
     """Whom or what the benchmark is about. Exactly one of these is given."""
 
     given: list[EntityEntry] | None = Field(None, description="the entities themselves")
@@ -54,7 +49,7 @@ class EntitiesSpec(_Strict):
         return self
 
 
-class PicturesSpec(_Strict):
+class PicturesSpec(Strict):
     """Where pictures come from, and within which limits they are fetched and decoded."""
 
     kind: Literal["folder", "addresses", "render"] = Field(
@@ -132,13 +127,13 @@ class AnswersSpec(EndpointSettings):
         return self
 
 
-class ReviewSpec(_Strict):
+class ReviewSpec(Strict):
     """Whether a person has to look."""
 
     required: bool = Field(False, description="nothing is built from an item nobody looked at")
 
 
-class KnowSpec(_Strict):
+class KnowSpec(Strict):
     """Models that must all answer an item rightly for it to stay. Without models all stay."""
 
     models: list[str | dict[str, Any]] = Field(
@@ -151,7 +146,7 @@ class KnowSpec(_Strict):
     max_new_tokens: int = Field(64, ge=1)
 
 
-class SplitSpec(_Strict):
+class SplitSpec(Strict):
     """How entities become tasks."""
 
     kind: Literal["by_class", "mixed", "similarity", "given"] = "mixed"
@@ -164,13 +159,13 @@ class SplitSpec(_Strict):
     )
 
 
-class WriteSpec(_Strict):
+class WriteSpec(Strict):
     """What is written besides the official layout and the datasheet."""
 
     parquet: bool = True
 
 
-class BuildSpec(_Strict):
+class BuildSpec(Strict):
     """The whole spec. Paths are relative to the spec's own folder."""
 
     name: str = Field(min_length=1, max_length=80)

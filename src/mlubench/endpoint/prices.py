@@ -17,7 +17,6 @@ PRICES: Mapping[str, tuple[float, float]] = {
     "gpt-4.1-mini-2025-04-14": (0.4, 1.6),
     "gpt-4.1-nano-2025-04-14": (0.1, 0.4),
 }
-PRICES_OF = "June 2026"
 
 
 class OverBudgetError(MlubenchError):
@@ -35,11 +34,13 @@ class Price:
         return (prompt * self.prompt + completion * self.completion) / MILLION
 
 
-def price_of(model: str, own: Mapping[str, ModelPrice]) -> Price | None:
-    """The user's price of a model (anything with `prompt` and `completion`), or the built-in one; None where neither is."""
+def price_of(model: str, own: Mapping[str, ModelPrice], *, built_in: bool = True) -> Price | None:
+    """The user's own price of a model, or the built-in one. None where there is neither."""
     if model in own:
         return Price(own[model].prompt, own[model].completion)
-    return Price(*PRICES[model]) if model in PRICES else None
+    if built_in and model in PRICES:
+        return Price(*PRICES[model])
+    return None
 
 
 def tokens_of(messages: Sequence[Mapping[str, object]]) -> int:

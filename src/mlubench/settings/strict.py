@@ -1,9 +1,9 @@
-"""What every group of settings is: frozen, and an unknown key is an error."""
+"""What settings and other small files of ours are: frozen, and an unknown key is an error."""
 
 from pydantic import BaseModel, ConfigDict
 
 
 class Strict(BaseModel):
-    """A misspelt setting is an error, never silently ignored."""
+    """A misspelt key is an error, never silently ignored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -43,7 +43,8 @@ class Reference:
         for kind in self.method.reference:
             kinds_by_prompt.setdefault(PROMPT_OF[kind], []).append(kind)
         for kinds in kinds_by_prompt.values():
-            # Epochs repeat samples; each is asked once.
+            # Epochs repeat samples; each is asked once. Kinds of one prompt are answers to one sample
+            # (a refusal's sample is the forget sample), so the first tells which there are.
             distinct = {item[kinds[0]].id: item for item in items}
             self._ask_all(kinds, list(distinct.values()))
 

@@ -5,23 +5,20 @@ from functools import cache
 from importlib import resources
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from mlubench.authoring.rows import PHRASINGS
 from mlubench.authoring.stage import Context
 from mlubench.authoring.user_files import read_yaml_value
 from mlubench.core.errors import UsageError, all_errors
 from mlubench.core.files import digest
+from mlubench.settings.strict import Strict
 
 NAME = "name"  # the question that an entity's own name answers
 _LONGEST_MESSAGE = 2000  # characters
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class QuestionSet(_Strict):
+class QuestionSet(Strict):
     """One question and what each of its phrasings must speak of."""
 
     asks: list[str] = Field(
@@ -35,7 +32,7 @@ class QuestionSet(_Strict):
     phrasings: list[str] = Field(min_length=PHRASINGS, max_length=PHRASINGS)
 
 
-class ClassSet(_Strict):
+class ClassSet(Strict):
     """The questions of a class."""
 
     subject: list[str] = Field(

@@ -117,8 +117,8 @@ def _limit_by_numbers(expected: Expected, question: Question, response: Reading)
     """The verdict that wrong numbers leave an answer, whatever else is right; None where they spoil nothing."""
     wanted = expected.truth.numbers - expected.truth.minor - expected.subject - expected.asked
     near = near_numbers(expected, response)
-    missing = wanted - response.content - near.meant
-    wrong = response.numbers - expected.known - near.said
+    missing = wanted - response.content - near.in_truth
+    wrong = response.numbers - expected.known - near.in_answer
     is_minus = MINUS in response.words
     if wanted and is_minus != (MINUS in expected.truth.words):
         return Verdict(0, "wrong sign")

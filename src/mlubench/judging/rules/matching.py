@@ -32,8 +32,10 @@ _SENTENCE_END = re.compile(r"(?<=[a-z)][.!?]) +(?=[A-Z])|\n+")
 class NumberMatch:
     """Numbers that are not the truth's and stand for the truth's all the same."""
 
-    said: frozenset[str]
-    meant: frozenset[str]
+    # As the answer has them.
+    in_answer: frozenset[str]
+    # The truth's own, for which they stand.
+    in_truth: frozenset[str]
 
 
 def number_value(number: str) -> float:
@@ -55,15 +57,15 @@ def near_numbers(expected: Expected, response: Reading) -> NumberMatch:
         low, high = map(number_value, expected.span)
         within = frozenset(n for n in others if low <= number_value(n) <= high)
         return NumberMatch(within, frozenset(expected.span) if within else frozenset())
-    said = set()
-    meant = set()
+    in_answer = set()
+    in_truth = set()
     if expected.is_rough:
         for number in others:
             for truth in expected.truth.numbers:
                 if is_close(number, truth):
-                    said.add(number)
-                    meant.add(truth)
-    return NumberMatch(frozenset(said), frozenset(meant))
+                    in_answer.add(number)
+                    in_truth.add(truth)
+    return NumberMatch(frozenset(in_answer), frozenset(in_truth))
 
 
 def find_hits(expected: Expected, response: Reading) -> set[str]:
@@ -80,7 +82,7 @@ def find_hits(expected: Expected, response: Reading) -> set[str]:
     for diet in truth.content & set(DIETS):
         if DIETS[diet] == foods:
             hits.add(diet)
-    return hits | near_numbers(expected, response).meant | _misspelt(truth, response)
+    return hits | near_numbers(expected, response).in_truth | _misspelt(truth, response)
 
 
 def _misspelt(truth: Reading, response: Reading) -> set[str]:

@@ -6,22 +6,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TypedDict, Unpack
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from mlubench.core import locks
 from mlubench.core.errors import MlubenchError
 from mlubench.core.files import read_json, write_json
+from mlubench.settings.strict import Strict
 
 STATE = "store.json"
 LOCK = ".store.lock"
 Action = Literal["add", "import", "enable", "disable", "rollback", "consolidate", "prune"]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Setting(_Strict):
+class Setting(Strict):
     """What the store has settled about one expert."""
 
     enabled: bool = True
@@ -43,7 +40,7 @@ class Update(TypedDict, total=False):
     pruned: tuple[int, ...]
 
 
-class Change(_Strict):
+class Change(Strict):
     """One entry of the history."""
 
     at: str = Field(description="ISO 8601, UTC, to the second")
@@ -53,7 +50,7 @@ class Change(_Strict):
     after: Setting
 
 
-class State(_Strict):
+class State(Strict):
     """The content of store.json."""
 
     schema_version: Literal[1] = 1

@@ -122,10 +122,11 @@ class Names:
         # Names without their spaces.
         self._by_letters: dict[str, tuple[int, ...]] = {}
         self._similar_letters = StringIndex(SPLIT_RATIO, SPLIT_LENGTH)
-        # How many letters a run of words may have at most, by how it begins, so that most runs are not looked up at all.
-        # By two letters (or the one that a name has): if it is a name or a name and an s. By one: if it is a name
-        # written in more or fewer words.
-        self._longest: dict[str, int] = {}
+        # How many letters a run of words may have at most, by how it begins, so that most runs are not looked up at all:
+        # by its first two letters (or the one that a name has) if it is a name or a name and an s,
+        self._longest_exact: dict[str, int] = {}
+        # by its first letter if it is a name written in more or fewer words.
+        self._longest_similar: dict[str, int] = {}
         # How many names have so many words, and how many words a run may have to be one of them.
         self._lengths: Counter[int] = Counter()
         self._sizes: frozenset[int] = frozenset()
@@ -226,10 +227,12 @@ class Names:
     def _index_letters(self, letters: str, node: int) -> None:
         self._by_letters[letters] = (*self._by_letters.get(letters, ()), node)
         self._similar_letters.add(letters, node)
-        first, first_two = letters[0], letters[:2]
-        longest = self._longest
-        longest[first_two] = max(longest.get(first_two, 0), len(letters) + 1)
-        longest[first] = max(longest.get(first, 0), self._similar_letters.longest.get(first, 0))
+        first_two = letters[:2]
+        self._longest_exact[first_two] = max(
+            self._longest_exact.get(first_two, 0), len(letters) + 1
+        )
+        first = letters[0]
+        self._longest_similar[first] = self._similar_letters.longest.get(first, 0)
 
     def _count(self, length: int, change: int) -> None:
         """Notes that there are `change` names more of `length` words."""
@@ -257,7 +260,9 @@ class Names:
         for start in range(len(words)):
             end = min(start + largest, len(words))
             near = self._names_of_similar_words(text.readings, start, end)
-            exact = self._names_by_letters(text, start, end, sizes, near)
+            exact, similar = self._names_by_letters(text, start, end, sizes)
+            for stop, nodes in similar.items():
+                near[stop] = [*near.get(stop, ()), *nodes]
             for stop in near.keys() | exact.keys():
                 if stop - start not in sizes:
                     continue
@@ -298,17 +303,18 @@ class Names:
         start: int,
         end: int,
         sizes: Collection[int],
-        near: dict[int, list[int]],
-    ) -> dict[int, Sequence[int]]:
+    ) -> tuple[dict[int, Sequence[int]], dict[int, Sequence[int]]]:
         """Nodes of the names spelt with just the letters from `start` on, by where they stop.
 
-        Where there are none, those with nearly these letters are added to `near`.
+        The second are those with nearly these letters, where there are none with just them.
         """
         exact: dict[int, Sequence[int]] = {}
+        similar: dict[int, Sequence[int]] = {}
         offset = text.offsets[start]
         longest = max(
-            self._longest.get(text.letters[offset : offset + 2], 0),
-            self._longest.get(text.letters[offset], 0),
+            self._longest_exact.get(text.letters[offset : offset + 2], 0),
+            self._longest_exact.get(text.letters[offset], 0),
+            self._longest_similar.get(text.letters[offset], 0),
         )
         for stop in range(start + 1, end + 1):
             if text.offsets[stop] - offset > longest:
@@ -322,8 +328,8 @@ class Names:
             if run.spelt:
                 exact[stop] = run.spelt
             elif run.near:
-                near[stop] = [*near.get(stop, ()), *run.near]
-        return exact
+                similar[stop] = run.near
+        return exact, similar
 
     def _read_word(self, word: str) -> _WordReading:
         kept = self._word_readings.get(word)

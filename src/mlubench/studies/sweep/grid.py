@@ -8,22 +8,21 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from mlubench.core.errors import MlubenchError, UsageError, all_errors
 from mlubench.core.files import canonical, digest, read_json, read_yaml
 from mlubench.runs.folder import RunDir
 from mlubench.settings.loading import WRONG, load
 from mlubench.settings.run import Config
+from mlubench.settings.strict import Strict
 
 RunState = Literal["finished", "running", "failed", "interrupted", "not started"]
 ERROR = "error.txt"  # one line, in the log folder of a start that failed
 
 
-class SweepFile(BaseModel):
+class SweepFile(Strict):
     """A sweep's file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     preset: str = "toy"  # or a YAML file beside this one
     # Hold for every run.
