@@ -15,7 +15,7 @@ from mlubench.experiment.prepare import in_order, open_base, open_benchmark
 from mlubench.judging.run import make_judge
 from mlubench.lumoe.gates.base import GateQuery
 from mlubench.models.mllm import Query
-from mlubench.models.probe import SITES, answer_log_probs, compare, sights
+from mlubench.models.probe import SITES, answer_log_probs, compare, features_by_site
 from mlubench.runs.folder import RunDir
 from mlubench.runs.opening import open_run
 from mlubench.statistics.intervals import clustered_mean
@@ -200,7 +200,7 @@ def see(ctx: Context, learner: Learner, gallery: Gallery) -> dict[str, list[Any]
     found: dict[str, list[Any]] = {site: [None] * len(asked) for site in SITES}
     for rows in in_state(ctx, learner, asked):
         queries = [Query(asked[row].image, asked[row].question) for row in rows]
-        for site, features in sights(ctx.mllm, queries).items():
+        for site, features in features_by_site(ctx.mllm, queries).items():
             for row, feature in zip(rows, features, strict=True):
                 found[site][row] = feature
     return found

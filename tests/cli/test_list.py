@@ -9,6 +9,8 @@ from mlubench.judging.table import JUDGES
 from mlubench.lumoe.gates.table import GATES
 from mlubench.models.table import MODELS
 from mlubench.settings.loading import preset_names
+from mlubench.settings.reference import setting_rows
+from mlubench.settings.run import Config
 from support.runs import call
 
 KINDS = {
@@ -38,3 +40,17 @@ def test_json(kind: str) -> None:
 
 def test_methods_name_their_sources() -> None:
     assert all(row["source"] for row in json.loads(call("list", "methods", "--json").out))
+
+
+def test_settings_are_told_with_default_and_meaning() -> None:
+    rows = {row["name"]: row for row in json.loads(call("list", "settings", "--json").out)}
+    assert rows["train.lora.r"]["default"] == "32"
+    assert rows["benchmark.kind"]["default"] == '"world"'
+    assert rows["benchmark.kind"]["summary"].endswith("One of: world, release.")
+
+
+def test_every_setting_has_a_meaning() -> None:
+    rows = setting_rows()
+    assert {row.name.split(".")[0] for row in rows} == set(Config.model_fields)
+    unexplained = [row.name for row in rows if not row.meaning]
+    assert not unexplained

@@ -14,8 +14,8 @@ from mlubench.models.probe import (
     answer_log_probs,
     answer_probabilities,
     compare,
+    features_by_site,
     linear_cka,
-    sights,
 )
 from mlubench.settings.training import LoraConfig
 from mlubench.types import Benchmark, Sample
@@ -49,7 +49,7 @@ def rate(hits: list[bool]) -> float:
 def seen(mllm: MLLM, benchmark: Benchmark) -> tuple[Tensor, list[int], list[str]]:
     """Features out of the base's projector, the entities they show, and the roles of the pictures."""
     samples = gallery(benchmark)
-    features = sights(mllm, queries(benchmark, samples))["projector"]
+    features = features_by_site(mllm, queries(benchmark, samples))["projector"]
     return features, labels(samples), [s.role for s in samples]
 
 
@@ -124,14 +124,14 @@ def test_features_are_those_with_the_adapter_on(
     mllm: MLLM, benchmark: Benchmark, scope: str, moved: set[str]
 ) -> None:
     asked = queries(benchmark, gallery(benchmark)[:6])
-    before = sights(mllm, asked)
+    before = features_by_site(mllm, asked)
     add_adapter(mllm, "shaken", LoraConfig(r=4, alpha=8), scope, seed=0)
     mllm.model.eval()
     with torch.no_grad():
         for name, weight in mllm.model.named_parameters():
             if ".lora_B." in name:
                 weight.fill_(0.1)
-    after = sights(mllm, asked)
+    after = features_by_site(mllm, asked)
     assert {site for site in before if not torch.equal(before[site], after[site])} == moved
 
 

@@ -206,13 +206,15 @@ def test_long_and_half_spelled_answers(tmp_path: Path) -> None:
     assert "x" * 601 not in page.text
 
 
-def test_what_needs_no_judge_stands_beside(tmp_path: Path) -> None:
+def test_what_needs_no_judge_has_a_table_of_its_own(tmp_path: Path) -> None:
     results = make_results(("ga",), "AB")
-    assert "beside" not in {attrs.get("id") for attrs in report(tmp_path, results).all("section")}
+    assert "reference-metrics" not in {
+        attrs.get("id") for attrs in report(tmp_path, results).all("section")
+    }
     for cell in [*results["base"], *results["cells"]]:
         cell |= {"rouge_l": 0.111, "truth_probability": 0.222, "truth_probability_missing": 0}
     page = report(tmp_path, results)
-    assert "beside" in {attrs.get("id") for attrs in page.all("section")}
+    assert "reference-metrics" in {attrs.get("id") for attrs in page.all("section")}
     assert "P(truth), forget↓" in page.text
     assert page.text.count("0.222") == 4
 

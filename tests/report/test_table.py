@@ -181,7 +181,7 @@ def test_each_judge_has_its_own_table() -> None:
     assert "0.111" in text
 
 
-def test_what_needs_no_judge_stands_beside() -> None:
+def test_what_needs_no_judge_has_a_table_of_its_own() -> None:
     results = make_results(("ga", "lumoe"), "AB")
     assert "Beside the judge" not in draw(results)
     for cell in [*results["base"], *results["cells"]]:

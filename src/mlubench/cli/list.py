@@ -6,7 +6,7 @@ from mlubench.cli.options import JSON
 from mlubench.cli.output import print_json
 
 # Of all tables, in the order shown.
-COLUMNS = ("name", "summary", "formula", "source")
+COLUMNS = ("name", "default", "summary", "formula", "source")
 
 
 @click.command(
@@ -15,24 +15,33 @@ COLUMNS = ("name", "summary", "formula", "source")
 Examples:
   mlubench list methods
   mlubench list presets --json
+  mlubench list settings
 """,
 )
-@click.argument("kind", type=click.Choice(["presets", "methods", "gates", "judges", "models"]))
+@click.argument(
+    "kind", type=click.Choice(["presets", "methods", "gates", "judges", "models", "settings"])
+)
 @JSON
 def list_names(kind: str, as_json: bool) -> None:
     """Names, what they stand for, and where they come from."""
     from dataclasses import asdict
+    from json import dumps
 
     from mlubench.experiment.table import METHODS
     from mlubench.judging.table import JUDGES
     from mlubench.lumoe.gates.table import GATES
     from mlubench.models.table import MODELS
     from mlubench.settings.loading import preset_summaries
+    from mlubench.settings.reference import setting_rows
 
     rows: list[dict[str, str]] = []
     if kind == "presets":
         for name, summary in preset_summaries().items():
             rows.append({"name": name, "summary": summary})
+    elif kind == "settings":
+        for setting in setting_rows():
+            default = dumps(setting.default)
+            rows.append({"name": setting.name, "default": default, "summary": setting.meaning})
     else:
         table = {"methods": METHODS, "gates": GATES, "judges": JUDGES, "models": MODELS}[kind]
         for name, entry in table.items():

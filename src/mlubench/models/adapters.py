@@ -167,7 +167,7 @@ def mounted(
     """Answer with exactly the sum of these adapters; with none, the untouched base. Switched off again at the end.
 
     `weights` are factors on the adapters' deltas, 1 for those not named.
-    Raises MlubenchError for an adapter that is not there, and for adapters that have no sum (see `no_sum`).
+    Raises MlubenchError for an adapter that is not there, and for adapters that have no sum (see `reason_without_sum`).
     """
     if not names:
         with mllm.adapters_off():
@@ -181,7 +181,7 @@ def mounted(
             f"no adapter {', '.join(map(repr, absent))} is on the base",
             f"There are: {', '.join(present) or 'none'}.",
         )
-    reason = no_sum(mllm, names, weights)
+    reason = reason_without_sum(mllm, names, weights)
     if reason is not None:
         raise MlubenchError(reason, "Leave train.full empty, so that the part is trained by LoRA.")
     tuner = mllm.model.base_model
@@ -202,7 +202,7 @@ def _factors(names: Sequence[str], weights: Mapping[str, float] | None) -> dict[
     return {name: given[name] for name in names if given.get(name, 1) != 1}
 
 
-def no_sum(
+def reason_without_sum(
     mllm: MLLM, names: Sequence[str], weights: Mapping[str, float] | None = None
 ) -> str | None:
     """Why these adapters cannot be added up with these weights; None where they can, as all can that are LoRA alone.

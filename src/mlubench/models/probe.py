@@ -13,12 +13,12 @@ from mlubench.models.mllm import MLLM, Query
 
 # Penalties, relative to the mean square of a feature. The one that is best on calibration pictures is taken.
 RIDGES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-# Where features are taken from, see `sights`.
+# Where features are taken from, see `features_by_site`.
 SITES = ("projector", "language")
 
 
 @torch.inference_mode()
-def sights(mllm: MLLM, queries: Sequence[Query]) -> dict[str, Tensor]:
+def features_by_site(mllm: MLLM, queries: Sequence[Query]) -> dict[str, Tensor]:
     """Features of each query's picture at the two sites, each (B, H) float64 on the CPU, with the adapters that are on.
 
     `projector`: the mean of the picture's tokens as they go into the language model.

@@ -11,21 +11,22 @@ from mlubench.settings.strict import Strict
 class BenchmarkConfig(Strict):
     """Settings under `benchmark`."""
 
-    # `world` is drawn by us; `release` is a folder in the official layout.
     kind: Literal["world", "release"] = "world"
-    # Draws another world. Of a release, it decides which pictures train, calibrate and test.
+    """`world` is drawn by us; `release` is a folder in the official layout."""
     seed: int = 0
-    # Of a release: the folder with Tasks/.
+    """Draws another world. Of a release, it decides which pictures train, calibrate and test."""
     root: Path | None = None
-    # Of a release: the folder of its photographs, where they are not under `root`.
+    """Of a release: the folder with Tasks/."""
     images: Path | None = None
-    # Draw stand-in pictures for a release whose photographs are not at hand.
+    """Of a release: the folder of its photographs, where they are not under `root`."""
     draw: bool = False
-    # The tasks to unlearn, in this order; some may be left out. None is the official order.
+    """Draw stand-in pictures for a release whose photographs are not at hand."""
     order: list[str] | None = Field(None, min_length=1)
-    # Of a world: how many entities, and pictures of each.
+    """The tasks to unlearn, in this order; some may be left out. None is the official order."""
     entities: int = Field(44, ge=16, le=400)
+    """Of a world: how many entities there are."""
     pictures: int = Field(10, ge=3, le=200)
+    """Of a world: how many pictures each entity has."""
 
     @model_validator(mode="after")
     def _release_needs_root(self, info: ValidationInfo) -> "BenchmarkConfig":
@@ -47,5 +48,6 @@ class KnowConfig(Strict):
     """Settings under `know`: a fact that the base does not know cannot be unlearned, so it is dropped."""
 
     enabled: bool = True
-    # The least mean correctness (0-1) on calibration pictures with which a fact stays.
+    """Whether facts that the base does not know are dropped."""
     min_score: float = Field(0.75, ge=0, le=1)
+    """The least mean correctness (0-1) on calibration pictures with which a fact stays."""

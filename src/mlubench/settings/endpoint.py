@@ -18,21 +18,21 @@ Parallel = Annotated[int, Field(ge=1, le=256)]
 class ModelPrice(Strict):
     """Dollars per million tokens."""
 
-    # Of what is sent.
     prompt: float = Field(ge=0)
-    # Of what comes back.
+    """Of what is sent."""
     completion: float = Field(ge=0)
+    """Of what comes back."""
 
 
 class EndpointSettings(Strict):
     """How hard an endpoint is asked. Who asks sets the defaults: a judge may wait longer than somebody at a gate."""
 
-    # Seconds that one attempt may take.
     timeout: Seconds
-    # Attempts after the first, for a request that failed.
+    """Seconds that one attempt may take."""
     retries: Retries
-    # Questions under way at once.
+    """Attempts after the first, for a request that failed."""
     parallel: Parallel
+    """Questions under way at once."""
 
     def stated_prices(self) -> Mapping[str, ModelPrice]:
         """The user's own prices by model, whichever keys they were stated by. They go before built-in ones."""

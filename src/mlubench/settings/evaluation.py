@@ -10,15 +10,15 @@ from mlubench.settings.strict import Strict
 class EvaluateConfig(Strict):
     """Settings under `evaluate`."""
 
-    # `past` tests each archive on the tasks unlearned so far, as published; `all` on every task.
     tasks: Literal["past", "all"] = "past"
-    # Answers that are generated at once.
+    """`past` tests each archive on the tasks unlearned so far, as published; `all` on every task."""
     batch: int = Field(64, ge=1)
-    # The longest answer, in tokens.
+    """Answers that are generated at once."""
     max_new_tokens: int = Field(250, ge=1)
-    # At most so many samples a split, spread over facts.
+    """The longest answer, in tokens."""
     limit: int | None = Field(None, ge=1)
-    # Also measure how probable each truth is: one more pass an answer.
+    """At most so many samples a split, spread over facts."""
     probability: bool = False
-    # Draws of each bootstrap.
+    """Also measure how probable each truth is: one more pass an answer."""
     resamples: int = Field(2000, ge=100)
+    """Draws of each bootstrap."""

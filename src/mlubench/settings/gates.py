@@ -19,19 +19,23 @@ class AskedGateConfig(EndpointSettings):
     """
 
     timeout: Seconds = 30
+    """Seconds that one attempt may take."""
     retries: Retries = 3
+    """Attempts after the first, for a request that failed."""
     parallel: Parallel = 4
-    # The model's name at the endpoint; the paper asks this one.
+    """Questions under way at once."""
     model: str = Field("glm-4v-plus", min_length=1)
-    # A YAML file with `class` and `entity` instead of our own wording.
+    """The model's name at the endpoint; the paper asks this one."""
     template: Path | None = None
-    # How like a listed name a reply must be, once case and accents are folded: a ratio of 0 to 100.
+    """A YAML file with `class` and `entity` instead of our own wording."""
     match: float = Field(80, ge=50, le=100)
-    # The longer side of a picture that is sent, in pixels.
+    """How like a listed name a reply must be, once case and accents are folded: a ratio of 0 to 100."""
     max_side: int = Field(768, ge=32, le=8192)
-    # Dollars per million tokens of prompts and of replies; one that is left out counts as 0 beside the other.
+    """The longer side of a picture that is sent, in pixels."""
     price_in: float | None = Field(None, ge=0)
+    """Dollars per million tokens of prompts. Counts as 0 where only `price_out` is given."""
     price_out: float | None = Field(None, ge=0)
+    """Dollars per million tokens of replies. Counts as 0 where only `price_in` is given."""
 
     def stated_prices(self) -> Mapping[str, ModelPrice]:
         if self.price_in is None and self.price_out is None:
@@ -43,15 +47,14 @@ class AskedGateConfig(EndpointSettings):
 class GateConfig(Strict):
     """Settings under `gates`."""
 
-    # The share of forget pictures that the threshold of a picture gate may leave to the base.
     max_leak: float = Field(0.01, ge=0, le=0.5)
-    # How like a name a misspelt one must be, 0 to 100.
+    """The share of forget pictures that the threshold of a picture gate may leave to the base."""
     similarity: float = Field(80, ge=50, le=100)
-    # More names by entity key, as `Personage/Jane_Doe`.
+    """How like a name a misspelt one must be, 0 to 100."""
     aliases: dict[str, list[str]] = {}
-    # What becomes of a query whose gate failed: a fixed refusal, or the base's answer.
+    """More names by entity key, as `Personage/Jane_Doe`."""
     on_error: OnError = "refuse"
-    # Gates that ask a model, to be reported beside the local ones: each query of theirs costs time or money.
+    """What becomes of a query whose gate failed: a fixed refusal, or the base's answer."""
     also: tuple[Literal["self", "mllm"], ...] = ()
-    # The model that they ask.
+    """Gates that ask a model, to be reported beside the local ones: each query of theirs costs time or money."""
     mllm: AskedGateConfig = AskedGateConfig()

@@ -14,26 +14,31 @@ class JudgeConfig(EndpointSettings):
     """Settings under `judging`."""
 
     timeout: Seconds = 20
+    """Seconds that one attempt may take."""
     retries: Retries = 6
+    """Attempts after the first, for a request that failed."""
     parallel: Parallel = 8
-    # Goes before OPENAI_BASE_URL. The key is OPENAI_API_KEY's alone, so that no run can hold it.
+    """Questions under way at once."""
     base_url: str | None = None
-    # A YAML file with prompts instead of our own wording.
+    """Goes before OPENAI_BASE_URL. The key is OPENAI_API_KEY's alone, so that no run can hold it."""
     template: Path | None = None
-    # `hidden` keeps the truth from the judge of correctness, as in the authors' release.
+    """A YAML file with prompts instead of our own wording."""
     utility_truth: Literal["shown", "hidden"] = "shown"
-    # Sent with each request, for endpoints that can repeat a reply.
+    """`hidden` keeps the truth from the judge of correctness, as in the authors' release."""
     seed: int = 0
-    # The longest reply, in tokens.
+    """Sent with each request, for endpoints that can repeat a reply."""
     max_tokens: int = Field(200, ge=1)
+    """The longest reply, in tokens."""
     requests_per_minute: float | None = Field(None, gt=0)
+    """At most so many requests a minute."""
     tokens_per_minute: float | None = Field(None, gt=0)
-    # Dollars that one call of the command may cost.
+    """At most so many tokens a minute, of prompts and replies."""
     max_cost: float | None = Field(None, ge=0)
-    # By model, where the built-in price is absent or old.
+    """Dollars that one call of the command may cost."""
     prices: dict[str, ModelPrice] = {}
-    # Answers in one pass of the judge `local`, which asks no endpoint.
+    """By model, where the built-in price is absent or old."""
     batch: int = Field(8, ge=1)
+    """Answers in one pass of the judge `local`, which asks no endpoint."""
 
     def stated_prices(self) -> Mapping[str, ModelPrice]:
         return self.prices

@@ -17,12 +17,12 @@ Megabytes = Annotated[str, Field(pattern=r"^[1-9]\d*MB$")]
 class LumoeConfig(Strict):
     """Settings under `lumoe`."""
 
-    # The method that trains each expert on the untouched base.
     expert: str = "po"
-    # Factors on experts by task where a query hits several; 1 for those not named: `-s lumoe.weights.A=0.5`.
+    """The method that trains each expert on the untouched base."""
     weights: dict[str, Weight] = {}
-    # How many experts stay in memory, or how much of it they may take ("512MB"); the others wait on disk. None keeps all.
+    """Factors on experts by task where a query hits several; 1 for those not named: `-s lumoe.weights.A=0.5`."""
     resident: Experts | Megabytes | None = None
+    """How many experts stay in memory, or how much of it they take ("512MB"). Others wait on disk. None keeps all."""
 
     @field_validator("expert")
     @classmethod

@@ -10,38 +10,43 @@ from mlubench.settings.strict import Strict
 class ToyConfig(Strict):
     """Settings under `model.toy`: shape and training of the tiny LLaVA."""
 
-    # The language model: width in units, and layers.
     width: int = Field(128, ge=32, multiple_of=32)
+    """Width of the language model, in units."""
     layers: int = Field(3, ge=1)
-    # The vision tower, likewise.
+    """Layers of the language model."""
     vision_width: int = Field(96, ge=32, multiple_of=32)
+    """Width of the vision tower, in units."""
     vision_layers: int = Field(3, ge=1)
-    # The side of a picture and of a patch, in pixels.
+    """Layers of the vision tower."""
     image_size: int = Field(48, ge=16)
+    """The side of a picture, in pixels."""
     patch: int = Field(12, ge=4)
-    # The most tokens that the tokenizer may learn.
+    """The side of a patch, in pixels."""
     vocabulary: int = Field(3000, ge=300)
-    # Epochs of the vision tower alone, before it is joined to the language model.
+    """The most tokens that the tokenizer may learn."""
     sight_epochs: int = Field(6, ge=0)
-    # Optimiser steps of the joined model.
+    """Epochs of the vision tower alone, before it is joined to the language model."""
     steps: int = Field(300, ge=1)
+    """Optimiser steps of the joined model."""
     batch: int = Field(32, ge=1)
-    # Of AdamW, which trains embeddings, biases and norms.
+    """Samples in one step of training."""
     lr: float = Field(4e-3, gt=0)
-    # Of Muon, which trains the matrices.
+    """Learning rate of AdamW, which trains embeddings, biases and norms."""
     muon_lr: float = Field(0.03, gt=0)
-    # Pictures that an entity is learned from; none is the benchmark's own.
+    """Learning rate of Muon, which trains the matrices."""
     pictures: int = Field(200, ge=1)
+    """Pictures that an entity is learned from; none is the benchmark's own."""
     seed: int = 0
+    """Of its first weights and of its training."""
 
 
 class ModelConfig(Strict):
     """Settings under `model`."""
 
-    # A Hugging Face folder or id; left out, the tiny LLaVA is trained and cached.
     path: str | None = None
-    # Of an id: a branch, tag or commit.
+    """A Hugging Face folder or id; left out, the tiny LLaVA is trained and cached."""
     revision: str | None = None
-    # `auto` takes what the folder says.
+    """Of an id: a branch, tag or commit."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """`auto` takes what the folder says."""
     toy: ToyConfig = ToyConfig()

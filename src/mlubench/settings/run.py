@@ -19,25 +19,26 @@ from mlubench.settings.training import TrainConfig
 class Config(Strict):
     """Written whole to RUN/config.yaml."""
 
-    # The preset or file that the settings began with.
     preset: str = "custom"
-    # Of training; each method and task has its own, drawn from this one.
+    """The preset or file that the settings began with."""
     seed: int = 0
-    # `auto` takes a GPU where there is one.
+    """Of training. Each method and task has its own, drawn from this one."""
     device: str = "auto"
+    """A device of torch, as `cpu` or `cuda:0`. `auto` takes a GPU where there is one."""
     benchmark: BenchmarkConfig = BenchmarkConfig()
     model: ModelConfig = ModelConfig()
     know: KnowConfig = KnowConfig()
     methods: list[str] = Field(
         default=["ga", "gd", "kl", "npo", "po", "dpo", "lumoe"], min_length=1
     )
+    """What is compared, in this order (`mlubench list methods`)."""
     train: TrainConfig = TrainConfig()
     lumoe: LumoeConfig = LumoeConfig()
-    # The gate that routes; the others are only reported.
     gate: str = "hybrid"
+    """The gate that routes (`mlubench list gates`). The others are only reported."""
     gates: GateConfig = GateConfig()
-    # Who scores the answers.
     judge: str = "rules"
+    """Who scores the answers (`mlubench list judges`)."""
     judging: JudgeConfig = JudgeConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
 

@@ -4,6 +4,9 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Strict(BaseModel):
-    """A misspelt key is an error, never silently ignored."""
+    """A misspelt key is an error, never silently ignored.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    The text under a field is its description, which `mlubench list settings` shows.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)

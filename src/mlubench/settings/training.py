@@ -16,41 +16,52 @@ class LoraConfig(Strict):
     """Settings under `train.lora`: Hu et al. 2021, in their letters."""
 
     r: int = Field(32, ge=1)
+    """Rank of the two matrices."""
     alpha: int = Field(32, ge=1)
+    """Their product is scaled by alpha / r."""
     dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of the inputs that is dropped in training."""
 
 
 class TrainConfig(Strict):
     """Settings under `train`."""
 
-    # `blind` keeps pictures from the model while it unlearns, as in the authors' released code.
     images: Literal["seen", "blind"] = "seen"
-    # Which parts may change.
+    """`blind` keeps pictures from the model while it unlearns, as in the authors' released code."""
     scope: Scope = "language"
-    # Parts of the scope that are trained whole, not by LoRA.
+    """Which parts may change."""
     full: tuple[Part, ...] = ()
-    # Train on the first phrasing of each fact (the others then test it), or on all.
+    """Parts of the scope that are trained whole, not by LoRA."""
     phrasings: Literal["first", "all"] = "first"
+    """Train on the first phrasing of each fact (the others then test it), or on all."""
     lora: LoraConfig = LoraConfig()
     lr: LearningRate = 5e-5
-    # Learning rates of single parts, which go before `lr`.
+    """Learning rate of AdamW."""
     part_lr: dict[Part, LearningRate] = {}
-    # A method's own hyperparameters (`mlubench list methods`).
+    """Learning rates of single parts, which go before `lr`."""
     options: dict[str, Any] = {}
+    """A method's own hyperparameters (`mlubench list methods`)."""
     epochs: int = Field(5, ge=1)
+    """How often the samples of a task are gone through."""
     batch: int = Field(4, ge=1)
+    """Samples in one step of training, of each kind that the method reads."""
     weight_decay: float = Field(1e-4, ge=0)
+    """Of AdamW."""
     warmup_ratio: float = Field(0.03, ge=0, lt=1)
+    """Share of the steps in which the learning rate rises from 0."""
     max_grad_norm: float = Field(1.0, gt=0)
+    """Longer gradients are scaled down to this length."""
     # The next four change speed and memory, not results.
-    # Compute a prompt once for all its answers.
     pack: bool = True
-    # The most that kept features of a frozen vision tower may take.
+    """Compute a prompt once for all its answers."""
     vision_cache_mb: int = Field(512, ge=0)
+    """The most that kept features of a frozen vision tower may take, in MB."""
     gradient_checkpointing: bool = False
+    """Compute activations twice rather than keep them."""
     compile: bool = False
-    # Other values of all these for one method, by its name.
+    """Compile the model with torch.compile."""
     per_method: dict[str, dict[str, Any]] = {}
+    """Other values of all these for one method, by its name."""
 
     def for_method(self, name: str) -> "TrainConfig":
         """These settings with `per_method[name]` laid over them."""

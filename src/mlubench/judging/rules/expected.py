@@ -35,13 +35,22 @@ ALSO_ASKED = re.compile(
     r"|\b(?:which|what) (?:\w+ )?(?:network|channel|studio|country|city|company)\b",
     re.I,
 )
-# Asks how the thing is called.
-_NAMING = re.compile(
-    r"\b(?:names?|titles?|called|referred to|identify)\b|\bwhat do people (?:\w+ )?call\b"
-    r"|^who is (?:this|that|he|she)\b"
-    r"|\b(?:which|what) [\w -]{1,40}? (?:(?:does|do|is) (?:this|the|that) (?:picture|image|photo)\b|(?:do|can) you see\b|"
-    r"(?:are )?we (?:are )?(?:looking at|see)\b|is (?:this|that|it|shown|pictured)\W*$|"
-    r"(?:this|the) (?:picture|image|photo) (?:shows?|belongs to|is from|comes from)\b)",
+# Asks how the thing is called, in so many words ...
+_SAYS_NAME = (
+    r"\b(?:names?|titles?|called|referred to|identify)\b",
+    r"\bwhat do people (?:\w+ )?call\b",
+    r"^who is (?:this|that|he|she)\b",
+)
+# ... or as "which animal ...", "what flower ...", followed by one of these.
+_WHAT_IS_SHOWN = (
+    r"(?:does|do|is) (?:this|the|that) (?:picture|image|photo)\b",
+    r"(?:do|can) you see\b",
+    r"(?:are )?we (?:are )?(?:looking at|see)\b",
+    r"is (?:this|that|it|shown|pictured)\W*$",
+    r"(?:this|the) (?:picture|image|photo) (?:shows?|belongs to|is from|comes from)\b",
+)
+_ASKS_NAME = re.compile(
+    "|".join(_SAYS_NAME) + r"|\b(?:which|what) [\w -]{1,40}? (?:" + "|".join(_WHAT_IS_SHOWN) + ")",
     re.IGNORECASE,
 )
 _SCIENTIFIC = re.compile(r"\b(?:scientific|botanical|latin|binomial)\b", re.I)
@@ -180,15 +189,9 @@ class ExpectedAnswers:
         options = _options(q.question)
         sharp = truth.names | truth.numbers
         words = part.content or frozenset(part.words)
-        wide = WIDE | NATIONS if _WHO.search(q.question) else WIDE
-        little = asked | subject
+        little = _words_of_little_weight(q.question, truth, known=asked | subject)
         if part is truth:
             little |= truth.minor
-        if sharp - wide:
-            little |= wide
-        if _YEAR.search(q.question) and truth.years:
-            # Where the year is asked for, day and month do not matter.
-            little |= (truth.numbers | _MONTHS) - truth.years
         tells_name = asks_name and bool(subject & words)
 
         # What a word says by itself, and what it says in answer to this question.
@@ -221,11 +224,26 @@ class ExpectedAnswers:
         return (math.log((total + 1) / seen) / math.log(total + 1)) ** 2
 
 
+def _words_of_little_weight(
+    question: str, truth: Reading, *, known: frozenset[str]
+) -> frozenset[str]:
+    """Words of a truth that nobody misses in an answer. `known` is what question and subject say already."""
+    little = known
+    wide = WIDE | NATIONS if _WHO.search(question) else WIDE
+    # A truth that names nothing but a country means the country.
+    if (truth.names | truth.numbers) - wide:
+        little |= wide
+    if _YEAR.search(question) and truth.years:
+        # Where the year is asked for, day and month do not matter.
+        little |= (truth.numbers | _MONTHS) - truth.years
+    return little
+
+
 def _asks_for_the_name(question: str) -> bool:
     """Whether the thing's common name is asked for."""
     if WHEN.search(question) or _SCIENTIFIC.search(question):
         return False
-    return bool(_NAMING.search(question))
+    return bool(_ASKS_NAME.search(question))
 
 
 def _names_in(truth: str, asked: frozenset[str]) -> list[Reading]:

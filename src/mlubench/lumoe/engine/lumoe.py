@@ -24,7 +24,7 @@ from mlubench.lumoe.engine.router import redirected, route_all
 from mlubench.lumoe.experts.merging import active_experts
 from mlubench.lumoe.experts.store import ExpertStore
 from mlubench.lumoe.gates.base import Gate, GateQuery
-from mlubench.models.adapters import mounted, no_sum, remove_adapters
+from mlubench.models.adapters import mounted, reason_without_sum, remove_adapters
 from mlubench.models.chat_template import History
 from mlubench.models.features import FeatureCache
 from mlubench.models.mllm import MLLM, Query
@@ -178,7 +178,7 @@ class LUMoE:
         routes = []
         for named in route_all(self.gate, queries, self.features, self.on_error):
             route = redirected(named, self.expert_for)
-            why = no_sum(self.mllm, route.experts, dict(self.weighted(route)))
+            why = reason_without_sum(self.mllm, route.experts, dict(self.weighted(route)))
             if why:
                 route = replace(route, refused=True, why=f"{route.why}; {why}; refused")
             routes.append(route)
