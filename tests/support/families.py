@@ -99,7 +99,8 @@ def qwen_tokenizer() -> Qwen2Tokenizer:
     return tokenizer
 
 
-def _clip() -> CLIPVisionConfig:
+def vision_config() -> CLIPVisionConfig:
+    """A CLIP tower of 17 tokens."""
     return CLIPVisionConfig(
         hidden_size=32,
         intermediate_size=64,
@@ -124,6 +125,12 @@ def _text(kind: Callable[..., Any], tokenizer: Any, **more: Any) -> Any:
         initializer_range=0.15,
         **more,
     )
+
+
+def llama_config(tokenizer: Any) -> LlamaConfig:
+    """A tiny chat model of Llama's shape for this tokenizer."""
+    config: LlamaConfig = _text(LlamaConfig, tokenizer, tie_word_embeddings=True)
+    return config
 
 
 def _llava_like(folder: Path, kind: str, text: Callable[..., Any], template: str) -> Any:
@@ -151,7 +158,7 @@ def _llava_like(folder: Path, kind: str, text: Callable[..., Any], template: str
     )
     processor.save_pretrained(folder)
     config = (LlavaNextConfig if next_ else LlavaConfig)(
-        vision_config=_clip(),
+        vision_config=vision_config(),
         text_config=_text(
             text, tokenizer, pad_token_id=tokenizer.pad_token_id, tie_word_embeddings=False
         ),

@@ -34,9 +34,13 @@ COMMANDS = {
     "data": LazyCommand(
         "data.group:data", "Benchmark data: build a new one, check, audit, count, draw."
     ),
+    "parts": LazyCommand(
+        "parts:parts",
+        "Pretrained parts of a small real model: fetch once, list with licences, verify, assemble.",
+    ),
     "list": LazyCommand(
         "list:list_names",
-        "What can be asked for by name: presets, methods, gates, judges, models.",
+        "What can be asked for by name: presets, methods, gates, judges, models, settings.",
     ),
 }
 EPILOG = """\b

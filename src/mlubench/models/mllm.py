@@ -1,6 +1,6 @@
 """One MLLM around transformers' image-text-to-text classes: the same code for the tiny LLaVA and for a 7B."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -215,7 +215,15 @@ class MLLM:
             labels = answer_labels(ids)
             batch = append_answers(batch, labels, self.tokenizer.pad_token_id)
             batch["labels"] = labels
-        return {name: value.to(self.device) for name, value in batch.items()}
+        return self._to_model(batch)
+
+    def _to_model(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The batch on the model's device, pixels in its precision: not every tower casts them itself."""
+        moved = {}
+        for name, value in batch.items():
+            dtype = self.base.dtype if value.is_floating_point() else value.dtype
+            moved[name] = value.to(self.device, dtype)
+        return moved
 
     def generate(
         self,
@@ -270,7 +278,7 @@ class MLLM:
                 images = [self.picture(path) for path in paths[start : start + batch]]
                 pixels = self.processor.image_processor(images=images, return_tensors="pt")
                 # One (tokens, hidden) tensor for each picture; their numbers of tokens may differ.
-                features = self.base.get_image_features(**pixels.to(self.device)).pooler_output
+                features = self.base.get_image_features(**self._to_model(pixels)).pooler_output
                 for tokens in features:
                     rows.append(F.normalize(tokens.float().mean(0), dim=0).cpu())
         return torch.stack(rows) if rows else torch.zeros(0, 0)

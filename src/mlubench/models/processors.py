@@ -4,6 +4,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlubench.models.plugins import register_model_classes
+
 if TYPE_CHECKING:
     from transformers import BaseImageProcessor, PreTrainedTokenizerBase, ProcessorMixin
 
@@ -15,6 +17,7 @@ def load_processor(path: str | Path, *, revision: str | None = None) -> "Process
     """
     from transformers import PROCESSOR_MAPPING, AutoConfig, AutoProcessor
 
+    register_model_classes()
     options = {"revision": revision, "trust_remote_code": False}
     config = AutoConfig.from_pretrained(path, **options)
     family_class = PROCESSOR_MAPPING.get(type(config), None)

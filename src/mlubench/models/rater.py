@@ -10,6 +10,7 @@ import torch
 from mlubench.core.errors import MlubenchError
 from mlubench.models.chat_template import adds_special_tokens
 from mlubench.models.devices import pick_device
+from mlubench.models.plugins import register_model_classes
 from mlubench.models.processors import load_processor
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Rater:
         )
 
         target = pick_device(device)
+        register_model_classes()
         try:
             config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
             if type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:

@@ -13,6 +13,7 @@ from mlubench.core.errors import MlubenchError
 from mlubench.models.adapters import add_adapter, remove_adapters
 from mlubench.models.families import parts_of
 from mlubench.models.mllm import MLLM
+from mlubench.models.plugins import register_model_classes
 from mlubench.models.toy.base import build_model, build_processor
 from mlubench.settings.model import ModelConfig, ToyConfig
 from mlubench.settings.training import LoraConfig
@@ -124,6 +125,7 @@ def folder_shape(folder: Path, dtype: str) -> Shape:
     """The shape that a folder's config.json describes. Raises MlubenchError when it describes none."""
     from transformers import AutoConfig
 
+    register_model_classes()
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         return Shape(_on_meta(config, dtype), "its config.json")

@@ -26,6 +26,7 @@ from mlubench.core.progress import progress_bar
 from mlubench.data.refusals import REFUSALS, refusal_for
 from mlubench.data.render import RENDERER_VERSION
 from mlubench.models.devices import pick_device
+from mlubench.models.llava import start_projector
 from mlubench.models.toy.lessons import Collator, make_batches, make_lessons
 from mlubench.models.toy.teaching import sight_steps, teach_to_answer, teach_to_see
 from mlubench.settings.model import ToyConfig
@@ -190,10 +191,7 @@ def build_model(
         image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
     )
     model = LlavaForConditionalGeneration(whole)
-    projector = model.model.multi_modal_projector
-    for layer in (projector.linear_1, projector.linear_2):
-        # Keeps the size of what passes through; transformers' own start is made for wider models.
-        torch.nn.init.normal_(layer.weight, std=layer.in_features**-0.5)
+    start_projector(model)
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     return model
