@@ -44,7 +44,7 @@ def test_paper_form() -> None:
         "D-UD",
     ]
     assert header[11:] == ["Final↑", "Stability↓"]
-    assert row_of(text, "GA")[1:3] == ["0.380", "0.220"]
+    assert row_of(text, "GA")[1:3] == ["0.380†", "0.220†"]
     lines = [line.split()[0] for line in text.splitlines() if line.strip()]
     assert lines.index("Base") < lines.index("GA") < lines.index("LUMoE")
     assert text.count("higher is better") >= 2
@@ -119,15 +119,15 @@ def test_equal_scores_are_marked_alike_and_a_lone_method_is_not_marked() -> None
 
 
 def test_missing_and_unjudged_are_told_apart() -> None:
-    results = make_results(("ga",))
+    results = make_results(("lumoe",))
     cells = results["cells"]
     cells[0] |= {"score": None, "ci95": None, "n": 0, "unscored": 80}
     del cells[1]
     text = draw(results)
-    assert row_of(text, "GA")[1:3] == ["?", "–"]
+    assert row_of(text, "LUMoE")[1:3] == ["?", "–"]
     assert "– not tested; ? no answer could be judged" in text
     assert row_of(text, "Method")[-1] == "Unscored"
-    assert row_of(text, "GA")[-1] == "80"
+    assert row_of(text, "LUMoE")[-1] == "80"
     assert row_of(text, "Method", 1)[-1] == "Stability↓"
 
 

@@ -5,6 +5,7 @@ html.py            the page (report.html.j2) and its files
 score_table.py     the text of the paper's table, which both share
 reference_metrics.py  breakdown.py  differences.py
                    beside it: measures without a judge; scores by phrasing and class; methods compared
+liveness.py        which archives are dead, so that none of their scores is the best
 samples.py         sampled answers with their pictures
 figures.py         heat maps and decay curves; decay.py draws one panel, svg.py puts it into the page
 plot_style.py  labels.py

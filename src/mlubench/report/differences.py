@@ -1,6 +1,7 @@
 """Says by how much the best method differs from each other one, paired on the same facts."""
 
 from mlubench.report.labels import TITLES, label
+from mlubench.report.liveness import dead_archives
 from mlubench.report.score_table import MISSING, span
 from mlubench.runs.results import ComparisonRow, Results
 from mlubench.statistics.scores import METRICS
@@ -8,8 +9,8 @@ from mlubench.types import Metric
 
 COLUMNS = ("Metric", "Difference", "Score", "95% interval", "n")
 NOTE = (
-    "After the last task, over all tasks' answers: the highest method minus each other one, on the samples that both "
-    "answered, facts resampled. An interval that holds 0 tells no difference. All pairs and tasks are in results.json."
+    "After the last task, over all tasks' answers: the highest living method minus each other one, on the samples that "
+    "both answered, facts resampled. An interval that holds 0 tells no difference. All pairs and tasks are in results.json."
 )
 
 
@@ -31,9 +32,12 @@ def _lines(results: Results, judge: str, metric: Metric) -> list[list[str]]:
         by_pair[row.a, row.b] = row
         by_pair[row.b, row.a] = row
     methods = list(dict.fromkeys(a for a, _ in by_pair))
-    for best in methods:
+    dead = dead_archives(results, judge)
+    living = [method for method in methods if (method, results.last_archive(method)) not in dead]
+    for best in living:
         against = {other: by_pair.get((best, other)) for other in methods if other != best}
-        lead = [row is not None and _signed(row, best)[0] >= 0 for row in against.values()]
+        rivals = [row for other, row in against.items() if other in living]
+        lead = [row is not None and _signed(row, best)[0] >= 0 for row in rivals]
         if all(lead):
             return [_line(metric, best, other, row) for other, row in against.items() if row]
     return []

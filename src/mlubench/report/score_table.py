@@ -1,8 +1,9 @@
 """Turns scores into the text of the paper's table, so that terminal and page cannot disagree."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
+from mlubench.report import liveness
 from mlubench.report.labels import label
 from mlubench.runs.folder import BASE
 from mlubench.runs.results import CellRow, GateRow, Results
@@ -42,6 +43,13 @@ class ShownNumber:
     text: str = MISSING
     interval: str = ""
     best: bool = False
+    # Of an archive that answers next to nothing: such a number is never the best.
+    dead: bool = False
+
+    @property
+    def marked(self) -> str:
+        """The number with the sign of a dead archive behind it."""
+        return f"{self.text}{liveness.MARK}" if self.dead else self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +79,22 @@ class ScoreTable:
         return sum(row.unscored for row in self.rows)
 
     @property
+    def any_dead(self) -> bool:
+        """Whether a number of this table is that of a dead archive."""
+        return any(shown.dead for row in self.rows for shown in row.scores)
+
+    @property
     def legend(self) -> str:
         """What the signs in this table stand for; empty when it holds numbers only."""
         texts = {shown.text for row in self.rows for shown in row.scores}
-        said = {MISSING: f"{MISSING} not tested", UNJUDGED: f"{UNJUDGED} no answer could be judged"}
-        return "; ".join(meaning for sign, meaning in said.items() if sign in texts)
+        meanings = []
+        if MISSING in texts:
+            meanings.append(f"{MISSING} not tested")
+        if UNJUDGED in texts:
+            meanings.append(f"{UNJUDGED} no answer could be judged")
+        if self.any_dead:
+            meanings.append(liveness.NOTE)
+        return "; ".join(meanings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,19 +117,23 @@ def span(interval: tuple[float, float] | None) -> str:
     return "" if interval is None else f"{interval[0]:.2f}–{interval[1]:.2f}"
 
 
-def _shown(cell: CellRow | None, top: str | None = None) -> ShownNumber:
+def _shown(cell: CellRow | None, top: str | None = None, *, dead: bool = False) -> ShownNumber:
     if cell is None:
         return ShownNumber()
     if cell.score is None:
         return ShownNumber(UNJUDGED)
     text = number(cell.score)
-    return ShownNumber(text, span(cell.ci95), best=text == top)
+    return ShownNumber(text, span(cell.ci95), best=text == top and not dead, dead=dead)
 
 
-def _top(values: Iterable[float | None]) -> str | None:
-    """The highest value as shown, so that numbers that look equal are marked alike; None with nothing to compare."""
-    known = [value for value in values if value is not None]
-    return number(max(known)) if len(known) > 1 else None
+def _top(values: Mapping[str, float | None], dead: Container[str]) -> str | None:
+    """The highest value of a living method as shown, so that numbers that look equal are marked alike.
+
+    `values` are by method. None with nothing to compare.
+    """
+    known = {method: value for method, value in values.items() if value is not None}
+    living = [value for method, value in known.items() if method not in dead]
+    return number(max(living)) if living and len(known) > 1 else None
 
 
 Step = tuple[str, str]  # (X, Y) of X-UY
@@ -151,29 +174,40 @@ def _reference(results: Results, name: str, cells: dict[Step, CellRow | None]) -
 def score_table(results: Results, judge: str, metric: Metric) -> ScoreTable:
     """One row per method, references first. The best method of each column is marked; a reference is no rival.
 
+    A dead archive is no rival either.
     Stability is never marked, because a model that answers nothing would win it.
     """
     steps = results.steps()
     cells = results.scores(judge, metric)
     tops = {}
-    for step in steps:
-        column = [cells.get((method, *step)) for method in results.methods]
-        tops[step] = _top(cell.score for cell in column if cell is not None)
+    dead = liveness.dead_archives(results, judge)
+    for task, after in steps:
+        column: dict[str, float | None] = {}
+        for method in results.methods:
+            cell = cells.get((method, task, after))
+            column[method] = cell.score if cell is not None else None
+        tops[task, after] = _top(column, [name for name, archive in dead if archive == after])
     finals: dict[str, float | None] = dict.fromkeys(results.methods)
     stabilities: dict[str, float | None] = dict.fromkeys(results.methods)
     for summary in results.summary:
         if summary.judge in (judge, ""):
             finals[summary.method] = summary.final.get(metric)
             stabilities[summary.method] = summary.stability.get(metric)
-    top_final = _top(finals[method] for method in results.methods)
+    last = results.tasks[-1] if results.tasks else ""
+    top_final = _top(finals, [name for name, archive in dead if archive == last])
     rows = _reference_rows(results, judge, metric)
     for method in results.methods:
+        scores = []
+        for step in steps:
+            is_dead = (method, step[1]) in dead
+            scores.append(_shown(cells.get((method, *step)), tops[step], dead=is_dead))
         final = number(finals[method])
+        ends_dead = (method, last) in dead
         row = ScoreRow(
             method,
             label(method),
-            scores=[_shown(cells.get((method, *step)), tops[step]) for step in steps],
-            final=ShownNumber(final, best=final == top_final),
+            scores=scores,
+            final=ShownNumber(final, best=final == top_final and not ends_dead, dead=ends_dead),
             stability=ShownNumber(number(stabilities[method])),
             unscored=sum(cell.unscored for cell in cells.values() if cell.method == method),
         )

@@ -29,8 +29,9 @@ from mlubench.statistics.directions import DIRECTIONS_NOTE
 WIDTH = 120
 NAME_WIDTH = 16
 # All widths are in characters and include the padding of one on each side.
-# A score is shown as "0.000".
+# A score is shown as "0.000", that of a dead archive as "0.000†".
 _SCORE_WIDTH = 7
+_MARKED_SCORE_WIDTH = 8
 # The final score and the stability, which close the table.
 _CLOSING_WIDTH = 8 + 12
 _UNSCORED_WIDTH = 10
@@ -65,7 +66,7 @@ def _opening(results: Results) -> Iterator[RenderableType]:
     if warning:
         yield Text(f"Warning: {warning}", style="bold red")
     yield Text(
-        f"X-UY: task X tested after unlearning up to Y. Bold: the best of a column. {DIRECTIONS_NOTE}",
+        f"X-UY: task X tested after unlearning up to Y. Bold: the best living method of a column. {DIRECTIONS_NOTE}",
         style="dim",
     )
 
@@ -92,7 +93,8 @@ def _score_tables(scores: ScoreTable, width: int) -> Iterator[Table]:
     room = width - NAME_WIDTH - 2 - _CLOSING_WIDTH
     if scores.unscored:
         room -= _UNSCORED_WIDTH
-    for block in _blocks(scores.columns, room):
+    score_width = _MARKED_SCORE_WIDTH if scores.any_dead else _SCORE_WIDTH
+    for block in _blocks(scores.columns, room, score_width):
         last = block.stop == len(scores.columns)
         table = _bare_table()
         table.add_column("Method", max_width=NAME_WIDTH, overflow="fold")
@@ -110,12 +112,12 @@ def _score_tables(scores: ScoreTable, width: int) -> Iterator[Table]:
         yield table
 
 
-def _blocks(columns: list[str], room: int) -> Iterator[slice]:
+def _blocks(columns: list[str], room: int, score_width: int) -> Iterator[slice]:
     """Split the columns into stretches that fit into `room`; one that is too wide alone still gets its own."""
     start = 0
     used = 0
     for index, name in enumerate(columns):
-        column_width = max(_SCORE_WIDTH, len(name) + 2)
+        column_width = max(score_width, len(name) + 2)
         if used + column_width > room and index > start:
             yield slice(start, index)
             start = index
@@ -136,7 +138,7 @@ def _row_cells(scores: ScoreTable, row: ScoreRow, block: slice, *, last: bool) -
 
 
 def _number_text(number: ShownNumber) -> Text:
-    return Text(number.text, style="bold green" if number.best else "")
+    return Text(number.marked, style="bold green" if number.best else "")
 
 
 def _reference_metrics(results: Results) -> Iterator[RenderableType]:
