@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
+from mlubench.core.spelling import path_below
+
 Split = Literal["forget", "retain"]
 Metric = Literal["forget_quality", "utility"]
 Role = Literal["fit", "calibrate", "test"]
@@ -89,7 +91,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """Tasks in their official order. `image_root` joined with `Sample.image` is the picture's file."""
+    """Tasks in their official order. `picture` gives the file of a sample's picture, which lies below `image_root`."""
 
     tasks: tuple[Task, ...]
     image_root: Path
@@ -107,7 +109,7 @@ class Benchmark:
         return [s for t in self.tasks for s in t.samples]
 
     def picture(self, sample: Sample) -> Path:
-        return self.image_root / sample.image
+        return path_below(self.image_root, sample.image)
 
 
 @dataclass(frozen=True, slots=True)

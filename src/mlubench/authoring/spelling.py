@@ -4,16 +4,14 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+from mlubench.core.spelling import plain_letters
+
 _WORD = re.compile(r"[^\W_]+")
 
 
 def words(text: str) -> list[str]:
-    """The text's words without differences of case, width, accents, spacing and signs."""
-    # NFKC before casefold: full-width letters have a case only after it. NFKD after it: it takes
-    # accents off their letters, so that they can be left out.
-    spread = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
-    letters = "".join(c for c in spread if not unicodedata.combining(c))
-    return _WORD.findall(letters)
+    """The text's words in plain letters, without differences of spacing and signs."""
+    return _WORD.findall(plain_letters(text))
 
 
 def normalised(text: str) -> str:

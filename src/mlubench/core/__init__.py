@@ -4,6 +4,7 @@ errors.py      errors that say what is wrong, what was got and what to do next
 files.py       files that are whole or absent, hashes, folders whose manifest is written last
 lines.py       JSON-lines files that survive a kill
 locks.py       one process at a time
+spelling.py    one spelling of names; files found in either Unicode form
 processes.py   several processes on one run: who leads, what all agree on
 progress.py    the one progress bar, and plain lines where there is no terminal
 cache.py       where bases, worlds and replies lie on this machine

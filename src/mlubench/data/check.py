@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Literal
 
 from mlubench.core.errors import MlubenchError
+from mlubench.core.spelling import path_below
 from mlubench.data.check_pictures import MISSING, broken_pictures
+from mlubench.data.overlaps import Standing, find_overlaps
 from mlubench.data.records import Problem, Record, parse, problems, short
 from mlubench.data.release import fold, load_list, split_files, task_folders, task_name
-from mlubench.types import Entity, Split
+from mlubench.types import Split
 
 Severity = Literal["error", "warning"]
 
@@ -22,7 +24,7 @@ KINDS = {
     "text": "a question or answer is empty or no Unicode text",
     "duplicate": "the same question about the same picture again",
     "contradiction": "one question about one entity has two answers",
-    "overlap": "an entity must be both forgotten and kept, or is in two tasks",
+    "overlap": "an entity, however spelt, must be both forgotten and kept, or is there twice",
     "no-pictures": "the whole picture folder is absent",
     "missing": "pictures are missing",
     "unreadable": "pictures cannot be decoded",
@@ -152,23 +154,15 @@ def _contradictions(places: list[_Place]) -> list[Finding]:
 
 
 def _overlaps(places: list[_Place]) -> list[Finding]:
-    # Entity -> (task, split) -> the entity's first record there.
-    firsts: dict[Entity, dict[tuple[str, Split], _Place]] = {}
+    firsts: dict[Standing, _Place] = {}
     for place in places:
-        firsts.setdefault(place.record.entity, {}).setdefault((place.task, place.split), place)
+        firsts.setdefault(Standing(place.record.entity, place.task, place.split), place)
     findings = []
-    for entity, first_at in sorted(firsts.items()):
-        if len(first_at) == 1:
-            continue
-        where = ", ".join(f"{task} {split}" for task, split in first_at)
+    for overlap in find_overlaps(firsts):
         # The finding is shown where the entity comes again, as the other findings are.
-        last = list(first_at.values())[-1]
-        if len({split for _, split in first_at}) == 2:
-            message = f"{entity.key} is both to be forgotten and to be kept: {where}"
-            findings.append(last.finding("overlap", "error", message))
-        else:
-            message = f"{entity.key} is in several tasks: {where}"
-            findings.append(last.finding("overlap", "warning", message))
+        last = firsts[overlap.standings[-1]]
+        severity: Severity = "error" if overlap.is_error else "warning"
+        findings.append(last.finding("overlap", severity, overlap.message))
     return findings
 
 
@@ -178,7 +172,7 @@ def _pictures(root: Path, places: list[_Place]) -> list[Finding]:
     for place in places:
         first.setdefault(place.record.image, place)
     folders = sorted({image.split("/")[0] for image in first})
-    if first and not any(_is_dir(root / folder) for folder in folders):
+    if first and not any(_is_dir(path_below(root, folder)) for folder in folders):
         named = ", ".join(map(short, folders[:_SHOWN]))
         message = (
             f"none of {len(first)} pictures is there: no folder {named}; "

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from mlubench.core.errors import MlubenchError
+from mlubench.core.spelling import path_below
 from mlubench.data.pictures import FORMATS, try_decoding
 from mlubench.data.records import short
 
@@ -35,7 +36,7 @@ def broken_pictures(root: Path, images: Sequence[str]) -> list[tuple[str, str]]:
     with warnings.catch_warnings(), ThreadPoolExecutor(_WORKERS) as pool:
         # Pillow warns of big pictures and odd metadata; neither makes one unusable.
         warnings.simplefilter("ignore")
-        problems = list(pool.map(lambda image: picture_problem(root / image), images))
+        problems = list(pool.map(lambda image: picture_problem(path_below(root, image)), images))
     return [(image, problem) for image, problem in zip(images, problems, strict=True) if problem]
 
 

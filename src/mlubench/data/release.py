@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 from mlubench.core.errors import DataError, UsageError
 from mlubench.core.files import digest, file_sha256, write_atomic
+from mlubench.data.overlaps import Standing, find_overlaps
 from mlubench.data.records import IMAGE_MARKER, Record, parse, problems, unparse
 from mlubench.data.roles import assign_roles
 from mlubench.types import Benchmark, Role, Sample, Split, Task
@@ -38,6 +39,7 @@ def read(root: Path, images: Path | None = None, *, seed: int = 0) -> Benchmark:
         names.append(task_name(folder, root))
         for split, path in split_files(folder).items():
             rows += [(names[-1], split, record) for record in _read_file(path, root)]
+    _check_overlaps(rows, root)
     samples = _samples(rows, seed)
     image_root = images or root
     mark = image_root / STAND_IN_MARK
@@ -173,6 +175,14 @@ def _read_file(path: Path, root: Path) -> list[Record]:
         except ValueError as error:
             raise DataError(f"{path} record {index}: {error}", _hint(root)) from None
     return records
+
+
+def _check_overlaps(rows: Iterable[_Row], root: Path) -> None:
+    """Raises DataError for an entity, however spelt, that is to be forgotten and to be kept."""
+    standings = (Standing(record.entity, task, split) for task, split, record in rows)
+    for overlap in find_overlaps(standings):
+        if overlap.is_error:
+            raise DataError(f"{root}: {overlap.message}", _hint(root))
 
 
 def _official(task: str, split: Split, rows: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from mlubench.core.errors import MlubenchError
 from mlubench.core.files import digest, read_json
+from mlubench.core.spelling import path_below
 from mlubench.report.labels import label
 from mlubench.runs.folder import BASE, NOTHING_UNLEARNED, RunDir
 from mlubench.runs.results import Results
@@ -220,7 +221,7 @@ def _picture(image_root: Path | None, image: str) -> tuple[str, str]:
     inside = PurePosixPath(image)
     if not image or inside.is_absolute() or ".." in inside.parts:
         return "", f"not a path inside the picture folder: {image or 'none'}"
-    path = image_root / inside
+    path = path_below(image_root, str(inside))
     try:
         if not path.is_file():
             return "", f"picture not found: {image}"

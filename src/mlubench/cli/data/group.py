@@ -142,13 +142,14 @@ def render(root: Path, out: Path, size: int, as_json: bool) -> None:
 
 def _refuse_photographs(out: Path, paths: list[str]) -> None:
     from mlubench.core.errors import UsageError
+    from mlubench.core.spelling import path_below
     from mlubench.data.release import STAND_IN_MARK
 
     # What lies there was drawn by an earlier call.
     if (out / STAND_IN_MARK).is_file():
         return
     for path in paths:
-        if (out / path).exists():
+        if path_below(out, path).exists():
             raise UsageError(
                 f"{out / path} exists and may be a photograph, which a stand-in would overwrite",
                 "Give an empty folder; if an interrupted rendering left it, delete the folder first.",

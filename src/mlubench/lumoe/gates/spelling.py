@@ -1,23 +1,9 @@
 """One spelling for names however they are written: case, accents, look-alike letters, leet digits, spaced-out letters."""
 
 import re
-import unicodedata
 
-# Letters of other scripts that look like Latin ones. Capitals are mapped before case folding, since a Greek capital and
-# its small letter look like different Latin letters.
-_LOOKS = {
-    "АВЕКМНОРСТУХІЈЅԌԚԜҮ": "ABEKMHOPCTYXIJSGQWY",
-    "авекмнорстухіјѕԁԛԝһѵӏү": "abekmhopctyxijsdqwhvly",
-    "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧ": "ABEZHIKMNOPTYX",
-    "αβγεζηικμνορτυχωςϲ": "abyeznikmvoptuxwsc",
-    "øłđħıŧƒɑɡɩʀѐ": "oldhitfagire",
-}
-_LETTERS = str.maketrans(
-    {a: b for row, latin in _LOOKS.items() for a, b in zip(row, latin, strict=True)}
-)
-_LETTERS |= str.maketrans(
-    {"æ": "ae", "œ": "oe", "Æ": "AE", "Œ": "OE", "þ": "th", "Ø": "O", "Ł": "L", "Đ": "D"}
-)
+from mlubench.core.spelling import plain_letters
+
 _LEET = str.maketrans(
     {"0": "o", "3": "e", "4": "a", "5": "s", "7": "t", "8": "b", "9": "g", "@": "a", "$": "s"}
 )
@@ -50,14 +36,8 @@ def spellings(text: str) -> tuple[str, ...]:
 
 def _words(text: str) -> list[str]:
     """The words in lower-case plain letters, their digits not yet read as letters."""
-    text = text.replace("_", " ")
-    if text.isascii():  # most questions are, and need none of the tables
-        text = text.lower()
-    else:
-        # NFKC makes plain underscores of full-width ones.
-        text = unicodedata.normalize("NFKC", text).replace("_", " ")
-        text = "".join(c for c in text if unicodedata.category(c) != "Cf")  # zero-width characters
-        text = _strip_accents(text).translate(_LETTERS).casefold()
+    # After folding, which makes plain underscores of full-width ones.
+    text = plain_letters(text).replace("_", " ")
     if not text.isascii() or "'" in text or "`" in text:
         text = _JOINS.sub("", _POSSESSIVE.sub("", text))
     if "!" in text:
@@ -70,11 +50,6 @@ def _words(text: str) -> list[str]:
 def _joined(words: list[str], one: str) -> str:
     text = " ".join([word if word.isalpha() else _plain(word, one) for word in words])
     return _SPACED.sub(lambda found: found.group().replace(" ", ""), text)
-
-
-def _strip_accents(text: str) -> str:
-    parts = unicodedata.normalize("NFKD", text)
-    return unicodedata.normalize("NFC", "".join(c for c in parts if not unicodedata.combining(c)))
 
 
 def _plain(word: str, one: str) -> str:
