@@ -11,6 +11,7 @@ from mlubench.cli.output import print_json
 
 if TYPE_CHECKING:
     from mlubench.lumoe.engine.opening import EngineSource
+    from mlubench.models.chat_template import History
     from mlubench.models.mllm import MLLM
 
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     epilog="""\b
 Examples:
   mlubench ask runs/toy --image picture.jpg "What is this animal called?"
+  mlubench ask runs/toy --image picture.jpg --history turns.json "And where does it live?"
+  mlubench ask runs/toy "Who painted the Mona Lisa?"
   mlubench ask experts --base-model models/llava --image picture.jpg "Who is this?"
 """
 )
@@ -25,9 +28,15 @@ Examples:
 @click.argument("question")
 @click.option(
     "--image",
-    required=True,
     type=PATH,
-    help="The picture that the question is about.",
+    help="The picture that the question, or the whole dialogue, is about. Left out, it is asked in words alone.",
+)
+@click.option(
+    "--history",
+    metavar="FILE",
+    type=PATH,
+    help="The turns before the question, oldest first, as a JSON list: "
+    '[{"question": "Who is this?", "answer": "A painter."}]. The gate is asked about every turn.',
 )
 @click.option(
     "--base-model",
@@ -41,18 +50,25 @@ Examples:
 )
 @JSON
 def ask(
-    place: Path, question: str, image: Path, base_model: str | None, base: bool, as_json: bool
+    place: Path,
+    question: str,
+    image: Path | None,
+    history: Path | None,
+    base_model: str | None,
+    base: bool,
+    as_json: bool,
 ) -> None:
-    """Answer QUESTION about a picture with a LUMoE: its gate, its experts, its base.
+    """Answer QUESTION with a LUMoE: its gate, its experts, its base.
 
     RUN is the folder of a run, STORE a plain folder of experts, as `mlubench experts import` fills it.
     """
     from mlubench.core.errors import UsageError
 
-    if not image.is_file():
+    if image is not None and not image.is_file():
         raise UsageError(
             f"picture {image} does not exist", "Give a JPEG, PNG or WebP file with --image."
         )
+    turns = _turns(history) if history is not None else ()
     # What follows loads torch, which takes seconds: only once there is a picture to ask about.
     from mlubench.data.pictures import open_picture
     from mlubench.lumoe.engine.lumoe import LUMoE
@@ -62,9 +78,10 @@ def ask(
     quiet()
     source = engine_source(place)
     # Before the base is loaded, which takes long: a broken picture is told at once.
-    open_picture(image)
+    if image is not None:
+        open_picture(image)
     lumoe = LUMoE.open(source, base_model or _base_made_again(place, source))
-    answer = lumoe.answer(question, image, leave_out_disabled=base)
+    answer = lumoe.answer(question, image, history=turns, leave_out_disabled=base)
     route = answer.route
     assert route is not None, "an answer without an error has a route"
     if as_json:
@@ -77,6 +94,20 @@ def ask(
     entity = f" ({route.entity})" if route.entity else ""
     # To stderr, so that stdout holds the answer alone.
     click.echo(f"route: {where}{entity}; {route.why}", err=True)
+
+
+def _turns(file: Path) -> "History":
+    """The turns in a file of --history. Raises UsageError that names the file."""
+    from mlubench.core.errors import MlubenchError, UsageError
+    from mlubench.core.files import read_json
+    from mlubench.models.chat_template import as_history
+
+    try:
+        return as_history(read_json(file))
+    except UsageError as error:
+        raise UsageError(f"{file}: {error.what}", error.hint) from None
+    except MlubenchError as error:
+        raise UsageError(error.what, "Give a JSON file with --history.") from None
 
 
 def _base_made_again(place: Path, source: "EngineSource") -> "MLLM | None":

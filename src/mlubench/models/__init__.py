@@ -3,6 +3,7 @@
 mllm.py            a model with its processor: load, ask, features
 families.py        where the parts of each family are: a new family is a row
 chat_template.py   a conversation as the model's own template renders it
+plain_text.py      control tokens in what users write, broken so that they are text
 answers.py         answers behind prompts, as tokens and labels
 packing.py         several answers to one prompt in one pass
 prompt_cache.py    prompts tokenised once, picture features computed once

@@ -1,9 +1,11 @@
 """A conversation as the model's own chat template renders it, and the tokens of its last answer."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from mlubench.core.errors import MlubenchError, UsageError
+from mlubench.models.plain_text import as_plain_text
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, ProcessorMixin
@@ -14,11 +16,34 @@ History = tuple[tuple[str, str], ...]  # earlier (question, answer) pairs, oldes
 CACHED_TEXTS = 100_000
 
 
+def as_history(turns: object) -> History:
+    """Earlier turns as a Query takes them: of `(question, answer)` pairs, or of objects with these two keys.
+
+    Raises UsageError that names the first turn of another shape.
+    """
+    hint = 'Give a list of turns, oldest first: [{"question": "...", "answer": "..."}].'
+    if isinstance(turns, str) or not isinstance(turns, Sequence):
+        raise UsageError(f"the history is no list of turns: {turns!r:.60}", hint)
+    pairs = []
+    for number, turn in enumerate(turns, 1):
+        if isinstance(turn, dict) and set(turn) == {"question", "answer"}:
+            pair = (turn["question"], turn["answer"])
+        elif isinstance(turn, list | tuple) and len(turn) == 2:
+            pair = (turn[0], turn[1])
+        else:
+            raise UsageError(f"turn {number} of the history is {turn!r:.60}", hint)
+        if not all(isinstance(text, str) for text in pair):
+            raise UsageError(f"turn {number} of the history holds what is no text", hint)
+        pairs.append(pair)
+    return tuple(pairs)
+
+
 def prompt_text(
     processor: "ProcessorMixin", question: str, *, with_image: bool, history: History = ()
 ) -> str:
     """The text up to where the answer to `question` begins; the picture stands in the first turn.
 
+    Control tokens in a turn are broken (`as_plain_text`), so that the template's own are the only ones.
     Raises UsageError when a turn holds the marker that stands for a picture or a video.
     """
     texts = [question]
@@ -58,7 +83,7 @@ def answer_tokens(
     whole = _render(processor, question, answer, with_image, history)
     behind = whole.removeprefix(prompt)
     # Templates may strip the answer, so its stripped form is what must be found.
-    stripped = answer.strip()
+    stripped = as_plain_text(processor.tokenizer, answer).strip()
     if not whole.startswith(prompt) or stripped not in behind:
         raise MlubenchError(
             "the chat template changes the prompt once there is an answer", "Give another template."
@@ -94,11 +119,15 @@ def _render(
     with_image: bool,
     history: History,
 ) -> str:
+    def message(role: str, text: str) -> dict[str, Any]:
+        plain = as_plain_text(processor.tokenizer, text)
+        return {"role": role, "content": [{"type": "text", "text": plain}]}
+
     messages: list[dict[str, Any]] = []
     for asked, answered in (*history, (question, answer)):
-        messages.append({"role": "user", "content": [{"type": "text", "text": asked}]})
+        messages.append(message("user", asked))
         if answered is not None:
-            messages.append({"role": "assistant", "content": [{"type": "text", "text": answered}]})
+            messages.append(message("assistant", answered))
     if with_image:
         messages[0]["content"].insert(0, {"type": "image"})
     text = processor.apply_chat_template(

@@ -10,6 +10,7 @@ import torch
 from mlubench.core.errors import MlubenchError
 from mlubench.models.chat_template import adds_special_tokens
 from mlubench.models.devices import pick_device
+from mlubench.models.plain_text import as_plain_text
 from mlubench.models.plugins import register_model_classes
 from mlubench.models.processors import load_processor
 
@@ -117,9 +118,8 @@ class Rater:
 
     def _prompt(self, text: str) -> str:
         """The chat template's text up to where the answer begins; the text as it is where the model has no template."""
-        # A space inside each special token, so that the text that is judged cannot end its turn.
-        for token in self.tokenizer.all_special_tokens:
-            text = text.replace(token, f"{token[0]} {token[1:]}")
+        # So that the text that is judged cannot end its turn.
+        text = as_plain_text(self.tokenizer, text)
         if getattr(self.processor, "chat_template", None) is None:
             return f"{text}\n"
         # Processors of MLLMs take a message in parts, tokenizers as one text.

@@ -7,11 +7,15 @@ import pytest
 
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.judging.rules.refusal import refusal
+from mlubench.lumoe.engine.batching import AskRequest
 from mlubench.lumoe.engine.lumoe import GATE_REFUSAL, LUMoE
 from mlubench.lumoe.engine.router import route_all
 from mlubench.lumoe.gates.base import GateQuery
+from mlubench.lumoe.gates.hybrid import HybridGate
 from mlubench.lumoe.gates.metrics import gate_report, rerouted, warm
+from mlubench.models.chat_template import as_history
 from mlubench.models.mllm import Query
+from mlubench.settings.gates import GateConfig
 from mlubench.types import Benchmark, Route, Sample
 
 NEW = 24
@@ -133,3 +137,125 @@ def test_features_of_what_can_be_read_are_computed(
     lumoe.features.rows.clear()
     warm([GateQuery(p, "") for p in (good[0], tmp_path / "x.jpg", good[1])], lumoe.features)
     assert set(lumoe.features.rows) == set(good)
+
+
+@pytest.fixture
+def reading(lumoe: LUMoE, benchmark: Benchmark) -> LUMoE:
+    """LUMoE behind the gate that looks and reads."""
+    lumoe.gate = HybridGate()
+    lumoe.gate.fit(benchmark.tasks, benchmark, lumoe.features, GateConfig())
+    return lumoe
+
+
+def halves(name: str) -> tuple[str, str]:
+    middle = name.index(" ")
+    return name[:middle], name[middle + 1 :]
+
+
+def test_a_name_told_in_an_earlier_turn_is_routed(reading: LUMoE, benchmark: Benchmark) -> None:
+    told = benchmark.task("B").forget[0].entity
+    later = "And when was that?"
+    assert reading.route(later).experts == ()
+    for history in (
+        [(f"I like {told.title}.", "So do I.")],
+        [("Whom do you like?", f"I like {told.title}."), ("Why?", "I do not know.")],
+        [("Hello.", "Good day."), (f"What do you know of {told.title}?", "Nothing.")],
+    ):
+        route = reading.route(later, history=history)
+        assert (route.experts, route.entity) == (("B",), told.key)
+        assert "earlier in the dialogue" in route.why and told.key in route.why
+        answer = reading.answer(later, history=history, max_new_tokens=NEW)
+        assert answer.route == route
+        # The same through a stream of requests.
+        request = AskRequest("1", None, later, as_history(history))
+        (streamed,) = reading.answers([request], max_new_tokens=NEW)
+        assert (streamed.route, streamed.text) == (route, answer.text)
+
+
+def test_a_name_spread_over_turns_is_routed(reading: LUMoE, benchmark: Benchmark) -> None:
+    names = {s.entity.title: s.entity for s in benchmark.task("A").forget if " " in s.entity.title}
+    title, told = next(iter(names.items()))
+    first, last = halves(title)
+    route = reading.route(f"{last}: who is that?", history=[(f"Remember {first}", "I do.")])
+    assert (route.experts, route.entity) == (("A",), told.key)
+
+
+def test_experts_of_all_turns_and_of_the_picture_are_united(
+    reading: LUMoE, benchmark: Benchmark
+) -> None:
+    tested = [s for s in benchmark.task("A").forget if s.role == "test"]
+    pictures = [benchmark.picture(s) for s in tested]
+    shown = next(p for p in pictures if reading.route("What is it?", p).experts == ("A",))
+    told = benchmark.task("B").forget[0].entity
+    history = [(f"Is this {told.title}?", "No.")]
+    assert reading.route("What is it?", shown, history=history).experts == ("A", "B")
+    # The picture is that of the whole dialogue, so it counts in every later turn.
+    later = reading.route("And since when?", shown, history=[("What is it?", "I cannot say.")])
+    assert later.experts == ("A",)
+
+
+def test_a_dialogue_about_nothing_forgotten_goes_to_the_base(
+    reading: LUMoE, benchmark: Benchmark
+) -> None:
+    kept = benchmark.task("A").retain[0].entity
+    history = [(f"What is {kept.title}?", "Nice."), ("Is it large?", "No.")]
+    route = reading.route("And when was that?", history=history)
+    assert (route.experts, route.entity, route.failed) == ((), None, False)
+    assert route == reading.route("And when was that?")
+
+
+def test_a_single_turn_asks_the_gate_once_and_keeps_its_route(
+    reading: LUMoE, benchmark: Benchmark
+) -> None:
+    samples = [s for s in benchmark.samples if s.role == "test"][::15]
+    queries = [GateQuery(benchmark.picture(s), s.question) for s in samples]
+    assert reading.routes(queries) == reading.gate.route(queries, reading.features)
+
+
+class Asked(Down):
+    """A gate that asks a model, and notes what about."""
+
+    local = False
+
+    def __init__(self) -> None:
+        self.questions: list[str] = []
+
+    def route(self, queries: Sequence[GateQuery], features: object) -> list[Route]:
+        self.questions += [q.question for q in queries]
+        assert not any(q.history for q in queries)
+        routes = super().route(queries, features)
+        return [
+            Route(("A",), "Animals/Dog", 1.0, "told") if "dog" in q.question else route
+            for q, route in zip(queries, routes, strict=True)
+        ]
+
+
+def test_a_gate_that_asks_a_model_reads_the_dialogue_as_a_whole() -> None:
+    gate = Asked()
+    query = GateQuery(None, "How old is it?", history=(("What is it?", "It is a dog."),))
+    (route,) = route_all(gate, [query], None, "refuse")
+    assert gate.questions == [
+        "How old is it?",
+        "What is it?",
+        "What is it?\nIt is a dog.\nHow old is it?",
+    ]
+    assert (route.experts, route.entity, route.score) == (("A",), "Animals/Dog", 1.0)
+
+
+@pytest.mark.parametrize(("on_error", "refused"), [("refuse", True), ("base", False)])
+def test_where_the_gate_fails_at_one_turn_another_turn_still_counts(on_error, refused) -> None:
+    query = GateQuery(None, "How old is it?", history=(("fail", "It is a dog."), ("dog", "Yes.")))
+    clean = GateQuery(None, "one", history=(("two", "three"),))
+    first, second = route_all(Asked(), [query, clean], None, on_error)
+    assert (first.failed, first.refused, first.experts) == (True, refused, ("A",))
+    assert "left to the base" not in first.why
+    assert (second.failed, second.experts) == (False, ())
+
+
+@pytest.mark.parametrize(
+    "history",
+    ["Who?", {"question": "Who?"}, [["Who?"]], [{"role": "user"}], [["Who?", None]], [7], 7],
+)
+def test_a_history_of_another_shape_is_wrong_use(reading: LUMoE, history: object) -> None:
+    with pytest.raises(UsageError, match=r"history.*oldest first"):
+        reading.answer("Who?", history=history)

@@ -49,6 +49,10 @@ class AskRequest:
     def query(self) -> Query:
         return Query(self.image, self.question, self.history)
 
+    @property
+    def gate_query(self) -> GateQuery:
+        return GateQuery(self.image, self.question, history=self.history)
+
 
 @dataclass(frozen=True, slots=True)
 class RoutedAnswer:
@@ -145,7 +149,7 @@ def _request_error(mllm: MLLM, request: AskRequest, max_new_tokens: int) -> Mlub
 def _routed(engine: BatchEngine, numbered: Sequence[tuple[int, AskRequest]]) -> list[_Job]:
     if not numbered:
         return []
-    queries = [GateQuery(request.image, request.question) for _, request in numbered]
+    queries = [request.gate_query for _, request in numbered]
     routes = engine.routes(queries)
     jobs = []
     for (number, request), route in zip(numbered, routes, strict=True):

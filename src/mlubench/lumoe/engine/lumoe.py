@@ -25,7 +25,7 @@ from mlubench.lumoe.experts.merging import active_experts
 from mlubench.lumoe.experts.store import ExpertStore
 from mlubench.lumoe.gates.base import Gate, GateQuery
 from mlubench.models.adapters import mounted, reason_without_sum, remove_adapters
-from mlubench.models.chat_template import History
+from mlubench.models.chat_template import as_history
 from mlubench.models.features import FeatureCache
 from mlubench.models.mllm import MLLM, Query
 from mlubench.models.probe import answer_probabilities
@@ -120,21 +120,30 @@ class LUMoE:
             if expert not in active.disabled:
                 self.experts.add(store, expert)
 
-    def route(self, question: str, image: Path | str | None = None) -> Route:
-        """Where one question goes: to which experts (none: the untouched base), and why."""
+    def route(
+        self,
+        question: str,
+        image: Path | str | None = None,
+        *,
+        history: Sequence[tuple[str, str]] = (),
+    ) -> Route:
+        """Where one question goes: to which experts (none: the untouched base), and why.
+
+        `history` are the (question, answer) turns before it, oldest first. The gate is asked about all of them.
+        """
         picture = Path(image) if image is not None else None
-        return self.routes([GateQuery(picture, question)])[0]
+        return self.routes([GateQuery(picture, question, history=as_history(history))])[0]
 
     def answer(
         self,
         question: str,
         image: Path | str | None = None,
         *,
-        history: History = (),
+        history: Sequence[tuple[str, str]] = (),
         max_new_tokens: int | None = None,
         leave_out_disabled: bool = False,
     ) -> RoutedAnswer:
-        """One question, routed and answered.
+        """One question, routed and answered. `history` as in `route`; the picture is that of the whole dialogue.
 
         Raises MlubenchError for a picture that cannot be read, whatever `on_error` says: the caller can give another.
         Raises it as well where the route needs a disabled expert, unless `leave_out_disabled` asks for an answer
@@ -143,11 +152,12 @@ class LUMoE:
         picture = Path(image) if image is not None else None
         if picture is not None:
             open_picture(picture)
-        route = self.route(question, picture)
+        turns = as_history(history)
+        route = self.route(question, picture, history=turns)
         if leave_out_disabled:
             route = self.without_disabled([route])[0]
         limit = self.max_new_tokens if max_new_tokens is None else max_new_tokens
-        query = Query(picture, question, history)
+        query = Query(picture, question, turns)
         text = self.generate([query], [route], max_new_tokens=limit)[0]
         return RoutedAnswer(id="", number=0, text=text, route=route)
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mlubench.endpoint.prices import Spend
 from mlubench.lumoe.gates.replies import Answerer, Replies
+from mlubench.models.chat_template import History
 from mlubench.settings.gates import GateConfig
 from mlubench.types import Benchmark, Entity, Route, Task
 
@@ -18,13 +19,15 @@ Features = Callable[[Sequence[Path]], Tensor]
 
 @dataclass(frozen=True, slots=True)
 class GateQuery:
-    """What a gate may look at."""
+    """What a gate may look at. `engine.router` asks a gate about each turn of a dialogue by itself."""
 
     # None: the question is asked without a picture.
     image: Path | None
     question: str
     # The truth. The oracle alone reads it, and no query of a real user has it.
     entity: Entity | None = None
+    # The turns before the question. The picture is that of the whole dialogue.
+    history: History = ()
 
 
 class Gate(Protocol):
@@ -59,7 +62,7 @@ class Gate(Protocol):
         ...
 
     def route(self, queries: Sequence[GateQuery], features: Features) -> list[Route]:
-        """One route for each query, in order.
+        """One route for each query, in order. No query has a history: the router puts the turns of a dialogue singly.
 
         A route without experts leaves the query to the base. A higher `score` means more surely to be forgotten, `why`
         is a line for a person. A single query that the gate cannot place has `failed=True`; MlubenchError says that the
