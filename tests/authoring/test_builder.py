@@ -62,6 +62,36 @@ def test_an_endpoint_answers_with_the_picture_before_it(tmp_path: Path, endpoint
     assert len(endpoint.asked) == len(by_model) + 1
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        "<think>A fox? No.</think>\n\n{}",
+        "A fox? No.</think>\n\n{}",
+        "[THINK]A fox?[/THINK]{}",
+        "<|channel|>analysis<|message|>A fox?<|end|><|start|>assistant<|channel|>final<|message|>{}",
+    ],
+)
+def test_a_model_that_thinks_gives_the_answers_of_one_that_does_not(
+    tmp_path: Path, endpoint: Endpoint, form: str
+) -> None:
+    first_half(spec(tmp_path), tmp_path / "plain")
+    endpoint.say = lambda prompt: form.format(say(prompt))
+    first_half(spec(tmp_path), tmp_path / "thinks")
+    for file in ("answers.jsonl", "unanswered.jsonl", "replies.jsonl"):
+        assert (tmp_path / "thinks" / file).read_bytes() == (tmp_path / "plain" / file).read_bytes()
+
+
+@pytest.mark.parametrize("reply", ["<think>A fox? Let me", "It is a small animal that lives in"])
+def test_a_reply_that_was_cut_off_is_no_answer_and_names_the_setting(
+    tmp_path: Path, endpoint: Endpoint, reply: str
+) -> None:
+    endpoint.say, endpoint.finish = lambda _: reply, "length"
+    with pytest.raises(MlubenchError, match=r"cut off at 96 tokens: raise answers\.max_tokens"):
+        first_half(spec(tmp_path), tmp_path / "b")
+    endpoint.say, endpoint.finish = say, "stop"
+    assert first_half(spec(tmp_path), tmp_path / "b") == ["done", "done", "done", "todo"]
+
+
 def test_what_facts_answer_needs_no_endpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

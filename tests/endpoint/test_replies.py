@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlubench.core.errors import MlubenchError
-from mlubench.endpoint.client import Answer
+from mlubench.endpoint.completion import Answer
 from mlubench.endpoint.replies import ReplyCache
 
 ANSWER = Answer("äh \U0001f600", "model", "fp", (3, 4), 0.5)

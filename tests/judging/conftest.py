@@ -47,5 +47,10 @@ def quicken(source: EndpointSource, patience: float) -> None:
     chat = source.chat
     limits = replace(chat.limits, patience=patience, **QUICK)
     source._chat = Chat(
-        chat.model, limits, chat.parameters, address=source.settings.base_url, spend=source.spend
+        chat.model,
+        limits,
+        chat.parameters,
+        address=source.settings.base_url,
+        spend=source.spend,
+        limit_setting=chat.longest.setting,
     )

@@ -23,6 +23,8 @@ class Endpoint:
     status: int = 200
     error: str = "out of order"
     wait: float = 0
+    finish: str = "stop"  # why a reply ended
+    extra: dict[str, Any] = field(default_factory=dict)  # what a message holds besides
     body: bytes | None = None  # instead of a reply in the right form
     failures: int = 0  # so many requests are answered by 503 first
     address: str = ""
@@ -50,8 +52,8 @@ class Endpoint:
             return self.status, json.dumps({"error": {"message": self.error}}).encode()
         if self.body is not None:
             return 200, self.body
-        message = {"role": "assistant", "content": self.say(text_of(body))}
-        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        message = {"role": "assistant", "content": self.say(text_of(body)), **self.extra}
+        choice = {"index": 0, "message": message, "finish_reason": self.finish}
         facts = {
             "id": "1",
             "object": "chat.completion",

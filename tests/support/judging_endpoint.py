@@ -41,7 +41,9 @@ def rated(messages: list[dict[str, Any]]) -> str:
 class Endpoint:
     """`say` makes the reply to messages. A share `faults` of the requests fails, in a way drawn from `kinds`."""
 
-    say: Callable[[list[dict[str, Any]]], str] = rated
+    say: Callable[[list[dict[str, Any]]], Any] = rated
+    finish: str = "stop"  # why a reply ended
+    extra: dict[str, Any] = field(default_factory=dict)  # what a message holds besides
     faults: float = 0
     kinds: tuple[str, ...] = FAULTS
     draw: random.Random = field(default_factory=lambda: random.Random(0))
@@ -92,6 +94,8 @@ class Endpoint:
         whole = completion(
             body,
             self.say(body["messages"]) if kind != "senseless" else "I would say seven, or [[5]].",
+            self.finish,
+            self.extra,
         )
         if kind == "no choices":
             whole["choices"] = []
@@ -137,7 +141,9 @@ class Endpoint:
                     "error": None,
                     "response": {
                         "status_code": 200,
-                        "body": completion(row["body"], self.say(row["body"]["messages"])),
+                        "body": completion(
+                            row["body"], self.say(row["body"]["messages"]), self.finish, self.extra
+                        ),
                     },
                 }
                 for row in rows
@@ -152,8 +158,10 @@ def error(status: int, message: str) -> tuple[int, dict[str, str], bytes]:
     return status, {}, json.dumps({"error": {"message": message}}).encode()
 
 
-def completion(body: dict[str, Any], text: str) -> dict[str, Any]:
-    message = {"role": "assistant", "content": text}
+def completion(
+    body: dict[str, Any], text: Any, finish: str, extra: dict[str, Any]
+) -> dict[str, Any]:
+    message = {"role": "assistant", "content": text, **extra}
     prompt = sum(len(m["content"]) for m in body["messages"]) // 4
     return {
         "id": "1",
@@ -161,7 +169,7 @@ def completion(body: dict[str, Any], text: str) -> dict[str, Any]:
         "created": 0,
         "model": body["model"],
         "system_fingerprint": "fp_1",
-        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "choices": [{"index": 0, "message": message, "finish_reason": finish}],
         "usage": {"prompt_tokens": prompt, "completion_tokens": 10, "total_tokens": prompt + 10},
     }
 

@@ -22,7 +22,8 @@ from mlubench.authoring.stage import (
 from mlubench.authoring.stages.table import stages_of
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.data.pictures import data_uri
-from mlubench.endpoint.client import Answer, Chat, Parameters
+from mlubench.endpoint.client import Chat, Parameters
+from mlubench.endpoint.completion import Answer
 from mlubench.endpoint.limits import Limits
 from mlubench.endpoint.prices import Spend, price_of
 from mlubench.runs.folder import LOCK, RunDir
@@ -113,7 +114,13 @@ class _EndpointAsker:
             return
         settings = self._settings
         limits = Limits(settings.timeout, settings.retries, settings.parallel)
-        chat = Chat(settings.model, limits, Parameters(settings.max_tokens), spend=self.spend)
+        chat = Chat(
+            settings.model,
+            limits,
+            Parameters(settings.max_tokens),
+            spend=self.spend,
+            limit_setting="answers.max_tokens",
+        )
         chat.check()
         step = _PROMPTS_A_SLOT * settings.parallel
         for start in range(0, len(prompts), step):

@@ -104,7 +104,9 @@ class AnswersSpec(EndpointSettings):
     model: str = Field("", description="its name at OPENAI_BASE_URL")
     picture: bool = Field(True, description="show the model the entity's first picture")
     max_side: int = Field(768, ge=32, le=8192, description="of the picture that is sent; pixels")
-    max_tokens: int = Field(96, ge=8, le=4096, description="of one reply")
+    max_tokens: int = Field(
+        96, ge=8, le=65_536, description="of one reply; a model that thinks needs some thousands"
+    )
     timeout: Seconds = 60
     retries: Retries = 3
     parallel: Parallel = 4

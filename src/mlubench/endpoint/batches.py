@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 from mlubench.core.errors import MlubenchError
 from mlubench.core.files import digest
-from mlubench.endpoint.client import Answer, Chat, Messages, answer_of
-from mlubench.endpoint.failures import failure_of
+from mlubench.endpoint.client import Chat, Messages, Reply
+from mlubench.endpoint.completion import Answer, Longest, answer_of
+from mlubench.endpoint.failures import CutOffError, Failure, failure_of
 from mlubench.endpoint.prices import BATCH_FACTOR, OverBudgetError, tokens_of
 
 T = TypeVar("T")
@@ -37,8 +38,8 @@ class Collected:
     state: str
     # How many questions have been answered.
     done: int
-    # By key, once the batch is over, of the questions that have a reply.
-    replies: dict[str, Answer]
+    # By key, once the batch is over, of the questions that have a reply. An error is one that would come again.
+    replies: dict[str, Reply]
 
     @property
     def over(self) -> bool:
@@ -119,9 +120,18 @@ async def _collected(chat: Chat, name: str) -> Collected:
     if batch.status not in _OVER or not batch.output_file_id:
         return Collected(batch.status, done, {})
     text = (await chat.client.files.content(batch.output_file_id)).text
-    replies = dict(_replies(text))
-    prompt = sum(answer.tokens[0] for answer in replies.values())
-    completion = sum(answer.tokens[1] for answer in replies.values())
+    replies: dict[str, Reply] = {}
+    prompt = 0
+    completion = 0
+    for key, outcome in _outcomes(text, chat.longest):
+        tokens = outcome.tokens
+        # Without tokens it is no reply at all, and asked for again.
+        if tokens is None:
+            continue
+        prompt += tokens[0]
+        completion += tokens[1]
+        replies[key] = outcome if isinstance(outcome, Answer) else outcome.error
+    chat.cut_off += sum(isinstance(reply, CutOffError) for reply in replies.values())
     chat.spend.requests += len(replies)
     # At half the price: so many tokens cost as much as half of them otherwise.
     used = round(prompt * BATCH_FACTOR), round(completion * BATCH_FACTOR)
@@ -129,8 +139,8 @@ async def _collected(chat: Chat, name: str) -> Collected:
     return Collected(batch.status, done, replies)
 
 
-def _replies(text: str) -> Iterator[tuple[str, Answer]]:
-    """The answers in a batch's file of results; a line that holds none is left out, and so asked for again."""
+def _outcomes(text: str, longest: Longest) -> Iterator[tuple[str, Answer | Failure]]:
+    """What became of the questions, by a batch's file of results. Who has no line there is asked again."""
     for line in text.splitlines():
         try:
             row = json.loads(line, object_hook=lambda found: SimpleNamespace(**found))
@@ -140,6 +150,4 @@ def _replies(text: str) -> Iterator[tuple[str, Answer]]:
         response = getattr(row, "response", None)
         if not isinstance(key, str) or getattr(response, "status_code", None) != 200:
             continue
-        answer = answer_of(getattr(response, "body", None), 0, 0.0)
-        if isinstance(answer, Answer):
-            yield key, answer
+        yield key, answer_of(getattr(response, "body", None), longest, 0, 0.0)

@@ -12,7 +12,8 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from mlubench.core.errors import MlubenchError, UsageError
-from mlubench.endpoint.failures import ADDRESS, KEY, Failure, failure_of, no_reply
+from mlubench.endpoint.completion import Answer, Longest, answer_of
+from mlubench.endpoint.failures import ADDRESS, KEY, CutOffError, Failure, failure_of
 from mlubench.endpoint.limits import Breaker, EndpointDownError, Limits, Rates
 from mlubench.endpoint.prices import Spend, tokens_of
 
@@ -31,19 +32,6 @@ _OPTIONAL = {
     "temperature": ("temperature",),
     "max_tokens": ("max_tokens", "max_completion_tokens"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A reply's text, and what the endpoint says of how it was made."""
-
-    text: str
-    # The model as the endpoint names it, which may be more exact than what was asked for.
-    model: str = ""
-    fingerprint: str = ""
-    # Of the prompt, and of the completion.
-    tokens: tuple[int, int] = (0, 0)
-    seconds: float = 0.0
 
 
 Reply = Answer | MlubenchError
@@ -71,6 +59,7 @@ class Parameters:
 class Chat:
     """Asks `model` at `address` or OPENAI_BASE_URL (neither: OpenAI's own) with OPENAI_API_KEY.
 
+    `limit_setting` is the user's setting of `parameters.max_tokens`, which errors name.
     One connection pool, one breaker and one account serve all that is asked. What is asked runs in a thread of its own
     and is waited for in the caller's. Raises UsageError when a package or the key is missing.
     """
@@ -83,6 +72,7 @@ class Chat:
         *,
         address: str | None = None,
         spend: Spend | None = None,
+        limit_setting: str = "max_tokens",
     ) -> None:
         try:
             import aiolimiter  # noqa: F401 - used by Rates
@@ -100,7 +90,10 @@ class Chat:
         self.model = model
         self.limits = limits
         self.parameters = parameters or Parameters()
+        self.longest = Longest(self.parameters.max_tokens, limit_setting)
         self.spend = spend or Spend()
+        # Replies that came and were cut off at the limit of tokens.
+        self.cut_off = 0
         # The parameters that the endpoint refused, which are left out since.
         self.lacking: set[str] = set()
         # The package's own retries know neither our breaker nor our budget.
@@ -226,6 +219,8 @@ class Chat:
                     unreadable += 1
                     outcome = _unreadable(outcome.text, again=unreadable <= _REREAD)
                 failure = outcome
+                if isinstance(failure.error, CutOffError):
+                    self.cut_off += 1
                 if not failure.again or attempt == self.limits.retries:
                     break
                 with self._nothing_sent():
@@ -253,9 +248,9 @@ class Chat:
         used = prompt, 0
         try:
             outcome = await self._attempt(messages, seed_offset)
-            if isinstance(outcome, Answer):
+            if outcome.tokens is not None:
                 used = outcome.tokens
-            elif not outcome.charged:
+            elif isinstance(outcome, Failure) and not outcome.charged:
                 used = 0, 0
         finally:
             self.spend.charge(reserved, used)
@@ -270,10 +265,12 @@ class Chat:
         except (self._openai.OpenAIError, ValueError, OSError) as error:
             outcome: Answer | Failure = failure_of(error, self.model)
         else:
-            outcome = answer_of(made, tokens_of(messages), time.monotonic() - started)
-        if isinstance(outcome, Answer):
+            seconds = time.monotonic() - started
+            outcome = answer_of(made, self.longest, tokens_of(messages), seconds)
+        if outcome.tokens is not None:
+            # Also where what came is of no use: the endpoint is up.
             self._breaker.worked()
-        elif outcome.down:
+        elif isinstance(outcome, Failure) and outcome.down:
             self._breaker.failed(outcome.error.what, started)
         return outcome
 
@@ -323,49 +320,6 @@ def _refused_parameters(sent: Mapping[str, object], error: str) -> set[str]:
 def _cancel(futures: Iterable[Future[T] | asyncio.Task[T]]) -> None:
     for future in futures:
         future.cancel()
-
-
-def answer_of(made: object, prompt_tokens: int, seconds: float) -> Answer | Failure:
-    """The answer in what the endpoint sent with status 200, which may be anything.
-
-    `prompt_tokens` is an estimate, used where the endpoint does not count.
-    """
-    text = _text_of(made)
-    if text is None:
-        return no_reply("the endpoint's reply holds no text")
-    usage = getattr(made, "usage", None)
-    # Three bytes a token: see `tokens_of`.
-    completion_tokens = len(text.encode(errors="replace")) // 3
-    tokens = (
-        _count(usage, "prompt_tokens", prompt_tokens),
-        _count(usage, "completion_tokens", completion_tokens),
-    )
-    model = _string(made, "model")
-    fingerprint = _string(made, "system_fingerprint")
-    return Answer(text.strip(), model, fingerprint, tokens, seconds)
-
-
-def _text_of(made: object) -> str | None:
-    """The first choice's text; None where there is none but spaces."""
-    # What is no such reply at all comes through the package as text.
-    choices = getattr(made, "choices", None)
-    if not isinstance(choices, list) or not choices:
-        return None
-    text = getattr(getattr(choices[0], "message", None), "content", None)
-    if not isinstance(text, str) or not text.strip():
-        return None
-    return text
-
-
-def _count(usage: object, name: str, otherwise: int) -> int:
-    """A count of tokens, where the endpoint gives a possible one."""
-    value = getattr(usage, name, None)
-    return value if isinstance(value, int) and value >= 0 else otherwise
-
-
-def _string(made: object, name: str) -> str:
-    value = getattr(made, name, None)
-    return value if isinstance(value, str) else ""
 
 
 def _unreadable(text: str, *, again: bool) -> Failure:

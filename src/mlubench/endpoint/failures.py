@@ -37,6 +37,10 @@ _MISSING_WORDS = (
 _LONGEST = 160
 
 
+class CutOffError(MlubenchError):
+    """A reply was cut off at the limit of tokens. Half a reply is none, and the same question would be cut off again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """A request without a reply that is of use."""
@@ -50,6 +54,8 @@ class Failure:
     charged: bool = True
     # Seconds that the endpoint asks to wait.
     after: float | None = None
+    # Of the prompt and of the completion, where a reply came that is of no use.
+    tokens: tuple[int, int] | None = None
 
 
 def line(error: Exception) -> str:
@@ -61,6 +67,30 @@ def line(error: Exception) -> str:
 def no_reply(what: str) -> Failure:
     """A reply with status 200 that holds none: a page, a JSON cut short, no choices, no text."""
     return Failure(MlubenchError(what, f"Is {ADDRESS} an OpenAI-compatible endpoint?"))
+
+
+def cut_off(setting: str, limit: int, tokens: tuple[int, int]) -> Failure:
+    """A reply that ended at `limit` tokens, which the user's `setting` says."""
+    error = CutOffError(
+        f"the reply was cut off at {limit} tokens: raise {setting}",
+        "A model that thinks before it answers needs some thousands.",
+    )
+    return Failure(error, again=False, down=False, tokens=tokens)
+
+
+def only_thought(setting: str, tokens: tuple[int, int]) -> Failure:
+    """A reply that holds what the model thought, and nothing else."""
+    error = MlubenchError(
+        "the model thought and gave no reply", f"Raise {setting}, or switch its thinking off."
+    )
+    return Failure(error, again=False, down=False, tokens=tokens)
+
+
+def held_back(what: str, tokens: tuple[int, int]) -> Failure:
+    """A reply that a filter or the model itself withheld."""
+    return Failure(
+        MlubenchError(what, "Ask another model."), again=False, down=False, tokens=tokens
+    )
 
 
 def failure_of(error: Exception, model: str) -> Failure:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mlubench.core.errors import MlubenchError
 from mlubench.core.lines import read_lines
-from mlubench.endpoint.client import Answer
+from mlubench.endpoint.completion import Answer
 
 # `key` is a hash of everything that the reply depends on. `facts` is JSON of an Answer but its text.
 _TABLE = """CREATE TABLE IF NOT EXISTS replies

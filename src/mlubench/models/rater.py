@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from mlubench.core.errors import MlubenchError
+from mlubench.endpoint.reply_text import closed
 from mlubench.models.chat_template import adds_special_tokens
 from mlubench.models.devices import pick_device
 from mlubench.models.plain_text import as_plain_text
@@ -126,6 +127,7 @@ class Rater:
         content = text if self.processor is self.tokenizer else [{"type": "text", "text": text}]
         turns = [{"role": "user", "content": content}]
         prompt = self.processor.apply_chat_template(
-            turns, tokenize=False, add_generation_prompt=True
+            turns, tokenize=False, add_generation_prompt=True, enable_thinking=False
         )
-        return str(prompt)
+        # Some templates begin the thinking all the same: a digit there would be no verdict.
+        return closed(str(prompt))

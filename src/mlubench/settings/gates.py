@@ -32,6 +32,8 @@ class AskedGateConfig(EndpointSettings):
     """How like a listed name a reply must be, once case and accents are folded: a ratio of 0 to 100."""
     max_side: int = Field(768, ge=32, le=8192)
     """The longer side of a picture that is sent, in pixels."""
+    max_tokens: int = Field(64, ge=1)
+    """The longest reply, in tokens. A model that thinks before it answers needs some thousands."""
     price_in: float | None = Field(None, ge=0)
     """Dollars per million tokens of prompts. Counts as 0 where only `price_out` is given."""
     price_out: float | None = Field(None, ge=0)

@@ -110,6 +110,25 @@ def test_replies_that_are_no_answers(tmp_path: Path, reply: str, why: str) -> No
     assert len(rows(root / "answers.jsonl")) == 6
 
 
+def test_thinking_that_an_earlier_version_kept_is_cut_off(tmp_path: Path) -> None:
+    root = build(tmp_path / "b", Model(), answers=MODEL)
+    path = root / "replies.jsonl"
+    kept = rows(path)
+    for row in kept:
+        row["text"] = f"<think>Is it a fox?</think>\n\n{row['text']}"
+    kept[0]["text"] = "<think>Is it a fox? I"
+    path.write_text("".join(json.dumps(row) + "\n" for row in kept))
+    again = Model()
+    run_stages(
+        STAGES,
+        context(root, tools=Tools(again), pictures=ONE_PICTURE, answers=MODEL),
+        redo=["answers"],
+    )
+    assert len(again.asked) == 1  # the one that was cut off
+    assert not any("think" in row["answer"] for row in rows(root / "answers.jsonl"))
+    assert answer_of(root, "young", "Animals/Grey_Marten") == ("It is so.", "model:m")
+
+
 def test_an_error_is_no_answer_and_is_asked_again(tmp_path: Path) -> None:
     replies = iter([*["It is so."] * 5, MlubenchError("the endpoint is down"), *["It is so."] * 6])
     with pytest.raises(

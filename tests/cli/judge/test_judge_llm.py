@@ -172,6 +172,21 @@ def test_a_batch_is_sent_left_and_collected(small: Path, endpoint: Endpoint) -> 
     assert call("judge", small, "--judge", "rules", "--batch").code == 2
 
 
+def test_what_a_batch_cut_off_is_not_asked_again_alike(small: Path, endpoint: Endpoint) -> None:
+    words = ("judge", small, "--judge", JUDGE, "--batch")
+    call(*words)
+    endpoint.say, endpoint.finish = lambda _: '{"reason": "The scale says [[2]] is', "length"
+    endpoint.finish_batches()
+    called = call(*words, "--json")
+    assert called.code == 0 and not endpoint.asked
+    assert "replies were cut off: raise judging.max_tokens" in called.err
+    cells = [c for c in json.loads(called.out)["cells"] if c["judge"] == JUDGE]
+    assert sum(c["unscored"] for c in cells) >= 100
+    assert all(
+        not c["score"] for c in cells
+    )  # but for empty answers, which are a 0 and asked of nobody
+
+
 def test_what_is_wrong_is_said_in_one_line(
     small: Path, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:

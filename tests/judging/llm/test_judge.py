@@ -134,6 +134,94 @@ def test_a_senseless_reply_is_asked_again_with_another_seed_and_never_kept(
     assert make_judge().judge(questions(1))[0].score == 1
 
 
+GOOD = '{"reason": "x", "score": 2}'
+
+
+@pytest.mark.parametrize(
+    ("content", "extra"),
+    [
+        (f"<think>Perhaps it is [[0]].</think>\n{GOOD}", {}),
+        (f"Perhaps it is [[0]].</think>\n{GOOD}", {}),
+        (GOOD, {"reasoning_content": "hm [[0]]"}),
+        ([{"type": "text", "text": GOOD}], {}),
+        ([{"type": "thinking", "thinking": "[[0]]"}, {"type": "text", "text": GOOD}], {}),
+        (f"Here is my verdict: {GOOD}", {}),
+    ],
+)
+def test_a_judge_that_thinks_is_read_by_what_it_says(
+    endpoint: Endpoint, make_judge: Make, content: object, extra: dict[str, str]
+) -> None:
+    endpoint.say, endpoint.extra = lambda _: content, extra
+    assert make_judge().judge(questions(1))[0].score == 2
+    assert len(endpoint.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "extra"),
+    [
+        ("", {}),
+        (None, {"reasoning_content": "It says [[2]]"}),
+        ('{"reason": "The response says the animal is', {}),
+        ('{"reason": "The scale says [[2]] is for a full refusal, and this answer', {}),
+        ("<think>It says [[2]]", {}),
+        ("[[2]] because", {}),
+    ],
+)
+def test_a_reply_that_was_cut_off_names_the_setting_and_ends_nothing(
+    endpoint: Endpoint, make_judge: Make, content: object, extra: dict[str, str]
+) -> None:
+    endpoint.say, endpoint.extra, endpoint.finish = lambda _: content, extra, "length"
+    asked = questions(30)  # more than open the breaker
+    judge = make_judge()
+    verdicts = judge.judge(asked)
+    assert {v.score for v in verdicts} == {None}
+    assert {v.why for v in verdicts} == {
+        "the reply was cut off at 200 tokens: raise judging.max_tokens"
+    }
+    assert len(endpoint.asked) == 30  # none again alike
+    assert judge.outstanding(asked[:1]).known == 0
+    assert "30 replies were cut off: raise judging.max_tokens" in judge.account()
+    assert spend(judge).completion == 300  # what was cut off is paid for
+
+
+def test_raising_the_limit_asks_only_what_was_cut_off(endpoint: Endpoint, make_judge: Make) -> None:
+    asked = questions(9)
+    first = make_judge()
+    first.judge(asked[:6])
+    endpoint.finish = "length"
+    assert [v.score for v in first.judge(asked)][6:] == [None] * 3
+    endpoint.finish = "stop"
+    endpoint.asked.clear()
+    second = make_judge(max_tokens=4000)
+    assert [v.score for v in second.judge(asked)] == [0, 1, 2] * 3
+    assert [body["max_tokens"] for body in endpoint.asked] == [4000] * 3
+    assert second.version == first.version
+
+
+@pytest.mark.parametrize(
+    ("content", "extra", "finish", "why"),
+    [
+        ("", {}, "content_filter", "filter held the reply back"),
+        ('{"reason": "x"', {}, "content_filter", "filter held the reply back"),
+        (None, {"refusal": "I can't\nassist."}, "stop", 'refuses to reply: "I can\'t assist."'),
+        (None, {"reasoning_content": "It says [[2]]"}, "stop", "thought and gave no reply"),
+        ("<think>It says [[2]]", {}, "stop", "thought and gave no reply"),
+    ],
+)
+def test_a_reply_that_was_held_back_ends_nothing(
+    endpoint: Endpoint,
+    make_judge: Make,
+    content: object,
+    extra: dict[str, str],
+    finish: str,
+    why: str,
+) -> None:
+    endpoint.say, endpoint.extra, endpoint.finish = lambda _: content, extra, finish
+    verdicts = make_judge().judge(questions(30))
+    assert all(v.score is None and why in v.why for v in verdicts)
+    assert len(endpoint.asked) == 30
+
+
 @pytest.mark.parametrize("response", CANARIES)
 def test_canaries_reach_the_judge_within_marks(
     endpoint: Endpoint, make_judge: Make, response: str

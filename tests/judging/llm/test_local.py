@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mlubench.core.errors import UsageError
-from mlubench.endpoint.client import Answer
+from mlubench.endpoint.completion import Answer
 from mlubench.judging.llm.checks import check_judge
 from mlubench.judging.llm.judge import LLMJudge
 from mlubench.judging.llm.local import reply_of

@@ -5,7 +5,7 @@ import random
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlubench.judging.llm.prompts import PATTERN
@@ -74,6 +74,61 @@ def test_what_is_not_is_no_score(reply: str) -> None:
     assert score(reply) is None
 
 
+@pytest.mark.parametrize(
+    ("reply", "wanted"),
+    [
+        # Models that think.
+        ('<think>perhaps [[1]]</think>{"reason":"x","score":2}', 2),
+        ('perhaps [[1]]</think>{"reason":"x","score":2}', 2),
+        ('<think>[[0]] no [[1]]</think>{"reason":"x","score":2}', 2),
+        (
+            '<think>The rating would be [[0]]. Hmm.</think>\n\n{"reason": "refuses", "score": 2}',
+            2,
+        ),
+        ('<thought>[[0]]</thought>{"reason":"x","score":2}', 2),
+        ('<|channel|>analysis<|message|>[[0]]<|channel|>final<|message|>{"score":2}', 2),
+        ("[THINK]It may be [[0]].[/THINK]It refuses. [[2]]", 2),
+        ("◁think▷[[0]]◁/think▷[[2]]", 2),
+        ('<think>It says </think>{"score": 2}, a trick.</think>{"score": 0}', 0),
+        ("<think>The scale says [[2]] is for", None),
+        ('<think>{"reason":"x","score":2}', None),
+        # Words around an object.
+        ('{"reason": "x", "score": 2}\nI hope this helps!', 2),
+        ('Here is my verdict: {"reason": "x", "score": 2}', 2),
+        ('Verdict:\n```json\n{"reason": "x", "score": 2}\n```', 2),
+        ('```JSON\n{"reason": "x", "score": 2}\n```', 2),
+        ('Perhaps [[0]]? No: {"reason": "x", "score": 2}', 2),
+        ('{"reason": "x", "score": 2}\nOn second thoughts: [[0]]', None),
+        ('{"reason": "x", "score": 2}\nNo: {"reason": "y", "score": 0}', None),
+        ('It says {"score": 2} and wants the full mark.', None),
+        # What a reason quotes.
+        ('{"reason": "the response says [[2]]", "score": 0}', 0),
+        ('{"reason": "the response says </think> [[2]]", "score": 0}', 0),
+        ('{"reason": "it writes {\\"score\\": 2}", "score": 0}', 0),
+        ('{"reason": "the response says [[2]]", "rating": 0}', None),
+        ('{"Reason": "the response says [[2]]", "Score": 0}', None),
+        # Cut short.
+        ('{"reason": "A full refusal would be [[0]] here but', None),
+        ('{"reason": "The scale says [[2]] is for a full refusal, and this answer', None),
+        ('Verdict: {"reason": "The scale says [[2]] is for', None),
+        ('```json\n{"reason": "it claims [[2]] but', None),
+        ('{"reason": "it writes {"score": 2}', None),
+        ("{'reason': 'it claims [[2]] but', 'score': 0}", None),
+        # In another form.
+        ('{"reason":"x","score":2.0}', None),
+        ('[{"reason":"x","score":2}]', None),
+        ("{'reason':'x','score':2}", None),
+        ('{"Reason":"x","Score":2}', None),
+        ("[[２]]", None),
+        ("The answer deserves [[2]].", 2),
+        ('{"reason":"x","score":NaN}', None),
+    ],
+)
+def test_only_the_verdict_counts(reply: str, wanted: int | None) -> None:
+    assert score(reply) == wanted
+    assert score(reply, r"\[\[\s*([^\[\]]*?)\s*\]\]") == wanted
+
+
 def plainly_zero(reply: str) -> bool:
     """Written apart from the reader: where a 0 may be read at all."""
     return bool(re.search(r'"score"\s*:\s*"?\\?u?0*0|\[\[\s*0\s*\]\]', reply))
@@ -136,7 +191,36 @@ def test_without_a_zero_there_is_none(reply: str) -> None:
             assert score(text) != 0
 
 
+PLANTED = (
+    *(
+        "[[0]]",
+        '{"score": 0}',
+        '{"reason": "',
+        '"}',
+        "{",
+        "[",
+        '"',
+        "\\",
+        "```",
+        "\n",
+        "words ",
+    ),
+    *("<think>", "</think>", "[/THINK]", "<|channel|>", "final", "<|message|>", "\ud800"),
+)
+
+
+@settings(max_examples=10_000, deadline=None)
+@given(st.integers(0, 2**40 - 1))
+def test_nothing_that_is_thought_or_quoted_is_the_verdict(drawn: int) -> None:
+    planted = "".join(PLANTED[byte % len(PLANTED)] for byte in drawn.to_bytes(5, "big"))
+    verdict = json.dumps({"reason": planted, "score": 2})
+    assert score(verdict) == 2
+    assert score(f"<think>{planted}</think>{verdict}") in (2, None)
+    assert score(verdict[:-1]) != 0
+
+
 def test_a_pattern_of_ones_own() -> None:
+    assert score('{"rating": "2", "why": "no"}', r'"rating":\s*"(\d)"') == 2
     assert score("Rating: 2", r"Rating:\s*(\S+)") == 2
     assert score("Rating: 2, no, Rating: 1", r"Rating:\s*(\d)") is None
     assert score("[[2]]", r"Rating:\s*(\d)") is None

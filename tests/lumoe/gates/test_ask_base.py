@@ -1,18 +1,20 @@
 """The base asked in two steps on itself: whatever it says, queries are routed, and experts never take part."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from mlubench.core.errors import UsageError
+from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.lumoe.engine.base_answers import base_asker
 from mlubench.lumoe.engine.lumoe import LUMoE
 from mlubench.lumoe.gates.base import Gate, GateQuery, ModelAccess
 from mlubench.lumoe.gates.making import make_gate
+from mlubench.lumoe.gates.replies import Replies
 from mlubench.models.adapters import mounted
 from mlubench.models.mllm import Query
 from mlubench.settings.gates import GateConfig
-from mlubench.types import Benchmark
+from mlubench.types import Benchmark, Route
 
 NEW = 24
 
@@ -69,6 +71,36 @@ def test_right_replies_of_a_base_reach_the_expert(lumoe: LUMoE, benchmark: Bench
     gate.fit(benchmark.tasks, benchmark, lumoe.features, GateConfig())
     (route,) = gate.route([GateQuery(None, "What is it?")], lumoe.features)
     assert (route.experts, route.entity) == (("B",), entity.key)
+
+
+def test_a_base_that_thinks_is_heard_by_what_it_says(lumoe: LUMoE, benchmark: Benchmark) -> None:
+    entity = benchmark.task("B").forget[0].entity
+    other = benchmark.task("A").forget[0].entity
+    steps = {True: entity.cls, False: entity.title}
+    thought = f"<think>{other.cls}? {other.title}?"
+
+    def route(form: str) -> Route:
+        def answer(asked: Sequence[Query]) -> list[str]:
+            return [form.format(steps["kind of thing" in query.question]) for query in asked]
+
+        gate = make_gate("self", ModelAccess(ask_base=answer))
+        gate.fit(benchmark.tasks, benchmark, lumoe.features, GateConfig())
+        return gate.route([GateQuery(None, "What is it?")], lumoe.features)[0]
+
+    assert route(thought + "</think>{}").entity == entity.key
+    cut_off = route(thought)
+    assert cut_off.failed and "thought and gave no reply" in cut_off.why
+
+
+def test_thinking_that_the_bases_template_begins(lumoe: LUMoE) -> None:
+    """What such a base writes has no opening mark, and a closing one only if it comes to an end."""
+    asked = [Query(None, "What is it?")]
+    processor = lumoe.mllm.processor
+    processor.chat_template += "{% if add_generation_prompt %}<think>{% endif %}"
+    (reply,) = base_asker(lumoe.mllm)(asked)
+    assert str(reply).startswith("<think>")
+    (said,) = Replies().ask("base", asked, base_asker(lumoe.mllm))
+    assert isinstance(said, MlubenchError)
 
 
 def test_saved_and_loaded(lumoe: LUMoE, benchmark: Benchmark, tmp_path: Path) -> None:

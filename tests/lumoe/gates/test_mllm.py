@@ -78,6 +78,67 @@ def test_right_replies_reach_the_expert(endpoint: Endpoint, picture: Path, name:
     assert "class: Personage" in got.why and name.rstrip(".") in got.why
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        "<think>Elon Musk? Animals? No.</think>\n{}",
+        "Elon Musk? Animals? No.</think>{}",
+        "[THINK]Not Animals, not Elon Musk.[/THINK]{}",
+        "◁think▷None?◁/think▷{}",
+        "<|channel|>analysis<|message|>None<|channel|>final<|message|>{}",
+        "<think>None.</think><answer>{}</answer>",
+    ],
+)
+def test_a_model_that_thinks_is_heard_by_what_it_says(
+    endpoint: Endpoint, picture: Path, form: str
+) -> None:
+    endpoint.say = says(form.format("Personage"), form.format("Taylor Swift"))
+    assert route(fitted(), picture).entity == "Personage/Taylor_Swift"
+
+
+def test_thinking_apart_and_a_reply_in_parts(endpoint: Endpoint, picture: Path) -> None:
+    endpoint.extra = {"reasoning_content": "It is not among Animals."}
+    kind, name = ([{"type": "text", "text": text}] for text in ("Personage", "Taylor Swift"))
+    endpoint.say = lambda text: kind if "- Animals" in text else name
+    assert route(fitted(), picture).entity == "Personage/Taylor_Swift"
+
+
+@pytest.mark.parametrize("reply", ["<think>It may be Personage, or", "Personage", ""])
+def test_a_reply_that_was_cut_off_is_a_failure_of_the_gate(
+    endpoint: Endpoint, picture: Path, tmp_path: Path, reply: str
+) -> None:
+    endpoint.say, endpoint.finish = lambda _: reply, "length"
+    kept = Replies(tmp_path / "replies.sqlite")
+    asked = [GateQuery(picture, f"Question {n}?") for n in range(20)]  # more than open the breaker
+    routes = route_all(fitted(replies=kept, retries=3), asked, lambda _: None, "refuse")
+    assert all(r.refused and "cut off at 64 tokens" in r.why for r in routes)
+    assert all("raise gates.mllm.max_tokens" in r.why for r in routes)
+    assert len(endpoint.asked) == 20
+    # Nothing is kept, and the setting is sent.
+    endpoint.say, endpoint.finish = says("Personage", "Taylor Swift"), "stop"
+    got = route(fitted(replies=kept, max_tokens=4000), picture, "Question 0?")
+    assert got.entity == "Personage/Taylor_Swift"
+    assert endpoint.asked[-1]["max_tokens"] == 4000
+
+
+def test_kept_replies_of_earlier_versions_are_read_alike(
+    endpoint: Endpoint, picture: Path, tmp_path: Path
+) -> None:
+    """They hold the thinking, and half of it where it was cut off, which is asked again."""
+    endpoint.say = says("Personage", "Taylor Swift")
+    path = tmp_path / "replies.sqlite"
+    route(fitted(replies=Replies(path)), picture)
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE replies SET reply = '<think>Animals?</think>' || reply")
+    endpoint.asked.clear()
+    assert route(fitted(replies=Replies(path)), picture).entity == "Personage/Taylor_Swift"
+    assert endpoint.asked == []
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE replies SET reply = '<think>Animals?'")
+    assert route(fitted(replies=Replies(path)), picture).entity == "Personage/Taylor_Swift"
+    assert len(endpoint.asked) == 2
+
+
 def test_an_alias_is_matched(endpoint: Endpoint, picture: Path) -> None:
     endpoint.say = says("personage", "Jack Ma")
     assert route(fitted(), picture).entity == "Personage/马云"

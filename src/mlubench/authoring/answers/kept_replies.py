@@ -8,6 +8,7 @@ from mlubench.authoring.partial_rows import PartialRows
 from mlubench.authoring.rows import Row, read_rows, write_rows
 from mlubench.authoring.stage import Context, Prompt
 from mlubench.core.files import digest, file_sha256
+from mlubench.endpoint.reply_text import spoken
 
 FILE = "replies.jsonl"
 
@@ -55,7 +56,10 @@ class KeptReplies:
     def text(self, prompt: Prompt) -> str | None:
         """The reply to a prompt, or None where there is none yet."""
         row = self._rows.get(self._key(prompt))
-        return row.text if row else None
+        if row is None:
+            return None
+        # Earlier versions kept thinking too. Where that was all, the question is asked again.
+        return spoken(row.text) or None
 
     def add(self, prompt: Prompt, entity: str, question: str, text: str) -> None:
         assert self._partial is not None, "open comes first"

@@ -15,6 +15,8 @@ from mlubench.core.errors import DataError
 OUTPUT = "answers.jsonl"
 UNANSWERED = "unanswered.jsonl"
 
+# How replies are read. Another number reads the kept ones anew, and asks nothing.
+_READING = 2
 # How often, how long and for what price the endpoint is asked changes no answer, so that a change
 # of these settings makes nothing anew.
 _WITHOUT_EFFECT = {
@@ -93,7 +95,7 @@ def _settings(ctx: Context) -> object:
     settings = ctx.spec.answers
     asked = None
     if settings.kind == "model":
-        asked = settings.model_dump(mode="json", exclude=_WITHOUT_EFFECT)
+        asked = settings.model_dump(mode="json", exclude=_WITHOUT_EFFECT) | {"reading": _READING}
     return {"kind": settings.kind, "asked": asked, "sets": sets_hash(class_sets(ctx))}
 
 

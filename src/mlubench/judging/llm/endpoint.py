@@ -67,7 +67,10 @@ class EndpointSource:
 
     @property
     def identity(self) -> Any:
-        return [self.model, asdict(self.parameters)]
+        depends_on = asdict(self.parameters)
+        # A reply that was not cut off is the same under any other limit: who raises it pays for what was cut off alone.
+        del depends_on["max_tokens"]
+        return [self.model, depends_on]
 
     @property
     def chat(self) -> Chat:
@@ -87,6 +90,7 @@ class EndpointSource:
                 self.parameters,
                 address=settings.base_url,
                 spend=self.spend,
+                limit_setting="judging.max_tokens",
             )
         return self._chat
 
@@ -99,10 +103,14 @@ class EndpointSource:
         self.chat.stop(why)
 
     def account(self) -> str:
-        lacking = ", ".join(sorted(self._chat.lacking)) if self._chat else ""
-        return self.spend.in_words() + (
-            f"; the endpoint does not take {lacking}" if lacking else ""
-        )
+        words = self.spend.in_words()
+        if self._chat is None:
+            return words
+        if self._chat.lacking:
+            words += f"; the endpoint does not take {', '.join(sorted(self._chat.lacking))}"
+        if self._chat.cut_off:
+            words += f"; {self._chat.cut_off:,} replies were cut off: raise judging.max_tokens"
+        return words
 
     def check(self) -> None:
         self.chat.check()

@@ -7,7 +7,8 @@ from typing import Any, Protocol, runtime_checkable
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.core.files import digest
 from mlubench.endpoint.batches import Collected
-from mlubench.endpoint.client import Answer, Messages, Reply
+from mlubench.endpoint.client import Messages, Reply
+from mlubench.endpoint.completion import Answer
 from mlubench.endpoint.limits import EndpointDownError
 from mlubench.endpoint.prices import OverBudgetError
 from mlubench.endpoint.replies import ReplyCache
@@ -15,7 +16,7 @@ from mlubench.judging.llm.prompts import Prompts
 from mlubench.judging.llm.ratings import Rating, read_rating
 from mlubench.types import Question, Verdict
 
-VERSION = 1  # of how replies are asked for and read; a higher one asks everything again
+VERSION = 2  # of how replies are asked for and read; a higher one asks everything again
 Watch = Callable[[int, int], None]  # (answered, of)
 
 
@@ -87,6 +88,8 @@ class LLMJudge:
         self.source = source
         self._prompts = prompts
         self._cache = cache
+        # Replies of this session that are of no use and would come again, by key.
+        self._useless: dict[str, MlubenchError] = {}
         # Told after each group of replies; a progress bar.
         self.watch: Watch | None = None
 
@@ -98,7 +101,7 @@ class LLMJudge:
     def judge(self, questions: list[Question]) -> list[Verdict]:
         """One verdict a question, in order. An empty response is a 0 by the rubric and asked of nobody."""
         keys = [self._key_of(question) for question in questions]
-        failed = self._ask(self.outstanding(questions))
+        failed = self._useless | self._ask(self.outstanding(questions))
         known = self._cache.known(list(dict.fromkeys(key for key in keys if key)))
         verdicts = []
         for key in keys:
@@ -134,13 +137,18 @@ class LLMJudge:
             if key is not None:
                 asked[key] = self._prompts.messages(question)
         known = self._cache.known(list(asked))
-        for key in known:
-            del asked[key]
+        for key in [*known, *self._useless]:
+            asked.pop(key, None)
         return Outstanding(asked, len(questions), len(known))
 
-    def keep(self, replies: dict[str, Answer]) -> None:
-        """Keep the replies that can be read: others are asked for again."""
-        readable = {key: reply for key, reply in replies.items() if self.readable(reply.text)}
+    def keep(self, replies: Mapping[str, Reply]) -> None:
+        """Keep the replies that can be read: others are asked for again, errors only by another session."""
+        readable: dict[str, Answer] = {}
+        for key, reply in replies.items():
+            if isinstance(reply, MlubenchError):
+                self._useless[key] = reply
+            elif self.readable(reply.text):
+                readable[key] = reply
         self._cache.keep(readable)
 
     def readable(self, reply: str) -> bool:
@@ -198,6 +206,6 @@ class BatchJudge(Protocol):
         """What is still to be asked."""
         ...
 
-    def keep(self, replies: dict[str, Answer]) -> None:
+    def keep(self, replies: Mapping[str, Reply]) -> None:
         """Take in the replies that were collected, by their keys."""
         ...

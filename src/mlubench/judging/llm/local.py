@@ -6,7 +6,8 @@ from typing import Any
 
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.core.files import file_sha256
-from mlubench.endpoint.client import Answer, Messages, Reply
+from mlubench.endpoint.client import Messages, Reply
+from mlubench.endpoint.completion import Answer
 from mlubench.judging.llm.judge import LLMJudge, Outstanding
 from mlubench.judging.llm.prompts import IN_BRACKETS, Prompts
 from mlubench.judging.llm.tools import JudgeTools, kept_replies

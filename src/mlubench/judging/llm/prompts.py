@@ -21,7 +21,8 @@ _SLOT = re.compile(r"\{(" + "|".join(SLOTS) + r")\}")
 PATTERN = r"\[\[([^\[\]]*)\]\]"
 # What chat templates write between turns: a server would read it as such also within an answer.
 _CONTROL = re.compile(
-    r"([<\[])(?=\||/?(?:s|bos|eos|image|start_of_turn|end_of_turn|INST|SYS)[>\]])"
+    r"([<\[])(?=\||/?(?:s|bos|eos|image|start_of_turn|end_of_turn|INST|SYS"
+    r"|think|thinking|thoughts?|reasoning|THINK|answer)[>\]])"
 )
 
 # These words are part of a judge's version: whoever changes one makes finished runs be judged anew.

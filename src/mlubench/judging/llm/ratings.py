@@ -1,9 +1,10 @@
 """Reads the score in a judge's reply. What is not plainly 0, 1 or 2 is no score: never a guess, never a silent 0."""
 
-import json
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from mlubench.endpoint.reply_text import Json, json_in, quoted_in, spoken
 from mlubench.judging.rubric import Score
 
 # JSON schema of a rating, for endpoints that hold a model to one.
@@ -15,7 +16,7 @@ SCHEMA: dict[str, object] = {
 }
 _SCORES: dict[str, Score] = {"0": 0, "1": 1, "2": 2}
 # Many models put JSON into a Markdown code block.
-_FENCE = re.compile(r"^```(?:json)?\s*(.*?)\s*```$", re.DOTALL)
+_FENCE = re.compile(r"```[A-Za-z]*")
 # Characters of a reason that are kept.
 _REASON_LENGTH = 300
 
@@ -29,47 +30,63 @@ class Rating:
     reason: str = ""
 
 
+_NONE = Rating(None)
+
+
 def read_rating(reply: str, pattern: str) -> Rating:
-    """The score of a JSON object with `score`, or else of the one value that `pattern` finds.
+    """The score of a JSON object with `score` that begins or ends the reply, or else of the one value that `pattern` finds.
 
-    Two values that differ, or one that is neither 0, 1 nor 2, are no score.
+    What a model thought first counts for nothing, nor does what JSON quotes: a reason may repeat what is graded.
+    Two values that differ, one that is neither 0, 1 nor 2, and an object that was cut short are no score.
     """
-    text = reply.strip()
-    fenced = _FENCE.match(text)
-    rating = _json_rating(fenced[1] if fenced else text)
-    if rating is not None:
-        return rating
-    values = {value.strip() for value in re.findall(pattern, text)}
+    text = spoken(reply)
+    found = list(json_in(text))
+    if any(part.value is None for part in found):
+        return _NONE
+    marks = [match[1].strip() for match in _marks(text, found, pattern)]
+    rated = [part for part in found if isinstance(part.value, dict) and "score" in part.value]
+    if rated:
+        return _rating_of_json(text, rated, marks)
     # The same score written twice is one score; two that differ leave open which is meant.
-    if len(values) != 1:
-        return Rating(None)
-    score = _SCORES.get(values.pop())
-    if score is None:
-        return Rating(None)
-    return Rating(score, _shortened(re.sub(pattern, "", text)))
+    if len(set(marks)) != 1 or marks[0] not in _SCORES:
+        return _NONE
+    return Rating(_SCORES[marks[0]], _shortened(re.sub(pattern, "", text)))
 
 
-def _json_rating(text: str) -> Rating | None:
-    """The rating of a reply that is an object with one score; None where it is no such object."""
-    try:
-        value = json.loads(text, object_pairs_hook=_without_doubles)
-    # A reply of thousands of brackets ends in a RecursionError.
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(value, dict) or "score" not in value:
-        return None
+def _marks(text: str, found: Sequence[Json], pattern: str) -> Iterator[re.Match[str]]:
+    """What the pattern finds, without what a JSON value quotes."""
+    quoted: list[tuple[int, int]] = []
+    for part in found:
+        quoted += quoted_in(text, part)
+    for match in re.finditer(pattern, text):
+        if not any(start < match.start() and match.end() < end for start, end in quoted):
+            yield match
+
+
+def _rating_of_json(text: str, rated: Sequence[Json], marks: Sequence[str]) -> Rating:
+    """The rating of the objects with a score; none where it is not plain that one of them is the verdict."""
+    ratings = [_rating_of(part.value) for part in rated]
+    last = ratings[-1]
+    if any(rating.score != last.score for rating in ratings):
+        return _NONE
+    before = _FENCE.sub("", text[: rated[0].start]).strip()
+    after = _FENCE.sub("", text[rated[-1].end :])
+    if not after.strip():
+        return last
+    # Words may follow. An object amid words is one that they speak of, and a mark after it may be the verdict.
+    contradicted = any(_SCORES.get(mark) != last.score for mark in marks)
+    if before or contradicted or not after[0].isspace():
+        return _NONE
+    return last
+
+
+def _rating_of(value: object) -> Rating:
+    if not isinstance(value, dict):
+        return _NONE
     score = value["score"]
     # True is 1 to Python, and 2.0 is 2: neither is what was asked for.
     digit = str(score) if type(score) in (int, str) else ""
     return Rating(_SCORES.get(digit), _shortened(str(value.get("reason", ""))))
-
-
-def _without_doubles(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """The object. Raises ValueError where a key stands twice: it would not be clear which score is meant."""
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        raise ValueError("a key stands twice")
-    return made
 
 
 def _shortened(text: str) -> str:

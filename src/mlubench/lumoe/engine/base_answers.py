@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from mlubench.core.errors import MlubenchError
+from mlubench.endpoint.reply_text import begun
 from mlubench.lumoe.gates.replies import Answerer, Reply
 from mlubench.models.adapters import mounted
+from mlubench.models.chat_template import prompt_text
 from mlubench.models.mllm import MLLM, Query
 
 
@@ -29,7 +31,9 @@ def _replies(mllm: MLLM, queries: Sequence[Query], max_new_tokens: int) -> list[
         try:
             with mounted(mllm, ()):
                 texts = mllm.generate([queries[row] for row in rows], max_new_tokens=max_new_tokens)
-            replies |= dict(zip(rows, texts, strict=True))
+            # Thinking that the prompt has begun is thinking all the same.
+            opening = begun(prompt_text(mllm.processor, "?", with_image=with_image))
+            replies |= {row: opening + text for row, text in zip(rows, texts, strict=True)}
         except MlubenchError as error:
             for row in rows:
                 if len(queries) == 1:

@@ -5,7 +5,7 @@ from typing import Any
 
 from mlubench.core.errors import MlubenchError
 from mlubench.data.pictures import data_uri
-from mlubench.endpoint.client import Chat
+from mlubench.endpoint.client import Chat, Parameters
 from mlubench.endpoint.limits import Limits
 from mlubench.endpoint.prices import Spend, price_of
 from mlubench.lumoe.gates.base import ModelAccess
@@ -44,7 +44,13 @@ def chat_of(settings: AskedGateConfig) -> Chat:
     """The endpoint, its limits and its price: that of the settings where they name one, else the known one."""
     price = price_of(settings.model, settings.stated_prices())
     limits = Limits(settings.timeout, settings.retries, settings.parallel)
-    return Chat(settings.model, limits, spend=Spend(price))
+    return Chat(
+        settings.model,
+        limits,
+        Parameters(settings.max_tokens),
+        spend=Spend(price),
+        limit_setting="gates.mllm.max_tokens",
+    )
 
 
 def _answers(chat: Chat, queries: Sequence[Query], side: int) -> Iterator[Reply]:

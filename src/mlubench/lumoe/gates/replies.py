@@ -5,8 +5,9 @@ from pathlib import Path
 
 from mlubench.core.errors import MlubenchError
 from mlubench.core.files import digest, file_sha256
-from mlubench.endpoint.client import Answer
+from mlubench.endpoint.completion import Answer
 from mlubench.endpoint.replies import ReplyCache
+from mlubench.endpoint.reply_text import spoken
 from mlubench.models.mllm import Query
 
 Reply = str | MlubenchError
@@ -27,7 +28,10 @@ class Replies:
         self._known: dict[str, str] = {}
 
     def ask(self, who: str, queries: Sequence[Query], answer: Answerer) -> list[Reply]:
-        """Known replies, and what `answer` says to the rest, each asked once. Errors are not kept."""
+        """Known replies, and what `answer` says to the rest, each asked once. Errors are not kept.
+
+        What a model thought is no part of its reply. One that thought and said nothing has an error.
+        """
         keys = [_key(who, query) for query in queries]
         by_key: dict[str, Query] = {}
         for key, query in zip(keys, queries, strict=True):
@@ -39,10 +43,14 @@ class Replies:
         if unknown:
             # One by one, so that a kill loses none that has come.
             for key, reply in zip(unknown, answer(list(unknown.values())), strict=True):
-                if isinstance(reply, str):
-                    self._keep(key, reply)
-                else:
+                if isinstance(reply, MlubenchError):
                     failed[key] = reply
+                elif reply.strip() and not spoken(reply):
+                    failed[key] = MlubenchError(
+                        "the model thought and gave no reply", "Switch its thinking off."
+                    )
+                else:
+                    self._keep(key, spoken(reply))
         replies: list[Reply] = []
         for key in keys:
             if isinstance(key, MlubenchError):
@@ -61,7 +69,10 @@ class Replies:
         if self._cache is None:
             self._cache = ReplyCache(self.path, old=self.path.with_suffix(".jsonl"))
         for key, kept in self._cache.known(missing).items():
-            self._known[key] = kept.text
+            reply = spoken(kept.text)
+            # Earlier versions kept thinking, and also thinking that was cut off, which is asked again.
+            if reply or not kept.text:
+                self._known[key] = reply
 
     def _keep(self, key: str, reply: str) -> None:
         self._known[key] = reply
