@@ -28,7 +28,7 @@ class JudgeConfig(EndpointSettings):
     seed: int = 0
     """Sent with each request, for endpoints that can repeat a reply."""
     max_tokens: int = Field(200, ge=1)
-    """The longest reply, in tokens."""
+    """The longest reply, in tokens. A model that thinks before it answers needs some thousands."""
     requests_per_minute: float | None = Field(None, gt=0)
     """At most so many requests a minute."""
     tokens_per_minute: float | None = Field(None, gt=0)
