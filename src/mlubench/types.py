@@ -67,6 +67,8 @@ class Sample:
     fact: str
     phrasing: int
     role: Role
+    # `same-photo` or `other-photo`, where the release says so.
+    picture_kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,7 @@ class AnswerRow:
     # How probable the truth is to the model that answered (0-1). None where no model answered, as where a failed gate
     # refused. The line holds this key only if the run measures it.
     truth_probability: float | None = None
+    picture_kind: str = ""  # as in Sample; the line holds this key only where it is known
     probability_measured: bool = False  # no key of the line: whether it holds `truth_probability`
 
     @property

@@ -3,6 +3,7 @@
 release.py         reads and writes the official layout; records.py says what one record must look like
 roles.py           which pictures train, which set thresholds, which only test
 world.py           an invented world in the official layout (world_text.yaml holds its words)
+picture_kinds.py   views of a photograph that is trained on, told from other photographs
 render.py          stand-in pictures, drawn
 pictures.py        the one way to open a picture
 refusals.py        what a model should say instead of an answer
@@ -11,5 +12,6 @@ overlaps.py        entities in several places, under one spelling or several
 evasion.py         other ways to ask for what is suppressed
 check.py           finds all that cannot be used; check_pictures.py does so for pictures
 counts.py          what a benchmark holds, in numbers
+real/              the real benchmark: photographs, planets and logos with true facts
 audit/             what can be used and should not be believed
 """

@@ -12,6 +12,7 @@ from typing import Any, get_args
 from mlubench.core.errors import DataError, UsageError
 from mlubench.core.files import digest, file_sha256, write_atomic
 from mlubench.data.overlaps import Standing, find_overlaps
+from mlubench.data.picture_kinds import PictureKind, read_kinds
 from mlubench.data.records import IMAGE_MARKER, Record, parse, problems, unparse
 from mlubench.data.roles import assign_roles
 from mlubench.types import Benchmark, Role, Sample, Split, Task
@@ -40,15 +41,19 @@ def read(root: Path, images: Path | None = None, *, seed: int = 0) -> Benchmark:
         for split, path in split_files(folder).items():
             rows += [(names[-1], split, record) for record in _read_file(path, root)]
     _check_overlaps(rows, root)
-    samples = _samples(rows, seed)
+    kinds = read_kinds(root)
+    samples = _samples(rows, kinds, seed)
     image_root = images or root
     mark = image_root / STAND_IN_MARK
-    made_of = {
+    made_of: dict[str, object] = {
         "seed": seed,
         "records": [(s.id, s.truth) for s in samples],
         "tasks": names,
         "mark": file_sha256(mark) if mark.is_file() else None,
     }
+    # Only where there is such a table, so that other benchmarks keep the digest that they had.
+    if kinds:
+        made_of["picture_kinds"] = kinds
     return Benchmark(
         tasks=tuple(_task(name, samples) for name in names),
         image_root=image_root,
@@ -225,7 +230,7 @@ def _ids(rows: Iterable[_Row]) -> list[str]:
     return ids
 
 
-def _samples(rows: list[_Row], seed: int) -> list[Sample]:
+def _samples(rows: list[_Row], kinds: Mapping[str, PictureKind], seed: int) -> list[Sample]:
     facts = [_fact(record) for _, _, record in rows]
     pictures: dict[str, set[str]] = {}
     # By fact and question, the question's number among those of the fact.
@@ -234,7 +239,7 @@ def _samples(rows: list[_Row], seed: int) -> list[Sample]:
         pictures.setdefault(fact, set()).add(record.image)
         numbers = phrasings.setdefault(fact, {})
         numbers.setdefault(record.question, len(numbers))
-    roles: dict[str, Role] = assign_roles(pictures, seed=seed)
+    roles = _roles(pictures, kinds, seed)
     samples = []
     for sample_id, fact, (task, split, record) in zip(_ids(rows), facts, rows, strict=True):
         sample = Sample(
@@ -248,9 +253,24 @@ def _samples(rows: list[_Row], seed: int) -> list[Sample]:
             fact=fact,
             phrasing=phrasings[fact][record.question],
             role=roles[record.image],
+            picture_kind=kinds.get(record.image, ""),
         )
         samples.append(sample)
     return samples
+
+
+def _roles(
+    pictures_of: Mapping[str, set[str]], kinds: Mapping[str, PictureKind], seed: int
+) -> dict[str, Role]:
+    """The role of every picture. Another author's are only ever tested on, so the others are shared out without them."""
+    roles: dict[str, Role] = {}
+    shared: dict[str, set[str]] = {}
+    for fact, pictures in pictures_of.items():
+        others = {picture for picture in pictures if kinds.get(picture) == "other-photo"}
+        roles.update(dict.fromkeys(others, "test"))
+        shared[fact] = pictures - others
+    roles.update(assign_roles(shared, seed=seed))
+    return roles
 
 
 def _task(name: str, samples: list[Sample]) -> Task:

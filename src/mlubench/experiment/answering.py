@@ -212,4 +212,5 @@ def _answer_row(sample: Sample, route: Route | None, answer: ModelAnswer) -> Ans
         route=route,
         truth_probability=answer.truth_probability,
         probability_measured=answer.probability_measured,
+        picture_kind=sample.picture_kind,
     )

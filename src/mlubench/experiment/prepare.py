@@ -8,6 +8,7 @@ from mlubench.core.errors import MlubenchError, UsageError, unknown_name
 from mlubench.core.files import digest, is_whole, whole_dir
 from mlubench.core.progress import progress_bar
 from mlubench.data import release, world
+from mlubench.data.real import benchmark as real
 from mlubench.data.render import RENDERER_VERSION, render_release
 from mlubench.models.mllm import MLLM
 from mlubench.models.toy.base import toy_base
@@ -17,7 +18,7 @@ from mlubench.types import Benchmark
 
 
 def open_benchmark(config: Config) -> Benchmark:
-    """All tasks of the world or the release, in their official order."""
+    """All tasks of the world, the real benchmark or the release, in their official order."""
     settings = config.benchmark
     if settings.kind == "world":
         root = world_folder(settings)
@@ -26,6 +27,8 @@ def open_benchmark(config: Config) -> Benchmark:
                 settings.seed, root, entities=settings.entities, pictures=settings.pictures
             )
         benchmark = release.read(root, seed=settings.seed)
+    elif settings.kind == "real":
+        benchmark = release.read(_real_benchmark(settings), seed=settings.seed)
     else:
         # A configuration that is no draft has it: `BenchmarkConfig` refuses one without.
         assert settings.root is not None
@@ -45,6 +48,27 @@ def world_folder(settings: BenchmarkConfig) -> Path:
         "recipe": world.WORLD_VERSION,
     }
     return cache_root() / "worlds" / digest(made_of)
+
+
+def real_folder(settings: BenchmarkConfig) -> Path:
+    """Where the real benchmark is kept, or will be: named by the hash of all that makes it."""
+    made_of = real.real_facts(settings.seed, settings.pictures)
+    return cache_root() / "real" / digest(made_of)
+
+
+def _real_benchmark(settings: BenchmarkConfig) -> Path:
+    """The cached folder of the real benchmark, written now unless it is there."""
+    folder = real_folder(settings)
+    if not is_whole(folder):
+        with progress_bar() as bar:
+            task = bar.add_task("drawing views of real pictures", total=None)
+            real.write_real(
+                settings.seed,
+                folder,
+                views=settings.pictures,
+                progress=lambda done, total: bar.update(task, completed=done, total=total),
+            )
+    return folder
 
 
 def in_order(benchmark: Benchmark, order: list[str] | None) -> Benchmark:

@@ -23,7 +23,7 @@ from mlubench.statistics.comparisons import compare
 from mlubench.statistics.scores import METRICS, Scored, breakdowns, final_level, score_of, stability
 from mlubench.types import AnswerRow, Metric, VerdictRow
 
-GROUPINGS = ("phrasing", "class", "entity")
+GROUPINGS = ("phrasing", "class", "entity", "picture")
 UPPER_BOUND = "lumoe+oracle"
 # Breakdowns are many and small, so their intervals are worth fewer resamples than those of cells.
 BREAKDOWN_RESAMPLES = 200
@@ -44,6 +44,8 @@ class Judged:
             "class": answer.cls,
             "entity": answer.entity,
         }
+        if answer.picture_kind:
+            groups["picture"] = answer.picture_kind
         return Scored(answer.fact, self.verdict.score, groups)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlubench.core.files import write_atomic
 from mlubench.report import score_table as tables
-from mlubench.report.breakdown import splits
+from mlubench.report.breakdown import Split, splits
 from mlubench.report.differences import COLUMNS, NOTE, differences
 from mlubench.report.figures import decay_curves, heat_maps, save_png
 from mlubench.report.labels import MEANINGS, STAND_INS, TITLES, label
@@ -116,10 +116,17 @@ def _page_values(folder: RunDir, results: Results) -> dict[str, Any]:
         "breakdowns": [
             ("phrasing", splits(results, judge, "phrasing")),
             ("class", splits(results, judge, "class")),
+            *_by_picture(results, judge),
         ],
         "examples": pick_examples(folder, results),
         "last": results.tasks[-1] if results.tasks else "",
     }
+
+
+def _by_picture(results: Results, judge: str) -> list[tuple[str, list[Split]]]:
+    """Scores by kind of picture. Most benchmarks do not say of which kind theirs are."""
+    tables = splits(results, judge, "picture")
+    return [("picture", tables)] if tables else []
 
 
 def _notices(results: Results) -> list[str]:

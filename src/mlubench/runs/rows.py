@@ -67,6 +67,8 @@ def _read(path: Path, parse: Callable[[object], Row]) -> list[Row]:
 def _answer_line(row: AnswerRow) -> dict[str, Any]:
     line = asdict(row)
     del line["probability_measured"]
+    if not row.picture_kind:
+        del line["picture_kind"]
     if not row.probability_measured:
         del line["truth_probability"]
     return line

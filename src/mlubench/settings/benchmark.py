@@ -11,10 +11,10 @@ from mlubench.settings.strict import Strict
 class BenchmarkConfig(Strict):
     """Settings under `benchmark`."""
 
-    kind: Literal["world", "release"] = "world"
-    """`world` is drawn by us; `release` is a folder in the official layout."""
+    kind: Literal["world", "real", "release"] = "world"
+    """`world` is drawn by us; `real` is shipped with real pictures; `release` is a folder in the official layout."""
     seed: int = 0
-    """Draws another world. Of a release, it decides which pictures train, calibrate and test."""
+    """Draws another world or other views, and decides which pictures of a release train, calibrate and test."""
     root: Path | None = None
     """Of a release: the folder with Tasks/."""
     images: Path | None = None
@@ -26,7 +26,7 @@ class BenchmarkConfig(Strict):
     entities: int = Field(44, ge=16, le=400)
     """Of a world: how many entities there are."""
     pictures: int = Field(10, ge=3, le=200)
-    """Of a world: how many pictures each entity has."""
+    """Of a world: how many pictures each entity has. Of `real`: how many views of its own pictures."""
 
     @model_validator(mode="after")
     def _release_needs_root(self, info: ValidationInfo) -> "BenchmarkConfig":

@@ -74,11 +74,12 @@ def score_of(rows: Sequence[Scored], *, resamples: int, seed: int = 0) -> Score:
 
 
 def breakdowns(rows: Sequence[Scored], by: Iterable[str], *, resamples: int) -> list[GroupScore]:
-    """`score_of` each value of each grouping in `by`."""
+    """`score_of` each value of each grouping in `by`. A row that is not grouped that way is in no part of it."""
     found: list[GroupScore] = []
     for grouping in by:
-        for value in sorted({row.groups[grouping] for row in rows}):
-            part = [row for row in rows if row.groups[grouping] == value]
+        values = {row.groups[grouping] for row in rows if grouping in row.groups}
+        for value in sorted(values):
+            part = [row for row in rows if row.groups.get(grouping) == value]
             found.append({"by": grouping, "value": value, **score_of(part, resamples=resamples)})
     return found
 

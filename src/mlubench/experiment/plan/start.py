@@ -7,8 +7,9 @@ from tempfile import TemporaryDirectory
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.core.files import is_whole
 from mlubench.data import release, world
+from mlubench.data.real import benchmark as real
 from mlubench.experiment.know import dropped_facts, without
-from mlubench.experiment.prepare import in_order, require_pictures, world_folder
+from mlubench.experiment.prepare import in_order, real_folder, require_pictures, world_folder
 from mlubench.lumoe.gates.base import ModelAccess
 from mlubench.lumoe.gates.making import make_gate
 from mlubench.models.folders import absent_weights, local_folder
@@ -37,6 +38,8 @@ def foresee_benchmark(settings: BenchmarkConfig) -> tuple[Benchmark | None, list
     """All tasks in their official order, or None when the annotations are missing or cannot be used."""
     if settings.kind == "world":
         return _world(settings), []
+    if settings.kind == "real":
+        return _real(settings), []
     if settings.root is None:
         hint = "Add -s benchmark.root=DIR, the folder with Tasks/."
         return None, [Missing("the annotations are not named", hint)]
@@ -61,6 +64,16 @@ def _world(settings: BenchmarkConfig) -> Benchmark:
         release.write(built, Path(name))
         benchmark = release.read(Path(name), seed=settings.seed)
     return replace(benchmark, stand_ins=True)
+
+
+def _real(settings: BenchmarkConfig) -> Benchmark:
+    """The cached real benchmark, or its annotations alone."""
+    folder = real_folder(settings)
+    if is_whole(folder):
+        return release.read(folder, seed=settings.seed)
+    with TemporaryDirectory() as name:
+        real.write_annotations(Path(name), settings.pictures)
+        return release.read(Path(name), seed=settings.seed)
 
 
 def _missing_pictures(benchmark: Benchmark) -> list[Missing]:

@@ -1,0 +1,77 @@
+"""New views of one picture: another crop, angle, light and tint. They are views of the same photograph, never new ones."""
+
+import random
+
+from PIL import Image, ImageEnhance
+
+# Raise it whenever the same seed would give other views.
+VIEWS_VERSION = "views-1"
+
+Colour = tuple[int, int, int]
+BLACK: Colour = (0, 0, 0)
+WHITE: Colour = (255, 255, 255)
+
+# The least share of a side that a crop keeps.
+_LEAST_CROP = 0.7
+# How far a corner may wander, as a share of the side, and how far the picture may turn, in degrees.
+_WANDER = 0.07
+_TURN = 9
+# The range of brightness, and of each colour beside the others.
+_BRIGHTNESS = (0.7, 1.25)
+_TINT = (0.93, 1.07)
+
+
+def whole_view(picture: Image.Image, size: int, ground: Colour) -> Image.Image:
+    """All of the picture on a square of `size` pixels a side."""
+    return _square(picture, ground).resize((size, size), Image.Resampling.BICUBIC)
+
+
+def draw_view(
+    picture: Image.Image, size: int, ground: Colour, rng: random.Random, *, may_mirror: bool
+) -> Image.Image:
+    """A view of `size` pixels a side, as `rng` draws it. What is written must not be mirrored."""
+    square = _square(picture, ground)
+    side = square.width
+    kept = int(side * rng.uniform(_LEAST_CROP, 1))
+    left = rng.randint(0, side - kept)
+    top = rng.randint(0, side - kept)
+    view = square.crop((left, top, left + kept, top + kept))
+    view = view.resize((size, size), Image.Resampling.BICUBIC)
+    view = view.transform(
+        (size, size),
+        Image.Transform.QUAD,
+        _wandered_corners(size, rng),
+        Image.Resampling.BICUBIC,
+        fillcolor=ground,
+    )
+    view = view.rotate(rng.uniform(-_TURN, _TURN), Image.Resampling.BICUBIC, fillcolor=ground)
+    if may_mirror and rng.random() < 0.5:
+        view = view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    view = ImageEnhance.Brightness(view).enhance(rng.uniform(*_BRIGHTNESS))
+    return _tinted(view, rng)
+
+
+def _square(picture: Image.Image, ground: Colour) -> Image.Image:
+    """The picture in the middle of a square, so that its shape stays."""
+    side = max(picture.size)
+    square = Image.new("RGB", (side, side), ground)
+    square.paste(picture, ((side - picture.width) // 2, (side - picture.height) // 2))
+    return square
+
+
+def _wandered_corners(size: int, rng: random.Random) -> tuple[float, ...]:
+    """The four corners that become the picture's, from upper left against the clock, each a little off."""
+    corners = ((0, 0), (0, size), (size, size), (size, 0))
+    wandered = []
+    for corner in corners:
+        for coordinate in corner:
+            wandered.append(coordinate + rng.uniform(-_WANDER, _WANDER) * size)
+    return tuple(wandered)
+
+
+def _tinted(view: Image.Image, rng: random.Random) -> Image.Image:
+    bands = []
+    for band in view.split():
+        factor = rng.uniform(*_TINT)
+        bands.append(band.point([min(255, round(value * factor)) for value in range(256)]))
+    return Image.merge("RGB", bands)
