@@ -243,7 +243,7 @@ def test_pickled_weights_are_refused(load_base, tmp_path: Path) -> None:
     torch.save(mllm.model.state_dict(), tmp_path / "pytorch_model.bin")
     with pytest.raises(MlubenchError) as error:
         MLLM.load(tmp_path, device="cpu")
-    one_line(error, "cannot be loaded", str(tmp_path))
+    one_line(error, "lacks 1 file(s) of weights", "pickles", str(tmp_path))
     mllm.model.save_pretrained(tmp_path)  # the same folder with safetensors is taken
     assert MLLM.load(tmp_path, device="cpu").model.config.model_type == "llava"
 

@@ -3,6 +3,7 @@
 errors.py      errors that say what is wrong, what was got and what to do next
 files.py       files that are whole or absent, hashes, folders whose manifest is written last
 lines.py       JSON-lines files that survive a kill
+tensor_files.py  safetensors files by their headers
 locks.py       one process at a time
 spelling.py    one spelling of names; files found in either Unicode form
 processes.py   several processes on one run: who leads, what all agree on

@@ -25,6 +25,13 @@ class DataError(MlubenchError):
     """A benchmark file cannot be used; `mlubench data check` lists everything that is wrong."""
 
 
+def first_line(error: Exception) -> str:
+    """The first line of what a library says, or the kind of its error where it says nothing."""
+    lines = str(error).strip().splitlines()
+    # Ours go on with a full stop of their own.
+    return lines[0].rstrip(".: ") if lines else type(error).__name__
+
+
 def unknown_name(kind: str, got: str, known: Iterable[str]) -> UsageError:
     """The error for a name that no table holds, with the nearest known name as the hint."""
     names = sorted(known)

@@ -4,12 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from mlubench.core.cache import cache_root
-from mlubench.core.errors import MlubenchError, UsageError, unknown_name
+from mlubench.core.errors import UsageError, unknown_name
 from mlubench.core.files import digest, is_whole, whole_dir
 from mlubench.core.progress import progress_bar
 from mlubench.data import release, world
 from mlubench.data.real import benchmark as real
 from mlubench.data.render import RENDERER_VERSION, render_release
+from mlubench.models.examination import require_trainable
 from mlubench.models.mllm import MLLM
 from mlubench.models.toy.base import toy_base
 from mlubench.settings.benchmark import BenchmarkConfig
@@ -113,6 +114,6 @@ def open_base(config: Config, benchmark: Benchmark) -> MLLM:
     mllm = MLLM.load(path, revision=model.revision, dtype=model.dtype, device=config.device)
     # Manifests of experts spell the base so. A tiny base is known by the hash in its folder's name, wherever the cache is.
     mllm.name = model.path or Path(path).name
-    if mllm.tokenizer.pad_token_id is None:
-        raise MlubenchError(f"model {path} has no padding token", "Set one in its tokenizer.")
+    # A model that can only be asked would come to light after all of its answers.
+    require_trainable(path, mllm.processor, mllm.base)
     return mllm

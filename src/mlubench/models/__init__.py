@@ -2,6 +2,8 @@
 
 mllm.py            a model with its processor: load, ask, features
 families.py        where the parts of each family are: a new family is a row
+weights.py         weights loaded whole, or an error; the same said of a folder from its headers
+examination.py     what a model is asked and answered with, tried once before it is used
 chat_template.py   a conversation as the model's own template renders it
 plain_text.py      control tokens in what users write, broken so that they are text
 answers.py         answers behind prompts, as tokens and labels

@@ -8,7 +8,7 @@ from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.models.plain_text import as_plain_text
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase, ProcessorMixin
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin
 
 History = tuple[tuple[str, str], ...]  # earlier (question, answer) pairs, oldest first
 
@@ -57,12 +57,24 @@ def prompt_text(
                 f"the question holds the picture marker {marker!r}",
                 "Leave it out: the picture goes apart.",
             )
-    return _render(processor, question, None, with_image, history)
+    return render(processor, question, None, with_image, history)
 
 
 def adds_special_tokens(tokenizer: "PreTrainedTokenizerBase", text: str) -> bool:
     """Whether the tokenizer is to put its first token before the text: not where the template has written it."""
     return tokenizer.bos_token is None or not text.startswith(tokenizer.bos_token)
+
+
+def answer_ends(tokenizer: "PreTrainedTokenizerBase", model: "PreTrainedModel") -> tuple[str, ...]:
+    """The tokens that end an answer: the tokenizer's own first, then what else the model stops at. Empty for none."""
+    ids = model.generation_config.eos_token_id
+    if ids is None:
+        ids = []
+    elif not isinstance(ids, list):
+        ids = [ids]
+    tokens = [tokenizer.eos_token, *tokenizer.convert_ids_to_tokens(ids)]
+    known = [token for token in tokens if token is not None]
+    return tuple(dict.fromkeys(known))  # each once, in this order
 
 
 @lru_cache(maxsize=CACHED_TEXTS)
@@ -80,7 +92,7 @@ def answer_tokens(
     write no end after an answer, or a misspelt one. What the template writes after the end is no part of the answer.
     """
     prompt = prompt_text(processor, question, with_image=with_image, history=history)
-    whole = _render(processor, question, answer, with_image, history)
+    whole = render(processor, question, answer, with_image, history)
     behind = whole.removeprefix(prompt)
     # Templates may strip the answer, so its stripped form is what must be found.
     stripped = as_plain_text(processor.tokenizer, answer).strip()
@@ -112,13 +124,15 @@ def _tokens_after(tokenizer: "PreTrainedTokenizerBase", prompt: str, text: str) 
 
 
 @lru_cache(maxsize=CACHED_TEXTS)
-def _render(
+def render(
     processor: "ProcessorMixin",
     question: str,
     answer: str | None,
     with_image: bool,
     history: History,
 ) -> str:
+    """The whole conversation as the template writes it; up to where the answer begins where `answer` is None."""
+
     def message(role: str, text: str) -> dict[str, Any]:
         plain = as_plain_text(processor.tokenizer, text)
         return {"role": role, "content": [{"type": "text", "text": plain}]}

@@ -21,6 +21,8 @@ def pick_device(wish: str) -> torch.device:
         device = torch.device(wish)
         # A device may have a valid name and still be absent: only an allocation tells.
         torch.zeros(1, device=device)
+        if device.type == "meta":
+            raise RuntimeError("it holds shapes and no numbers")
     except (RuntimeError, AssertionError):
         raise UsageError(
             f"device {wish!r} is not here", "Use auto, cpu, or a GPU that torch can see, as cuda:0."

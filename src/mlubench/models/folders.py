@@ -1,7 +1,15 @@
-"""Where the files of a Hugging Face model lie on this machine. Nothing here downloads."""
+"""Where the files of a Hugging Face model lie on this machine, and whether they are whole. Nothing here downloads."""
 
 import json
 from pathlib import Path
+
+from mlubench.core.errors import MlubenchError
+from mlubench.core.tensor_files import TensorEntry, is_lfs_pointer, read_header
+
+FETCH_AGAIN = "Fetch the model again."
+SAVE_AS_SAFETENSORS = "What it holds are pickles, which can run code: save them as safetensors."
+SINGLE = "model.safetensors"
+INDEX = "model.safetensors.index.json"
 
 
 def local_folder(path: str, revision: str | None = None) -> Path | None:
@@ -17,15 +25,71 @@ def local_folder(path: str, revision: str | None = None) -> Path | None:
     return Path(config).parent if config else None
 
 
-def absent_weights(folder: Path) -> list[str]:
-    """Names of the safetensors files that a model's folder lacks."""
-    # A model in several files has an index that names them; a model in one file has none.
-    index = folder / "model.safetensors.index.json"
-    if not index.is_file():
-        return [] if any(folder.glob("*.safetensors")) else ["model.safetensors"]
+def read_weight_headers(folder: Path) -> dict[str, TensorEntry]:
+    """All tensors of a model's folder by name, from the headers of its files.
+
+    Raises MlubenchError for files that are absent, cut short or none of safetensors, and for an index that is wrong.
+    """
+    placed = _weight_map(folder)
+    names = sorted(set(placed.values())) if placed is not None else [SINGLE]
+    absent = [name for name in names if not (folder / name).is_file()]
+    if absent:
+        pickled = any(folder.glob("*.bin")) or any(folder.glob("*.pt"))
+        raise MlubenchError(
+            f"{folder} lacks {len(absent)} file(s) of weights (first: {absent[0]})",
+            SAVE_AS_SAFETENSORS if pickled else FETCH_AGAIN,
+        )
+    tensors: dict[str, TensorEntry] = {}
+    for name in names:
+        try:
+            held = read_header(folder / name)
+        except (OSError, ValueError) as error:
+            raise MlubenchError(
+                f"{folder / name} is no whole file of weights: {error}",
+                _how_to_mend(folder / name),
+            ) from error
+        tensors |= held
+    lacking = sorted(set(placed or ()) - set(tensors))
+    if lacking:
+        raise MlubenchError(
+            f"{folder / INDEX} names {len(lacking)} tensor(s) that no file holds (first: {lacking[0]})",
+            FETCH_AGAIN,
+        )
+    return tensors
+
+
+def _weight_map(folder: Path) -> dict[str, str] | None:
+    """The file of each tensor as the index says it; None for a model in one file, which has no index."""
+    path = folder / INDEX
+    # As transformers does it: one whole file is taken before an index.
+    if (folder / SINGLE).is_file() or not path.is_file():
+        return None
     try:
-        weight_map = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-        names = sorted(set(weight_map.values()))
-    except (OSError, ValueError, KeyError, AttributeError):
-        return [index.name]
-    return [name for name in names if not (folder / name).is_file()]
+        weight_map = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
+        return {str(tensor): str(name) for tensor, name in weight_map.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise MlubenchError(
+            f"{path} is no index of weights: {error}", _how_to_mend(path)
+        ) from error
+
+
+def damaged_text(folder: Path) -> str | None:
+    """What is wrong with the first JSON or template file of a model's folder that is none; None where all are."""
+    for path in sorted([*folder.glob("*.json"), *folder.glob("*.jinja")]):
+        if is_lfs_pointer(path):
+            return f"{path.name} is a Git LFS pointer, not the file itself"
+        if path.suffix == ".jinja":
+            continue
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            return f"{path.name} is no JSON: {error}"
+        if not isinstance(content, dict):
+            return f"{path.name} holds a {type(content).__name__}, not settings"
+    return None
+
+
+def _how_to_mend(path: Path) -> str:
+    if path.is_file() and is_lfs_pointer(path):
+        return "Fetch it with `git lfs pull`."
+    return FETCH_AGAIN

@@ -19,13 +19,16 @@ from mlubench.models.answers import answer_labels, append_answers
 from mlubench.models.chat_template import (
     History,
     adds_special_tokens,
+    answer_ends,
     answer_tokens,
     prompt_text,
 )
 from mlubench.models.devices import pick_device
+from mlubench.models.examination import require_conversation
 from mlubench.models.families import Parts, parts_of
 from mlubench.models.folders import local_folder
 from mlubench.models.processors import load_processor
+from mlubench.models.weights import load_weights, loading_errors, require_finite
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -79,27 +82,27 @@ class MLLM:
     ) -> "MLLM":
         """Load a Hugging Face folder or id: safetensors only, and never the repository's own code.
 
-        Raises MlubenchError when the model cannot be loaded, UsageError for a device that is not here.
+        Raises MlubenchError when the model cannot be loaded, is not whole, or cannot be asked by its chat template;
+        UsageError for a device that is not here.
         """
         from transformers import AutoModelForImageTextToText
 
         target = pick_device(device)
-        options = {"revision": revision, "trust_remote_code": False}
-        try:
+        with loading_errors(path, revision):
             processor = load_processor(path, revision=revision)
-            model = AutoModelForImageTextToText.from_pretrained(
-                path, dtype=dtype, use_safetensors=True, **options
-            )
-        except (OSError, ValueError) as error:
-            first = str(error).strip().splitlines()[0]
-            raise MlubenchError(
-                f"model {path} cannot be loaded: {first}",
-                "Give a local Hugging Face folder: -s model.path=FOLDER.",
-            ) from error
+        model = load_weights(AutoModelForImageTextToText, path, revision=revision, dtype=dtype)
         model.requires_grad_(False)
         parts = parts_of(model)
+        require_conversation(path, processor, model)
         sharded = sharding.wanted()
-        model = sharding.shard(model, parts, target) if sharded else model.to(target)
+        if sharded:
+            # Looked at while it is whole.
+            require_finite(path, model)
+            model = sharding.shard(model, parts, target)
+        else:
+            # Looked at where that is fastest.
+            model = model.to(target)
+            require_finite(path, model)
         return cls(
             model.eval(),
             processor,
@@ -152,14 +155,8 @@ class MLLM:
 
     @property
     def ends(self) -> tuple[str, ...]:
-        """The tokens that end an answer: the tokenizer's own first, then what else the model stops at."""
-        ids = self.base.generation_config.eos_token_id
-        if ids is None:
-            ids = []
-        elif not isinstance(ids, list):
-            ids = [ids]
-        tokens = [self.tokenizer.eos_token, *self.tokenizer.convert_ids_to_tokens(ids)]
-        return tuple(dict.fromkeys(tokens))  # each once, in this order
+        """The tokens that end an answer, as `answer_ends` tells them."""
+        return answer_ends(self.tokenizer, self.base)
 
     @property
     def positions(self) -> int:

@@ -14,6 +14,7 @@ from mlubench.models.devices import pick_device
 from mlubench.models.plain_text import as_plain_text
 from mlubench.models.plugins import register_model_classes
 from mlubench.models.processors import load_processor
+from mlubench.models.weights import load_weights, loading_errors, require_finite
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin
@@ -48,7 +49,7 @@ class Rater:
 
         target = pick_device(device)
         register_model_classes()
-        try:
+        with loading_errors(folder):
             config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
             if type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
                 model_class = AutoModelForImageTextToText
@@ -58,22 +59,14 @@ class Rater:
                 model_class = AutoModelForCausalLM
                 processor = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
                 tokenizer = processor
-            model = model_class.from_pretrained(
-                folder, dtype="auto", use_safetensors=True, trust_remote_code=False
-            )
-        except (OSError, ValueError, KeyError) as error:
-            reason = str(error).strip()
-            if not reason:
-                reason = type(error).__name__
-            raise MlubenchError(
-                f"model {folder} cannot be loaded: {reason.splitlines()[0]}",
-                "Give a Hugging Face folder.",
-            ) from error
+        model = load_weights(model_class, folder)
         # Many models of text have no padding token. The mask covers it, so any token serves.
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token
         model.requires_grad_(False)
-        return cls(model.to(target).eval(), processor, tokenizer)
+        model = model.to(target)
+        require_finite(folder, model)
+        return cls(model.eval(), processor, tokenizer)
 
     @torch.inference_mode()
     def rate(self, texts: Sequence[str]) -> list[tuple[float, ...]]:

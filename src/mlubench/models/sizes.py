@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from mlubench.core.errors import MlubenchError
 from mlubench.models.adapters import add_adapter, remove_adapters
 from mlubench.models.families import parts_of
 from mlubench.models.mllm import MLLM
 from mlubench.models.plugins import register_model_classes
 from mlubench.models.toy.base import build_model, build_processor
+from mlubench.models.weights import loading_errors
 from mlubench.settings.model import ModelConfig, ToyConfig
 from mlubench.settings.training import LoraConfig
 from mlubench.types import Benchmark, Part, Scope
@@ -126,14 +126,9 @@ def folder_shape(folder: Path, dtype: str) -> Shape:
     from transformers import AutoConfig
 
     register_model_classes()
-    try:
+    with loading_errors(folder):
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         return Shape(_on_meta(config, dtype), "its config.json")
-    except (OSError, ValueError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise MlubenchError(
-            f"model {folder} has no usable config.json: {first}", "Give -s model.path=FOLDER."
-        ) from error
 
 
 def published_shape(model: ModelConfig) -> Shape | None:

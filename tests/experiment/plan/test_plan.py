@@ -10,8 +10,10 @@ from PIL import Image
 from mlubench.core.errors import UsageError
 from mlubench.core.files import read_json
 from mlubench.experiment.plan.plan import Plan, plan_run
+from mlubench.models.devices import pick_device
 from mlubench.settings.loading import load
 from mlubench.types import Benchmark
+from support.damaged_models import LFS_POINTER, with_file, without
 from support.runs import PRESET, Finished
 
 SMOKE = list(PRESET[2:])
@@ -179,6 +181,31 @@ def test_a_model_that_is_not_whole_or_not_known(tmp_path: Path, base_path: Path)
     assert unknown.model is None
     assert unknown.steps
     assert all(m.trained is None and m.memory is None for m in unknown.methods)
+
+
+def test_a_model_is_examined_before_anything_is_claimed(base_path: Path, tmp_path: Path) -> None:
+    """What is wrong with weights and with the template is said at once, as the load would say it."""
+
+    def missing(folder: Path) -> list[str]:
+        return [wrong.what for wrong in planned(tmp_path / "out", f"model.path={folder}").missing]
+
+    assert missing(base_path) == []
+    hole = without(base_path, tmp_path / "hole", "vision_tower")
+    (hole / "chat_template.jinja").write_text("{{ raise_exception('no images') }}")
+    weights, template = missing(hole)
+    assert "lacks 39 of its 73 tensors" in weights
+    assert "fails at a question about a picture: no images" in template
+    pointer = with_file(base_path, tmp_path / "pointer", "model.safetensors", LFS_POINTER)
+    assert "is a Git LFS pointer" in missing(pointer)[0]
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("device", ["gpu", "meta", "cuda:99", "cpu:no"])
+def test_a_device_that_is_not_there_is_missing(tmp_path: Path, device: str) -> None:
+    (wrong,) = planned(tmp_path / "out", f"device={device}").missing
+    assert wrong.what == f"device '{device}' is not here"
+    with pytest.raises(UsageError, match="is not here"):
+        pick_device(device)
 
 
 def test_a_folder_that_is_taken_is_missing_too(finished: Finished) -> None:

@@ -120,7 +120,7 @@ DAMAGES = [
     (link_below, "symbolic link"),
     (escape, "leaves the folder"),
     (pipe, "not a plain file"),
-    (cut, "its length is not what its header says"),
+    (cut, "it is cut short"),
     (drop_module, "lack module model.language_model.layers.0.self_attn.q_proj"),
     (drop_half, "only half of the LoRA"),
     (other_kind, "not that of a LoRA"),

@@ -13,6 +13,7 @@ from mlubench.experiment.learners import LumoeLearner, OracleLumoeLearner, fit_s
 from mlubench.experiment.plan.start import (
     Missing,
     foresee_benchmark,
+    foresee_device,
     foresee_gate,
     foresee_model,
     known_part,
@@ -155,6 +156,7 @@ def plan_run(config: Config, out: Path) -> Plan:
     whole, missing = foresee_benchmark(config.benchmark)
     shape, missing_model = foresee_model(config.model, whole)
     missing += missing_model
+    missing += foresee_device(config.device)
     if LumoeLearner.name in config.methods:
         missing += foresee_gate(config.gate, config.gates)
     missing += _missing_place(config, run)

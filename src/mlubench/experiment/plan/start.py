@@ -12,7 +12,9 @@ from mlubench.experiment.know import dropped_facts, without
 from mlubench.experiment.prepare import in_order, real_folder, require_pictures, world_folder
 from mlubench.lumoe.gates.base import ModelAccess
 from mlubench.lumoe.gates.making import make_gate
-from mlubench.models.folders import absent_weights, local_folder
+from mlubench.models.devices import pick_device
+from mlubench.models.examination import problems
+from mlubench.models.folders import local_folder
 from mlubench.models.sizes import Shape, folder_shape, published_shape, toy_shape
 from mlubench.runs.folder import RunDir
 from mlubench.settings.benchmark import BenchmarkConfig
@@ -100,15 +102,21 @@ def foresee_model(
     folder = local_folder(model.path, model.revision)
     if folder is None:
         return published_shape(model), [_no_model(model.path)]
-    missing = []
-    absent = absent_weights(folder)
-    if absent:
-        what = f"{folder} lacks {len(absent)} file(s) of weights (first: {absent[0]})"
-        missing.append(Missing(what, "Fetch the model again."))
     try:
-        return folder_shape(folder, model.dtype), missing
+        shape = folder_shape(folder, model.dtype)
     except MlubenchError as error:
-        return published_shape(model), [*missing, Missing.from_error(error)]
+        return published_shape(model), [Missing.from_error(error)]
+    found = problems(model.path, folder, shape.mllm.base)
+    return shape, [Missing.from_error(error) for error in found]
+
+
+def foresee_device(wish: str) -> list[Missing]:
+    """Whether the device is here. The folder of a run with a wrong one would be claimed for nothing."""
+    try:
+        pick_device(wish)
+    except UsageError as error:
+        return [Missing.from_error(error)]
+    return []
 
 
 def foresee_gate(name: str, settings: GateConfig) -> list[Missing]:

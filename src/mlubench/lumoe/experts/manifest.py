@@ -1,6 +1,5 @@
 """What an expert's folder must hold and say, checked byte by byte before anything in it is loaded. No torch here."""
 
-import json
 import os
 import re
 import stat
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mlubench.core.errors import MlubenchError
 from mlubench.core.files import MANIFEST, file_sha256, read_json
+from mlubench.core.tensor_files import read_header
 
 # As PEFT names them.
 CONFIG = "adapter_config.json"
@@ -32,7 +32,6 @@ FIELDS = (
 # The only kinds of file that an expert may hold, and those that could run code when they are loaded.
 PLAIN = (".json", ".safetensors")
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".npy", ".npz")
-MAX_HEADER = 100_000_000  # bytes, as in the safetensors format
 _LORA = re.compile(r"(.+)\.lora_([AB])\.weight")
 _IMPORT_AGAIN = "Import it again from a good copy, or delete its folder and run again."
 
@@ -184,27 +183,8 @@ def check_weights(folder: Path, facts: dict[str, Any]) -> None:
 def tensors_in(path: Path) -> dict[str, tuple[int, ...]]:
     """Shapes of a safetensors file's tensors by name, from its header alone. MlubenchError when it is no such file."""
     try:
-        with path.open("rb") as handle:
-            # The format: 8 bytes of header length, a JSON header, then the tensors' bytes without a gap.
-            length = int.from_bytes(handle.read(8), "little")
-            size = os.fstat(handle.fileno()).st_size
-            if not 2 <= length <= min(MAX_HEADER, size - 8):
-                raise ValueError("its header has no sound length")
-            header = json.loads(handle.read(length))
-        header.pop("__metadata__", None)
-        ends = [entry["data_offsets"][1] for entry in header.values()]
-        if 8 + length + max(ends, default=0) != size:
-            raise ValueError("its length is not what its header says")
-        return {name: tuple(int(side) for side in entry["shape"]) for name, entry in header.items()}
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        IndexError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-    ) as error:
+        return {name: entry.shape for name, entry in read_header(path).items()}
+    except (OSError, ValueError) as error:
         raise MlubenchError(f"{path} is no safetensors file: {error}", _IMPORT_AGAIN) from error
 
 
