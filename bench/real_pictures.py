@@ -27,7 +27,8 @@ import click
 from PIL import Image
 
 from mlubench.core.errors import MlubenchError
-from mlubench.data.real.entities import RealEntity, read_entities
+from mlubench.data.real.entities import RealEntity, read_background, read_entities
+from mlubench.types import Entity
 
 # Pixels of the longer side, and WebP's quality.
 SIDE = 384
@@ -40,6 +41,7 @@ FOLDERS = {
     "explore_world_animals": "explore_world_animals/resource/animals",
     "categorization": "categorization/resource/images",
     "solar_system": "solar_system/resource",
+    "explore_farm_animals": "explore_farm_animals/resource/animals",
     "erase": "erase/resource",
 }
 ICONS_CREDIT = {
@@ -192,6 +194,14 @@ def _draw(svg: str) -> Image.Image:
     return Image.open(io.BytesIO(png)).convert("RGBA")
 
 
+def _write(out: Path, entity: Entity, name: str, picture: Image.Image, credit: Credit) -> list[str]:
+    """Save a picture and return its line of ATTRIBUTION.csv."""
+    file = f"{entity.key}/{name}"
+    # Planets stand before a black sky.
+    _save(picture, out / file, "black" if entity.cls == "Astronomy" else "white")
+    return [file, credit.author, credit.licence, credit.source]
+
+
 def _save(picture: Image.Image, path: Path, ground: str) -> None:
     """On an even ground, since a picture of a benchmark is opaque."""
     whole = picture.convert("RGBA")
@@ -220,12 +230,10 @@ def main(package: Path, logos: Path, out: Path) -> None:
                 pictures.append(("other", *photographs.get(name)))
             if entity.logo is not None:
                 pictures += Logos(logos).renderings(entity)
-            # Planets stand before a black sky.
-            ground = "black" if entity.entity.cls == "Astronomy" else "white"
             for number, (kind, picture, credit) in enumerate(pictures, start=1):
-                file = f"{entity.entity.key}/{kind}_{number}.webp"
-                _save(picture, out / file, ground)
-                rows.append([file, credit.author, credit.licence, credit.source])
+                rows.append(_write(out, entity.entity, f"{kind}_{number}.webp", picture, credit))
+        for stranger, name in read_background().items():
+            rows.append(_write(out, stranger, "photo_1.webp", *photographs.get(name)))
     with (out / "ATTRIBUTION.csv").open("w", encoding="utf-8", newline="") as handle:
         writer = csv.writer(handle)
         writer.writerow(["file", "author", "licence", "source"])

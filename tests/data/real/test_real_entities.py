@@ -7,7 +7,13 @@ from collections import Counter
 import pytest
 
 from mlubench.data.real.benchmark import shipped_pictures
-from mlubench.data.real.entities import RealEntity, open_shipped, read_entities, shipped
+from mlubench.data.real.entities import (
+    RealEntity,
+    open_shipped,
+    read_background,
+    read_entities,
+    shipped,
+)
 
 FREE = {"CC0-1.0", "Public Domain", "MIT"}
 ENTITIES = read_entities()
@@ -74,4 +80,22 @@ def test_pictures_open_and_are_small(entity: RealEntity) -> None:
 
 def test_all_pictures_together_are_small() -> None:
     total = sum(len(shipped(f"pictures/{row['file']}")) for row in attribution())
-    assert total < 2_000_000
+    assert total < 3_000_000
+
+
+def test_the_background_is_of_other_things_and_has_a_picture_each() -> None:
+    background = read_background()
+    assert not set(background) & {entity.entity for entity in ENTITIES}
+    assert len(set(background.values())) == len(background) >= 60
+    used = {name for entity in ENTITIES for name in entity.photographs + entity.other}
+    assert not used & set(background.values())
+    files = {row["file"] for row in attribution()}
+    assert {f"{entity.key}/photo_1.webp" for entity in background} <= files
+
+
+def test_every_shipped_picture_is_used() -> None:
+    used = {f"{entity.key}/photo_1.webp" for entity in read_background()}
+    for entity in ENTITIES:
+        used.update(shipped_pictures(entity, "same-photo"))
+        used.update(shipped_pictures(entity, "other-photo"))
+    assert {row["file"] for row in attribution()} == used

@@ -41,6 +41,7 @@ class _EntitiesText(TypedDict):
     questions: dict[str, dict[str, list[str]]]  # by class and question id: five phrasings
     answers: dict[str, dict[str, str]]  # by class and question id: a sentence with {} for the fact
     entities: dict[str, _EntityText]  # by key
+    background: dict[str, dict[str, str]]  # by class and name: a photograph
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +83,23 @@ def open_shipped(name: str) -> Image.Image:
 
 
 @cache
+def _text() -> _EntitiesText:
+    return cast(_EntitiesText, yaml.safe_load(shipped("entities.yaml").decode()))
+
+
+def read_background() -> dict[Entity, str]:
+    """What is in no task: entity -> its photograph's name in the package that it comes from."""
+    found = {}
+    for cls, photographs in _text()["background"].items():
+        for name, photograph in photographs.items():
+            found[Entity(cls, name)] = photograph
+    return found
+
+
+@cache
 def read_entities() -> tuple[RealEntity, ...]:
     """All entities, in the order of their tasks."""
-    text = cast(
-        _EntitiesText,
-        yaml.safe_load(shipped("entities.yaml").decode()),
-    )
+    text = _text()
     found = []
     for key, row in text["entities"].items():
         entity = Entity.from_key(key)
