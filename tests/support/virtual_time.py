@@ -35,7 +35,7 @@ class VirtualTime:
 
     @contextmanager
     def in_module(self, module: ModuleType) -> Iterator[None]:
-        """Within it the module's `time.monotonic` tells this clock's time."""
+        """Within it the module's `time.monotonic` tells this clock's time, and `time.sleep` moves it."""
         with patch.object(module, "time", _Time(self)):
             yield
 
@@ -62,3 +62,6 @@ class _Time:
 
     def monotonic(self) -> float:
         return self._clock.now
+
+    def sleep(self, seconds: float) -> None:
+        self._clock.now += seconds

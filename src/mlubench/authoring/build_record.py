@@ -31,6 +31,8 @@ class StageState:
     name: str
     status: StageStatus
     inputs: dict[str, str]
+    # It is `todo` only because it lacks what the same inputs may give today.
+    goes_on: bool = False
 
 
 class BuildRecord:
@@ -73,7 +75,28 @@ def state_of(
     """Compares what build.json says of a stage with the files and the spec as they are now."""
     inputs = _inputs(stage, stages, ctx)
     outputs = output_hashes(stage, ctx.root)
-    return StageState(stage.name, _status(record.stages.get(stage.name), inputs, outputs), inputs)
+    status = _status(record.stages.get(stage.name), inputs, outputs)
+    if (
+        status != "done"
+        or not stage.unfinished(ctx)
+        or _is_later_work_mended(stage, stages, record, ctx)
+    ):
+        return StageState(stage.name, status, inputs)
+    return StageState(stage.name, "todo", inputs, goes_on=True)
+
+
+def _is_later_work_mended(
+    stage: Stage, stages: Sequence[Stage], record: BuildRecord, ctx: Context
+) -> bool:
+    """Whether a person changed the output of a later stage, which other inputs would bring to nothing."""
+    later = list(stages)[list(stages).index(stage) + 1 :]
+    for other in later:
+        entry = record.stages.get(other.name)
+        if entry is None:
+            continue
+        if _status(entry, entry["inputs"], output_hashes(other, ctx.root)) == "mended":
+            return True
+    return False
 
 
 def _inputs(stage: Stage, stages: Sequence[Stage], ctx: Context) -> dict[str, str]:

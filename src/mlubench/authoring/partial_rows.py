@@ -1,5 +1,6 @@
 """What a long stage has made so far, row by row, so that a kill at any point costs one row."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Generic
 
@@ -20,7 +21,10 @@ class PartialRows(Generic[R]):
     the stage is finished.
     """
 
-    def __init__(self, output: Path, row_type: type[R], stamp: str) -> None:
+    def __init__(
+        self, output: Path, row_type: type[R], stamp: str, earlier: Iterable[R] = ()
+    ) -> None:
+        """`earlier` are rows of a finished output from the same inputs, to begin with."""
         self.path = partial_file(output)
         self.rows: dict[tuple[str, ...], R] = {}
         head = {"stamp": stamp}
@@ -33,7 +37,9 @@ class PartialRows(Generic[R]):
                 row = row_type.model_validate(line)
                 self.rows[row.id_] = row
         else:
-            lines.write_lines(self.path, [head])
+            self.rows = {row.id_: row for row in earlier}
+            texts = [row.model_dump(mode="json") for row in self.rows.values()]
+            lines.write_lines(self.path, [head, *texts])
         self._file = self.path.open("a", encoding="utf-8")
 
     def add(self, row: R) -> None:

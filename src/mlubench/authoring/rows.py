@@ -64,6 +64,9 @@ class PictureRow(Row):
     licence: str
     kept: bool
     why: str = Field("", description="why it was not kept")
+    may_pass: bool = Field(
+        False, description="what kept it away may pass: a later build asks again"
+    )
 
 
 class QuestionRow(Row):

@@ -59,11 +59,11 @@ def plan_stages(stages: Sequence[Stage], ctx: Context) -> list[tuple[StageState,
         follows_unmade = not unmade.isdisjoint(stage.needs)
         found = state_of(stage, stages, record, ctx)
         status = _status_after(found.status) if follows_unmade else found.status
-        state = StageState(stage.name, status, found.inputs)
+        state = replace(found, status=status)
         if status == "clash":
             text = _clash(stage, record, ctx).what
         elif status == "todo":
-            text = stage.plan(ctx)
+            text = stage.plan(replace(ctx, goes_on=state.goes_on))
             # The stage's plan counts what lies there today, which an earlier stage will replace.
             if record.stages and follows_unmade:
                 text += ", as files stand now"
@@ -97,7 +97,7 @@ def _check_names(stages: Sequence[Stage], redo: Sequence[str], until: str | None
 def _make(stage: Stage, state: StageState, record: BuildRecord, ctx: Context) -> None:
     # Noted as begun first: what lies there after a kill is then known to be ours.
     record.note(stage.name, {"inputs": state.inputs, "outputs": None})
-    stage.make(replace(ctx, stamp=inputs_hash(state.inputs)))
+    stage.make(replace(ctx, stamp=inputs_hash(state.inputs), goes_on=state.goes_on))
     hashes = output_hashes(stage, ctx.root)
     written = {name: hash_ for name, hash_ in hashes.items() if hash_ is not None}
     record.note(stage.name, {"inputs": state.inputs, "outputs": written})

@@ -80,8 +80,21 @@ class PicturesSpec(Strict):
         description="two pictures of an entity are near-duplicates if at most so many of the 64"
         " bits of their difference hashes differ; -1 keeps all that differ in a byte",
     )
-    seconds: float = Field(20, gt=0, le=600, description="of one whole fetch, or of one decoding")
+    seconds: float = Field(
+        20, gt=0, le=600, description="of one attempt to fetch, or of one decoding"
+    )
     max_redirects: int = Field(3, ge=0, le=10)
+    retries: int = Field(
+        3,
+        ge=0,
+        le=20,
+        description="how often a fetch that failed for a passing reason is made again",
+    )
+    contact: str | None = Field(
+        None,
+        pattern=r"^[!-~]([ -~]{0,198}[!-~])?$",
+        description="your e-mail or web address, told to every server: some give nothing without",
+    )
     allow_private: bool = Field(False, description="fetch from private and loopback addresses too")
 
     @model_validator(mode="after")

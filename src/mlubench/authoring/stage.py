@@ -73,6 +73,8 @@ class Context:
     progress: ProgressCallback = show_nothing
     # The hash of the inputs of the stage that runs. Unfinished rows carry it (see partial_rows.py).
     stamp: str = ""
+    # The stage was finished from the same inputs and is `unfinished` again: its rows are good.
+    goes_on: bool = False
 
     def outside(self, path: Path) -> Path:
         """Where a path of the spec lies."""
@@ -81,6 +83,10 @@ class Context:
 
 def always(spec: BuildSpec) -> bool:
     return True
+
+
+def never(ctx: Context) -> bool:
+    return False
 
 
 @dataclass(frozen=True)
@@ -99,5 +105,7 @@ class Stage:
     make: Callable[[Context], None]
     # Says on one line what `make` would do, for --dry-run.
     plan: Callable[[Context], str]
+    # Whether a finished output lacks what the same inputs may give today.
+    unfinished: Callable[[Context], bool] = never
     # Whether a build of this spec has the stage at all.
     wanted: Callable[[BuildSpec], bool] = always

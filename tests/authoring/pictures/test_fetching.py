@@ -4,17 +4,22 @@ import shutil
 import socket
 import ssl
 import subprocess
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler
+import time
+from collections.abc import Callable, Iterator
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler as Handler
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
-from mlubench.authoring.pictures.addresses import RefusedError
-from mlubench.authoring.pictures.fetching import fetch
+from mlubench.authoring.pictures import fetching
+from mlubench.authoring.pictures.addresses import NothingYetError, RefusedError
+from mlubench.authoring.pictures.fetching import Fetcher
 from mlubench.authoring.spec import PicturesSpec
 from support.builds import Web, noise, web
+from support.virtual_time import VirtualTime
 
 PICTURE = noise(0)
 
@@ -27,8 +32,12 @@ def site() -> Iterator[Web]:
 
 def limits(**more: Any) -> PicturesSpec:
     return PicturesSpec.model_validate(
-        {"kind": "render", "allow_private": True, "seconds": 5, **more}
+        {"kind": "render", "allow_private": True, "seconds": 5, "retries": 0, **more}
     )
+
+
+def fetch(url: str, settings: PicturesSpec) -> bytes:
+    return Fetcher(settings).fetch(url)
 
 
 def refused(url: str, **more: Any) -> str:
@@ -98,30 +107,171 @@ def test_a_redirect_without_end_or_from_https_to_http_is_refused(site: Web) -> N
 @pytest.mark.parametrize(
     ("headers", "why"),
     [
-        ({"Content_Type": "text/html"}, "is of type 'text/html'"),
-        ({"Content_Type": "image/svg+xml"}, "image/svg+xml"),
-        ({"Content_Type": ""}, "text/plain"),
+        ({"Content_Type": "text/html"}, "is a web page (HTML), no picture"),
+        ({"Content_Type": "image/jpeg"}, "is a web page (HTML), no picture"),
+        ({"Content_Type": ""}, "is a web page (HTML), no picture"),
         ({"Content_Encoding": "gzip"}, "packed as 'gzip'"),
         ({"status": 404}, "status 404"),
         ({"status": 206}, "status 206"),
         ({"status": 500}, "status 500"),
         ({"Content_Length": "99999999999"}, "has 99999999999 bytes, more than 20000000"),
         ({"Content_Length": "99999"}, "IncompleteRead"),
-        ({"Content_Length": "-5"}, ""),
+        ({"Content_Length": "-5"}, "web page"),
     ],
 )
 def test_what_is_no_picture_is_refused(site: Web, headers: dict[str, Any], why: str) -> None:
     url = site.page("/a", b"<html>no such picture</html>", **headers)
-    if why:
-        assert why in refused(url)
-    else:  # read until the server ends: the decoder will say what it is
-        assert fetch(url, limits()).startswith(b"<html>")
+    assert why in refused(url)
+
+
+@pytest.mark.parametrize(
+    "kind", ["image/jpg", "image/pjpeg", "IMAGE/JPEG", "image/*", "text/plain", "text/html", ""]
+)
+def test_the_bytes_decide_whatever_the_server_calls_them(site: Web, kind: str) -> None:
+    assert fetch(site.page("/a", PICTURE, Content_Type=kind), limits()) == PICTURE
+
+
+def failing_first(site: Web, path: str, *answers: Callable[[Handler], None]) -> str:
+    """A page that answers so, one request after another, and then gives the picture."""
+    site.page(path, PICTURE)
+    picture = site.pages[path]
+    waiting = list(answers)
+
+    def answer(handler: Handler) -> None:
+        give = waiting.pop(0) if waiting else picture
+        give(handler)
+
+    site.pages[path] = answer
+    return site.address + path
+
+
+def status(code: int, **headers: str) -> Callable[[Handler], None]:
+    def answer(handler: Handler) -> None:
+        handler.send_response(code)
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    return answer
+
+
+def reset(handler: Handler) -> None:
+    handler.close_connection = True
+    handler.connection.shutdown(socket.SHUT_RDWR)
+
+
+def cut(handler: Handler) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", "5000")
+    handler.end_headers()
+    handler.wfile.write(PICTURE[:100])
+
+
+def waited(url: str, **more: Any) -> float:
+    """Seconds that were waited, of time that passes only so, until the picture came."""
+    clock = VirtualTime()
+    started = clock.now
+    with clock.in_module(fetching):
+        assert fetch(url, limits(retries=3, **more)) == PICTURE
+    return clock.now - started
+
+
+@pytest.mark.parametrize("code", [429, 503])
+def test_a_busy_server_is_asked_again_when_it_wishes(site: Web, code: int) -> None:
+    url = failing_first(site, "/a", status(code, Retry_After="40"))
+    # What it asks for, and a little more.
+    assert 40 <= waited(url) < 46
+    assert site.asked == ["/a", "/a"]
+
+
+def test_it_may_wish_so_by_a_date(site: Web) -> None:
+    date = formatdate(time.time() + 60, usegmt=True)
+    assert 57 < waited(failing_first(site, "/a", status(503, Retry_After=date))) < 68
+
+
+@pytest.mark.parametrize(
+    "answer", [reset, cut, status(429), status(500), status(502), status(504), status(408)]
+)
+def test_what_breaks_is_tried_again_ever_later(
+    site: Web, answer: Callable[[Handler], None]
+) -> None:
+    url = failing_first(site, "/a", answer, answer, answer)
+    # About 1, 2 and 4 seconds.
+    assert 3.5 <= waited(url) <= 7
+    assert len(site.asked) == 4
+
+
+def test_a_silent_server_is_tried_again(site: Web) -> None:
+    url = failing_first(site, "/a", lambda handler: site.stop.wait(2) and None)
+    assert 0.5 <= waited(url, seconds=0.4) <= 1.5
+
+
+@pytest.mark.parametrize(
+    ("answer", "asked", "may_pass"),
+    [
+        (status(503), 4, True),
+        (reset, 4, True),
+        # Longer than anybody waits.
+        (status(429, Retry_After="9999"), 1, True),
+        (status(403), 1, True),
+        (status(404), 1, False),
+        (status(410), 1, False),
+    ],
+)
+def test_what_does_not_come_says_whether_to_ask_another_day(
+    site: Web, answer: Callable[[Handler], None], asked: int, may_pass: bool
+) -> None:
+    site.pages["/a"] = answer
+    with VirtualTime().in_module(fetching), pytest.raises(RefusedError) as error:
+        fetch(site.address + "/a", limits(retries=3))
+    assert isinstance(error.value, NothingYetError) is may_pass
+    assert len(site.asked) == asked
+
+
+def test_a_server_that_is_down_is_given_up_and_others_are_not(site: Web) -> None:
+    site.pages["/down"] = reset
+    site.page("/up", PICTURE)
+    fetcher = Fetcher(limits(retries=1))
+    with VirtualTime().in_module(fetching):
+        for _ in range(7):
+            with pytest.raises(NothingYetError) as error:
+                fetcher.fetch(site.address + "/down")
+    assert len(site.asked) == 2 * 5
+    assert "127.0.0.1 gave no answer 5 times in a row" in str(error.value)
+    assert fetcher.fetch(site.address.replace("127.0.0.1", "localhost") + "/up") == PICTURE
+
+
+def test_a_server_learns_who_asks(site: Web) -> None:
+    told = []
+
+    def picky(handler: Handler) -> None:
+        agent = handler.headers["User-Agent"]
+        told.append(agent)
+        status(200 if "@" in agent else 403)(handler)
+
+    site.pages["/a"] = picky
+    assert "status 403; the server may want a pictures.contact" in refused(site.address + "/a")
+    assert fetch(site.address + "/a", limits(contact="me@lab.example")) == b""
+    assert "set pictures.contact" in told[0]
+    assert told[1].endswith("(benchmark builder; me@lab.example)")
+    with pytest.raises(ValidationError, match="contact"):
+        limits(contact="me@lab.example\r\nX-Header: 1")
+
+
+def test_a_name_that_is_not_known_today_may_be_tomorrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_network(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", no_network)
+    with VirtualTime().in_module(fetching), pytest.raises(NothingYetError, match="cannot be found"):
+        fetch("http://pictures.example/a.jpg", limits(retries=2))
 
 
 def test_a_body_without_end_stops_at_the_cap(site: Web) -> None:
     sent = []
 
-    def pour(handler: BaseHTTPRequestHandler) -> None:
+    def pour(handler: Handler) -> None:
         handler.send_response(200)
         handler.send_header("Content-Type", "image/png")
         handler.end_headers()
@@ -136,7 +286,7 @@ def test_a_body_without_end_stops_at_the_cap(site: Web) -> None:
 
 @pytest.mark.parametrize("part", ["head", "body", "nothing"])
 def test_a_server_that_dribbles_is_left_when_the_time_is_up(site: Web, part: str) -> None:
-    def dribble(handler: BaseHTTPRequestHandler) -> None:
+    def dribble(handler: Handler) -> None:
         if part == "body":
             handler.send_response(200)
             handler.send_header("Content-Type", "image/png")

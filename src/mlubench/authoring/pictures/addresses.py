@@ -27,6 +27,17 @@ class RefusedError(Exception):
     """Nothing was or will be fetched, and why, for people to read."""
 
 
+class NothingYetError(RefusedError):
+    """Nothing was fetched for a reason that may pass: a later build asks again."""
+
+    def __init__(self, why: str, *, again: bool = True, after: float | None = None) -> None:
+        super().__init__(why)
+        # Whether to try again within this build.
+        self.again = again
+        # Seconds that the server asks to wait.
+        self.after = after
+
+
 @dataclass(frozen=True, slots=True)
 class WebAddress:
     """A web address in the parts that a request needs."""
@@ -80,12 +91,15 @@ def _ascii_host(host: str) -> str:
 def resolve(host: str, port: int, *, allow_private: bool) -> str:
     """The one IP address to connect to.
 
-    Raises RefusedError where any address that the name stands for is not public. The name is asked
+    Raises RefusedError where any address that the name stands for is not public, and
+    NothingYetError where the name is not known just now. The name is asked
     for once, and the connection goes to what was checked: a second answer could be another one.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
+    except OSError as error:
+        raise NothingYetError(f"cannot be found: {error}") from None
+    except UnicodeError as error:
         raise RefusedError(f"cannot be found: {error}") from None
     addresses = [str(entry[4][0]) for entry in found]
     if not addresses:

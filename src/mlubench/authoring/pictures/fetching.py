@@ -1,10 +1,11 @@
-"""Fetches a picture from the web within limits of address, time, size, kind and redirects."""
+"""Fetches a picture from the web: patiently, and within limits of address, time, size and redirects."""
 
 import http.client
 import socket
 import ssl
 import threading
 import time
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -12,6 +13,7 @@ from typing import Self
 from urllib.parse import urljoin
 
 from mlubench.authoring.pictures.addresses import (
+    NothingYetError,
     RefusedError,
     WebAddress,
     parse_address,
@@ -19,15 +21,20 @@ from mlubench.authoring.pictures.addresses import (
 )
 from mlubench.authoring.spec import PicturesSpec
 from mlubench.core.version import __version__
+from mlubench.endpoint.failures import retry_after
+from mlubench.endpoint.limits import LONGEST_RETRY_AFTER, Limits
 
-TYPES = ("image/jpeg", "image/png", "image/webp")
 _REDIRECTS = (301, 302, 303, 307, 308)
+# Statuses that may pass by themselves, besides those from 500 on, and those that a contact or a login may change.
+_LATER = (408, 425, 429)
+_REFUSED = (401, 403, 407)
+# After so many fetches in a row without a reply, all their retries included, a server is not asked any more.
+_DOWN = 5
 _CHUNK = 2**16
-_HEADERS = {
-    "User-Agent": f"mlubench/{__version__} (benchmark builder)",
-    "Accept": ", ".join(TYPES),
-    "Accept-Encoding": "identity",  # what is not packed cannot swell
-}
+# Seconds before a fetch is made again, doubled each time, where the server asks for no other wait.
+_FIRST_WAIT = 1.0
+# What a web page begins with. Servers send one, as a picture and with status 200, where they mean an error.
+_PAGES = (b"<!doctype html", b"<html", b"<head", b"<body")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +45,50 @@ class _Response:
     redirect: str | None = None  # the address to go on to
 
 
-def fetch(url: str, limits: PicturesSpec) -> bytes:
-    """The picture's bytes. Raises RefusedError, which says why, for everything else.
+class Fetcher:
+    """Fetches pictures one after another, patiently, and gives up a server that does not answer."""
+
+    def __init__(self, settings: PicturesSpec) -> None:
+        self._settings = settings
+        self._limits = Limits(
+            settings.seconds, settings.retries, parallel=1, first_wait=_FIRST_WAIT
+        )
+        # Host -> fetches in a row that came to nothing.
+        self._failures: Counter[str] = Counter()
+
+    def fetch(self, url: str) -> bytes:
+        """The bytes that came; the decoder says whether they are a picture.
+
+        A busy, broken or silent server is asked again, as late as it wishes. Raises NothingYetError where it stays so, and
+        RefusedError for everything else that is no picture.
+        """
+        host = parse_address(url).host
+        if self._failures[host] >= _DOWN:
+            why = f"was not asked for: {host} gave no answer {_DOWN} times in a row"
+            raise NothingYetError(why, again=False)
+        attempt = 0
+        while True:
+            try:
+                data = _fetch_once(url, self._settings)
+            except NothingYetError as error:
+                if not error.again or attempt == self._settings.retries:
+                    self._failures[host] += error.again
+                    raise
+                time.sleep(self._limits.wait(attempt, error.after))
+                attempt += 1
+            except RefusedError:
+                self._failures[host] = 0  # the server is there
+                raise
+            else:
+                self._failures[host] = 0
+                return data
+
+
+def _fetch_once(url: str, limits: PicturesSpec) -> bytes:
+    """One attempt.
 
     Proxies of the environment are not used: they would resolve names anew. `limits.seconds` are of
-    the whole fetch, all redirects included, but not of the system's own look-up of a name.
+    the whole attempt, all redirects included, but not of the system's own look-up of a name.
     """
     was_secure = False
     with _Deadline(limits.seconds) as deadline:
@@ -52,9 +98,20 @@ def fetch(url: str, limits: PicturesSpec) -> bytes:
             was_secure = url.lower().startswith("https:")
             response = _request(url, limits, deadline)
             if response.redirect is None:
+                if response.data[:64].lstrip().lower().startswith(_PAGES):
+                    raise RefusedError("is a web page (HTML), no picture")
                 return response.data
             url = response.redirect
     raise RefusedError(f"is redirected more than {limits.max_redirects} times")
+
+
+def _headers(contact: str | None) -> dict[str, str]:
+    named = contact or "set pictures.contact to say whose"
+    return {
+        "User-Agent": f"mlubench/{__version__} (benchmark builder; {named})",
+        "Accept": "image/jpeg, image/png, image/webp, */*;q=0.5",
+        "Accept-Encoding": "identity",  # what is not packed cannot swell
+    }
 
 
 def _request(url: str, limits: PicturesSpec, deadline: "_Deadline") -> _Response:
@@ -62,27 +119,37 @@ def _request(url: str, limits: PicturesSpec, deadline: "_Deadline") -> _Response
     address = parse_address(url)
     ip = resolve(address.host, address.port, allow_private=limits.allow_private)
     connection = _PinnedConnection(address, ip, deadline)
-    too_slow = f"took more than {limits.seconds:g} s"
+    too_slow = NothingYetError(f"took more than {limits.seconds:g} s")
     try:
-        connection.request("GET", address.target, headers=_HEADERS)
+        connection.request("GET", address.target, headers=_headers(limits.contact))
         with connection.getresponse() as response:
             if response.status in _REDIRECTS:
                 return _Response(redirect=urljoin(url, response.headers.get("Location") or ""))
             data = _read_body(response, limits)
         if deadline.passed:  # a body without a length ends where the connection was shut
-            raise RefusedError(too_slow)
+            raise too_slow
         return _Response(data)
     # OSError: also what TLS raises. ValueError: what http.client makes of odd headers.
     except (RefusedError, OSError, http.client.HTTPException, ValueError) as error:
         # Once the connection was shut, any error may come of it.
         if deadline.passed or isinstance(error, TimeoutError):
-            raise RefusedError(too_slow) from None
+            raise too_slow from None
         if isinstance(error, RefusedError):
             raise
-        text = " ".join(str(error).split())[:120]
-        raise RefusedError(f"cannot be fetched: {type(error).__name__}: {text}") from None
+        raise _broken_connection(error) from None
     finally:
         connection.close()
+
+
+def _broken_connection(error: Exception) -> RefusedError:
+    text = " ".join(str(error).split())[:120]
+    why = f"cannot be fetched: {type(error).__name__}: {text}"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        # No second attempt mends a certificate, but its owner may.
+        return NothingYetError(why, again=False)
+    if isinstance(error, OSError | http.client.HTTPException):
+        return NothingYetError(why)
+    return RefusedError(why)
 
 
 def _read_body(response: http.client.HTTPResponse, limits: PicturesSpec) -> bytes:
@@ -101,16 +168,29 @@ def _read_body(response: http.client.HTTPResponse, limits: PicturesSpec) -> byte
 
 
 def _check_head(response: http.client.HTTPResponse, limits: PicturesSpec) -> None:
+    # The type that the server names says nothing: it is often wrong, and the bytes say it themselves.
     if response.status != 200:
-        raise RefusedError(f"was answered with status {response.status}")
-    kind = response.headers.get_content_type()
-    if kind not in TYPES:
-        raise RefusedError(f"is of type {kind[:60]!r}, not {', '.join(TYPES)}")
+        raise _status_error(response, limits)
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding != "identity":
         raise RefusedError(f"comes packed as {encoding[:40]!r}, though it was asked for as it is")
     if response.length is not None and response.length > limits.max_bytes:
         raise RefusedError(f"has {response.length} bytes, more than {limits.max_bytes}")
+
+
+def _status_error(response: http.client.HTTPResponse, limits: PicturesSpec) -> RefusedError:
+    status = response.status
+    why = f"was answered with status {status}"
+    if status in _REFUSED:
+        if limits.contact is None:
+            why += "; the server may want a pictures.contact"
+        return NothingYetError(why, again=False)
+    if status not in _LATER and status < 500:
+        return RefusedError(why)
+    after = retry_after({name.lower(): value for name, value in response.headers.items()})
+    if after is not None and after > LONGEST_RETRY_AFTER:
+        return NothingYetError(f"{why}, to be asked again in {after:.0f} s", again=False)
+    return NothingYetError(why, after=after)
 
 
 class _Deadline:

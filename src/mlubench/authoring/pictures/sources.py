@@ -2,6 +2,7 @@
 
 import os
 import stat
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from mlubench.authoring.stage import Context
 from mlubench.authoring.user_files import read_csv
 from mlubench.core.errors import UsageError
 from mlubench.core.files import digest, file_sha256
+from mlubench.core.spelling import path_below
 from mlubench.data.records import short
 from mlubench.data.render import RENDERER_VERSION
 
@@ -94,19 +96,24 @@ def _from_folder(folder: Path, settings: PicturesSpec, entities: list[EntityRow]
     found: Candidates = {}
     problems = []
     for entity in entities:
-        entity_folder = folder / entity.key
+        entity_folder = path_below(folder, entity.key)
         if entity_folder.is_symlink() or entity_folder.parent.is_symlink():
             problems.append(f"{short(entity.key)} is a link, which may lead out of the folder")
             continue
         found[entity.key] = []
         for path in _visible_files(entity_folder):
             name = f"{entity.key}/{path.name}"
-            source, licence = licences.get(name, (name, settings.licence))
+            source, licence = licences.get(_composed(name), (name, settings.licence))
             found[entity.key].append(Candidate(path, source, licence))
     raise_problems(
         f"folders of pictures below {folder}", problems, "Put the pictures themselves there."
     )
     return found
+
+
+def _composed(text: str) -> str:
+    """The text in the Unicode form in which names are compared: a list may be written in another one than the disk."""
+    return unicodedata.normalize("NFC", text)
 
 
 def _visible_files(folder: Path) -> list[Path]:
@@ -123,16 +130,17 @@ def _licences(folder: Path) -> dict[str, tuple[str, str]]:
     found = {}
     for row in read_csv(path, ("file", "licence"), lambda c: c in _LICENCE_COLUMNS):
         file = row.cells.get("file", "")
-        found[file] = (row.cells.get("source") or file, row.cells.get("licence", ""))
+        found[_composed(file)] = (row.cells.get("source") or file, row.cells.get("licence", ""))
     return found
 
 
 def _from_addresses(ctx: Context, entities: list[EntityRow]) -> Candidates:
     path = ctx.outside(ctx.spec.pictures.file or Path())
     found: Candidates = {entity.key: [] for entity in entities}
+    keys = {_composed(entity.key): entity.key for entity in entities}
     problems = []
     for row in read_csv(path, ("entity", "address"), lambda c: c in _ADDRESS_COLUMNS):
-        key = row.cells.get("entity", "")
+        key = keys.get(_composed(row.cells.get("entity", "")), row.cells.get("entity", ""))
         address = row.cells.get("address", "")
         if key not in found:
             problems.append(f"line {row.line} is of {short(key)}, no entity")

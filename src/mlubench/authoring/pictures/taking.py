@@ -4,9 +4,9 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from mlubench.authoring.pictures.addresses import RefusedError
+from mlubench.authoring.pictures.addresses import NothingYetError, RefusedError
 from mlubench.authoring.pictures.decoding import Decoder, UnreadableFileError, read_plain_file
-from mlubench.authoring.pictures.fetching import fetch
+from mlubench.authoring.pictures.fetching import Fetcher
 from mlubench.authoring.pictures.sources import Candidate
 from mlubench.authoring.pictures.worker import PictureReport, encoded
 from mlubench.authoring.rows import PictureRow
@@ -22,6 +22,7 @@ class PictureTaker:
         self._ctx = ctx
         self._decoder = decoder
         self._settings = ctx.spec.pictures
+        self._fetcher = Fetcher(ctx.spec.pictures)
         self._owners: dict[str, str] = {}  # hash of a kept file -> its entity
 
     def remember(self, row: PictureRow) -> None:
@@ -33,7 +34,7 @@ class PictureTaker:
     ) -> PictureRow:
         """The candidate's row; where it is kept, its file is written.
 
-        `kept` are the entity's pictures so far.
+        `kept` are the entity's other pictures.
         """
         origin = {
             "entity": key,
@@ -44,7 +45,10 @@ class PictureTaker:
         try:
             report, jpeg = self._picture(key, candidate)
         except (RefusedError, UnreadableFileError) as error:
-            return PictureRow.model_validate({**origin, "kept": False, "why": str(error)})
+            may_pass = isinstance(error, NothingYetError)
+            return PictureRow.model_validate(
+                {**origin, "kept": False, "why": str(error), "may_pass": may_pass}
+            )
         if not jpeg:
             return PictureRow.model_validate({**origin, **report, "kept": False})
         sha256 = hashlib.sha256(jpeg).hexdigest()
@@ -63,7 +67,7 @@ class PictureTaker:
         if isinstance(origin, Path):
             data = read_plain_file(origin, self._settings.max_bytes)
         else:
-            data = fetch(origin, self._settings)
+            data = self._fetcher.fetch(origin)
         return self._decoder.decode(data)
 
     def _repeats(self, row: PictureRow, kept: Sequence[PictureRow]) -> str | None:

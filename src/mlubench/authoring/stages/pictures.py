@@ -14,6 +14,7 @@ from mlubench.authoring.pictures.sources import (
     source_fingerprint,
 )
 from mlubench.authoring.pictures.taking import PictureTaker
+from mlubench.authoring.problems import raise_problems
 from mlubench.authoring.rows import EntityRow, PictureRow, read_rows, write_rows
 from mlubench.authoring.stage import Context, Stage
 from mlubench.authoring.stages import entities
@@ -55,7 +56,8 @@ def _row_problem(ctx: Context, row: PictureRow, keys: set[str]) -> str | None:
 
 def _make(ctx: Context) -> None:
     candidates = find_candidates(ctx, entities.load_entities(ctx))
-    partial = PartialRows(ctx.root / OUTPUT, PictureRow, ctx.stamp)
+    earlier = read_rows(ctx.root / OUTPUT, PictureRow) if ctx.goes_on else []
+    partial = PartialRows(ctx.root / OUTPUT, PictureRow, ctx.stamp, earlier)
     if not partial.rows:
         # Pictures that were made from other inputs.
         shutil.rmtree(ctx.root / FOLDER, ignore_errors=True)
@@ -72,8 +74,9 @@ def _make(ctx: Context) -> None:
     if not any(row.kept for row in rows):
         raise DataError(
             f"no picture could be used{_commonest_reasons(rows)}",
-            "Mend the source of the pictures.",
+            _way_out(rows),
         )
+    _check_none_vanished(candidates, rows)
     _remove_other_files(ctx.root, {row.file for row in rows if row.kept})
     write_rows(ctx.root / OUTPUT, rows)
 
@@ -81,7 +84,16 @@ def _make(ctx: Context) -> None:
 def _take_all(
     candidates: Candidates, most: int, partial: PartialRows[PictureRow], taker: PictureTaker
 ) -> Iterator[PictureRow]:
-    """Rows in the order of the candidates, of each entity until it has `most` pictures."""
+    """Rows in the order of the candidates, of each entity until it has `most` pictures.
+
+    What an earlier build could not get for a passing reason is asked for again.
+    """
+    settled: dict[str, list[PictureRow]] = {}
+    for earlier in partial.rows.values():
+        # Known before anything is taken: a picture that comes only now may repeat a later one.
+        taker.remember(earlier)
+        if earlier.kept:
+            settled.setdefault(earlier.entity, []).append(earlier)
     for key, entity_candidates in candidates.items():
         kept: list[PictureRow] = []
         for number, candidate in enumerate(entity_candidates, 1):
@@ -89,14 +101,45 @@ def _take_all(
                 break
             file = f"{FOLDER}/{key}/{number}.jpg"
             row = partial.rows.get((file,))
-            if row is None:
-                row = taker.take(key, file, candidate, kept)
+            if row is None or row.may_pass:
+                others = settled.setdefault(key, [])
+                row = taker.take(key, file, candidate, others)
                 partial.add(row)
-            # Those of a killed build too: a later picture may repeat them.
-            taker.remember(row)
+                taker.remember(row)
+                if row.kept:
+                    others.append(row)
             if row.kept:
                 kept.append(row)
             yield row
+
+
+def _check_none_vanished(candidates: Candidates, rows: list[PictureRow]) -> None:
+    """Raises DataError that names the entities without a picture, which would silently be left out."""
+    tried: dict[str, list[PictureRow]] = {key: [] for key in candidates}
+    for row in rows:
+        tried[row.entity].append(row)
+    problems = []
+    for key, of_entity in tried.items():
+        if not any(row.kept for row in of_entity):
+            problems.append(f"{short(key)}{_commonest_reasons(of_entity)}")
+    raise_problems(
+        f"{len(problems)} of {len(candidates)} entities have no picture", problems, _way_out(rows)
+    )
+
+
+def _way_out(rows: list[PictureRow]) -> str:
+    if any(row.may_pass for row in rows):
+        return "Run the same command again, later or with a pictures.contact: it asks only for what did not come."
+    return "Mend the source of the pictures, or leave these entities out."
+
+
+def _unfinished(ctx: Context) -> bool:
+    return bool(_waiting(ctx))
+
+
+def _waiting(ctx: Context) -> list[PictureRow]:
+    """Pictures that did not come for a passing reason."""
+    return [row for row in read_rows(ctx.root / OUTPUT, PictureRow) if row.may_pass]
 
 
 def _commonest_reasons(rows: list[PictureRow]) -> str:
@@ -114,8 +157,9 @@ def _remove_other_files(root: Path, files: set[str]) -> None:
 
 
 def _settings(ctx: Context) -> object:
+    # How patiently and in whose name a server is asked makes no other picture.
     return {
-        "spec": ctx.spec.pictures.model_dump(mode="json"),
+        "spec": ctx.spec.pictures.model_dump(mode="json", exclude={"retries", "contact"}),
         "outside": source_fingerprint(ctx),
     }
 
@@ -125,6 +169,9 @@ def _plan(ctx: Context) -> str:
     verb = _VERBS[ctx.spec.pictures.kind]
     if not (ctx.root / entities.OUTPUT).is_file():
         return f"{verb} up to {most} pictures of each entity"
+    waiting = _waiting(ctx) if ctx.goes_on else []
+    if waiting:
+        return f"{verb} {len(waiting)} pictures that did not come"
     candidates = find_candidates(ctx, entities.load_entities(ctx))
     text = f"{verb} up to {candidate_count(candidates, most)} pictures"
     without = sum(not found for found in candidates.values())
@@ -138,4 +185,5 @@ STAGE = Stage(
     settings=_settings,
     make=_make,
     plan=_plan,
+    unfinished=_unfinished,
 )

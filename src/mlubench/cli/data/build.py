@@ -94,6 +94,10 @@ def _stage_row(state: "StageState", file: Path) -> dict[str, Any]:
     # Only filters say of each row whether they keep it.
     if made and "kept" in made[0]:
         row["kept"] = sum(bool(one["kept"]) for one in made)
+    waiting = sum(bool(one.get("may_pass")) for one in made)
+    if waiting:
+        # The same command asks for these once more.
+        row["to ask again"] = waiting
     return row
 
 
@@ -108,7 +112,7 @@ def _show(out: Path, rows: list[dict[str, Any]], last: str, *, as_json: bool) ->
     table = Table(title=escape(str(out)), title_justify="left")
     columns = ["stage", "status", last]
     # A column that no row fills is left out.
-    for optional in ("rows", "kept"):
+    for optional in ("rows", "kept", "to ask again"):
         if any(optional in row for row in rows):
             columns.append(optional)
     for name in columns:
