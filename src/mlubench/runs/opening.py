@@ -3,10 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from mlubench.core.errors import MlubenchError
-from mlubench.core.files import read_json
+from mlubench.core.reading import read_json
 from mlubench.runs.folder import RunDir
 from mlubench.runs.results import Results, RunFacts, read_results
 from mlubench.runs.rows import read_answers, read_verdicts
@@ -24,16 +21,7 @@ class Run:
     @property
     def facts(self) -> RunFacts:
         """What the run was made with. MlubenchError before its base is there, when run.json is not yet written."""
-        path = self.folder.facts_file
-        try:
-            return RunFacts.model_validate(read_json(path))
-        except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(str(part) for part in first["loc"])
-            raise MlubenchError(
-                f"{path} cannot be used: {key}: {first['msg']}",
-                "Run it again, or give another run.",
-            ) from None
+        return read_json(self.folder.facts_file, RunFacts, "Run it again, or give another run.")
 
     @property
     def order(self) -> list[str]:
