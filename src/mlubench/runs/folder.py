@@ -155,7 +155,11 @@ class RunDir:
                 f"{self.root} is not a run", "Give the folder that `mlubench run --out` wrote."
             )
         try:
-            return parse(read_yaml(path, ""))
+            values = read_yaml(path, "")
+            if not values:
+                # No run writes that, and every setting would be taken for its default.
+                raise UsageError("it is empty")
+            return parse(values)
         except UsageError as error:
             # Nothing is wrong with the command.
             raise MlubenchError(

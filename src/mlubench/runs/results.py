@@ -263,7 +263,7 @@ def parse_results(raw: object, where: str = "results") -> Results:
     version = of_shape(raw, _Version, where, _WRITE_ANEW).schema_version
     if version != SCHEMA_VERSION:
         raise MlubenchError(
-            f"{where} have schema_version {version!r}, this version reads {SCHEMA_VERSION}",
+            f"{where} has schema_version {version!r}, this version reads {SCHEMA_VERSION}",
             "Write them anew with `mlubench judge RUN`, or use the version of mlubench that wrote them.",
         )
     return of_shape(raw, Results, where, _WRITE_ANEW)
@@ -271,4 +271,4 @@ def parse_results(raw: object, where: str = "results") -> Results:
 
 def read_results(path: Path) -> Results:
     """The results in a file. Raises MlubenchError when it is absent, broken or of another version."""
-    return parse_results(read_json(path, object, _WRITE_ANEW), f"the results in {path}")
+    return parse_results(read_json(path, object, _WRITE_ANEW), str(path))

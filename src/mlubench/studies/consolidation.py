@@ -4,9 +4,10 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 from rich.console import Console
+from typing_extensions import TypedDict
 
 from mlubench.core.errors import UsageError
 from mlubench.core.files import MANIFEST, digest, is_whole, whole_dir
