@@ -45,7 +45,7 @@ def test_a_picture_that_is_none_is_a_failure(finished: Finished, tmp_path: Path)
     (tmp_path / "x.jpg").write_bytes(b"not a picture")
     called = call("ask", finished.folder, "--image", tmp_path / "x.jpg", "What is it?")
     assert called.code == 1
-    assert "x.jpg cannot be read" in called.error
+    assert "x.jpg is no JPEG, PNG or WebP" in called.error
 
 
 def test_a_run_without_an_expert_is_wrong_use(finished: Finished, copied: Path) -> None:

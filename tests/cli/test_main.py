@@ -295,7 +295,7 @@ def test_a_picture_that_is_none_is_a_failure(tmp_path: Path) -> None:
     from mlubench.data.pictures import open_picture
 
     (tmp_path / "x.jpg").write_bytes(b"not a picture")
-    with pytest.raises(MlubenchError, match=r"x\.jpg cannot be read"):
+    with pytest.raises(MlubenchError, match=r"x\.jpg is no JPEG, PNG or WebP"):
         open_picture(tmp_path / "x.jpg")
     Image.new("L", (4, 4)).save(tmp_path / "y.png")
     assert open_picture(tmp_path / "y.png").mode == "RGB"

@@ -23,5 +23,5 @@ def test_a_data_uri_holds_the_picture_made_smaller_but_never_larger(
 
 def test_a_data_uri_of_a_broken_picture_names_the_file(tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"no picture")
-    with pytest.raises(MlubenchError, match=r"broken\.png cannot be read"):
+    with pytest.raises(MlubenchError, match=r"broken\.png is no JPEG, PNG or WebP"):
         data_uri(tmp_path / "broken.png", 20)

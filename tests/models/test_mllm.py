@@ -226,7 +226,7 @@ def test_a_broken_chunk_inside_a_png_is_refused(tmp_path: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(MlubenchError) as error:
         open_picture(path)
-    one_line(error, str(path), "cannot be read")
+    one_line(error, str(path), "cannot be decoded")
 
 
 def test_transparent_and_grey_pictures_become_rgb(tmp_path: Path) -> None:

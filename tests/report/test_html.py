@@ -141,7 +141,7 @@ def test_missing_pictures_are_said_to_be_missing(tmp_path: Path) -> None:
     page = report(tmp_path, make_results(("ga",)), images=False)
     assert not page.all("img")
     assert "12 of 12 pictures could not be shown" in page.text
-    assert "picture not found: downloaded_images/" in page.text
+    assert "picture downloaded_images/" in page.text
     (tmp_path / "run.json").unlink()
     assert "does not say where its pictures are" in Page(write_report(tmp_path).read_text()).text
 
@@ -169,7 +169,7 @@ def test_broken_pictures_and_lines_do_not_stop_the_report(tmp_path: Path) -> Non
     with (tmp_path / "answers" / "ga" / "A-UA.jsonl").open("a") as out:
         out.write('{"id": "cut off\n[1]\n\n')
     page = Page(write_report(tmp_path, parse_results(results)).read_text())
-    assert "picture cannot be read (UnidentifiedImageError)" in page.text
+    assert ".jpg is no JPEG, PNG or WebP" in page.text
     assert "2 lines of the answer files could not be read" in page.text
 
 
@@ -193,7 +193,7 @@ def test_pictures_of_other_formats_show_as_missing(tmp_path: Path, kind: str) ->
     assert shown
     for example in shown:
         assert example.picture == ""
-        assert "picture cannot be read (UnidentifiedImageError)" in example.no_picture
+        assert example.no_picture.endswith(f".jpg is a {kind}")
 
 
 def test_long_and_half_spelled_answers(tmp_path: Path) -> None:

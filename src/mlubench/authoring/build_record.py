@@ -3,13 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
-
-from typing_extensions import TypedDict
+from typing import Literal, TypedDict
 
 from mlubench.authoring.stage import Context, Stage
-from mlubench.core.files import digest, file_sha256, write_json
-from mlubench.core.reading import read_json
+from mlubench.core.files import digest, file_sha256, read_json, write_json
 
 RECORD = "build.json"
 _SCHEMA = 1
@@ -25,12 +22,6 @@ class StageEntry(TypedDict):
 
     inputs: dict[str, str]  # "spec" and each needed stage -> hash
     outputs: dict[str, str] | None  # name -> hash; None while the stage is under way
-
-
-class _Build(TypedDict):
-    """The content of build.json."""
-
-    stages: dict[str, StageEntry]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +42,7 @@ class BuildRecord:
         self.path = root / RECORD
         self.stages: dict[str, StageEntry] = {}
         if self.path.is_file():
-            hint = "Put a copy of it back, or build in another folder."
-            self.stages = read_json(self.path, _Build, hint)["stages"]
+            self.stages = read_json(self.path)["stages"]
 
     def note(self, name: str, entry: StageEntry) -> None:
         self.stages[name] = entry

@@ -7,7 +7,8 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from mlubench.core.errors import UsageError, all_errors
-from mlubench.core.reading import read_yaml
+from mlubench.core.files import read_yaml
+from mlubench.data.pixels import MAX_PIXELS
 from mlubench.settings.endpoint import EndpointSettings, ModelPrice, Parallel, Retries, Seconds
 from mlubench.settings.strict import Strict
 
@@ -68,7 +69,7 @@ class PicturesSpec(Strict):
     size: int = Field(96, ge=16, le=2048, description="of drawn pictures, in pixels")
     max_bytes: int = Field(20_000_000, ge=1000, le=2**28, description="of a file")
     max_pixels: int = Field(
-        50_000_000, ge=1000, le=100_000_000, description="of a picture before it is decoded"
+        MAX_PIXELS, ge=1000, le=100_000_000, description="of a picture before it is decoded"
     )
     max_side: int = Field(
         1024, ge=16, le=8192, description="larger pictures are scaled down to it; pixels"

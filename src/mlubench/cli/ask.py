@@ -62,24 +62,16 @@ def ask(
 
     RUN is the folder of a run, STORE a plain folder of experts, as `mlubench experts import` fills it.
     """
-    from mlubench.core.errors import UsageError
-
-    if image is not None and not image.is_file():
-        raise UsageError(
-            f"picture {image} does not exist", "Give a JPEG, PNG or WebP file with --image."
-        )
+    if image is not None:
+        _require_picture(image)
     turns = _turns(history) if history is not None else ()
     # What follows loads torch, which takes seconds: only once there is a picture to ask about.
-    from mlubench.data.pictures import open_picture
     from mlubench.lumoe.engine.lumoe import LUMoE
     from mlubench.lumoe.engine.opening import engine_source
     from mlubench.models.quiet import quiet
 
     quiet()
     source = engine_source(place)
-    # Before the base is loaded, which takes long: a broken picture is told at once.
-    if image is not None:
-        open_picture(image)
     lumoe = LUMoE.open(source, base_model or _base_made_again(place, source))
     answer = lumoe.answer(question, image, history=turns, leave_out_disabled=base)
     route = answer.route
@@ -96,14 +88,29 @@ def ask(
     click.echo(f"route: {where}{entity}; {route.why}", err=True)
 
 
+def _require_picture(image: Path) -> None:
+    """Raises UsageError where there is no file, UnusablePictureError where it cannot be used."""
+    from mlubench.core.errors import UsageError
+    from mlubench.data.pictures import MISSING, UnusablePictureError, open_picture
+
+    try:
+        open_picture(image)
+    except UnusablePictureError as error:
+        if error.problem != MISSING:
+            raise
+        raise UsageError(
+            f"picture {image} does not exist", "Give a JPEG, PNG or WebP file with --image."
+        ) from None
+
+
 def _turns(file: Path) -> "History":
     """The turns in a file of --history. Raises UsageError that names the file."""
     from mlubench.core.errors import MlubenchError, UsageError
-    from mlubench.core.reading import read_json
+    from mlubench.core.files import read_json
     from mlubench.models.chat_template import as_history
 
     try:
-        return as_history(read_json(file, object))
+        return as_history(read_json(file))
     except UsageError as error:
         raise UsageError(f"{file}: {error.what}", error.hint) from None
     except MlubenchError as error:

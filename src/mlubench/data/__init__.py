@@ -5,7 +5,7 @@ roles.py           which pictures train, which set thresholds, which only test
 world.py           an invented world in the official layout (world_text.yaml holds its words)
 picture_kinds.py   views of a photograph that is trained on, told from other photographs
 render.py          stand-in pictures, drawn
-pictures.py        the one way to open a picture
+pictures.py        the one way to open a picture; pixels.py makes it what people see, mistaken.py names what is none
 refusals.py        what a model should say instead of an answer
 naming.py          how names are written: titles, and endings that are no name
 overlaps.py        entities in several places, under one spelling or several

@@ -6,8 +6,9 @@ from typing import Literal
 
 from mlubench.core.errors import MlubenchError
 from mlubench.core.spelling import path_below
-from mlubench.data.check_pictures import MISSING, broken_pictures
+from mlubench.data.check_pictures import broken_pictures
 from mlubench.data.overlaps import Standing, find_overlaps
+from mlubench.data.pictures import MISSING
 from mlubench.data.records import Problem, Record, parse, problems, short
 from mlubench.data.release import fold, load_list, split_files, task_folders, task_name
 from mlubench.types import Split
@@ -26,10 +27,10 @@ KINDS = {
     "contradiction": "one question about one entity has two answers",
     "overlap": "an entity, however spelt, must be both forgotten and kept, or is there twice",
     "no-pictures": "the whole picture folder is absent",
-    "missing": "pictures are missing",
-    "unreadable": "pictures cannot be decoded",
+    "missing": "a picture is missing",
+    "unreadable": "a picture is there and cannot be used",
 }
-_SHOWN = 5  # pictures or folders named in one message
+_SHOWN = 5  # folders named in one message
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,7 @@ def _overlaps(places: list[_Place]) -> list[Finding]:
 
 
 def _pictures(root: Path, places: list[_Place]) -> list[Finding]:
-    """One finding for all missing pictures and one for all unreadable ones: there may be thousands."""
+    """One finding for each picture that cannot be used, at the first record that names it."""
     first: dict[str, _Place] = {}
     for place in places:
         first.setdefault(place.record.image, place)
@@ -179,19 +180,10 @@ def _pictures(root: Path, places: list[_Place]) -> list[Finding]:
             "name another with --images, or draw stand-ins with `mlubench data render`"
         )
         return [Finding("no-pictures", "error", str(root), None, message)]
-    missing: list[tuple[str, str]] = []
-    unreadable: list[tuple[str, str]] = []
-    for image, problem in broken_pictures(root, sorted(first)):
-        group = missing if problem == MISSING else unreadable
-        group.append((image, problem))
     findings = []
-    for kind, group in (("missing", missing), ("unreadable", unreadable)):
-        if not group:
-            continue
-        named = "; ".join(f"{short(i)} {problem} ({first[i]})" for i, problem in group[:_SHOWN])
-        more = "; ..." if len(group) > _SHOWN else ""
-        message = f"{len(group)} of {len(first)} pictures: {named}{more}"
-        findings.append(Finding(kind, "error", str(root), None, message))
+    for image, problem in broken_pictures(root, sorted(first)):
+        kind = "missing" if problem == MISSING.what else "unreadable"
+        findings.append(first[image].finding(kind, "error", f"{short(image)} {problem}"))
     return findings
 
 

@@ -11,8 +11,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from mlubench.core.files import digest, file_sha256, write_atomic
-from mlubench.data.pictures import stamp
+from mlubench.core.files import digest, write_atomic
+from mlubench.data.pictures import content_hash, stamp
 from mlubench.models.mllm import MLLM
 
 
@@ -32,8 +32,8 @@ class FeatureCache:
     keep: int = 50_000
     # The least recently used first.
     rows: OrderedDict[Path, FeatureRow] = field(default_factory=OrderedDict)
-    # What an earlier process computed, by the SHA-256 of the picture: a gate that is fitted on one task more then looks
-    # at the pictures of that task alone.
+    # What an earlier process computed, by the hash of the picture's content: a gate that is fitted on one task more then
+    # looks at the pictures of that task alone.
     known: dict[str, Tensor] = field(default_factory=dict)
 
     def __call__(self, pictures: Sequence[Path]) -> Tensor:
@@ -46,7 +46,7 @@ class FeatureCache:
             if path in self.rows and self.rows[path].stamp == now:
                 continue
             # Hashing reads the whole file, so only where there is something to find.
-            known = self.known.get(file_sha256(path)) if self.known else None
+            known = self.known.get(content_hash(path)) if self.known else None
             if known is not None:
                 self.rows[path] = FeatureRow(now, known)
             else:
@@ -67,8 +67,9 @@ class FeatureCache:
             return
         tensors = dict(self.known)
         for picture, row in self.rows.items():
-            if picture.is_file():
-                tensors[file_sha256(picture)] = row.features
+            # A file that was changed since holds another picture.
+            if picture.is_file() and stamp(picture) == row.stamp:
+                tensors[content_hash(picture)] = row.features
         # Sorted, so that equal features make equal files. Cloned, as rows may be views of one batch.
         content = {key: tensors[key].clone() for key in sorted(tensors)}
         write_atomic(path, save(content, metadata={"base": self._base_hash()}))

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from mlubench.core.errors import MlubenchError
-from mlubench.core.files import digest
-from mlubench.core.reading import read_json
+from mlubench.core.files import digest, read_json
 from mlubench.core.spelling import path_below
 from mlubench.report.labels import label
 from mlubench.runs.folder import BASE, NOTHING_UNLEARNED, RunDir
-from mlubench.runs.results import Results, RunFacts
+from mlubench.runs.results import Results
 from mlubench.runs.rows import parse_answer
 from mlubench.types import AnswerRow, Entity, Route, Split
 
@@ -125,10 +124,10 @@ def pick_examples(folder: RunDir, results: Results) -> Examples:
 def _image_root(folder: RunDir) -> Path | None:
     """The folder of pictures; None where the run does not say."""
     try:
-        root = read_json(folder.facts_file, RunFacts).image_root
-    except MlubenchError:
+        root = read_json(folder.facts_file).get("image_root")
+    except (MlubenchError, AttributeError):
         return None
-    if not root:
+    if not isinstance(root, str) or not root:
         return None
     # A relative path is meant from the run; joining leaves an absolute one as it is.
     return folder.root / root
@@ -223,23 +222,23 @@ def _picture(image_root: Path | None, image: str) -> tuple[str, str]:
     if not image or inside.is_absolute() or ".." in inside.parts:
         return "", f"not a path inside the picture folder: {image or 'none'}"
     path = path_below(image_root, str(inside))
+    # Only where there are pictures to draw: Pillow takes a while to load.
+    from mlubench.data.pictures import UnusablePictureError
+
     try:
-        if not path.is_file():
-            return "", f"picture not found: {image}"
         return _thumbnail(path), ""
-    except Exception as error:  # noqa: BLE001 - a broken picture fails in as many ways as there are formats
-        return "", f"picture cannot be read ({type(error).__name__}): {image}"
+    except UnusablePictureError as error:
+        return "", f"picture {image} {error.problem.what}"
 
 
 def _thumbnail(path: Path) -> str:
-    from PIL import ImageOps
-
     from mlubench.data.pictures import opened
+    from mlubench.data.pixels import plain_rgb
 
     with opened(path) as picture:
         # Decode a large JPEG at a fraction of its size.
         picture.draft("RGB", (2 * _SIDE, 2 * _SIDE))
-        image = ImageOps.exif_transpose(picture).convert("RGB")
+        image = plain_rgb(picture)
     image.thumbnail((_SIDE, _SIDE))
     # A photograph is smaller as JPEG, a drawing as PNG.
     encoded = []

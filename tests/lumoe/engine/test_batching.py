@@ -56,8 +56,11 @@ def test_what_is_wrong_with_one_is_its_own_error(
 ) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"not a picture")
     bad = {
-        "broken": (AskRequest("broken", tmp_path / "broken.jpg", "Who?"), "cannot be read"),
-        "gone": (AskRequest("gone", tmp_path / "gone.jpg", "Who?"), "cannot be read"),
+        "broken": (
+            AskRequest("broken", tmp_path / "broken.jpg", "Who?"),
+            "is no JPEG, PNG or WebP",
+        ),
+        "gone": (AskRequest("gone", tmp_path / "gone.jpg", "Who?"), "is missing"),
         "long": (AskRequest("long", None, "why " * 2000), "are all there is"),
         "marker": (AskRequest("marker", requests[0].image, "What is <image>?"), "picture marker"),
     }

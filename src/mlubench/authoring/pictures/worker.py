@@ -1,8 +1,10 @@
-"""The process that decodes strangers' pictures: little memory, little time, no files. Only Pillow.
+"""The process that decodes strangers' pictures: little memory, little time, no files.
 
 It is run as a script with its limits as JSON. On standard input and output it speaks in blocks: a
 line with the number of bytes that follow, and those bytes. In come pictures. Out come READY and
 then, for each picture, a JSON report and a JPEG, which is empty where there is none.
+
+Only Pillow is imported, and the two files of `data` that import nothing else either.
 """
 
 import io
@@ -15,7 +17,6 @@ from typing import BinaryIO, TypedDict
 
 from PIL import (
     Image,
-    ImageOps,
     JpegImagePlugin,
     MpoImagePlugin,
     PngImagePlugin,
@@ -23,11 +24,11 @@ from PIL import (
     WebPImagePlugin,
 )
 
-FORMATS = ("JPEG", "PNG", "WEBP")
+from mlubench.data.pixels import FORMATS, decode_problem, plain_rgb, size_problem
+
 QUALITY = 92
 READY = b"ready"
 _HASH_SIDE = 8
-_LONGEST_MESSAGE = 160  # characters of an error of Pillow's
 # Named so that they are loaded before the limits forbid opening any file: TIFF reads EXIF, MPO what
 # some cameras write.
 _PLUGINS = (JpegImagePlugin, MpoImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin)
@@ -54,25 +55,22 @@ class WorkerLimits(TypedDict):
 def plain_jpeg(data: bytes, *, max_pixels: int, max_side: int) -> tuple[PictureReport, bytes]:
     """The first frame as an upright RGB JPEG without any metadata, and what there is to say of it.
 
-    Its longer side is at most `max_side`; transparency becomes white. Raises ValueError above
-    `max_pixels`, and whatever Pillow raises for what is no whole JPEG, PNG or WebP.
+    Its longer side is at most `max_side`. Where it cannot be used, the report says why and there is
+    no JPEG.
     """
-    with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
-        width, height = picture.size
-        # Before a pixel is decoded: a small file can claim any size.
-        if width * height > max_pixels:
-            raise ValueError(f"it has {width} x {height} pixels, more than {max_pixels}")
-        picture.load()
-        upright = ImageOps.exif_transpose(picture)
-    upright.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
-    # A new picture, since Pillow would carry comments and colour profiles of the old one along.
-    clean = Image.new("RGB", upright.size, "white")
-    if upright.has_transparency_data:
-        upright = upright.convert("RGBA")
-        clean.paste(upright, mask=upright.getchannel("A"))
-    else:
-        clean.paste(upright.convert("RGB"))
-    return encoded(clean)
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+            # Before a pixel is decoded: a small file can claim any size.
+            problem = size_problem(picture.size, max_pixels)
+            if problem is not None:
+                return {"why": problem.what}, b""
+            plain = plain_rgb(picture)
+    except MemoryError:
+        return {"why": "cannot be decoded: it needs more memory than a picture may"}, b""
+    except Exception as error:  # noqa: BLE001  broken files make Pillow raise nearly anything
+        return {"why": decode_problem(error, data).what}, b""
+    plain.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
+    return encoded(plain)
 
 
 def encoded(clean: Image.Image) -> tuple[PictureReport, bytes]:
@@ -135,14 +133,6 @@ def _allow_cpu(seconds: float) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
 
 
-def _one_line(error: Exception) -> str:
-    if type(error).__name__ == "UnidentifiedImageError":  # its own text is an address in memory
-        return f"it is no {', '.join(FORMATS)}"
-    if isinstance(error, MemoryError):
-        return "it needs more memory than a picture may"
-    return " ".join(str(error).split())[:_LONGEST_MESSAGE] or type(error).__name__
-
-
 def main(limits: WorkerLimits) -> None:
     Image.MAX_IMAGE_PIXELS = None  # the limit is ours, and it is looked at before a pixel is
     # Pillow warns of big pictures and odd metadata; neither makes one unusable.
@@ -153,14 +143,9 @@ def main(limits: WorkerLimits) -> None:
     write_block(sys.stdout.buffer, READY)
     while (data := read_block(sys.stdin.buffer)) is not None:
         _allow_cpu(limits["seconds"])
-        report: PictureReport
-        try:
-            report, jpeg = plain_jpeg(
-                data, max_pixels=limits["max_pixels"], max_side=limits["max_side"]
-            )
-        except Exception as error:  # noqa: BLE001  broken files make Pillow raise nearly anything
-            report = {"why": f"cannot be decoded: {_one_line(error)}"}
-            jpeg = b""
+        report, jpeg = plain_jpeg(
+            data, max_pixels=limits["max_pixels"], max_side=limits["max_side"]
+        )
         write_block(sys.stdout.buffer, json.dumps(report).encode())
         write_block(sys.stdout.buffer, jpeg)
 

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from mlubench.core.errors import MlubenchError
-from mlubench.core.files import digest, file_sha256
+from mlubench.core.files import digest
+from mlubench.data.pictures import content_hash
 from mlubench.endpoint.completion import Answer
 from mlubench.endpoint.replies import ReplyCache
 from mlubench.endpoint.reply_text import spoken
@@ -83,9 +84,7 @@ class Replies:
 def _key(who: str, query: Query) -> str | MlubenchError:
     """By what the reply is kept; an error where the picture cannot be read."""
     try:
-        picture = file_sha256(query.image) if query.image is not None else ""
-    except OSError as error:
-        return MlubenchError(
-            f"picture {query.image} cannot be read: {error.strerror}", "Give another one."
-        )
+        picture = content_hash(query.image) if query.image is not None else ""
+    except MlubenchError as error:
+        return error
     return digest([who, picture, query.question], 32)

@@ -21,8 +21,9 @@ from transformers import (
 )
 
 from mlubench.core.cache import cache_root
-from mlubench.core.files import digest, disk_errors, file_sha256, is_whole, whole_dir
+from mlubench.core.files import digest, disk_errors, is_whole, whole_dir
 from mlubench.core.progress import progress_bar
+from mlubench.data.pictures import content_hash
 from mlubench.data.refusals import REFUSALS, refusal_for
 from mlubench.data.render import RENDERER_VERSION
 from mlubench.models.devices import pick_device
@@ -82,7 +83,7 @@ def _photograph_hashes(benchmark: Benchmark) -> list[str] | None:
     if benchmark.stand_ins:
         return None
     paths = {benchmark.picture(s) for s in benchmark.samples if s.role == "fit"}
-    return [file_sha256(path) for path in sorted(paths)]
+    return [content_hash(path) for path in sorted(paths)]
 
 
 def _train(
