@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from mlubench.core.errors import UsageError
+from mlubench.core.errors import MlubenchError, UsageError
+from mlubench.core.files import is_whole
 from mlubench.experiment.answering import Learner
 from mlubench.experiment.learners import (
     Base,
@@ -88,6 +89,38 @@ def test_unlearning_makes_the_truth_less_probable(context: Callable, name: str) 
     assert mean(after["forget"]) < mean(before["forget"]) - 0.05
     if name == "lumoe":  # what the gate sends to no expert is the base's
         assert after["retain"] == pytest.approx(before["retain"], rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["ga", "lumoe"])
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        (("train.warmup_ratio=0.9", "train.batch=512"), "the training changed nothing"),
+        (("train.lr=1e6", "train.per_method.lumoe.lr=1e6"), "became nan|are no numbers"),
+    ],
+)
+def test_a_training_that_cannot_be_right_is_archived_nowhere(
+    context: Callable, name: str, changes: tuple[str, ...], why: str
+) -> None:
+    """What was archived before stays, and a run with better settings goes on from it."""
+    good = context("float32")
+    learner = learner_for(name, good)
+    learner.at([])
+    learner.learn(good.benchmark.task("A"))
+    archive = good.run.archive(name, "A")
+    before = {file.name: file.read_bytes() for file in archive.iterdir()}
+    ctx = context("float32", *changes)
+    again = learner_for(name, ctx)
+    again.at(["A"])
+    with pytest.raises(MlubenchError, match=why):
+        again.learn(ctx.benchmark.task("B"))
+    assert not ctx.run.archive(name, "B").exists()
+    assert {file.name: file.read_bytes() for file in archive.iterdir()} == before
+    better = context("float32")
+    learner = learner_for(name, better)
+    learner.at(["A"])
+    learner.learn(better.benchmark.task("B"))
+    assert is_whole(better.run.archive(name, "B"))
 
 
 @pytest.mark.parametrize(

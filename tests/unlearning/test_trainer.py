@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from mlubench.models.adapters import add_adapter, remove_adapters
 from mlubench.models.mllm import MLLM
 from mlubench.settings.training import LoraConfig
 from mlubench.types import Benchmark
-from mlubench.unlearning.trainer import NoGradientError, unlearn
+from mlubench.unlearning.trainer import NoGradientError, UnlearningTrainer, unlearn
 from support.trainings import HARD, LORA, LOSSES, QUICK, fit, levels, lora_of, method_of, train
 
 # Which way it goes
@@ -153,6 +154,57 @@ def test_a_loss_that_is_no_number_stops_at_once(
         train(mllm, "ga", benchmark, tmp_path / "work", QUICK.model_copy(update={"lr": 1e30}))
     assert "\n" not in str(error.value)
     assert list(tmp_path.rglob("*.safetensors")) == []
+
+
+def test_parameters_that_are_no_numbers_are_refused(
+    mllm: MLLM, benchmark: Benchmark, tmp_path: Path
+) -> None:
+    """The last step may break what no further loss looks at."""
+
+    class Breaking(UnlearningTrainer):
+        def training_step(self, *args: Any, **options: Any) -> torch.Tensor:
+            loss = super().training_step(*args, **options)
+            with torch.no_grad():
+                next(p for p in self.model.parameters() if p.requires_grad)[0, 0] = torch.nan
+            return loss
+
+    once = QUICK.model_copy(update={"epochs": 1, "batch": 64})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mlubench.unlearning.trainer.UnlearningTrainer", Breaking)
+        with pytest.raises(
+            MlubenchError, match=r"parameters are no numbers.*first: .*lora_A"
+        ) as error:
+            train(mllm, "ga", benchmark, tmp_path, once)
+    assert "Lower train.lr" in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["ga", "dpo", "task_vector"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        # The one step of all is the warm-up's first, which has a rate of 0.
+        {"warmup_ratio": 0.9, "epochs": 1, "batch": 64},
+        # Too small for a number of this size to change by.
+        {"lr": 1e-30, "weight_decay": 0.0, "epochs": 1, "max_grad_norm": 1.0},
+    ],
+)
+def test_a_training_that_changes_nothing_is_refused(
+    mllm: MLLM, benchmark: Benchmark, tmp_path: Path, name: str, change: dict[str, float]
+) -> None:
+    # An adapter that has learned something, as a baseline has after its first task.
+    train(mllm, name, benchmark, tmp_path, QUICK.model_copy(update={"epochs": 1}))
+    before = lora_of(mllm, name)
+    with pytest.raises(MlubenchError, match=r"the training changed nothing.*train\.warmup_ratio"):
+        train(mllm, name, benchmark, tmp_path, QUICK.model_copy(update=change), fresh=False)
+    assert all(torch.equal(before[key], now) for key, now in lora_of(mllm, name).items())
+
+
+def test_little_is_not_nothing(mllm: MLLM, benchmark: Benchmark, tmp_path: Path) -> None:
+    """Two steps, of which the first has a rate of 0; and a method that goes far astray stays allowed."""
+    two = {"warmup_ratio": 0.9, "epochs": 1, "batch": 4, "lr": 1e-7}
+    assert train(mllm, "ga", benchmark, tmp_path, QUICK.model_copy(update=two)).steps == 2
+    astray = QUICK.model_copy(update={"lr": 0.3, "epochs": 2})
+    assert train(mllm, "ga", benchmark, tmp_path, astray, fresh=False).steps == 4
 
 
 def test_a_failed_training_leaves_no_bar_and_no_training_mode(

@@ -1,4 +1,4 @@
-"""What is trained of a model: its parameters by name, by learning rate, and as they were before."""
+"""What is trained of a model: its parameters by name, by learning rate, as they were before, and whether to keep them."""
 
 import re
 from collections import Counter
@@ -9,6 +9,7 @@ from typing import TypedDict
 import torch
 from torch import Tensor, nn
 
+from mlubench.core.errors import MlubenchError
 from mlubench.models.families import Parts
 from mlubench.models.mllm import MLLM
 from mlubench.settings.training import TrainConfig
@@ -48,6 +49,50 @@ def parameter_groups(model: nn.Module, parts: Parts, config: TrainConfig) -> lis
         group = groups.setdefault((lr, weight_decay), new)
         group["params"].append(parameter)
     return list(groups.values())
+
+
+@contextmanager
+def real_training(mllm: MLLM, label: str) -> Iterator[None]:
+    """Train within. Raises MlubenchError where the trained parameters are then no numbers, or exactly as they were.
+
+    Such a state is none to archive: the one answers nothing, and the other is the model of before under a new name.
+    """
+    before = _bits(mllm)
+    yield
+    broken = [
+        name
+        for name, parameter in _trainable(mllm)
+        if not bool(torch.isfinite(parameter.detach()).all())
+    ]
+    if broken:
+        raise MlubenchError(
+            f"{label}: {len(broken)} trained parameters are no numbers any more (first: {broken[0]})",
+            "Lower train.lr.",
+        )
+    if torch.equal(_bits(mllm), before):
+        raise MlubenchError(
+            f"{label}: the training changed nothing, no parameter is another than before",
+            "Lower train.warmup_ratio (the warm-up's first step has a rate of 0), or raise train.lr or train.epochs.",
+        )
+
+
+def _trainable(mllm: MLLM) -> Iterator[tuple[str, nn.Parameter]]:
+    for name, parameter in mllm.model.named_parameters():
+        if parameter.requires_grad:
+            yield name, parameter
+
+
+# Integers of the same width as a number, whose sum tells whether any bit of a parameter has changed.
+_SAME_WIDTH = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+
+
+def _bits(mllm: MLLM) -> Tensor:
+    """The sum (N,) of the bits of each of the N trainable parameters. A copy of them could fill the memory."""
+    sums = []
+    for _, parameter in _trainable(mllm):
+        bits = parameter.detach().view(_SAME_WIDTH[parameter.element_size()])
+        sums.append(bits.sum(dtype=torch.int64))
+    return torch.stack(sums).cpu()
 
 
 @contextmanager

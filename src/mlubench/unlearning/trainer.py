@@ -30,7 +30,12 @@ from mlubench.unlearning.data_parallel import (
 )
 from mlubench.unlearning.forward import views_of
 from mlubench.unlearning.methods.base import Method
-from mlubench.unlearning.parameters import negated_change, parameter_groups, trained_parameters
+from mlubench.unlearning.parameters import (
+    negated_change,
+    parameter_groups,
+    real_training,
+    trained_parameters,
+)
 from mlubench.unlearning.schedule import schedule
 from mlubench.unlearning.steps import StepBuilder
 from mlubench.unlearning.trainer_setup import ProgressCallback, training_arguments
@@ -68,7 +73,8 @@ def unlearn(
 ) -> TrainingFacts:
     """Train the active adapter of `mllm` in place. Its state at the start is the method's reference.
 
-    Raises MlubenchError when there is nothing to train on, or when the loss stops being a number.
+    Raises MlubenchError when there is nothing to train on, when the loss or a parameter stops being a number, or when
+    nothing has changed in the end.
     """
     if not forget or ("retain" in method.needs and not retain):
         raise MlubenchError(
@@ -79,7 +85,7 @@ def unlearn(
     items = schedule(forget, retain, epochs=config.epochs, seed=seed)
     steps = StepBuilder(mllm, benchmark, method, config)
     negation = nullcontext() if method.negate is None else negated_change(mllm, method.negate)
-    with memory, negation:
+    with memory, real_training(mllm, label), negation:
         steps.remember_reference(items)
         trainer = UnlearningTrainer(
             method,
