@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,30 @@ def test_a_loss_that_is_no_number_stops_at_once(
         train(mllm, "ga", benchmark, tmp_path / "work", QUICK.model_copy(update={"lr": 1e30}))
     assert "\n" not in str(error.value)
     assert list(tmp_path.rglob("*.safetensors")) == []
+
+
+@pytest.mark.parametrize("name", ["ga", "gd", "dpo"])
+@pytest.mark.parametrize("what", ["question", "truth"])
+def test_a_record_beyond_the_models_positions_is_never_trained_on(
+    mllm: MLLM, benchmark: Benchmark, tmp_path: Path, name: str, what: str
+) -> None:
+    add_adapter(mllm, name, LORA, "language", seed=0)
+    before = lora_of(mllm, name)
+    forget = fit(benchmark, "forget")
+    forget[2] = replace(forget[2], **{what: "word " * 3000})
+    together = QUICK.model_copy(update={"batch": 64})
+    with pytest.raises(MlubenchError, match=rf"record {forget[2].id} .* 1,024 positions"):
+        unlearn(
+            mllm,
+            method_of(name),
+            forget,
+            fit(benchmark, "retain"),
+            benchmark,
+            together,
+            seed=0,
+            work=tmp_path,
+        )
+    assert all(torch.equal(before[key], now) for key, now in lora_of(mllm, name).items())
 
 
 def test_parameters_that_are_no_numbers_are_refused(

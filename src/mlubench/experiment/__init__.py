@@ -5,6 +5,7 @@ learners.py        how a method lives through the sequence
 answering.py       asks an archived model and keeps every answer
 know.py            know, then unlearn: facts that the base does not know are dropped
 prepare.py         the benchmark and the base that a run starts from
+lengths.py         records that are too long for the model
 gate_reports.py    every gate measured after each task
 table.py           the methods by name
 plan/              what a run would do and need, beforehand

@@ -32,6 +32,7 @@ from mlubench.experiment.learners import (
     OracleLumoeLearner,
     learner_for,
 )
+from mlubench.experiment.lengths import require_short_records
 from mlubench.experiment.prepare import in_order, open_base, open_benchmark
 from mlubench.judging.llm.checks import check_judge
 from mlubench.judging.llm.tools import JudgeTools
@@ -66,6 +67,7 @@ def run_lifelong(config: Config, out: Path, console: Console) -> Results:
         console.print(f"benchmark: {len(whole.samples):,} samples, {len(whole.tasks)} tasks")
         with processes.leader_first():
             mllm = open_base(config, whole)
+        require_short_records(mllm, benchmark, config)
         # What the base does not know cannot be unlearned, so only what it knows is trained and tested.
         known = know_filter(Context(config, benchmark, mllm, run))
         ctx = Context(config, known, mllm, run)

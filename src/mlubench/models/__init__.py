@@ -13,6 +13,7 @@ adapters.py        LoRA adapters on one base in memory
 features.py        what the vision tower says of pictures, kept over the life of a run
 probe.py           what a model makes of pictures inside
 rater.py           a language model that rates texts
+room.py            whether texts fit into a model's positions
 sizes.py           how large a model and its adapters are, without loading it
 folders.py  devices.py  processors.py  sharding.py  memory.py  quiet.py
                    where weights lie; which device; which processor; a base too large for one card; peak memory; less noise

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from mlubench.core.errors import MlubenchError
 from mlubench.data.refusals import refusal_for
 from mlubench.models.answers import answer_labels
 from mlubench.models.mllm import MLLM, Query
@@ -78,9 +79,30 @@ class BatchBuilder:
         for kind in kinds:
             ids = [self._answer_ids(kind, item) for item in items]
             labels[kind] = answer_labels(ids, self.mllm.device)  # (B, A)
+            self._require_room(kind, items, prompt["attention_mask"], ids)
         pad = self.mllm.tokenizer.pad_token_id
         inputs = pack_answers(self.mllm.base, prompt, list(labels.values()), pad)
         return PackedBatch(inputs, labels)
+
+    def _require_room(
+        self,
+        kind: AnswerKind,
+        items: Sequence[Item],
+        prompt_mask: Tensor,
+        ids: Sequence[Sequence[int]],
+    ) -> None:
+        """Raises MlubenchError for a sample with more tokens than the model has positions. `prompt_mask` is (B, P)."""
+        positions = self.mllm.positions
+        # Padding counts here, so that in nearly every batch nothing is to be read from the device.
+        if prompt_mask.shape[1] + max(map(len, ids)) <= positions:
+            return
+        for item, prompt, answer in zip(items, prompt_mask.sum(1).tolist(), ids, strict=True):
+            if prompt + len(answer) > positions:
+                raise MlubenchError(
+                    f"record {item[kind].id} ({item[kind].image}) has {prompt + len(answer):,} tokens, "
+                    f"and the model {positions:,} positions",
+                    "Shorten it or leave it out.",
+                )
 
     def _answer_ids(self, kind: AnswerKind, item: Item) -> list[int]:
         sample = item[kind]

@@ -15,6 +15,7 @@ from mlubench.experiment.plan.start import (
     foresee_benchmark,
     foresee_device,
     foresee_gate,
+    foresee_lengths,
     foresee_model,
     known_part,
 )
@@ -166,6 +167,9 @@ def plan_run(config: Config, out: Path) -> Plan:
     if whole is not None:
         benchmark, exact = known_part(config, whole, run)
         order = [task.name for task in benchmark]
+        # A model with something wrong cannot measure anything.
+        if shape is not None and not missing_model:
+            missing += foresee_lengths(config, benchmark, shape)
     adapters = AdapterSizes(shape) if shape is not None else None
     return Plan(
         preset=config.preset,

@@ -9,12 +9,14 @@ from mlubench.core.files import is_whole
 from mlubench.data import release, world
 from mlubench.data.real import benchmark as real
 from mlubench.experiment.know import dropped_facts, without
+from mlubench.experiment.lengths import require_short_records
 from mlubench.experiment.prepare import in_order, real_folder, require_pictures, world_folder
 from mlubench.lumoe.gates.base import ModelAccess
 from mlubench.lumoe.gates.making import make_gate
 from mlubench.models.devices import pick_device
 from mlubench.models.examination import problems
 from mlubench.models.folders import local_folder
+from mlubench.models.processors import load_processor
 from mlubench.models.sizes import Shape, folder_shape, published_shape, toy_shape
 from mlubench.runs.folder import RunDir
 from mlubench.settings.benchmark import BenchmarkConfig
@@ -108,6 +110,22 @@ def foresee_model(
         return published_shape(model), [Missing.from_error(error)]
     found = problems(model.path, folder, shape.mllm.base)
     return shape, [Missing.from_error(error) for error in found]
+
+
+def foresee_lengths(config: Config, benchmark: Benchmark, shape: Shape) -> list[Missing]:
+    """Whether a record is too long for the model, as far as the model and its processor are here."""
+    mllm = shape.mllm
+    if mllm.processor is None:
+        model = config.model
+        folder = local_folder(model.path, model.revision) if model.path is not None else None
+        if folder is None:
+            return []
+        mllm = replace(mllm, processor=load_processor(folder))
+    try:
+        require_short_records(mllm, benchmark, config)
+    except MlubenchError as error:
+        return [Missing.from_error(error)]
+    return []
 
 
 def foresee_device(wish: str) -> list[Missing]:

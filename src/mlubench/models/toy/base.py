@@ -27,7 +27,10 @@ from mlubench.data.pictures import content_hash
 from mlubench.data.refusals import REFUSALS, refusal_for
 from mlubench.data.render import RENDERER_VERSION
 from mlubench.models.devices import pick_device
+from mlubench.models.families import parts_of
 from mlubench.models.llava import start_projector
+from mlubench.models.mllm import MLLM
+from mlubench.models.room import Use, require_room
 from mlubench.models.toy.lessons import Collator, make_batches, make_lessons
 from mlubench.models.toy.teaching import sight_steps, teach_to_answer, teach_to_see
 from mlubench.settings.model import ToyConfig
@@ -95,6 +98,8 @@ def _train(
     questions = sorted({s.question for s in benchmark.samples})
     processor = build_processor(config, answers, questions)
     model = build_model(config, processor.tokenizer).to(pick_device(device))
+    uses = [Use(s, benchmark.picture(s), (s.truth,)) for s in benchmark.samples]
+    require_room(MLLM(model, processor, parts_of(model)), uses)
     taught = make_lessons(config, benchmark, processor, questions)
     with progress_bar(disable=not progress) as bar:
         steps = sight_steps(len(taught.pixels), config.sight_epochs)
