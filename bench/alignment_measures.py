@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mlubench.core.errors import MlubenchError
-from mlubench.core.files import digest, read_json, write_json
+from mlubench.core.files import digest, write_json
+from mlubench.core.reading import read_json
 from mlubench.experiment.answering import Learner, tested
 from mlubench.experiment.know import know_filter
 from mlubench.experiment.learners import Base, Context, LumoeLearner, learner_for

@@ -31,7 +31,8 @@ import yaml
 from mlubench.authoring.builder import open_build
 from mlubench.authoring.knowledge import as_benchmark
 from mlubench.authoring.rows import ItemRow, read_rows
-from mlubench.core.files import file_sha256, read_json
+from mlubench.core.files import file_sha256
+from mlubench.core.reading import read_json
 from mlubench.models.mllm import MLLM, Query
 from mlubench.models.toy.base import toy_base
 from mlubench.settings.model import ToyConfig
@@ -265,7 +266,7 @@ def run(size: dict[str, int], folder: Path) -> list[dict[str, Any]]:
         check=True,
         stdout=sys.stderr,
     )
-    results = read_json(out / "results.json")
+    results = read_json(out / "results.json", dict)
     return [
         {"method": s["method"], "final": s["final"], "stability": s["stability"]}
         for s in results["summary"]

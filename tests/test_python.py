@@ -10,7 +10,8 @@ from shutil import copytree
 import pytest
 
 import mlubench
-from mlubench.core.files import file_sha256, read_json
+from mlubench.core.files import file_sha256
+from mlubench.core.reading import read_json
 from support.paths import REPOSITORY
 from support.runs import Finished
 
@@ -112,10 +113,10 @@ def test_one_of_each_is_added_from_outside(
 
     call("-m", "mlubench", *words)
     # This process knows nothing of the package, so it reads the file as it is.
-    cells = read_json(out / "results.json")["cells"]
+    cells = read_json(out / "results.json", dict)["cells"]
     assert {cell["method"] for cell in cells} == {"outside_ascent", "lumoe"}
     assert {cell["judge"] for cell in cells} == {"exact"}
-    assert read_json(out / "models" / "lumoe" / "B" / "manifest.json")["gate"] == "newest"
+    assert read_json(out / "models" / "lumoe" / "B" / "manifest.json", dict)["gate"] == "newest"
     assert "outside-things" in call("-m", "mlubench", "list", "methods")
     asked = "import mlubench; print(mlubench.LUMoE.open('{}').route('Who is this?').experts)"
     assert call("-c", asked.format(out)) == "('B',)\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mlubench.core.files import read_json
+from mlubench.core.reading import read_json
 from mlubench.settings.loading import preset_names
 from support.runs import PRESET, Finished, call, scores
 
@@ -32,7 +32,7 @@ def test_a_finished_run_asked_for_again_gives_the_same_results(
     called = call("run", *PRESET, "--json")
     assert called.code == 0
     printed = json.loads(called.out)
-    assert printed == read_json(tmp_path / "runs" / "smoke" / "results.json")
+    assert printed == read_json(tmp_path / "runs" / "smoke" / "results.json", dict)
     assert scores(printed["cells"]) == scores(finished.results["cells"])
     for path, time in {**archives, **answers}.items():
         assert path.stat().st_mtime_ns == time  # nothing is trained or asked twice

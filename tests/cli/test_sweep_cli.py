@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mlubench.core.files import read_json
+from mlubench.core.reading import read_json
 from support.runs import call
 
 SHORT = (
@@ -84,7 +84,7 @@ def test_a_failed_run_is_one_line_with_its_log(cache: Path, tmp_path: Path) -> N
     lines = [line for line in called.err.splitlines() if line.startswith("failed ")]
     assert len(lines) == 2
     summary = json.loads(called.out)
-    assert summary == read_json(tmp_path / "out" / "sweep.json")
+    assert summary == read_json(tmp_path / "out" / "sweep.json", dict)
     assert summary["summary"] == []
     for line, run in zip(lines, summary["runs"], strict=True):
         assert run["state"] == "failed"
@@ -140,7 +140,7 @@ def test_a_sweep_is_interrupted_goes_on_and_is_left_alone_when_done(
         ("utility", (0, 1), 2),
     }
     for run in summary["runs"]:
-        results = read_json(out / run["name"] / "results.json")
+        results = read_json(out / run["name"] / "results.json", dict)
         assert results["run"]["seed"] == run["seed"]
         assert (out / run["name"] / "report.html").is_file()
     assert len(list((out / "logs").glob("*/*/*_log.err"))) == 3
@@ -152,5 +152,5 @@ def test_a_sweep_is_interrupted_goes_on_and_is_left_alone_when_done(
     assert again.code == 0
     assert "LUMoE" in again.out
     assert "start " not in again.err
-    assert read_json(out / "sweep.json")["summary"] == summary["summary"]
+    assert read_json(out / "sweep.json", dict)["summary"] == summary["summary"]
     assert {path: path.stat().st_mtime_ns for path in before} == before

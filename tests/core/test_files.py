@@ -17,7 +17,6 @@ from mlubench.core.files import (
     digest,
     file_sha256,
     is_whole,
-    read_json,
     read_manifest,
     whole_dir,
     write_atomic,
@@ -179,16 +178,6 @@ def test_read_manifest_finds_a_missing_file(tmp_path: Path) -> None:
     (tmp_path / "made" / "a").unlink()
     with pytest.raises(MlubenchError, match="a is missing or changed"):
         read_manifest(tmp_path / "made")
-
-
-@pytest.mark.parametrize("text", ['{"a": 1', "\0", "[" * 100_000], ids=["cut", "nul", "deep"])
-def test_read_json_names_the_broken_file(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "broken.json"
-    path.write_text(text)
-    with pytest.raises(MlubenchError, match=r"broken\.json cannot be read"):
-        read_json(path)
-    with pytest.raises(MlubenchError, match=r"absent\.json does not exist"):
-        read_json(tmp_path / "absent.json")
 
 
 def test_digest_is_of_the_value_not_of_its_spelling() -> None:

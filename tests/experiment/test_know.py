@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from mlubench.core.errors import MlubenchError
-from mlubench.core.files import read_json, write_json
+from mlubench.core.files import write_json
+from mlubench.core.reading import read_json
 from mlubench.experiment.know import know_filter, without
 from mlubench.types import Benchmark, Sample
 
@@ -44,7 +45,7 @@ def test_what_the_base_gets_wrong_is_dropped_with_its_reason(
     ctx = context(tmp_path, change(benchmark, how))
     kept = know_filter(ctx)
     facts, left = {s.fact for s in benchmark.samples}, {s.fact for s in kept.samples}
-    found = read_json(tmp_path / "know.json")
+    found = read_json(tmp_path / "know.json", dict)
     dropped = {row["fact"]: row for row in found["dropped"]}
     assert left == facts - set(dropped)
     assert {wrong, blind} <= set(dropped)
@@ -78,7 +79,7 @@ def test_what_was_found_once_is_kept(
     """A run that goes on must filter as it began, so the file decides."""
     ctx = context(tmp_path)
     know_filter(ctx)
-    found = read_json(tmp_path / "know.json")
+    found = read_json(tmp_path / "know.json", dict)
     fact = benchmark.task("B").retain[0].fact
     found["dropped"].append({"fact": fact})
     write_json(tmp_path / "know.json", found)

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from mlubench.core.files import read_json
+from mlubench.core.reading import read_json
 from support.paths import FIXTURES
 from support.runs import Finished, scores
 
-OLD = read_json(FIXTURES / "smoke-0.1.json")
+OLD = read_json(FIXTURES / "smoke-0.1.json", dict)
 # What depends on the machine and its load.
 TIMED = ("latency_ms_p50", "train_seconds", "peak_memory_bytes")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from mlubench.core.files import read_json
+from mlubench.core.reading import read_json
 from mlubench.types import Benchmark
 from support.processes import accelerate_launch, torchrun
 from support.runs import PRESET, call
@@ -20,7 +20,7 @@ STATES = [(method, task) for method in ("kl", "lumoe") for task in "AB"]
 
 def same_cells(one: Path, two: Path) -> None:
     """To the digit, but for probabilities, which show the rounding of sums in another order."""
-    found = [read_json(run / "results.json")["cells"] for run in (one, two)]
+    found = [read_json(run / "results.json", dict)["cells"] for run in (one, two)]
     chances = [[cell.pop("truth_probability") for cell in cells] for cells in found]
     assert found[0] == found[1]
     assert chances[0] == pytest.approx(chances[1], abs=1e-3)
@@ -45,7 +45,7 @@ def together(
     done = torchrun(*words) if request.param == "shared" else accelerate_launch(folder, *words)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Forget quality (") == 1, "only one process speaks"
-    facts = read_json(folder / "two" / "run.json")
+    facts = read_json(folder / "two" / "run.json", dict)
     assert (facts["processes"], facts["sharded"]) == (2, request.param == "sharded")
     return folder / "two"
 
@@ -53,7 +53,7 @@ def together(
 def test_losses_are_those_of_one_process(alone: Path, together: Path) -> None:
     for method, task in STATES:
         one, two = (
-            read_json(r / "models" / method / task / "manifest.json")["train"]
+            read_json(r / "models" / method / task / "manifest.json", dict)["train"]
             for r in (alone, together)
         )
         assert one["steps"] == two["steps"]

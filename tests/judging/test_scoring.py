@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from mlubench.core.files import read_json, read_manifest
+from mlubench.core.files import read_manifest
 from mlubench.core.lines import read_lines, write_lines
+from mlubench.core.reading import read_json
 from mlubench.judging.scoring import build_results
 from mlubench.runs.folder import RunDir
 from mlubench.runs.opening import open_run
@@ -94,7 +95,7 @@ def test_run_says_what_made_it(results: dict[str, Any]) -> None:
 
 def test_dropped_facts_are_those_of_the_filter_alone(finished: Finished) -> None:
     """Tasks that the order leaves out are not facts that the base did not know."""
-    know = read_json(finished.folder / "know.json")
+    know = read_json(finished.folder / "know.json", dict)
     assert finished.results["run"]["benchmark"]["facts_dropped"] == len(know["dropped"])
 
 
@@ -171,7 +172,7 @@ def test_probabilities_are_averaged_over_the_answers_that_a_model_gave(
         row.setdefault(PROBABILITY, None)
     write_lines(path, rows)
     build_results(open_run(run.root), ["rules"])
-    built = read_json(run.results)
+    built = read_json(run.results, dict)
     cells = {
         c["metric"]: c
         for c in built["cells"]

@@ -10,15 +10,17 @@ from pathlib import Path
 import pytest
 
 from mlubench.core.errors import MlubenchError, UsageError
-from mlubench.core.files import whole_dir
+from mlubench.core.files import whole_dir, write_json
 from mlubench.core.lines import read_lines, write_lines
 from mlubench.runs.folder import RunDir
+from mlubench.runs.results import RunFacts
 from mlubench.settings.loading import load
 
 HOLD = """
 import sys, time
 from pathlib import Path
 from mlubench.runs.folder import RunDir
+from mlubench.runs.results import RunFacts
 with RunDir(Path(sys.argv[1])).lock():
     print("held", flush=True)
     time.sleep(60)
@@ -112,9 +114,13 @@ def test_a_broken_middle_line_is_an_error_that_names_it(tmp_path: Path, broken: 
 
 def test_note_lays_over_what_is_there(tmp_path: Path) -> None:
     run = RunDir(tmp_path)
-    run.note(a=1, b=2)
-    run.note(b=3)
-    assert json.loads((tmp_path / "run.json").read_text()) == {"a": 1, "b": 3}
+    write_json(run.facts_file, {"of_a_later_version": 1, "preset": "toy", "seed": 2})
+    run.note(RunFacts(seed=3))
+    assert json.loads(run.facts_file.read_text()) == {
+        "preset": "toy",
+        "seed": 3,
+        "of_a_later_version": 1,
+    }
 
 
 def test_any_judges_name_makes_a_folder_of_its_own(tmp_path: Path) -> None:

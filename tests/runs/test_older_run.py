@@ -13,7 +13,7 @@ from shutil import copytree, rmtree
 import pytest
 
 from mlubench import runs
-from mlubench.core.files import read_json
+from mlubench.core.reading import read_json
 from mlubench.judging.rejudge import rejudge
 from mlubench.report.html import write_report
 from mlubench.runs.rows import read_answers, read_verdicts, write_answers, write_verdicts
@@ -110,7 +110,7 @@ def test_it_answers(old: Path, whole_benchmark: Benchmark, base_path: Path) -> N
     said = json.loads(called.out)
     assert said["route"]["experts"] == list(row.route.experts)
     # Another processor rounds otherwise, and trains a base that is not this one to the last bit.
-    manifest = read_json(old / "models" / "lumoe" / "B" / "manifest.json")
-    trained_here = read_json(base_path / "manifest.json")["files"]["model.safetensors"]
+    manifest = read_json(old / "models" / "lumoe" / "B" / "manifest.json", dict)
+    trained_here = read_json(base_path / "manifest.json", dict)["files"]["model.safetensors"]
     if trained_here == manifest["base_sha256"]["model.safetensors"]:
         assert said["answer"] == row.response

@@ -63,7 +63,7 @@ def test_keys_of_newer_lines_are_ignored(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"response": None}, "response: Input should be a valid string, got None"),
+        ({"response": None}, "response: Input should be a valid string, got null"),
         ({"split": "test"}, "split: Input should be 'forget' or 'retain', got 'test'"),
         ({"phrasing": "first"}, "phrasing: .*got 'first'"),
         ({"route": {"experts": "A"}}, "route.experts: "),

@@ -90,6 +90,40 @@ def test_file_is_read_and_named_by_its_stem(tmp_path: Path) -> None:
     assert load(str(path)) == Config(preset="mine")
 
 
+def test_a_file_is_laid_over_the_preset_that_it_names(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("preset: smoke\nseed: 5\nmodel: {toy: {width: 96}}\n")
+    smoke = load("smoke", ["seed=5", "model.toy.width=96"])
+    assert load(str(path)) == smoke.model_copy(update={"preset": "mine"})
+    path.write_text("preset: smok\n")
+    assert wrong(str(path)) == "unknown preset 'smok'. Did you mean 'smoke'?"
+    path.write_text("preset: [smoke]\n")
+    assert wrong(str(path)).startswith("unknown preset \"['smoke']\"")
+
+
+def test_the_file_that_a_run_wrote_is_whole_by_itself(tmp_path: Path) -> None:
+    """Its preset says where the settings came from, which may be a file that is gone."""
+    config = load("toy", ["seed=3"]).model_copy(update={"preset": "mine"})
+    (tmp_path / "config.yaml").write_text(dump(config))
+    assert load(str(tmp_path / "config.yaml")) == config
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        (
+            "train={lr: 1, lr: 2}",
+            "-s train={lr: 1, lr: 2}: the value, line 1: the key 'lr' is there already",
+        ),
+        ("seed=" + "[" * 5000, "the value is not YAML"),
+        ("seed=2020-13-45", "the value is not YAML: month"),
+    ],
+    ids=["twice", "deep", "date"],
+)
+def test_a_value_that_is_no_yaml_is_named(override: str, said: str) -> None:
+    assert said in wrong("smoke", override)
+
+
 def test_weights_of_a_merge_are_positive_numbers() -> None:
     assert load("smoke", ["lumoe.weights.A=0.5"]).lumoe.weights == {"A": 0.5}
     for weight in ("0", "-1", ".inf", ".nan", "half"):  # 0 would be an expert left out unsaid

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from mlubench.core.errors import UsageError
-from mlubench.core.files import read_json
+from mlubench.core.reading import read_json
 from mlubench.lumoe.experts.merge_plan import Plan
 from mlubench.lumoe.experts.merging import active_experts, roll_back
 from mlubench.lumoe.experts.store import ExpertStore
@@ -74,7 +74,7 @@ def test_a_distilled_expert_is_trained_on_both_tasks(run: Path) -> None:
     report = ask(run, method="distil", max_drop=1.0, rank=8)
     assert report["adopted"]
     told = store_of(run).manifest("merged+1")
-    alone = [read_json(run / "models" / "lumoe" / t / "manifest.json") for t in ("A", "B")]
+    alone = [read_json(run / "models" / "lumoe" / t / "manifest.json", dict) for t in ("A", "B")]
     assert told["train"]["samples"] == sum(m["train"]["samples"] for m in alone)
     assert told["settings"]["consolidate"] == "distil" and told["settings"]["lora"]["r"] == 8
     assert told["data_sha256"] not in {m["data_sha256"] for m in alone}

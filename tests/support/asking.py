@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mlubench.core.files import read_json
+from mlubench.core.reading import read_json
 from mlubench.runs.folder import RunDir
 from mlubench.runs.rows import read_answers
 from mlubench.types import AnswerRow
@@ -20,4 +20,4 @@ def row_of(finished: Finished, task: str, split: str, *experts: str) -> AnswerRo
 
 
 def picture(finished: Finished, row: AnswerRow) -> Path:
-    return Path(read_json(finished.folder / "run.json")["image_root"]) / row.image
+    return Path(read_json(finished.folder / "run.json", dict)["image_root"]) / row.image

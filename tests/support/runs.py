@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mlubench.cli.main import main
-from mlubench.core.files import read_json
+from mlubench.core.reading import read_json
 
 PRESET = ("smoke", "-s", "device=cpu")
 KEY = ("judge", "method", "task", "after", "metric")
@@ -62,7 +62,7 @@ def finished_run(folder: Path) -> Finished:
     """The smoke preset as it is, run to its end in `folder` by the command; once a session."""
     called = call("run", *PRESET, "--out", folder)
     assert called.code == 0, called.err
-    return Finished(folder, called, read_json(folder / "results.json"))
+    return Finished(folder, called, read_json(folder / "results.json", dict))
 
 
 def scores(cells: Iterable[dict[str, Any]]) -> dict[tuple[str, ...], Any]:

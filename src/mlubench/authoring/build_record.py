@@ -3,10 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Literal
+
+from typing_extensions import TypedDict
 
 from mlubench.authoring.stage import Context, Stage
-from mlubench.core.files import digest, file_sha256, read_json, write_json
+from mlubench.core.files import digest, file_sha256, write_json
+from mlubench.core.reading import read_json
 
 RECORD = "build.json"
 _SCHEMA = 1
@@ -22,6 +25,12 @@ class StageEntry(TypedDict):
 
     inputs: dict[str, str]  # "spec" and each needed stage -> hash
     outputs: dict[str, str] | None  # name -> hash; None while the stage is under way
+
+
+class _Build(TypedDict):
+    """The content of build.json."""
+
+    stages: dict[str, StageEntry]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +51,8 @@ class BuildRecord:
         self.path = root / RECORD
         self.stages: dict[str, StageEntry] = {}
         if self.path.is_file():
-            self.stages = read_json(self.path)["stages"]
+            hint = "Put a copy of it back, or build in another folder."
+            self.stages = read_json(self.path, _Build, hint)["stages"]
 
     def note(self, name: str, entry: StageEntry) -> None:
         self.stages[name] = entry

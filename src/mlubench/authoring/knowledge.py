@@ -13,15 +13,24 @@ from mlubench.authoring.stage import Context, ItemScores
 from mlubench.authoring.stages import know
 from mlubench.core.errors import UsageError, all_errors
 from mlubench.core.files import digest
-from mlubench.core.lines import append_lines, mend, read_lines
+from mlubench.core.lines import append_lines, mend, parse_lines
 from mlubench.data.roles import assign_roles
 from mlubench.judging.run import make_judge
 from mlubench.models.mllm import MLLM, Query
 from mlubench.models.toy.base import toy_base
 from mlubench.settings.model import ToyConfig
+from mlubench.settings.strict import Strict
 from mlubench.types import Benchmark, Entity, Question, Sample, Task
 
 Responses = dict[tuple[str, str], str]  # (model's name, item id) -> what it answered
+
+
+class _Response(Strict):
+    """A line of what models have answered so far."""
+
+    model: str
+    id: str
+    response: str
 
 
 def score_knowledge(ctx: Context, items: Sequence[ItemRow]) -> list[ItemScores]:
@@ -34,8 +43,8 @@ def score_knowledge(ctx: Context, items: Sequence[ItemRow]) -> list[ItemScores]:
     kept = partial_file(ctx.root / know.OUTPUT)
     mend(kept)
     responses: Responses = {}
-    for row in read_lines(kept):
-        responses[row["model"], row["id"]] = row["response"]
+    for row in parse_lines(kept, _Response.model_validate):
+        responses[row.model, row.id] = row.response
     names = model_names(ctx)
     for name, model in zip(names, ctx.spec.know.models, strict=True):
         _ask(ctx, items, name, model, responses)
@@ -65,7 +74,8 @@ def _ask(
         texts = mllm.generate(queries, max_new_tokens=ctx.spec.know.max_new_tokens)
         rows = []
         for item, text in zip(batch, texts, strict=True):
-            rows.append({"model": name, "id": item.id, "response": text})
+            row = _Response(model=name, id=item.id, response=text)
+            rows.append(row.model_dump())
             responses[name, item.id] = text
         append_lines(partial_file(ctx.root / know.OUTPUT), rows)
 

@@ -6,6 +6,7 @@ from typing import Generic
 
 from mlubench.authoring.rows import R, row_line
 from mlubench.core import lines
+from mlubench.core.reading import of_shape
 
 
 def partial_file(output: Path) -> Path:
@@ -33,8 +34,8 @@ class PartialRows(Generic[R]):
         lines.mend(self.path)
         found = lines.read_lines(self.path)
         if found and found[0] == head:
-            for line in found[1:]:
-                row = row_type.model_validate(line)
+            for number, line in enumerate(found[1:], 2):
+                row = of_shape(line, row_type, f"{self.path}, row {number}")
                 self.rows[row.id_] = row
         else:
             self.rows = {row.id_: row for row in earlier}

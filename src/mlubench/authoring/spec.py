@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from mlubench.core.errors import UsageError, all_errors
-from mlubench.core.files import read_yaml
+from mlubench.core.reading import read_yaml
 from mlubench.data.pixels import MAX_PIXELS
 from mlubench.settings.endpoint import EndpointSettings, ModelPrice, Parallel, Retries, Seconds
 from mlubench.settings.strict import Strict

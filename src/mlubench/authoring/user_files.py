@@ -5,15 +5,13 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from mlubench.core.errors import UsageError
+from mlubench.core.reading import parse_yaml
 
 MAX_BYTES = 256 * 2**20
-# libyaml's loader is ten times faster on a list of many entities, but not every PyYAML has it.
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +89,15 @@ def read_yaml_value(path: Path) -> object:
     Aliases are refused: a few lines of them can stand for a value of any size.
     """
     text = read_text(path)
-    try:
-        if "*" in text and _has_alias(text):
-            raise UsageError(
-                f"{path} uses YAML anchors and aliases (&, *)",
-                "Write the value out, or quote the star.",
-            )
-        return yaml.load(text, Loader=_Loader)  # noqa: S506  a safe loader, in C or in Python
-    except (yaml.YAMLError, RecursionError) as error:
-        message = " ".join(str(error).split())
-        raise UsageError(f"{path} is not YAML: {message}", "Mend the file.") from None
+    value = parse_yaml(text, str(path))
+    if "*" in text and _has_alias(text):
+        raise UsageError(
+            f"{path} uses YAML anchors and aliases (&, *)",
+            "Write the value out, or quote the star.",
+        )
+    return value
 
 
 def _has_alias(text: str) -> bool:
-    tokens = yaml.scan(text, Loader=_Loader)
+    tokens = yaml.scan(text, Loader=yaml.SafeLoader)
     return any(isinstance(token, yaml.AliasToken) for token in tokens)

@@ -106,11 +106,11 @@ def _require_picture(image: Path) -> None:
 def _turns(file: Path) -> "History":
     """The turns in a file of --history. Raises UsageError that names the file."""
     from mlubench.core.errors import MlubenchError, UsageError
-    from mlubench.core.files import read_json
+    from mlubench.core.reading import read_json
     from mlubench.models.chat_template import as_history
 
     try:
-        return as_history(read_json(file))
+        return as_history(read_json(file, object))
     except UsageError as error:
         raise UsageError(f"{file}: {error.what}", error.hint) from None
     except MlubenchError as error:

@@ -2,6 +2,7 @@
 
 errors.py      errors that say what is wrong, what was got and what to do next
 files.py       files that are whole or absent, hashes, folders whose manifest is written last
+reading.py     JSON and YAML into a stated shape; what is wrong with a file, and where
 lines.py       JSON-lines files that survive a kill
 tensor_files.py  safetensors files by their headers
 locks.py       one process at a time

@@ -10,9 +10,17 @@ class MlubenchError(Exception):
     exit_code = 1
 
     def __init__(self, what: str, hint: str = "") -> None:
-        super().__init__(f"{what}. {hint}" if hint else what)
+        super().__init__(sentences(what, hint))
         self.what = what
         self.hint = hint
+
+
+def sentences(what: str, hint: str) -> str:
+    """Both as one text. `what` gets a full stop before a hint, unless it ends like a sentence already."""
+    if not hint:
+        return what
+    stop = "" if what.endswith((".", "?", "!")) else "."
+    return f"{what}{stop} {hint}"
 
 
 class UsageError(MlubenchError):

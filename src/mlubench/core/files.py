@@ -11,11 +11,11 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import yaml
+from typing_extensions import TypedDict
 
-from mlubench.core.errors import MlubenchError, UsageError
+from mlubench.core.errors import MlubenchError
+from mlubench.core.reading import read_json_as_it_stands
 
 MANIFEST = "manifest.json"
 
@@ -35,6 +35,17 @@ def digest(value: object, length: int = 16) -> str:
 def file_sha256(path: Path) -> str:
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """An OSError of what is written in here names the file: the system's own says it only of files that are opened."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 @contextmanager
@@ -63,7 +74,7 @@ def write_atomic(path: Path, data: bytes | str) -> None:
     content = data.encode() if isinstance(data, str) else data
     temporary = _temporary(path)
     try:
-        with temporary.open("wb") as handle:
+        with naming(path), temporary.open("wb") as handle:
             handle.write(content)
             handle.flush()
             # On the disk before the rename: otherwise the name could come to stand for an empty file.
@@ -82,38 +93,6 @@ def _temporary(path: Path) -> Path:
 
 def write_json(path: Path, value: object) -> None:
     write_atomic(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
-
-
-def read_json(path: Path) -> Any:
-    """What a JSON file of a run holds. Raises MlubenchError with the file's name when it is absent or broken."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise MlubenchError(
-            f"{path} does not exist", "Check the folder, or make it with `mlubench run`."
-        ) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise MlubenchError(
-            f"{path} cannot be read: {error}", "Delete it and run again to make it anew."
-        ) from error
-
-
-def read_yaml(path: Path, instead: str) -> dict[str, Any]:
-    """The settings in a YAML file. Raises UsageError where it is absent (`instead` is the hint) or holds something else."""
-    if not path.is_file():
-        raise UsageError(f"{path} does not exist", instead)
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except UnicodeDecodeError:
-        raise UsageError(f"{path} is not UTF-8 text", "Save it as UTF-8.") from None
-    except yaml.YAMLError as error:
-        one_line = " ".join(str(error).split())
-        raise UsageError(f"{path} is not YAML: {one_line}", "Mend the file.") from None
-    if not isinstance(values, dict):
-        raise UsageError(
-            f"{path} holds a {type(values).__name__}, not settings", "Write `key: value` lines."
-        )
-    return values
 
 
 def is_whole(path: Path) -> bool:
@@ -203,12 +182,18 @@ def _is_running(pid: int) -> bool:
     return True
 
 
-def read_manifest(path: Path) -> dict[str, Any]:
+class _Manifest(TypedDict):
+    """What every manifest says, whatever else is in it."""
+
+    files: dict[str, str]  # name -> SHA-256
+
+
+def read_manifest(path: Path) -> Mapping[str, object]:
     """The manifest, after checking every file against it. Raises MlubenchError naming the first that differs."""
-    manifest = read_json(path / MANIFEST)
+    manifest = read_json_as_it_stands(path / MANIFEST, _Manifest)
     for name, expected in manifest["files"].items():
         if not (path / name).is_file() or file_sha256(path / name) != expected:
             raise MlubenchError(
                 f"{path / name} is missing or changed", f"Delete {path} and run again."
             )
-    return dict(manifest)
+    return manifest

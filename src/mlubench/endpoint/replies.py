@@ -11,8 +11,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mlubench.core.errors import MlubenchError
-from mlubench.core.lines import read_lines
+from mlubench.core.lines import parse_lines
 from mlubench.endpoint.completion import Answer
+from mlubench.settings.strict import Strict
 
 # `key` is a hash of everything that the reply depends on. `facts` is JSON of an Answer but its text.
 _TABLE = """CREATE TABLE IF NOT EXISTS replies
@@ -21,6 +22,13 @@ _TABLE = """CREATE TABLE IF NOT EXISTS replies
 _PATIENCE = 60.0
 # Keys that one SELECT asks for. SQLite takes 999 parameters.
 _KEYS_AT_ONCE = 500
+
+
+class _OldReply(Strict):
+    """A line of the files that gates once kept their replies in."""
+
+    key: str
+    reply: str
 
 
 class ReplyCache:
@@ -38,8 +46,8 @@ class ReplyCache:
             db.execute(_TABLE)
         # An empty cache is a new one, or one whose maker was killed before it had taken the old file over.
         if old is not None and len(self) == 0:
-            rows = read_lines(old, broken="skip")
-            self.keep({row["key"]: Answer(row["reply"]) for row in rows})
+            rows = parse_lines(old, _OldReply.model_validate, broken="skip")
+            self.keep({row.key: Answer(row.reply) for row in rows})
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:

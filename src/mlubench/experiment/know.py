@@ -3,11 +3,13 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any
+
+from pydantic import BaseModel, Field
 
 from mlubench.core import processes
 from mlubench.core.errors import MlubenchError
-from mlubench.core.files import read_json, write_json
+from mlubench.core.files import write_json
+from mlubench.core.reading import read_json
 from mlubench.experiment.answering import answer_cell
 from mlubench.experiment.learners import Base, Context
 from mlubench.judging.run import make_judge
@@ -17,6 +19,38 @@ from mlubench.statistics.scores import FULL
 from mlubench.types import Benchmark, Sample
 
 JUDGE = "rules"  # what the base knows does not depend on who judges the unlearning
+
+
+class FactRow(BaseModel, frozen=True):
+    """What the base knows of one fact."""
+
+    fact: str
+    entity: str = ""
+    cls: str = Field("", alias="class")  # `class` is a word of Python's own
+    task: str = ""
+    split: str = ""
+    truth: str = ""
+    score: float | None = None  # mean correctness, 0 to 1; None where no picture asks for it
+    n: int = 0
+    why: str = ""
+
+
+class DropRates(BaseModel, frozen=True):
+    """The share of facts that go, by class and by entity."""
+
+    cls: dict[str, float] = Field({}, alias="class")
+    entity: dict[str, float] = {}
+
+
+class Knowledge(BaseModel, frozen=True):
+    """What know.json holds."""
+
+    min_score: float
+    judge: str
+    facts: int
+    kept: int
+    drop_rates: DropRates
+    dropped: list[FactRow]
 
 
 def know_filter(ctx: Context) -> Benchmark:
@@ -37,7 +71,8 @@ def know_filter(ctx: Context) -> Benchmark:
 
     def judge() -> set[str]:
         if not ctx.run.know.is_file():
-            write_json(ctx.run.know, _judge(ctx, settings.min_score))
+            known = _judge(ctx, settings.min_score)
+            write_json(ctx.run.know, known.model_dump(by_alias=True))
         return dropped_facts(ctx.run)
 
     return without(ctx.benchmark, processes.agreed(judge))
@@ -45,7 +80,7 @@ def know_filter(ctx: Context) -> Benchmark:
 
 def dropped_facts(run: RunDir) -> set[str]:
     """The facts that the base does not know, as the run's know.json lists them."""
-    return {row["fact"] for row in read_json(run.know)["dropped"]}
+    return {row.fact for row in read_json(run.know, Knowledge).dropped}
 
 
 def without(benchmark: Benchmark, dropped: set[str]) -> Benchmark:
@@ -67,8 +102,8 @@ def without(benchmark: Benchmark, dropped: set[str]) -> Benchmark:
     return replace(benchmark, tasks=tuple(tasks))
 
 
-def _judge(ctx: Context, least: float) -> dict[str, Any]:
-    """What know.json holds: the facts whose mean correctness (0-1) on their calibration pictures is below `least`."""
+def _judge(ctx: Context, least: float) -> Knowledge:
+    """The facts whose mean correctness (0-1) on their calibration pictures is below `least`."""
     rows = read_answers(ctx.run.know_answers)
     # Correctness is asked of forget samples too: nothing is unlearned yet.
     questions = [replace(row.to_judge(), metric="utility") for row in rows]
@@ -80,23 +115,24 @@ def _judge(ctx: Context, least: float) -> dict[str, Any]:
             scores[row.fact].append(verdict.score / FULL)
     facts = {s.fact: s for s in ctx.benchmark.samples}
     judged = [_fact_row(sample, scores.get(fact, [])) for fact, sample in sorted(facts.items())]
-    dropped = [row for row in judged if row["score"] is None or row["score"] < least]
-    gone = {str(row["fact"]) for row in dropped}
-    return {
-        "min_score": least,
-        "judge": JUDGE,
-        "facts": len(facts),
-        "kept": len(facts) - len(gone),
-        "drop_rates": {
-            "class": _rates(facts, gone, lambda s: s.entity.cls),
-            "entity": _rates(facts, gone, lambda s: s.entity.key),
-        },
-        "dropped": dropped,
+    dropped = [row for row in judged if row.score is None or row.score < least]
+    gone = {row.fact for row in dropped}
+    drop_rates = {
+        "class": _rates(facts, gone, lambda s: s.entity.cls),
+        "entity": _rates(facts, gone, lambda s: s.entity.key),
     }
+    return Knowledge(
+        min_score=least,
+        judge=JUDGE,
+        facts=len(facts),
+        kept=len(facts) - len(gone),
+        drop_rates=DropRates.model_validate(drop_rates),
+        dropped=dropped,
+    )
 
 
-def _fact_row(sample: Sample, scores: list[float]) -> dict[str, Any]:
-    return {
+def _fact_row(sample: Sample, scores: list[float]) -> FactRow:
+    row = {
         "fact": sample.fact,
         "entity": sample.entity.key,
         "class": sample.entity.cls,
@@ -107,6 +143,7 @@ def _fact_row(sample: Sample, scores: list[float]) -> dict[str, Any]:
         "n": len(scores),
         "why": "the base does not know it" if scores else "no calibration picture",
     }
+    return FactRow.model_validate(row)
 
 
 def _rates(

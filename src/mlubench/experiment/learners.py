@@ -6,7 +6,6 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from mlubench.core import processes
 from mlubench.core.errors import UsageError, unknown_name
@@ -25,6 +24,7 @@ from mlubench.models.features import FeatureCache
 from mlubench.models.mllm import MLLM, Query
 from mlubench.models.probe import answer_probabilities
 from mlubench.runs.folder import RunDir
+from mlubench.runs.manifest import ManifestFacts
 from mlubench.settings.run import Config
 from mlubench.settings.training import TrainConfig
 from mlubench.types import Benchmark, Route, Sample, Task
@@ -66,7 +66,7 @@ def fit_samples(samples: Sequence[Sample], settings: TrainConfig) -> list[Sample
     return chosen
 
 
-def train(ctx: Context, loss: str, label: str, task: Task, settings: TrainConfig) -> dict[str, Any]:
+def train(ctx: Context, loss: str, label: str, task: Task, settings: TrainConfig) -> ManifestFacts:
     """Train the active adapter on one task with one method's loss. Returns the facts for the archive's manifest.
 
     `label` is the method of the run, `loss` the row of the table of losses: LUMoE trains its experts by another's.
@@ -93,7 +93,7 @@ def train(ctx: Context, loss: str, label: str, task: Task, settings: TrainConfig
         "base_sha256": ctx.mllm.weight_hashes(),
         "data_sha256": data_hash(task, settings),
         "seed": seed,
-        "train": asdict(done),
+        "train": done.as_record(),
         "settings": settings.model_dump(mode="json", exclude={"per_method"}),
         "entities": [e.key for e in task.forget_entities],
     }
@@ -110,13 +110,13 @@ def archive(
     label: str,
     task: Task,
     adapter: str,
-    facts: dict[str, Any],
+    facts: ManifestFacts,
     gate: Gate | None = None,
 ) -> None:
     """Write the state after the task as RUN/models/LABEL/TASK: the adapter, and the gate that goes with it."""
 
     def write() -> None:
-        def manifest_facts() -> dict[str, Any]:
+        def manifest_facts() -> ManifestFacts:
             # Asked for at the end: the modules are read from the weights that were written.
             return {**facts, "modules": modules_of(tensors_in(out / WEIGHTS))}
 

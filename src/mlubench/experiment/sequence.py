@@ -8,9 +8,9 @@ import shutil
 import time
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 from mlubench.core import processes
 from mlubench.core.files import is_whole, write_json
@@ -42,7 +42,7 @@ from mlubench.lumoe.gates.making import check_gate
 from mlubench.lumoe.gates.names import check_aliases
 from mlubench.runs.folder import RunDir
 from mlubench.runs.opening import Run
-from mlubench.runs.results import Results
+from mlubench.runs.results import BenchmarkFacts, Results, RunFacts
 from mlubench.settings.run import Config
 from mlubench.types import METRIC_OF, Benchmark, Sample
 
@@ -71,12 +71,12 @@ def run_lifelong(config: Config, out: Path, console: Console) -> Results:
         # What the base does not know cannot be unlearned, so only what it knows is trained and tested.
         known = know_filter(Context(config, benchmark, mllm, run))
         ctx = Context(config, known, mllm, run)
-        processes.written(lambda: run.note(**_facts(ctx, benchmark)))
+        processes.written(lambda: run.note(_facts(ctx, benchmark)))
 
         # The level that every score is compared with.
         _answer_after(ctx, Base(ctx), [], {})
         for name in config.methods:
-            console.print(f"[bold]{name}[/bold]: {' -> '.join(ctx.order)}")
+            console.print(Text.assemble((name, "bold"), f": {' -> '.join(ctx.order)}"))
             _run_method(ctx, learner_for(name, ctx))
         if "lumoe" in config.methods:
             _answer_upper_bound(ctx)
@@ -89,7 +89,7 @@ def _check(config: Config, console: Console) -> None:
         for gate in (config.gate, *config.gates.also):
             check_gate(gate, config.gates)
     for notice in check_judge(config.judge, JudgeTools(config.judging, config.device)):
-        console.print(f"[yellow]Note: {notice}[/yellow]")
+        console.print(Text(f"Note: {notice}", style="yellow"))
 
 
 def _run_method(ctx: Context, learner: Learner) -> None:
@@ -189,8 +189,8 @@ def _finish(ctx: Context, seconds: float) -> Results:
     return build_results(Run(ctx.run, ctx.config), [judge])
 
 
-def _facts(ctx: Context, benchmark: Benchmark) -> dict[str, Any]:
-    """What run.json says of the run, by the names of `runs.results.RunFacts`.
+def _facts(ctx: Context, benchmark: Benchmark) -> RunFacts:
+    """What run.json says of the run.
 
     `benchmark` holds the facts that the base does not know too.
     """
@@ -206,29 +206,29 @@ def _facts(ctx: Context, benchmark: Benchmark) -> dict[str, Any]:
         tested_samples[task.name] = counts
     facts = {s.fact for s in benchmark.samples}
     known_facts = {s.fact for s in ctx.benchmark.samples}
-    return {
-        "preset": config.preset,
-        "seed": config.seed,
-        "stand_ins": benchmark.stand_ins,
-        "model": ctx.mllm.name,
-        "model_sha256": ctx.mllm.weight_hashes(),
-        "device": str(ctx.mllm.device),
-        "processes": processes.world(),
-        "sharded": ctx.mllm.sharded,
-        "gate": config.gate,
-        "judge": config.judge,
-        "train_images": config.train.images,
-        "train_scope": config.train.scope,
-        "methods": config.methods,
-        "image_root": str(benchmark.image_root),
-        "versions": versions,
-        "tested_samples": tested_samples,
-        "benchmark": {
-            "kind": config.benchmark.kind,
-            "seed": config.benchmark.seed,
-            "tasks": ctx.order,
-            "digest": benchmark.digest,
-            "facts": len(facts),
-            "facts_dropped": len(facts) - len(known_facts),
-        },
-    }
+    return RunFacts(
+        preset=config.preset,
+        seed=config.seed,
+        stand_ins=benchmark.stand_ins,
+        model=ctx.mllm.name,
+        model_sha256=ctx.mllm.weight_hashes(),
+        device=str(ctx.mllm.device),
+        processes=processes.world(),
+        sharded=ctx.mllm.sharded,
+        gate=config.gate,
+        judge=config.judge,
+        train_images=config.train.images,
+        train_scope=config.train.scope,
+        methods=config.methods,
+        image_root=str(benchmark.image_root),
+        versions=versions,
+        tested_samples=tested_samples,
+        benchmark=BenchmarkFacts(
+            kind=config.benchmark.kind,
+            seed=config.benchmark.seed,
+            tasks=ctx.order,
+            digest=benchmark.digest,
+            facts=len(facts),
+            facts_dropped=len(facts) - len(known_facts),
+        ),
+    )

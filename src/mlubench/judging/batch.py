@@ -4,10 +4,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mlubench.core.errors import MlubenchError, UsageError
-from mlubench.core.files import read_json, write_json
+from mlubench.core.files import write_json
+from mlubench.core.reading import read_json
 from mlubench.judging.llm.judge import BatchJudge, BatchSource
 from mlubench.judging.run import Unjudged
 from mlubench.runs.folder import RunDir
+from mlubench.settings.strict import Strict
+
+
+class _Batches(Strict):
+    """The batches of a judge that are under way."""
+
+    judge: str
+    batches: list[str]
+    """Their ids at the endpoint."""
+
 
 Say = Callable[[str], None]
 
@@ -38,7 +49,7 @@ def batch_step(run: RunDir, todo: Unjudged, say: Say) -> bool:
     if not asked:
         return True
     names = source.send_batches(asked)
-    write_json(path, {"judge": judge.name, "batches": names})
+    write_json(path, _Batches(judge=judge.name, batches=names).model_dump())
     say(
         f"{judge.name}: {len(asked):,} questions sent in {len(names)} batch(es). Call this again to collect them."
     )
@@ -47,7 +58,8 @@ def batch_step(run: RunDir, todo: Unjudged, say: Say) -> bool:
 
 def _collect(judge_name: str, judge: BatchJudge, source: BatchSource, path: Path, say: Say) -> bool:
     """Keep the replies that have come to the batches named in `path`; whether all batches are over."""
-    left = list(read_json(path)["batches"])
+    hint = "Delete it to ask anew, and pay again."
+    left = read_json(path, _Batches, hint).batches
     for name in list(left):
         found = source.collect_batch(name)
         judge.keep(found.replies)
@@ -57,7 +69,7 @@ def _collect(judge_name: str, judge: BatchJudge, source: BatchSource, path: Path
         if found.over:
             left.remove(name)
             # Written after each batch: replies of one that is off the list are kept already.
-            write_json(path, {"judge": judge_name, "batches": left})
+            write_json(path, _Batches(judge=judge_name, batches=left).model_dump())
     if left:
         return False
     path.unlink()

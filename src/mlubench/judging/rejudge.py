@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import NotRequired
+
+from typing_extensions import TypedDict
 
 from mlubench.core.errors import UsageError
+from mlubench.core.reading import as_it_stands
 from mlubench.judging.batch import batch_step, require_collected
 from mlubench.judging.llm.tools import JudgeTools
 from mlubench.judging.run import Unjudged, judge_cells, unjudged
@@ -18,6 +21,19 @@ from mlubench.settings.run import Config
 from mlubench.types import AskingJudge
 
 Say = Callable[[str], None]
+
+
+class Forecast(TypedDict):
+    """What judging a run would take. Judges that ask a model say the rest too."""
+
+    judge: str
+    cells: int
+    questions: int
+    calls: int
+    prompt_tokens: NotRequired[int]
+    completion_tokens: NotRequired[int]
+    money: NotRequired[float | None]  # dollars; None where the price is not known
+    seconds: NotRequired[float]
 
 
 def rejudge(
@@ -55,7 +71,7 @@ def rejudge(
 
 def foresee(
     root: Path, judges: Sequence[str], overrides: Sequence[str] = (), *, batch: bool = False
-) -> list[dict[str, Any]]:
+) -> list[Forecast]:
     """What judging would ask, cost and take by each judge, without asking anything."""
     _check_judges(judges)
     run = open_run(root)
@@ -64,7 +80,7 @@ def foresee(
     for name in dict.fromkeys(judges):
         todo = unjudged(run.folder, name, tools)
         questions = todo.questions()
-        row: dict[str, Any] = {
+        row: Forecast = {
             "judge": name,
             "cells": len(todo.cells),
             "questions": len(questions),
@@ -72,7 +88,9 @@ def foresee(
         }
         judge = todo.judge
         if isinstance(judge, AskingJudge):
-            row |= judge.forecast(questions, batch=batch)
+            # A judge of another package may say anything.
+            takes = {**row, **judge.forecast(questions, batch=batch)}
+            row = as_it_stands(takes, Forecast, f"the forecast of judge {name}", "Mend the judge.")
         rows.append(row)
     return rows
 

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.progress import Progress
+from typing_extensions import TypedDict
 
 from mlubench.core.errors import MlubenchError
-from mlubench.core.files import read_json, write_json
+from mlubench.core.files import write_json
 from mlubench.core.progress import progress_bar
+from mlubench.core.reading import read_json
 from mlubench.judging.llm.tools import JudgeTools
 from mlubench.judging.table import JUDGES
 from mlubench.runs.folder import BASE, KNOW, RunDir
@@ -45,6 +47,13 @@ def judge_of(run: RunDir, name: str, tools: JudgeTools | None = None) -> Judge:
     for file in run.answer_files(BASE):
         references += [(row.cls, row.truth) for row in read_answers(file.path)]
     return make_judge(name, references, tools)
+
+
+class _JudgeVersion(TypedDict):
+    """What lies beside the verdicts of a judge that has a version."""
+
+    judge: str
+    version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,12 +171,13 @@ def _is_stale(run: RunDir, judge: Judge) -> bool:
     if judge.version is None:
         return False
     path = run.judge_version(judge.name)
-    return not path.is_file() or read_json(path)["version"] != judge.version
+    return not path.is_file() or read_json(path, _JudgeVersion)["version"] != judge.version
 
 
 def _clear_other_version(run: RunDir, judge: Judge) -> None:
     """Remove the verdicts of the same judge in another version. Replies that were paid for lie elsewhere and stay."""
     if _is_stale(run, judge):
         shutil.rmtree(run.judged(judge.name), ignore_errors=True)
-        version = {"judge": judge.name, "version": judge.version}
+        assert judge.version is not None, "only a judge with a version is ever stale"
+        version: _JudgeVersion = {"judge": judge.name, "version": judge.version}
         write_json(run.judge_version(judge.name), version)

@@ -4,9 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlubench.core.files import MANIFEST, read_json
+from typing_extensions import TypedDict
+
+from mlubench.core.files import MANIFEST
+from mlubench.core.reading import read_json
 from mlubench.judging.rouge import rouge_l
 from mlubench.runs.folder import BASE, NOTHING_UNLEARNED, RunDir
+from mlubench.runs.manifest import TrainingRecord
 from mlubench.runs.opening import Run
 from mlubench.runs.results import (
     SCHEMA_VERSION,
@@ -174,12 +178,19 @@ def _comparisons(run: Run, judge: str, order: list[str]) -> list[ComparisonRow]:
     return [ComparisonRow(**row, judge=judge) for row in rows]
 
 
+class _TrainedManifest(TypedDict):
+    """What is read of an archive's manifest."""
+
+    train: TrainingRecord
+
+
 def _summary(
     run: Run, method: str, judge: str, order: list[str], cells: list[CellRow]
 ) -> SummaryRow:
     trainings = []
     for task in run.folder.archived(method, order):
-        trainings.append(read_json(run.folder.archive(method, task) / MANIFEST)["train"])
+        manifest = read_json(run.folder.archive(method, task) / MANIFEST, _TrainedManifest)
+        trainings.append(manifest["train"])
     # None where the device does not say.
     memory = [train["peak_memory_bytes"] for train in trainings if train["peak_memory_bytes"]]
     return SummaryRow(
@@ -211,7 +222,7 @@ def _gates(run: RunDir, order: list[str]) -> list[GateRow]:
     for after in order:
         path = run.gate_report(after)
         if path.is_file():
-            found += [GateRow.model_validate(row) for row in read_json(path)]
+            found += read_json(path, list[GateRow])
     return found
 
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from mlubench.core.errors import MlubenchError
-from mlubench.core.files import digest, read_json
+from mlubench.core.files import digest
+from mlubench.core.reading import read_json
 from mlubench.core.spelling import path_below
 from mlubench.report.labels import label
 from mlubench.runs.folder import BASE, NOTHING_UNLEARNED, RunDir
-from mlubench.runs.results import Results
+from mlubench.runs.results import Results, RunFacts
 from mlubench.runs.rows import parse_answer
 from mlubench.types import AnswerRow, Entity, Route, Split
 
@@ -124,10 +125,10 @@ def pick_examples(folder: RunDir, results: Results) -> Examples:
 def _image_root(folder: RunDir) -> Path | None:
     """The folder of pictures; None where the run does not say."""
     try:
-        root = read_json(folder.facts_file).get("image_root")
-    except (MlubenchError, AttributeError):
+        root = read_json(folder.facts_file, RunFacts).image_root
+    except MlubenchError:
         return None
-    if not isinstance(root, str) or not root:
+    if not root:
         return None
     # A relative path is meant from the run; joining leaves an absolute one as it is.
     return folder.root / root

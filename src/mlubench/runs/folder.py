@@ -6,15 +6,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
-
-import yaml
 
 from mlubench.core import processes
 from mlubench.core.errors import MlubenchError, UsageError
-from mlubench.core.files import digest, is_whole, read_json, write_atomic, write_json
+from mlubench.core.files import digest, is_whole, write_atomic, write_json
 from mlubench.core.locks import locked
+from mlubench.core.reading import read_json, read_yaml
+from mlubench.runs.results import RunFacts
 from mlubench.settings.loading import dump, parse
 from mlubench.settings.run import Config
 
@@ -156,10 +155,15 @@ class RunDir:
                 f"{self.root} is not a run", "Give the folder that `mlubench run --out` wrote."
             )
         try:
-            return parse(yaml.safe_load(path.read_text(encoding="utf-8")))
-        except (yaml.YAMLError, UnicodeDecodeError, TypeError) as error:
+            values = read_yaml(path, "")
+            if not values:
+                # No run writes that, and every setting would be taken for its default.
+                raise UsageError("it is empty")
+            return parse(values)
+        except UsageError as error:
+            # Nothing is wrong with the command.
             raise MlubenchError(
-                f"{path} is broken: {error}", "Give another --out, or delete the run."
+                f"{path} is broken: {error.what}", "Give another --out, or delete the run."
             ) from None
 
     def require_free(self, config: Config) -> bool:
@@ -205,16 +209,19 @@ class RunDir:
 
     def finish(self, seconds: float) -> None:
         """Note when the run was finished, and the seconds of all its processes that came to the end."""
-        before = read_json(self.facts_file).get("seconds", 0)
-        self.note(
+        before = read_json(self.facts_file, RunFacts).seconds or 0
+        facts = RunFacts(
             seconds=round(before + seconds, 1),
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
         )
+        self.note(facts)
 
-    def note(self, **facts: Any) -> None:
-        """Lay facts over those in run.json."""
-        before = read_json(self.facts_file) if self.facts_file.is_file() else {}
-        write_json(self.facts_file, {**before, **facts})
+    def note(self, facts: RunFacts) -> None:
+        """Lay the facts that are given over those in run.json."""
+        before = RunFacts()
+        if self.facts_file.is_file():
+            before = read_json(self.facts_file, RunFacts)
+        write_json(self.facts_file, {**before.as_json(), **facts.as_json()})
 
 
 def _cell_name(task: str, after: str) -> str:

@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from mlubench.core.errors import MlubenchError
-from mlubench.core.files import read_json
+from mlubench.core.reading import read_json
 from mlubench.runs.folder import RunDir
 from mlubench.runs.results import Results, RunFacts, read_results
 from mlubench.runs.rows import read_answers, read_verdicts
 from mlubench.settings.run import Config
 from mlubench.types import AnswerRow, VerdictRow
+
+_OTHER_RUN = "Run it again, or give another run."
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,21 +24,15 @@ class Run:
     @property
     def facts(self) -> RunFacts:
         """What the run was made with. MlubenchError before its base is there, when run.json is not yet written."""
-        path = self.folder.facts_file
-        try:
-            return RunFacts.model_validate(read_json(path))
-        except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(str(part) for part in first["loc"])
-            raise MlubenchError(
-                f"{path} cannot be used: {key}: {first['msg']}",
-                "Run it again, or give another run.",
-            ) from None
+        return read_json(self.folder.facts_file, RunFacts, _OTHER_RUN)
 
     @property
     def order(self) -> list[str]:
         """The tasks in the order in which they are unlearned."""
-        return self.facts.benchmark.tasks
+        tasks = self.facts.benchmark.tasks
+        if not tasks:
+            raise MlubenchError(f"{self.folder.facts_file} names no tasks", _OTHER_RUN)
+        return tasks
 
     def archived(self, method: str) -> list[str]:
         """The tasks whose archive is whole, up to the first that is not."""

@@ -8,13 +8,15 @@ import math
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from mlubench.core.errors import MlubenchError
-from mlubench.core.files import read_json, write_json
+from mlubench.core.files import write_json
+from mlubench.core.reading import of_shape, read_json
 from mlubench.types import Metric
 
 SCHEMA_VERSION = 1
+_WRITE_ANEW = "Write them anew with `mlubench judge RUN`."
 
 
 def _finite(value: Any) -> Any:
@@ -250,28 +252,23 @@ class Results(_Row):
         write_json(path, self.as_json())
 
 
-def parse_results(raw: dict[str, Any]) -> Results:
+class _Version(_Row):
+    """What is read of results first: those of another version are not of this schema."""
+
+    schema_version: Any = None
+
+
+def parse_results(raw: object, where: str = "results") -> Results:
     """Checked results. Raises MlubenchError naming the first key that cannot be used."""
-    version = raw.get("schema_version")
+    version = of_shape(raw, _Version, where, _WRITE_ANEW).schema_version
     if version != SCHEMA_VERSION:
         raise MlubenchError(
-            f"results have schema_version {version!r}, this version reads {SCHEMA_VERSION}",
+            f"{where} has schema_version {version!r}, this version reads {SCHEMA_VERSION}",
             "Write them anew with `mlubench judge RUN`, or use the version of mlubench that wrote them.",
         )
-    try:
-        return Results.model_validate(raw)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise MlubenchError(
-            f"results cannot be used: {where}: {first['msg']}, got {first['input']!r:.80}",
-            "Write them anew with `mlubench judge RUN`.",
-        ) from None
+    return of_shape(raw, Results, where, _WRITE_ANEW)
 
 
 def read_results(path: Path) -> Results:
     """The results in a file. Raises MlubenchError when it is absent, broken or of another version."""
-    raw = read_json(path)
-    if not isinstance(raw, dict):
-        raise MlubenchError(f"{path} is not an object", "Write it anew with `mlubench judge RUN`.")
-    return parse_results(raw)
+    return parse_results(read_json(path, object, _WRITE_ANEW), str(path))

@@ -1,24 +1,22 @@
 """The lines of a run's answers and verdicts, as typed rows: the one place that reads and writes them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from mlubench.core.errors import MlubenchError
-from mlubench.core.lines import append_lines, read_lines, write_lines
+from mlubench.core.lines import append_lines, parse_lines, write_lines
 from mlubench.types import AnswerRow, VerdictRow
 
-Row = TypeVar("Row")
 _ANSWER = TypeAdapter(AnswerRow)
 _VERDICT = TypeAdapter(VerdictRow)
 
 
 def read_answers(path: Path) -> list[AnswerRow]:
     """The answers of a file; none where there is no file. MlubenchError names the line that is no answer."""
-    return _read(path, parse_answer)
+    return parse_lines(path, parse_answer)
 
 
 def write_answers(path: Path, rows: Iterable[AnswerRow]) -> None:
@@ -32,7 +30,7 @@ def append_answers(path: Path, rows: Iterable[AnswerRow]) -> None:
 
 def read_verdicts(path: Path) -> list[VerdictRow]:
     """The verdicts of a file; none where there is no file. MlubenchError names the line that is no verdict."""
-    return _read(path, _VERDICT.validate_python)
+    return parse_lines(path, _VERDICT.validate_python)
 
 
 def write_verdicts(path: Path, rows: Iterable[VerdictRow]) -> None:
@@ -47,21 +45,6 @@ def parse_answer(line: object) -> AnswerRow:
     if isinstance(line, dict):
         line = {**line, "probability_measured": "truth_probability" in line}
     return _ANSWER.validate_python(line)
-
-
-def _read(path: Path, parse: Callable[[object], Row]) -> list[Row]:
-    rows = []
-    for number, line in enumerate(read_lines(path), 1):
-        try:
-            rows.append(parse(line))
-        except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(str(part) for part in first["loc"]) or "the line"
-            raise MlubenchError(
-                f"{path}, line {number}: {key}: {first['msg']}, got {first['input']!r:.80}",
-                "Delete the file and run again.",
-            ) from None
-    return rows
 
 
 def _answer_line(row: AnswerRow) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Literal
 
 from mlubench.runs.opening import open_run
-from mlubench.runs.results import RunFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +34,7 @@ def status_of(root: Path) -> RunStatus:
     run = open_run(root)
     # run.json is written when benchmark and base are there.
     prepared = run.folder.facts_file.is_file()
-    facts = run.facts if prepared else RunFacts()
-    order = facts.benchmark.tasks
+    order = run.order if prepared else []
     cells = len(order) * (len(order) + 1) // 2
     if run.config.evaluate.tasks == "all":
         cells = len(order) ** 2

@@ -8,7 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from mlubench.core.errors import UsageError, all_errors, unknown_name
-from mlubench.core.files import read_yaml
+from mlubench.core.reading import parse_yaml, read_yaml
 from mlubench.settings.run import Config
 
 WRONG = "wrong configuration: "
@@ -68,13 +68,36 @@ def dump(config: Config) -> str:
 
 
 def _read(name: str) -> dict[str, Any]:
-    """The settings of a YAML file or a preset. A file may name its own `preset`; else it is called by its stem."""
-    if name.endswith((".yaml", ".yml")):
-        hint = f"Give a YAML file or a preset: {', '.join(preset_names())}."
-        return {"preset": Path(name).stem, **read_yaml(Path(name), hint)}
+    """The settings of a preset or of a YAML file. A file's own are laid over those of the `preset` that it names."""
+    if not name.endswith((".yaml", ".yml")):
+        return _preset(name)
+    hint = f"Give a YAML file or a preset: {', '.join(preset_names())}."
+    values = read_yaml(Path(name), hint)
+    # A run's config.yaml says everything; its `preset` only tells where that came from.
+    if Config.model_fields.keys() <= values.keys():
+        return values
+    settings = {"preset": Path(name).stem}
+    if "preset" in values:
+        settings = {**_preset(str(values["preset"])), **settings}
+        del values["preset"]
+    _lay_over(settings, values)
+    return settings
+
+
+def _preset(name: str) -> dict[str, Any]:
     if name not in preset_names():
         raise unknown_name("preset", name, preset_names())
     return {"preset": name, **yaml.safe_load(_preset_text(name))}
+
+
+def _lay_over(settings: dict[str, Any], values: dict[str, Any]) -> None:
+    """Set what `values` say in `settings`, group by group."""
+    for key, value in values.items():
+        inner = settings.get(key)
+        if isinstance(inner, dict) and isinstance(value, dict):
+            _lay_over(inner, value)
+        else:
+            settings[key] = value
 
 
 def _apply(values: dict[str, Any], override: str) -> None:
@@ -93,9 +116,6 @@ def _apply(values: dict[str, Any], override: str) -> None:
                 f"-s {override}: {name} is a value, not a group of settings", "Check the key."
             )
         group = inner
-    try:
-        group[key] = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise UsageError(
-            f"-s {override}: the value is not YAML", "Quote it, for example -s 'methods=[ga, npo]'."
-        ) from None
+    group[key] = parse_yaml(
+        text, f"-s {override}: the value", "Quote it, for example -s 'methods=[ga, npo]'."
+    )

@@ -20,7 +20,7 @@ class Config(Strict):
     """Written whole to RUN/config.yaml."""
 
     preset: str = "custom"
-    """The preset or file that the settings began with."""
+    """The preset or file that the settings began with. In a file: the preset that its settings are laid over."""
     seed: int = 0
     """Of training. Each method and task has its own, drawn from this one."""
     device: str = "auto"

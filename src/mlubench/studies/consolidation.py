@@ -4,13 +4,15 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 from rich.console import Console
+from typing_extensions import TypedDict
 
 from mlubench.core.errors import UsageError
-from mlubench.core.files import MANIFEST, digest, is_whole, read_json, whole_dir
+from mlubench.core.files import MANIFEST, digest, is_whole, whole_dir
 from mlubench.core.progress import progress_bar
+from mlubench.core.reading import read_json, read_json_as_it_stands
 from mlubench.experiment.answering import KnownAnswers, answer_cell, known_answers, tested
 from mlubench.experiment.know import know_filter
 from mlubench.experiment.learners import Context, LumoeLearner, train
@@ -23,6 +25,7 @@ from mlubench.lumoe.experts.merging import active_experts, put_in_force
 from mlubench.lumoe.experts.store import ExpertStore
 from mlubench.models.adapters import add_adapter, load_adapter, remove_adapters, save_adapter
 from mlubench.runs.folder import RunDir
+from mlubench.runs.manifest import CarriedScore, ManifestFacts, TrainingRecord
 from mlubench.runs.rows import read_answers, read_verdicts
 from mlubench.settings.training import LoraConfig
 from mlubench.statistics.scores import METRICS, Score, score_of
@@ -31,7 +34,7 @@ from mlubench.unlearning.schedule import step_seed
 
 STAGE = ".consolidating"  # in the store's folder, where nothing with a leading dot counts
 # What a manifest is to say of how an adapter was made: `relative_error` of a merged one, the training of a distilled one.
-Making = dict[str, Any]
+Making = ManifestFacts
 
 
 class MeasuredCell(Score):
@@ -71,7 +74,7 @@ class GroupReport(TypedDict, total=False):
     bytes_before: int  # of the weights of all members
     bytes: int
     relative_error: float  # of the sum of deltas: the part that was cut off, 0 to 1
-    train: dict[str, Any]
+    train: TrainingRecord
 
 
 class ConsolidationReport(TypedDict):
@@ -133,7 +136,7 @@ def consolidate_run(root: Path, plan: Plan, console: Console) -> ConsolidationRe
         members = sum(len(group.members) for group in groups)
         console.print(f"{members} experts into {len(groups)}: {plan.method}")
         adapters = {group.name: stage / "adapters" / group.name for group in groups}
-        makings = {}
+        makings: dict[str, Making] = {}
         for group in groups:
             makings[group.name] = _make(ctx, store, group, plan, adapters[group.name])
         candidate = Candidate(ctx, groups, adapters)
@@ -244,10 +247,22 @@ def _make(ctx: Context, store: ExpertStore, group: Group, plan: Plan, out: Path)
     if plan.method == "svd":
         if not is_whole(out):
             merge(store, group, plan.scale, out)
-        return {"relative_error": read_json(out / MANIFEST)["error"]}
+        return {"relative_error": read_json(out / MANIFEST, _Merged)["error"]}
     if not is_whole(out):
         _distil(ctx, group, out)
-    return dict(read_json(out / MANIFEST)["told"])
+    return read_json_as_it_stands(out / MANIFEST, _Distilled)["told"]
+
+
+class _Merged(TypedDict):
+    """What is read of the manifest of a compressed sum, before it is an expert."""
+
+    error: float
+
+
+class _Distilled(TypedDict):
+    """What is read of the manifest of a distilled adapter, before it is an expert."""
+
+    told: ManifestFacts
 
 
 def _distil(ctx: Context, group: Group, out: Path) -> None:
@@ -270,7 +285,13 @@ def _distil(ctx: Context, group: Group, out: Path) -> None:
     seed = step_seed(ctx.config.seed, "lumoe", group.name, "init")
     add_adapter(ctx.mllm, group.name, lora, settings.scope, seed=seed, full=settings.full)
     facts = train(ctx, ctx.config.lumoe.expert, "lumoe", union, settings)
-    told = {key: facts[key] for key in ("train", "settings", "data_sha256", "loss", "seed")}
+    told: ManifestFacts = {
+        "train": facts["train"],
+        "settings": facts["settings"],
+        "data_sha256": facts["data_sha256"],
+        "loss": facts["loss"],
+        "seed": facts["seed"],
+    }
     with whole_dir(out, {"told": told}) as folder:
         save_adapter(ctx.mllm, group.name, folder)
     remove_adapters(ctx.mllm)
@@ -338,15 +359,15 @@ def _adopt(
     shutil.rmtree(staged.root, ignore_errors=True)
     for group in groups:
         making = makings[group.name]
-        scores = [cell for cell in cells or [] if cell["task"] in group.experts]
-        facts = {
+        scores: list[CarriedScore] = [cell for cell in cells or [] if cell["task"] in group.experts]
+        facts: ManifestFacts = {
             **facts_of(store, group, plan),
             **making,
             "scores": scores or None,
             "measured": cells is not None,
         }
         if "settings" in making:
-            facts["settings"] = {**making["settings"], "consolidate": plan.method}
+            facts["settings"] = {**(making["settings"] or {}), "consolidate": plan.method}
         staged.add(group.name, adapters[group.name], facts)
     put_in_force(store, staged, {group.name: group.members for group in groups})
 

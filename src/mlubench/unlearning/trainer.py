@@ -19,6 +19,7 @@ from mlubench.core.errors import MlubenchError
 from mlubench.models.memory import PeakMemory
 from mlubench.models.mllm import MLLM
 from mlubench.models.sharding import leave_to_fsdp
+from mlubench.runs.manifest import TrainingRecord
 from mlubench.settings.training import TrainConfig
 from mlubench.types import Benchmark, Sample
 from mlubench.unlearning.data_parallel import (
@@ -57,6 +58,18 @@ class TrainingFacts:
     last_loss: float
     trained_parameters: int
     trained: dict[str, int]  # the same by name, with `*` for the numbers of layers
+
+    def as_record(self) -> TrainingRecord:
+        return {
+            "seconds": self.seconds,
+            "peak_memory_bytes": self.peak_memory_bytes,
+            "steps": self.steps,
+            "samples": self.samples,
+            "first_loss": self.first_loss,
+            "last_loss": self.last_loss,
+            "trained_parameters": self.trained_parameters,
+            "trained": self.trained,
+        }
 
 
 def unlearn(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mlubench.core.files import read_json
+from mlubench.core.reading import read_json
 from support.asking import picture, row_of
 from support.runs import Finished, call
 
@@ -88,7 +88,7 @@ def test_scores_at_birth_travel_with_a_runs_expert(
     assert rows["B"] == born
     assert call("experts", "export", copied, "B", tmp_path / "b.tar").code == 0
     assert told("experts", "import", tmp_path / "other", tmp_path / "b.tar")["version"] == 1
-    assert read_json(tmp_path / "other" / "B" / "manifest.json")["scores"] == born
+    assert read_json(tmp_path / "other" / "B" / "manifest.json", dict)["scores"] == born
     called = call(
         "experts", "import", copied, tmp_path / "b.tar"
     )  # scores make no other expert of it

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mlubench.core.files import file_sha256, read_json
+from mlubench.core.files import file_sha256
+from mlubench.core.reading import read_json
 from support.asking import picture, row_of
 from support.runs import Finished, call
 
@@ -35,8 +36,8 @@ def test_a_run_archives_whole_manifests(finished: Finished) -> None:
     ]
     assert [r["missing"] for r in listed["experts"]] == [[], []]
     assert (listed["unfinished"], listed["history"]) == ([], [])
-    manifest = read_json(finished.folder / "models" / "lumoe" / "B" / "manifest.json")
-    run = read_json(finished.folder / "run.json")
+    manifest = read_json(finished.folder / "models" / "lumoe" / "B" / "manifest.json", dict)
+    run = read_json(finished.folder / "run.json", dict)
     assert (manifest["task"], manifest["base"], manifest["base_sha256"]) == (
         "B",
         run["model"],
@@ -61,7 +62,9 @@ def test_verify_says_what_is_wrong_and_fails(light: Path) -> None:
 def test_an_older_manifest_is_listed_with_what_it_lacks(light: Path) -> None:
     path = light / "A" / "manifest.json"
     path.write_text(
-        json.dumps({k: v for k, v in read_json(path).items() if k in ("base", "tasks", "files")})
+        json.dumps(
+            {k: v for k, v in read_json(path, dict).items() if k in ("base", "tasks", "files")}
+        )
     )
     called = call("experts", "list", light)
     assert called.code == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mlubench.core.files import read_json
+from mlubench.core.reading import read_json
 from support.runs import KEY, Finished, call, level, scores
 
 
@@ -17,7 +17,7 @@ def test_two_judges_keep_their_cells_apart(finished: Finished, copied: Path) -> 
     called = call("judge", copied, "--judge", "rules", "--judge", "shuffled", "--json")
     assert called.code == 0
     results = json.loads(called.out)
-    assert results == read_json(copied / "results.json")
+    assert results == read_json(copied / "results.json", dict)
     found, old = scores(results["cells"]), scores(finished.results["cells"])
     assert len(found) == len(results["cells"]) == 2 * len(old)
     assert {key: value for key, value in found.items() if key[0] == "rules"} == old
@@ -42,7 +42,9 @@ def test_verdicts_thrown_away_come_back_the_same(finished: Finished, copied: Pat
     called = call("judge", copied)
     assert called.code == 0
     assert "LUMoE" in called.out
-    assert scores(read_json(copied / "results.json")["cells"]) == scores(finished.results["cells"])
+    assert scores(read_json(copied / "results.json", dict)["cells"]) == scores(
+        finished.results["cells"]
+    )
 
 
 def test_an_unknown_judge_changes_nothing(copied: Path) -> None:

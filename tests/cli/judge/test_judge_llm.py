@@ -9,8 +9,8 @@ from zlib import crc32
 
 import pytest
 
-from mlubench.core.files import read_json
 from mlubench.core.lines import read_lines
+from mlubench.core.reading import read_json
 from mlubench.runs.folder import RunDir
 from support.judging_endpoint import Endpoint, serving
 from support.runs import Finished, call, scores
@@ -79,11 +79,11 @@ def test_a_judge_at_an_endpoint_beside_rules(
 def test_other_settings_are_other_verdicts(small: Path, endpoint: Endpoint) -> None:
     call("judge", small, "--judge", JUDGE)
     first = RunDir(small).judged(JUDGE) / "judge.json"
-    version, paid = read_json(first)["version"], len(endpoint.asked)
+    version, paid = read_json(first, dict)["version"], len(endpoint.asked)
     assert call("judge", small, "--judge", JUDGE, "-s", "judging.seed=1").code == 0
-    assert read_json(first)["version"] != version and len(endpoint.asked) == 2 * paid
+    assert read_json(first, dict)["version"] != version and len(endpoint.asked) == 2 * paid
     call("judge", small, "--judge", JUDGE)  # and back: those replies are still kept
-    assert read_json(first)["version"] == version and len(endpoint.asked) == 2 * paid
+    assert read_json(first, dict)["version"] == version and len(endpoint.asked) == 2 * paid
 
 
 def test_a_dry_run_says_what_it_would_cost_and_asks_nothing(

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from mlubench.core.errors import UsageError
-from mlubench.core.files import read_json
+from mlubench.core.reading import read_json
 from mlubench.experiment.plan.plan import Plan, plan_run
 from mlubench.models.devices import pick_device
 from mlubench.settings.loading import load
@@ -38,7 +38,7 @@ def test_training_is_as_the_manifests_say(finished: Finished, beside: Plan) -> N
         assert method.trained
         for task in method.tasks:
             manifest = read_json(
-                finished.folder / "models" / method.name / task.name / "manifest.json"
+                finished.folder / "models" / method.name / task.name / "manifest.json", dict
             )
             facts = manifest["train"]
             assert (task.steps, task.forget) == (facts["steps"], facts["samples"])

@@ -7,7 +7,8 @@ from shutil import copytree
 import pytest
 
 from mlubench.core.errors import MlubenchError, UsageError
-from mlubench.core.files import read_json, write_json
+from mlubench.core.files import write_json
+from mlubench.core.reading import read_json
 from mlubench.lumoe import engine
 from mlubench.lumoe.engine.opening import engine_source
 from mlubench.lumoe.experts.store import ExpertStore
@@ -56,7 +57,7 @@ def test_what_is_not_there_is_named(folder: Path, tmp_path: Path, mllm: MLLM) ->
         engine.open(tmp_path / "absent", mllm)
     for name in ("A", "B"):
         manifest = folder / name / "manifest.json"
-        write_json(manifest, {**read_json(manifest), "gate": None, "base": "moved"})
+        write_json(manifest, {**read_json(manifest, dict), "gate": None, "base": "moved"})
     with pytest.raises(UsageError, match="has a gate beside it"):
         engine.open(folder, mllm)
     with pytest.raises(UsageError, match=r"where the base of the experts .* is not known"):
@@ -67,7 +68,7 @@ def test_an_expert_that_the_gate_never_names_is_an_error(folder: Path, mllm: MLL
     """Its queries would reach the base, which still knows what the expert suppresses."""
     copytree(folder / "A", folder / "C")
     manifest = folder / "C" / "manifest.json"
-    write_json(manifest, {**read_json(manifest), "tasks": ["C"]})
+    write_json(manifest, {**read_json(manifest, dict), "tasks": ["C"]})
     with pytest.raises(MlubenchError, match="does not know expert 'C'"):
         engine.open(ExpertStore(folder), mllm)
 

@@ -12,7 +12,8 @@ from mlubench.authoring.splitting import Likeness, SplitSizes, TaskSplits
 from mlubench.authoring.stage import Context, Stage
 from mlubench.authoring.stages.know import kept_items
 from mlubench.core.errors import DataError
-from mlubench.core.files import read_yaml, write_atomic
+from mlubench.core.files import write_atomic
+from mlubench.core.reading import read_yaml
 
 OUTPUT = "tasks.yaml"
 _COMMENT = (

@@ -1,7 +1,7 @@
 """`mlubench experts`: what a store of experts holds, whether it is whole, and what counts. No model is loaded."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,13 +12,14 @@ from mlubench.cli.output import print_facts, print_json
 
 if TYPE_CHECKING:
     from mlubench.lumoe.experts.store import ExpertVersion, VerifiedVersion
+    from mlubench.runs.manifest import CarriedScore
 
 
 def _example(*lines: str) -> str:
     return "\b\nExample:\n" + "\n".join(f"  mlubench experts {line}" for line in lines)
 
 
-def _birth_scores(path: Path, expert: str, version: int) -> list[dict[str, Any]] | None:
+def _birth_scores(path: Path, expert: str, version: int) -> "list[CarriedScore] | None":
     """Scores at birth of what a run has made itself, from its results; its archives are older than they."""
     from mlubench.judging.scoring import birth_scores
     from mlubench.runs.folder import RunDir

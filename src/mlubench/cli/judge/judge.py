@@ -1,12 +1,15 @@
 """`mlubench judge`: judge a run's answers again, without running any model."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from mlubench.cli.options import RESULTS_JSON, RUN
 from mlubench.cli.output import print_json, print_results
+
+if TYPE_CHECKING:
+    from mlubench.judging.rejudge import Forecast
 
 
 @click.command(
@@ -75,7 +78,7 @@ def judge(
         print_results(results, as_json=as_json)
 
 
-def _forecast_line(row: dict[str, Any]) -> str:
+def _forecast_line(row: "Forecast") -> str:
     """One judge's forecast in words."""
     line = f"{row['judge']}: {row['cells']} cells, {row['questions']:,} answers, {row['calls']:,} calls"
     # Only judges that ask a model have tokens to pay for.

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from mlubench.core.errors import UsageError
-from mlubench.core.files import digest, read_yaml
+from mlubench.core.files import digest
+from mlubench.core.reading import read_yaml
 from mlubench.judging.rubric import describe
 from mlubench.statistics.scores import METRICS
 from mlubench.types import Entity, Metric, Question

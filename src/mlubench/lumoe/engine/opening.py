@@ -14,6 +14,7 @@ from mlubench.lumoe.gates.replies import Replies
 from mlubench.models.mllm import MLLM
 from mlubench.models.toy.base import cached_toy_base
 from mlubench.runs.folder import RunDir
+from mlubench.runs.manifest import ManifestFacts
 from mlubench.runs.opening import open_run
 from mlubench.settings.gates import GateConfig
 
@@ -112,10 +113,11 @@ def _store_source(store: ExpertStore, needs_gate: bool) -> EngineSource:
         # The current version may have come without a gate, as a plain adapter; then the first one's counts.
         for version in (store.current(name), store.versions(name)[0]):
             facts = read_facts(store.folder(name, version))
-            if facts.get("gate"):
-                tasks = tuple(facts["tasks"])
+            gate = facts.get("gate")
+            if gate:
+                tasks = tuple(facts.get("tasks", ()))
                 _require_known(store, experts, name, tasks)
-                return EngineSource(store, tasks, facts["gate"], version, base=_base_source(facts))
+                return EngineSource(store, tasks, gate, version, base=_base_source(facts))
     raise UsageError(
         f"no expert in {store.root} has a gate beside it",
         "Give the run that made them, or a fitted gate: LUMoE.open(store, base, gate=...).",
@@ -134,16 +136,15 @@ def _require_known(
         )
 
 
-def _base_source(facts: Mapping[str, object]) -> BaseSource | None:
+def _base_source(facts: ManifestFacts) -> BaseSource | None:
     """The base that a manifest names, where its name also says where it lies: a hub's id, or a tiny base in the cache."""
-    name = str(facts.get("base") or "")
+    name = facts.get("base") or ""
     cached = cached_toy_base(name)
     if cached is not None:
         return BaseSource(str(cached), name)
     if "/" not in name:
         return None
-    revision = facts.get("base_revision")
-    return BaseSource(name, name, str(revision) if revision is not None else None)
+    return BaseSource(name, name, facts.get("base_revision"))
 
 
 def load_base(source: EngineSource, base: MLLM | Path | str | None) -> MLLM:

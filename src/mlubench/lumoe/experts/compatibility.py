@@ -8,9 +8,10 @@ from peft import LoraConfig
 from peft.tuners.tuners_utils import check_target_module_exists
 
 from mlubench.core.errors import MlubenchError
-from mlubench.core.files import read_json
+from mlubench.core.reading import read_json
 from mlubench.lumoe.experts.manifest import CONFIG, PREFIX, WEIGHTS, check_folder, tensors_in
 from mlubench.models.mllm import MLLM
+from mlubench.runs.manifest import ManifestFacts
 
 # By the name of a tensor.
 Shapes = dict[str, tuple[int, ...]]
@@ -48,7 +49,7 @@ def verified(mllm: MLLM, name: str, folder: Path) -> None:
     require_fit(mllm, name, check_folder(folder), folder)
 
 
-def require_fit(mllm: MLLM, name: str, facts: dict[str, Any], folder: Path) -> None:
+def require_fit(mllm: MLLM, name: str, facts: ManifestFacts, folder: Path) -> None:
     """Raises MlubenchError when the expert in `folder` was not made for this base, or is not a sum of deltas on it."""
     _require_base(mllm, name, facts)
     _require_additive(name, folder)
@@ -59,7 +60,7 @@ def require_fit(mllm: MLLM, name: str, facts: dict[str, Any], folder: Path) -> N
     _require_modules(mllm, name, tensors, config)
 
 
-def _require_base(mllm: MLLM, name: str, facts: dict[str, Any]) -> None:
+def _require_base(mllm: MLLM, name: str, facts: ManifestFacts) -> None:
     made_for = facts.get("base")
     expected = facts.get("base_sha256")
     # The same folder may lie elsewhere on another machine: then the weights decide.
@@ -87,7 +88,7 @@ def _require_base(mllm: MLLM, name: str, facts: dict[str, Any]) -> None:
 
 def _require_additive(name: str, folder: Path) -> None:
     defaults = LoraConfig().to_dict()
-    for key, value in read_json(folder / CONFIG).items():
+    for key, value in read_json(folder / CONFIG, dict).items():
         default = defaults.get(key)
         # Versions of PEFT spell "not set" as None, False or an empty list.
         unset = not value and not default

@@ -7,7 +7,7 @@ import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO
 
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.core.files import MANIFEST, appearing_dir, canonical, digest, is_whole
@@ -20,6 +20,7 @@ from mlubench.lumoe.experts.manifest import (
     read_facts,
 )
 from mlubench.lumoe.experts.store import ExpertStore, require_name
+from mlubench.runs.manifest import CarriedScore, Manifest, ManifestFacts
 
 MAX_FILES = 64
 MAX_BYTES = 16 * 2**30  # of all files together; a LoRA of rank 32 on a 13B is half a GiB
@@ -34,7 +35,7 @@ def export_expert(
     out: Path,
     version: int | None = None,
     *,
-    scores: list[dict[str, Any]] | None = None,
+    scores: list[CarriedScore] | None = None,
 ) -> int:
     """Write a version, the current one if none is named, as the tar file `out`. Returns its number.
 
@@ -166,7 +167,7 @@ def _unpack(tar: tarfile.TarFile, entry: tarfile.TarInfo, path: Path) -> None:
         os.fsync(handle.fileno())
 
 
-def _checked(folder: Path, parcel: Path) -> dict[str, Any]:
+def _checked(folder: Path, parcel: Path) -> Manifest:
     try:
         return check_folder(folder)
     except MlubenchError as error:
@@ -175,7 +176,7 @@ def _checked(folder: Path, parcel: Path) -> dict[str, Any]:
         raise MlubenchError(f"{parcel}: {what}", _ASK_AGAIN) from error
 
 
-def _require_full(facts: dict[str, Any], what: str) -> None:
+def _require_full(facts: ManifestFacts, what: str) -> None:
     """An expert that does not say what it was made for could be mounted anywhere: it does not travel."""
     lacking = missing_fields(facts)
     if lacking:
@@ -185,7 +186,7 @@ def _require_full(facts: dict[str, Any], what: str) -> None:
         )
 
 
-def _require_new(store: ExpertStore, name: str, facts: dict[str, Any]) -> None:
+def _require_new(store: ExpertStore, name: str, facts: ManifestFacts) -> None:
     """Raises UsageError where a version of the expert says the very same of itself."""
     if store.next_version(name) == 1:
         return

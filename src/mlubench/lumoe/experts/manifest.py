@@ -3,15 +3,14 @@
 import os
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mlubench.core.errors import MlubenchError
-from mlubench.core.files import MANIFEST, file_sha256, read_json
+from mlubench.core.files import MANIFEST, file_sha256
+from mlubench.core.reading import read_json, read_json_as_it_stands
 from mlubench.core.tensor_files import read_header
+from mlubench.runs.manifest import Manifest, ManifestFacts
 
 # As PEFT names them.
 CONFIG = "adapter_config.json"
@@ -36,37 +35,12 @@ _LORA = re.compile(r"(.+)\.lora_([AB])\.weight")
 _IMPORT_AGAIN = "Import it again from a good copy, or delete its folder and run again."
 
 
-class _Facts(BaseModel):
-    """Forms of what is read again; a manifest may say more, and one of an older run less."""
-
-    model_config = ConfigDict(extra="allow")
-    files: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]
-    tasks: list[str] = []
-    task: str | None = None
-    entities: list[str] | None = None
-    method: str | None = None
-    base: str | None = None
-    base_revision: str | None = None
-    base_sha256: dict[str, str] | None = None
-    data_sha256: str | None = None
-    modules: list[str] | None = None
-
-
-def read_facts(folder: Path) -> dict[str, Any]:
+def read_facts(folder: Path) -> Manifest:
     """The manifest alone, its files unchecked. Raises MlubenchError where it is absent, broken or of another form."""
-    facts = read_json(folder / MANIFEST)
-    try:
-        _Facts.model_validate(facts)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "it"
-        raise MlubenchError(
-            f"{folder / MANIFEST} is no expert's: {where}: {first['msg']}", _IMPORT_AGAIN
-        ) from error
-    return dict(facts)
+    return read_json_as_it_stands(folder / MANIFEST, Manifest, _IMPORT_AGAIN)
 
 
-def missing_fields(facts: dict[str, Any]) -> list[str]:
+def missing_fields(facts: Mapping[str, object]) -> list[str]:
     """Fields that the manifest lacks. A revision may be null; a hash of weights that were not at hand counts as lacking."""
     missing = []
     for name in FIELDS:
@@ -76,7 +50,7 @@ def missing_fields(facts: dict[str, Any]) -> list[str]:
     return missing
 
 
-def check_folder(folder: Path, *, weights: bool = True) -> dict[str, Any]:
+def check_folder(folder: Path, *, weights: bool = True) -> Manifest:
     """The manifest, after checking all that can be checked without the base. `weights=False` lets WEIGHTS be absent.
 
     Raises MlubenchError naming the first thing wrong: a symbolic link, a path that leaves the folder, a pickle, a file
@@ -152,10 +126,10 @@ def _plain_files(folder: Path) -> set[str]:
     return found
 
 
-def check_weights(folder: Path, facts: dict[str, Any]) -> None:
+def check_weights(folder: Path, facts: ManifestFacts) -> None:
     """Raises MlubenchError unless the folder holds a LoRA, whole in itself, of the modules that the manifest names."""
-    config = read_json(folder / CONFIG)
-    if not isinstance(config, dict) or config.get("peft_type") != "LORA":
+    config = read_json(folder / CONFIG, dict, _IMPORT_AGAIN)
+    if config.get("peft_type") != "LORA":
         raise MlubenchError(
             f"{folder / CONFIG} is not that of a LoRA adapter", "Only LoRA experts can be added up."
         )

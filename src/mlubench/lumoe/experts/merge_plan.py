@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.core.files import digest, whole_dir
@@ -11,6 +11,7 @@ from mlubench.lumoe.experts import compress, state
 from mlubench.lumoe.experts.manifest import WEIGHTS, missing_fields
 from mlubench.lumoe.experts.merging import all_members, free_names
 from mlubench.lumoe.experts.store import ExpertStore, is_merged
+from mlubench.runs.manifest import ManifestFacts
 
 Scale = Literal["mean", "root", "sum"]
 # The factor on each of n summed deltas is (1 / n) to this power.
@@ -147,7 +148,7 @@ def merge(store: ExpertStore, group: Group, scale: Scale, out: Path) -> float:
     return small.relative_error
 
 
-def facts_of(store: ExpertStore, group: Group, plan: Plan) -> dict[str, Any]:
+def facts_of(store: ExpertStore, group: Group, plan: Plan) -> ManifestFacts:
     """What the merged expert's manifest says, but for scores. MlubenchError where members were made for different bases."""
     manifests = {member: store.manifest(member) for member in group.members}
     first = next(iter(manifests.values()))
@@ -164,7 +165,7 @@ def facts_of(store: ExpertStore, group: Group, plan: Plan) -> dict[str, Any]:
                 f"expert {name!r} was made for another base than the others",
                 "Merge those of one base.",
             )
-        entities.update(facts["entities"])
+        entities.update(facts["entities"] or ())
         # The longest of the members' sequences is that of the newest.
         if len(facts.get("tasks", [])) > len(tasks):
             tasks = facts["tasks"]

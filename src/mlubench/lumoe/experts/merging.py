@@ -162,7 +162,7 @@ def _merge_again(store: ExpertStore, name: str, version: int) -> None:
             raise UsageError(
                 f"expert {name!r} has no version {version}", f"There are: {store.versions(name)}."
             )
-        members: dict[str, int] = store.manifest(name, version).get("members") or {}
+        members = store.manifest(name, version).get("members") or {}
         absent = sorted(set(members) - set(store.names()))
         if absent:
             raise UsageError(

@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TypedDict, Unpack
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from mlubench.core import locks
 from mlubench.core.errors import MlubenchError
-from mlubench.core.files import read_json, write_json
+from mlubench.core.files import write_json
+from mlubench.core.reading import read_json
 from mlubench.settings.strict import Strict
 
 STATE = "store.json"
@@ -68,8 +69,8 @@ def read_state(root: Path) -> State:
     if not path.is_file() and not path.is_symlink():
         return State()
     try:
-        return State.model_validate(read_json(path))
-    except (ValidationError, MlubenchError) as error:
+        return read_json(path, State)
+    except MlubenchError as error:
         raise MlubenchError(
             f"{path} is broken, so what is disabled is not known",
             "Put a copy of it back; without it all experts are on.",

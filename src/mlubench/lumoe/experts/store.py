@@ -3,7 +3,7 @@
 import re
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.core.files import is_whole, whole_dir
@@ -19,6 +19,7 @@ from mlubench.lumoe.experts.manifest import (
     read_facts,
     tensors_in,
 )
+from mlubench.runs.manifest import CarriedScore, Manifest, ManifestFacts
 
 if TYPE_CHECKING:
     from mlubench.models.mllm import MLLM
@@ -43,7 +44,7 @@ class ExpertVersion(TypedDict):
     method: str | None
     base: str | None
     base_revision: str | None
-    scores: list[dict[str, Any]] | None  # cells at birth, as in results.json
+    scores: list[CarriedScore] | None  # cells at birth, as in results.json
     members: dict[str, int] | None  # of a merged expert: what it was made of, with versions
     measured: bool | None  # of a merged expert: whether it was measured before and after
     missing: list[str]  # fields that an older manifest lacks
@@ -160,7 +161,7 @@ class ExpertStore:
         experts = state.read_state(self.root).experts
         return frozenset(name for name, setting in experts.items() if not setting.enabled)
 
-    def manifest(self, name: str, version: int | None = None) -> dict[str, Any]:
+    def manifest(self, name: str, version: int | None = None) -> Manifest:
         """The expert's manifest, everything in its folder checked. Raises MlubenchError when it is absent or changed.
 
         Of a pruned version the weights may be gone, all else is checked.
@@ -228,7 +229,7 @@ class ExpertStore:
             rows.append({"expert": folder, "version": None, "wrong": wrong, "missing": []})
         return rows
 
-    def add(self, name: str, adapter: Path, facts: dict[str, Any]) -> int:
+    def add(self, name: str, adapter: Path, facts: ManifestFacts) -> int:
         """Take a plain PEFT folder in as the expert's next version, and make it the current one. Returns its number.
 
         `facts` go into the manifest; `modules` are read off the weights. UsageError names those of FIELDS that lack.
@@ -239,7 +240,7 @@ class ExpertStore:
                 raise MlubenchError(
                     f"{adapter / file} is missing or a symbolic link", "Give a plain PEFT folder."
                 )
-        whole = {**facts, "modules": modules_of(tensors_in(adapter / WEIGHTS))}
+        whole: ManifestFacts = {**facts, "modules": modules_of(tensors_in(adapter / WEIGHTS))}
         lacking = missing_fields(whole)
         if lacking:
             raise UsageError(
@@ -298,7 +299,7 @@ class ExpertStore:
             self.make_current(name, wanted, "rollback")
             return wanted
 
-    def history(self) -> list[dict[str, Any]]:
+    def history(self) -> list[dict[str, object]]:
         """Every change of the state, oldest first."""
         return [entry.model_dump() for entry in state.read_state(self.root).history]
 

@@ -10,5 +10,6 @@ oracle.py          is told the truth
 names.py           which names a text holds (aliases.yaml)
 string_index.py  spelling.py  misspelling.py
                    names alike; one spelling of them; what counts as misspelt
+saved.py           what gates keep in JSON, checked when it is read
 metrics.py         how good a gate is
 """

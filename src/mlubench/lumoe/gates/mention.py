@@ -3,11 +3,19 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from mlubench.core.files import read_json, write_json
+from mlubench.core.files import write_json
+from mlubench.core.reading import read_json
 from mlubench.lumoe.gates.base import Features, Gate, GateQuery
 from mlubench.lumoe.gates.names import Hit, Names, known_aliases, names_of
+from mlubench.lumoe.gates.saved import HINT, SavedNames
 from mlubench.settings.gates import GateConfig
 from mlubench.types import Benchmark, Entity, Route, Task
+
+
+class SavedMention(SavedNames):
+    """The state of the gate."""
+
+    similarity: float = GateConfig().similarity
 
 
 class MentionGate(Gate):
@@ -58,15 +66,13 @@ class MentionGate(Gate):
         return Route(experts, best.entity, best.score, ", ".join(reasons))
 
     def save(self, folder: Path) -> None:
-        state = {
-            "experts": self.expert_of,
-            "names": self.names.names,
-            "similarity": self.similarity,
-        }
-        write_json(folder / "mention.json", state)
+        state = SavedMention(
+            experts=self.expert_of, names=self.names.names, similarity=self.similarity
+        )
+        write_json(folder / "mention.json", state.model_dump())
 
     def load(self, folder: Path) -> None:
-        state = read_json(folder / "mention.json")
-        self.expert_of = state["experts"]
-        self.similarity = state.get("similarity", GateConfig().similarity)
-        self.names = Names(state["names"])
+        state = read_json(folder / "mention.json", SavedMention, HINT)
+        self.expert_of = state.experts
+        self.similarity = state.similarity
+        self.names = Names(state.names)

@@ -3,11 +3,19 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from pydantic import RootModel
+
 from mlubench.core.errors import UsageError
-from mlubench.core.files import read_json, write_json
+from mlubench.core.files import write_json
+from mlubench.core.reading import read_json
 from mlubench.lumoe.gates.base import Features, Gate, GateQuery
+from mlubench.lumoe.gates.saved import HINT, ExpertOf
 from mlubench.settings.gates import GateConfig
 from mlubench.types import Benchmark, Route, Task
+
+
+class SavedOracle(RootModel[ExpertOf]):
+    """The state of the gate."""
 
 
 class OracleGate(Gate):
@@ -40,4 +48,5 @@ class OracleGate(Gate):
         write_json(folder / "oracle.json", self.expert_of)
 
     def load(self, folder: Path) -> None:
-        self.expert_of = read_json(folder / "oracle.json")
+        state = read_json(folder / "oracle.json", SavedOracle, HINT)
+        self.expert_of = state.root

@@ -2,15 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import torch
+from pydantic import Field, model_validator
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mlubench.core.errors import MlubenchError
-from mlubench.core.files import read_json, write_json
+from mlubench.core.files import write_json
+from mlubench.core.reading import read_json
 from mlubench.lumoe.gates.base import Features, Gate, GateQuery
 from mlubench.lumoe.gates.risk import threshold_of
+from mlubench.lumoe.gates.saved import HINT, EntityKey, SavedGate
 from mlubench.settings.gates import GateConfig
 from mlubench.types import Benchmark, Role, Route, Sample, Task
 
@@ -22,6 +26,29 @@ FOLDS = 5  # of cross-fitting
 ROLES: tuple[Role, ...] = ("fit", "calibrate")  # never `test`
 
 Groups = Mapping[str, Tensor]  # entity -> features of its pictures (n, D)
+
+
+class SavedPrototypes(SavedGate):
+    """The state of the gate, but for its tensors."""
+
+    entities: Annotated[list[EntityKey], Field(min_length=1)]
+    # The expert of each entity.
+    experts: list[str]
+    threshold: Annotated[float, Field(allow_inf_nan=False)]
+    risk: float | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_of_this_version(cls, value: object) -> object:
+        if isinstance(value, dict) and "entities" in value and "threshold" not in value:
+            raise ValueError("the prototype gate of an older version, without a threshold")
+        return value
+
+    @model_validator(mode="after")
+    def _one_expert_each(self) -> "SavedPrototypes":
+        if len(self.experts) != len(self.entities):
+            raise ValueError(f"{len(self.entities)} entities and {len(self.experts)} experts")
+        return self
 
 
 class PrototypeGate(Gate):
@@ -100,25 +127,27 @@ class PrototypeGate(Gate):
     def save(self, folder: Path) -> None:
         tensors = {key: tensor.contiguous() for key, tensor in self.state.items()}
         save_file(tensors, folder / "prototype.safetensors")
-        state = {
-            "entities": self.entities,
-            "experts": self.experts,
-            "threshold": self.threshold,
-            "risk": self.risk,
-        }
-        write_json(folder / "prototype.json", state)
+        state = SavedPrototypes(
+            entities=self.entities,
+            experts=self.experts,
+            threshold=self.threshold,
+            risk=self.risk,
+        )
+        write_json(folder / "prototype.json", state.model_dump())
 
     def load(self, folder: Path) -> None:
-        state = read_json(folder / "prototype.json")
-        if "threshold" not in state:
-            raise MlubenchError(
-                f"{folder} holds the prototype gate of an older version",
-                "Run the experiment anew in another folder.",
-            )
-        self.entities, self.experts = state["entities"], state["experts"]
-        self.threshold = state["threshold"]
-        self.risk = state.get("risk")
+        state = read_json(folder / "prototype.json", SavedPrototypes, HINT)
+        self.entities = state.entities
+        self.experts = state.experts
+        self.threshold = state.threshold
+        self.risk = state.risk
         self.state = load_file(folder / "prototype.safetensors")
+        means = self.state.get("forget")
+        if means is None or len(means) != len(self.entities):
+            raise MlubenchError(
+                f"{folder / 'prototype.safetensors'} holds the means of other entities than prototype.json",
+                HINT,
+            )
 
 
 def _by_entity(samples: Sequence[Sample]) -> dict[str, list[Sample]]:

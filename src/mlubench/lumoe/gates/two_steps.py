@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import ClassVar
 
 import yaml
+from pydantic import model_validator
 
 from mlubench.core.errors import MlubenchError, UsageError
-from mlubench.core.files import read_json, read_yaml, write_json
+from mlubench.core.files import write_json
+from mlubench.core.reading import read_json, read_yaml
 from mlubench.lumoe.gates.base import Features, GateQuery, ModelAccess
 from mlubench.lumoe.gates.names import Names, known_aliases, names_of
+from mlubench.lumoe.gates.saved import HINT, SavedNames
 from mlubench.lumoe.gates.spelling import fold
 from mlubench.models.mllm import Query
 from mlubench.settings.gates import AskedGateConfig, GateConfig
@@ -50,6 +53,20 @@ def read_template(path: Path | None) -> dict[str, str]:
                 "Write each where it is to be filled in.",
             )
     return {step: str(found[step]) for step in STEPS}
+
+
+class SavedTwoSteps(SavedNames):
+    """The state of the gate. Folders of earlier versions hold neither wording nor settings."""
+
+    # The wording itself, since the file that it came from may be gone when the gate is loaded.
+    template: dict[str, str] = {}
+    settings: AskedGateConfig = AskedGateConfig()
+
+    @model_validator(mode="after")
+    def _both_steps_are_worded(self) -> "SavedTwoSteps":
+        if self.template and not set(STEPS) <= set(self.template):
+            raise ValueError("the template lacks a step")
+        return self
 
 
 class TwoSteps(ABC):
@@ -163,23 +180,18 @@ class TwoSteps(ABC):
         return Route(experts, entity, score, why)
 
     def save(self, folder: Path) -> None:
-        state = {
-            "experts": self.expert_of,
-            "names": self.names,
-            # The wording itself, since the file that it came from may be gone when the gate is loaded.
-            "template": self.template,
-            "settings": self.settings.model_dump(mode="json", exclude={"template"}),
-        }
-        write_json(folder / f"{self.name}.json", state)
+        state = SavedTwoSteps(
+            experts=self.expert_of, names=self.names, template=self.template, settings=self.settings
+        )
+        saved = state.model_dump(mode="json", exclude={"settings": {"template"}})
+        write_json(folder / f"{self.name}.json", saved)
 
     def load(self, folder: Path) -> None:
         """What is saved of the settings counts where no settings were given to `connect`."""
-        state = read_json(folder / f"{self.name}.json")
-        self._set_entities(state["experts"], state["names"])
+        state = read_json(folder / f"{self.name}.json", SavedTwoSteps, HINT)
+        self._set_entities(state.experts, state.names)
         if self.access.config is None:
-            # Folders of earlier versions hold neither key.
-            settings = AskedGateConfig.model_validate(state.get("settings", {}))
-            self._set_settings(settings, state.get("template") or read_template(None))
+            self._set_settings(state.settings, state.template or read_template(None))
 
 
 def named_in(names: Names, reply: str, threshold: float) -> list[tuple[str, float]]:

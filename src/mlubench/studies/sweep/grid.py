@@ -11,8 +11,10 @@ import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from mlubench.core.errors import MlubenchError, UsageError, all_errors
-from mlubench.core.files import canonical, digest, read_json, read_yaml
+from mlubench.core.files import canonical, digest
+from mlubench.core.reading import read_json, read_yaml
 from mlubench.runs.folder import RunDir
+from mlubench.runs.results import RunFacts
 from mlubench.settings.loading import WRONG, load
 from mlubench.settings.run import Config
 from mlubench.settings.strict import Strict
@@ -149,7 +151,7 @@ def is_finished(run: SweepRun) -> bool:
     folder = RunDir(run.folder)
     if not folder.facts_file.is_file() or not folder.results.is_file():
         return False
-    if not read_json(folder.facts_file).get("finished"):
+    if not read_json(folder.facts_file, RunFacts).finished:
         return False
     folder.claim(run.config)
     return True
