@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from mlubench.core.reading import read_json
-from mlubench.settings.loading import preset_names
+from mlubench.runs.folder import RunDir
+from mlubench.settings.loading import load, preset_names
+from mlubench.types import Benchmark
 from support.runs import PRESET, Finished, call, scores
 
 
@@ -40,8 +42,6 @@ def test_a_finished_run_asked_for_again_gives_the_same_results(
 
 
 def test_a_second_process_is_refused(finished: Finished, copied: Path) -> None:
-    from mlubench.runs.folder import RunDir
-
     with RunDir(copied).lock():
         for words in (["run", *PRESET, "--out", copied], ["judge", copied]):
             called = call(*words)
@@ -117,3 +117,89 @@ def test_a_gate_without_its_key_ends_the_run_at_its_start(
         "--dry-run",
     )
     assert "OPENAI_API_KEY" not in dry.out
+
+
+WRONG_STARTS = [
+    ("device=cuda:99", 2),
+    ("device=toaster", 2),
+    ("model.path=no/such-model", 1),
+    ("gates.aliases={Animals/Nobody: [x]}", 2),
+    ("benchmark.order=[Z]", 2),
+]
+
+
+@pytest.mark.parametrize(("wrong", "code"), WRONG_STARTS)
+def test_a_run_that_failed_before_it_began_leaves_its_folder_free(
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: str, code: int
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    called = call("run", *PRESET, "-s", wrong, "--out", tmp_path / "run")
+    assert called.code == code
+    assert called.err.count("mlubench: error: ") == 1
+    assert RunDir(tmp_path / "run").require_free(load("smoke", ["device=cpu"])) is False
+    assert not (tmp_path / "run" / "config.yaml").exists()
+
+
+def test_a_method_added_to_a_finished_run_goes_on_with_what_is_there(
+    finished: Finished, copied: Path
+) -> None:
+    before = {p: p.read_bytes() for p in copied.glob("answers/*/*.jsonl")}
+    methods = ("-s", "methods=[ga, npo, po, lumoe, gd]", "-s", "train.per_method.gd.epochs=1")
+    dry = call("run", *PRESET, *methods, "--out", copied, "--dry-run")
+    assert dry.code == 0, dry.out
+    called = call("run", *PRESET, *methods, "--out", copied)
+    assert called.code == 0, called.err
+    results = read_json(copied / "results.json", dict)
+    assert {p: p.read_bytes() for p in before} == before
+    old, new = scores(finished.results["cells"]), scores(results["cells"])
+    assert {cell: new[cell] for cell in old} == old
+    assert {cell[1] for cell in new.keys() - old.keys()} == {"gd"}
+    assert len(new) - len(old) == 6
+    # The run is now one of five methods, and the earlier command is told so.
+    refused = call("run", *PRESET, "--out", copied)
+    assert refused.code == 2
+    assert 'methods is ["ga", "npo", "po", "lumoe", "gd"] there' in refused.error
+
+
+def test_a_run_by_relative_paths_is_used_from_anywhere(
+    whole_benchmark: Benchmark,
+    base_path: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A release and a base beside the working directory: reported with its pictures, asked and gone on with elsewhere."""
+    for folder in ("here", "there"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "here" / "data").symlink_to(whole_benchmark.image_root)
+    (tmp_path / "here" / "base").symlink_to(base_path)
+    monkeypatch.chdir(tmp_path / "here")
+    settings = ["methods=[lumoe]", "evaluate.limit=4", "train.epochs=1", "benchmark.kind=release"]
+
+    def words(data: str, base: str) -> list[str]:
+        places = [f"benchmark.root={data}", f"model.path={base}", "judge=rules"]
+        return [w for s in [*settings, *places] for w in ("-s", s)]
+
+    called = call("run", *PRESET, *words("data", "./base"), "--out", "../runs/x")
+    assert called.code == 0, called.err
+    run = tmp_path / "runs" / "x"
+    config = RunDir(run).config()
+    assert config.benchmark.root == tmp_path / "here" / "data"
+    assert config.model.path == str(tmp_path / "here" / "base")
+    facts = read_json(run / "run.json", dict)
+    assert (facts["image_root"], facts["model"]) == (str(tmp_path / "here" / "data"), "base")
+
+    monkeypatch.chdir(tmp_path / "there")
+    assert call("report", "../runs/x").code == 0
+    page = (run / "report.html").read_text()
+    assert "pictures could not be shown" not in page
+    assert page.count("data:image/") > 2
+    sample = whole_benchmark.task("A").forget[0]
+    asked = call("ask", "../runs/x", "--image", whole_benchmark.picture(sample), "What is it?")
+    assert asked.code == 0, asked.err
+    (run / "answers" / "lumoe" / "A-UB.jsonl").unlink()
+    again = call("run", *PRESET, *words("../here/data", "../here/base"), "--out", "../runs/x")
+    assert again.code == 0, again.err
+    assert (run / "answers" / "lumoe" / "A-UB.jsonl").is_file()
+    # Elsewhere the same words name another place, which is named.
+    other = call("run", *PRESET, *words("data", "../here/base"), "--out", "../runs/x")
+    assert other.code == 2

@@ -34,14 +34,71 @@ def test_claim_takes_an_empty_folder_and_the_same_settings_again(tmp_path: Path)
     assert RunDir(tmp_path / "run").config() == config
 
 
-@pytest.mark.parametrize("other", ["seed=1", "methods=[ga]", "train.lr=0.5", "judge=shuffled"])
-def test_claim_refuses_other_settings(tmp_path: Path, other: str) -> None:
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        ("seed=1", "seed is 0 there and 1 here"),
+        (
+            "methods=[ga]",
+            'methods is ["ga", "npo", "po", "lumoe"] there and ["ga"] here',
+        ),
+        ("methods=[ga, npo, po, kl]", '["ga", "npo", "po", "kl"] here'),
+        ("train.lr=0.5", "train.lr is 0.001 there and 0.5 here"),
+        ("judge=shuffled", 'judge is "rules" there and "shuffled" here'),
+        ("benchmark.order=[A]", 'benchmark.order is ["A", "B"] there and ["A"] here'),
+        ("model.path=x", 'model.path is not set there and "x" here'),
+        ("train.per_method.ga.lr=0.5", "train.per_method.ga.lr is not set there and 0.5 here"),
+    ],
+)
+def test_claim_refuses_other_settings(tmp_path: Path, other: str, named: str) -> None:
     run = RunDir(tmp_path)
     run.claim(load("smoke"))
     before = (tmp_path / "config.yaml").read_bytes()
-    with pytest.raises(UsageError, match=r"other settings.*--out"):
+    with pytest.raises(UsageError, match=r"other settings.*--out") as caught:
         run.claim(load("smoke", [other]))
+    assert named in caught.value.what
+    assert "\n" not in str(caught.value)
     assert (tmp_path / "config.yaml").read_bytes() == before
+
+
+def test_many_other_settings_are_counted(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    run.claim(load("smoke"))
+    other = ["seed=1", "train.lr=0.5", "judge=shuffled", "gates.max_leak=0.1", "train.epochs=9"]
+    with pytest.raises(UsageError, match=r"other settings: seed is .* and 2 more"):
+        run.claim(load("smoke", other))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["methods=[ga, npo, po, lumoe, kl]"],
+        ["methods=[dpo, ga, npo, po, lumoe]", "train.per_method.dpo.lr=0.1"],
+        ["methods=[lumoe, po, npo, ga]"],
+    ],
+)
+def test_a_method_may_be_added(tmp_path: Path, more: list[str]) -> None:
+    run = RunDir(tmp_path)
+    run.claim(load("smoke"))
+    config = load("smoke", more)
+    assert run.require_free(config) is False
+    run.claim(config)
+    assert run.config() == config
+    assert run.require_free(config) is True
+
+
+def test_what_the_base_must_know_may_change_until_something_is_unlearned(tmp_path: Path) -> None:
+    """So the hint of the error "the base knows no fact" can be followed in the same folder."""
+    run = RunDir(tmp_path)
+    run.claim(load("smoke"))
+    write_lines(run.know_answers, [])
+    run.know.write_text("{}")
+    run.claim(load("smoke", ["know.min_score=0.5"]))
+    assert not run.know.exists()
+    assert run.know_answers.exists()
+    write_lines(run.answers("base", "A", "0"), [])
+    with pytest.raises(UsageError, match=r"know\.min_score is 0\.5 there and 0\.25 here"):
+        run.claim(load("smoke", ["know.min_score=0.25"]))
 
 
 def test_claim_refuses_a_folder_of_something_else(tmp_path: Path) -> None:

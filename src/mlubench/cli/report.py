@@ -26,11 +26,15 @@ def report(runs: tuple[Path, ...], figures: Path | None, as_json: bool) -> None:
     from mlubench.cli.output import print_results
     from mlubench.report.html import write_figures, write_report
     from mlubench.runs.opening import open_run
+    from mlubench.runs.status import status_of
 
     for folder in runs:
         results = open_run(folder).results()
         print_results(results, as_json=as_json)
         # To stderr, so that stdout holds results alone.
+        rest = status_of(folder).rest
+        if rest:
+            click.echo(rest, err=True)
         click.echo(f"report: {write_report(folder, results)}", err=True)
         if figures:
             write_figures(results, figures)

@@ -38,3 +38,7 @@ def status(run: Path, as_json: bool) -> None:
             f"{row.judged}/{row.cells}",
         )
     print_table(table)
+    for line in found.damaged:
+        click.echo(f"damaged: {line}", err=True)
+    if found.rest:
+        click.echo(found.rest, err=True)

@@ -15,6 +15,7 @@ from mlubench.experiment.learners import Base, Context
 from mlubench.judging.run import make_judge
 from mlubench.runs.folder import RunDir
 from mlubench.runs.rows import read_answers
+from mlubench.runs.wholeness import record
 from mlubench.statistics.scores import FULL
 from mlubench.types import Benchmark, Sample
 
@@ -68,6 +69,7 @@ def know_filter(ctx: Context) -> Benchmark:
         base = Base(ctx)
         base.at([])
         answer_cell(path, asked, base, batch=ctx.config.evaluate.batch, known={})
+        processes.written(lambda: record(ctx.run, path))
 
     def judge() -> set[str]:
         if not ctx.run.know.is_file():

@@ -23,6 +23,7 @@ from mlubench.experiment.answering import (
     tested,
     tested_after,
 )
+from mlubench.experiment.damaged import drop_damaged, drop_damaged_know
 from mlubench.experiment.gate_reports import gate_reports
 from mlubench.experiment.know import know_filter
 from mlubench.experiment.learners import (
@@ -38,11 +39,13 @@ from mlubench.judging.llm.checks import check_judge
 from mlubench.judging.llm.tools import JudgeTools
 from mlubench.judging.run import judge_run
 from mlubench.judging.scoring import build_results
+from mlubench.lumoe.experts.compatibility import base_id
 from mlubench.lumoe.gates.making import check_gate
 from mlubench.lumoe.gates.names import check_aliases
 from mlubench.runs.folder import RunDir
 from mlubench.runs.opening import Run
 from mlubench.runs.results import BenchmarkFacts, Results, RunFacts
+from mlubench.runs.wholeness import record
 from mlubench.settings.run import Config
 from mlubench.types import METRIC_OF, Benchmark, Sample
 
@@ -62,15 +65,19 @@ def run_lifelong(config: Config, out: Path, console: Console) -> Results:
             whole = open_benchmark(config)
         check_aliases(config.gates.aliases, whole)
         benchmark = in_order(whole, config.benchmark.order)
-        # Only now is the folder written to, so that a mistyped setting leaves nothing in the way.
-        processes.written(lambda: run.claim(config))
+        processes.agreed(lambda: run.require_free(config))
         console.print(f"benchmark: {len(whole.samples):,} samples, {len(whole.tasks)} tasks")
         with processes.leader_first():
             mllm = open_base(config, whole)
         require_short_records(mllm, benchmark, config)
+        # Only now is the folder written to, so that a mistyped setting, a device that is not here or a model that cannot
+        # be loaded leaves nothing in the way of the right command.
+        processes.written(lambda: run.claim(config))
+        processes.written(lambda: drop_damaged_know(run, benchmark, console))
         # What the base does not know cannot be unlearned, so only what it knows is trained and tested.
         known = know_filter(Context(config, benchmark, mllm, run))
         ctx = Context(config, known, mllm, run)
+        processes.written(lambda: drop_damaged(run, known, config.evaluate, console))
         processes.written(lambda: run.note(_facts(ctx, benchmark)))
 
         # The level that every score is compared with.
@@ -143,6 +150,7 @@ def _answer_after(ctx: Context, learner: Learner, done: list[str], known: KnownA
                 known=known,
                 probability=settings.probability,
             )
+            processes.written(lambda: record(ctx.run, ctx.run.answers(learner.name, task, after)))  # noqa: B023 - at once
 
 
 def _answers_in_run(ctx: Context, method: str, task: str, after: str) -> KnownAnswers:
@@ -210,7 +218,8 @@ def _facts(ctx: Context, benchmark: Benchmark) -> RunFacts:
         preset=config.preset,
         seed=config.seed,
         stand_ins=benchmark.stand_ins,
-        model=ctx.mllm.name,
+        # Where a model lies is this machine's own affair.
+        model=base_id(ctx.mllm.name),
         model_sha256=ctx.mllm.weight_hashes(),
         device=str(ctx.mllm.device),
         processes=processes.world(),

@@ -16,6 +16,7 @@ from mlubench.judging.llm.tools import JudgeTools
 from mlubench.judging.table import JUDGES
 from mlubench.runs.folder import BASE, KNOW, RunDir
 from mlubench.runs.rows import read_answers, read_verdicts, write_verdicts
+from mlubench.runs.wholeness import damage, record, require_whole
 from mlubench.types import AnswerRow, AskingJudge, Judge, Question, Verdict, VerdictRow
 
 
@@ -90,17 +91,24 @@ def unjudged(run: RunDir, name: str, tools: JudgeTools | None = None) -> Unjudge
         # What the base knows is in no cell, and rules judge it already: not worth paying for.
         if isinstance(judge, AskingJudge) and file.task == KNOW:
             continue
+        require_whole(run, file)
         verdicts = run.verdicts(name, file.method, file.task, file.after)
-        if stale or not _is_judged(verdicts):
+        if stale or not _is_judged(run, file.path, verdicts):
             cells.append(UnjudgedCell(file.path, verdicts))
     return Unjudged(judge, tuple(cells))
 
 
-def _is_judged(verdicts: Path) -> bool:
-    """Whether every answer of the cell has a score."""
-    if not verdicts.is_file():
+def _is_judged(run: RunDir, answers: Path, verdicts: Path) -> bool:
+    """Whether every answer of the cell has a score, in a file that is as the run wrote it."""
+    if not verdicts.is_file() or damage(run, verdicts):
         return False
-    return all(row.score is not None for row in read_verdicts(verdicts))
+    try:
+        rows = read_verdicts(verdicts)
+    except MlubenchError:
+        # A broken line: the whole cell is judged anew.
+        return False
+    judged = [row.id for row in rows if row.score is not None]
+    return judged == [row.id for row in read_answers(answers)]
 
 
 def judge_run(run: RunDir, name: str, tools: JudgeTools | None = None) -> None:
@@ -130,6 +138,7 @@ def _judge_together(run: RunDir, judge: Judge, cells: Sequence[UnjudgedCell]) ->
     _clear_other_version(run, judge)
     for cell, rows in zip(cells, answers, strict=True):
         write_verdicts(cell.verdicts, _verdict_rows(rows, verdicts))
+        record(run, cell.verdicts)
 
 
 def judge_cell(answers: Path, verdicts: Path, judge: Judge) -> None:

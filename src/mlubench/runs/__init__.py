@@ -6,6 +6,7 @@ run = runs.open("runs/smoke")
 folder.py          every path of a run's folder
 opening.py         a run that is there, with its settings, answers, verdicts and results
 rows.py            lines of answers and verdicts, read and written
+wholeness.py       whether they are all there still
 results.py         results.json, written and read by the same types
 manifest.py        what the manifests of archives and of experts say
 status.py          how far a run has come

@@ -1,6 +1,7 @@
 """A run's folder: where each of its files lies, and that only one process with one configuration writes it."""
 
 import glob
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,10 +15,12 @@ from mlubench.core.files import digest, is_whole, write_atomic, write_json
 from mlubench.core.locks import locked
 from mlubench.core.reading import read_json, read_yaml
 from mlubench.runs.results import RunFacts
-from mlubench.settings.loading import dump, parse
+from mlubench.settings.loading import dump, flat, parse
 from mlubench.settings.run import Config
 
 LOCK = ".lock"
+# Settings that differ and are named in one error.
+_NAMED = 3
 # The method of the answers that the untouched base gave, and the `after` of its cells.
 BASE = "base"
 NOTHING_UNLEARNED = "0"
@@ -58,6 +61,11 @@ class RunDir:
     @property
     def report(self) -> Path:
         return self.root / "report.html"
+
+    @property
+    def file_records(self) -> Path:
+        """How many lines each file of answers and verdicts has, and its hash: see `runs.wholeness`."""
+        return self.root / "files.json"
 
     @property
     def know(self) -> Path:
@@ -167,14 +175,21 @@ class RunDir:
             ) from None
 
     def require_free(self, config: Config) -> bool:
-        """Whether the folder holds a run of this very configuration already. UsageError where it holds another thing."""
+        """Whether the folder holds a run of this very configuration already.
+
+        False for a free folder, and for a run that this configuration goes on with: see `changed_settings`.
+        Raises UsageError where it holds another thing, and names the settings that differ.
+        """
         if self.config_file.is_file():
-            if self.config() != config:
+            there = self.config()
+            changed = self.changed_settings(there, config)
+            if changed:
+                more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
                 raise UsageError(
-                    f"{self.root} holds a run with other settings",
-                    "Give another --out, or delete it.",
+                    f"{self.root} holds a run with other settings: {'; '.join(changed[:_NAMED])}{more}",
+                    "Give another --out, or the settings of the run: only methods can be added to it.",
                 )
-            return True
+            return there == config
         if self.root.exists() and not self.root.is_dir():
             raise UsageError(f"{self.root} is not a folder", "Give another --out.")
         if self.root.is_dir() and any(f.name != LOCK for f in self.root.iterdir()):
@@ -183,10 +198,41 @@ class RunDir:
             )
         return False
 
+    def changed_settings(self, there: Config, now: Config) -> list[str]:
+        """Each setting in which `now` differs from the run's own, with both values; what does not touch it is left out.
+
+        A method may be added, with settings of its own, and what the base must know be changed until it was unlearned from.
+        """
+        settings_there = flat(there)
+        settings_now = flat(now)
+        changed = []
+        for key in dict.fromkeys([*settings_there, *settings_now]):
+            before = settings_there.get(key)
+            after = settings_now.get(key)
+            if before == after:
+                continue
+            if key == "methods" and set(there.methods) <= set(now.methods):
+                continue
+            if key.startswith("train.per_method.") and key.split(".")[2] not in there.methods:
+                continue
+            if key.startswith("know.") and not self._has_begun():
+                continue
+            changed.append(f"{key} is {_shown(before)} there and {_shown(after)} here")
+        return changed
+
+    def _has_begun(self) -> bool:
+        """Whether anything was made beyond asking the base what it knows."""
+        asked = [file for file in self.answer_files() if file.task != KNOW]
+        return bool(asked) or (self.root / "models").is_dir()
+
     def claim(self, config: Config) -> None:
-        """Write config.yaml, or check that the folder belongs to this very configuration."""
-        if not self.require_free(config):
-            write_atomic(self.config_file, dump(config))
+        """Write config.yaml, or check that the folder's run can be gone on with by this configuration."""
+        if self.require_free(config):
+            return
+        if self.config_file.is_file() and self.config().know != config.know:
+            # It is judged anew, from the same answers.
+            self.know.unlink(missing_ok=True)
+        write_atomic(self.config_file, dump(config))
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -222,6 +268,11 @@ class RunDir:
         if self.facts_file.is_file():
             before = read_json(self.facts_file, RunFacts)
         write_json(self.facts_file, {**before.as_json(), **facts.as_json()})
+
+
+def _shown(value: object) -> str:
+    """A setting's value as it is written in YAML and on the command line."""
+    return "not set" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def _cell_name(task: str, after: str) -> str:

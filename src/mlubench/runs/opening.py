@@ -5,9 +5,10 @@ from pathlib import Path
 
 from mlubench.core.errors import MlubenchError
 from mlubench.core.reading import read_json
-from mlubench.runs.folder import RunDir
+from mlubench.runs.folder import AnswerFile, RunDir
 from mlubench.runs.results import Results, RunFacts, read_results
 from mlubench.runs.rows import read_answers, read_verdicts
+from mlubench.runs.wholeness import require_whole
 from mlubench.settings.run import Config
 from mlubench.types import AnswerRow, VerdictRow
 
@@ -39,8 +40,10 @@ class Run:
         return self.folder.archived(method, self.order)
 
     def answers(self, method: str, task: str, after: str) -> list[AnswerRow]:
-        """The answers of one cell; none where it is not answered yet."""
-        return read_answers(self.folder.answers(method, task, after))
+        """The answers of one cell; none where it is not answered yet. MlubenchError where some are gone since."""
+        path = self.folder.answers(method, task, after)
+        require_whole(self.folder, AnswerFile(path, method, task, after))
+        return read_answers(path)
 
     def verdicts(self, judge: str, method: str, task: str, after: str) -> list[VerdictRow]:
         """The verdicts on one cell; none where it is not judged yet."""

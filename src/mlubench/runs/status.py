@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from mlubench.runs.opening import open_run
+from mlubench.runs.wholeness import damaged_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,19 @@ class RunStatus:
     preset: str
     tasks: list[str]
     methods: list[MethodStatus]
+    # Files of answers and verdicts that are not as the run wrote them, with what happened to each.
+    damaged: list[str]
+
+    @property
+    def rest(self) -> str:
+        """What a reader of a run that is not finished should know, in one line; empty where it is finished."""
+        if self.state == "finished":
+            return ""
+        counts = [f"{row.method} {row.judged}/{row.cells}" for row in self.methods]
+        line = f"{self.run} is not finished: cells judged: {', '.join(counts)}"
+        if self.damaged:
+            line += f"; damaged: {'; '.join(self.damaged)}"
+        return f"{line}. `mlubench run` with the same settings and --out {self.run} goes on."
 
 
 def status_of(root: Path) -> RunStatus:
@@ -52,6 +66,8 @@ def status_of(root: Path) -> RunStatus:
     state: Literal["preparing", "under way", "finished"] = "preparing"
     if prepared:
         state = "under way"
-    if run.folder.results.is_file() and all(row.judged == cells for row in methods):
+    damaged = damaged_files(run.folder)
+    all_judged = all(row.judged == cells for row in methods)
+    if run.folder.results.is_file() and all_judged and not damaged:
         state = "finished"
-    return RunStatus(str(root), state, run.config.preset, order, methods)
+    return RunStatus(str(root), state, run.config.preset, order, methods, damaged)

@@ -7,5 +7,6 @@ endpoint.py        what all who ask an endpoint share
 reference.py       every setting with its default and meaning, for `mlubench list settings`
 loading.py         presets, YAML files and overrides, every error at once
 strict.py          a misspelt setting is an error
+places.py          paths, kept absolute
 presets/           one YAML file each
 """

@@ -1,10 +1,10 @@
 """Settings of what is unlearned: which benchmark, which tasks in which order, and which facts the base must know."""
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from mlubench.settings.places import AbsolutePath
 from mlubench.settings.strict import Strict
 
 
@@ -15,9 +15,9 @@ class BenchmarkConfig(Strict):
     """`world` is drawn by us; `real` is shipped with real pictures; `release` is a folder in the official layout."""
     seed: int = 0
     """Draws another world or other views, and decides which pictures of a release train, calibrate and test."""
-    root: Path | None = None
+    root: AbsolutePath | None = None
     """Of a release: the folder with Tasks/."""
-    images: Path | None = None
+    images: AbsolutePath | None = None
     """Of a release: the folder of its photographs, where they are not under `root`."""
     draw: bool = False
     """Draw stand-in pictures for a release whose photographs are not at hand."""

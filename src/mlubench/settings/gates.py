@@ -1,12 +1,12 @@
 """Settings of the gates: thresholds, aliases, what a failed gate leads to, and the model that a gate asks."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
 from mlubench.settings.endpoint import EndpointSettings, ModelPrice, Parallel, Retries, Seconds
+from mlubench.settings.places import AbsolutePath
 from mlubench.settings.strict import Strict
 
 OnError = Literal["refuse", "base"]
@@ -26,7 +26,7 @@ class AskedGateConfig(EndpointSettings):
     """Questions under way at once."""
     model: str = Field("glm-4v-plus", min_length=1)
     """The model's name at the endpoint; the paper asks this one."""
-    template: Path | None = None
+    template: AbsolutePath | None = None
     """A YAML file with `class` and `entity` instead of our own wording."""
     match: float = Field(80, ge=50, le=100)
     """How like a listed name a reply must be, once case and accents are folded: a ratio of 0 to 100."""

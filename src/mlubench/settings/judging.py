@@ -1,13 +1,13 @@
 """Settings of the judges that ask a model: what it is shown, how hard it is asked, and what that may cost."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
 from mlubench.settings.endpoint import EndpointSettings, ModelPrice, Parallel, Retries, Seconds
+from mlubench.settings.places import AbsolutePath
 
 
 class JudgeConfig(EndpointSettings):
@@ -21,7 +21,7 @@ class JudgeConfig(EndpointSettings):
     """Questions under way at once."""
     base_url: str | None = None
     """Goes before OPENAI_BASE_URL. The key is OPENAI_API_KEY's alone, so that no run can hold it."""
-    template: Path | None = None
+    template: AbsolutePath | None = None
     """A YAML file with prompts instead of our own wording."""
     utility_truth: Literal["shown", "hidden"] = "shown"
     """`hidden` keeps the truth from the judge of correctness, as in the authors' release."""

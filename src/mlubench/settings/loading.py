@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from mlubench.core.errors import UsageError, all_errors, unknown_name
 from mlubench.core.reading import parse_yaml, read_yaml
+from mlubench.settings.places import absolute_if_folder
 from mlubench.settings.run import Config
 
 WRONG = "wrong configuration: "
@@ -41,6 +42,10 @@ def load(name: str | None, overrides: list[str] | None = None, *, draft: bool = 
     values = _read(name or "toy")
     for override in overrides or []:
         _apply(values, override)
+    kind, sign, folder = str(values.get("judge", "")).partition(":")
+    if kind == "local" and sign:
+        # The name of a judge is part of a run, which may be gone on with from another working directory.
+        values["judge"] = f"local:{absolute_if_folder(folder)}"
     return parse(values, draft=draft)
 
 
@@ -65,6 +70,21 @@ def overridden(config: Config, overrides: list[str]) -> Config:
 def dump(config: Config) -> str:
     """The whole configuration as YAML, as written to RUN/config.yaml."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def flat(config: Config) -> dict[str, object]:
+    """Each setting by its `key.path`; a list counts as one setting."""
+    found: dict[str, object] = {}
+
+    def add(group: dict[str, object], above: str) -> None:
+        for key, value in group.items():
+            if isinstance(value, dict):
+                add(value, f"{above}{key}.")
+            else:
+                found[f"{above}{key}"] = value
+
+    add(config.model_dump(mode="json"), "")
+    return found
 
 
 def _read(name: str) -> dict[str, Any]:

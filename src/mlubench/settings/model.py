@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from mlubench.settings.places import FolderOrId
 from mlubench.settings.strict import Strict
 
 
@@ -43,7 +44,7 @@ class ToyConfig(Strict):
 class ModelConfig(Strict):
     """Settings under `model`."""
 
-    path: str | None = None
+    path: FolderOrId | None = None
     """A Hugging Face folder or id; left out, the tiny LLaVA is trained and cached."""
     revision: str | None = None
     """Of an id: a branch, tag or commit."""

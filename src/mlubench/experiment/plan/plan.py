@@ -340,7 +340,7 @@ def _plan_answers(config: Config, benchmark: Benchmark) -> list[AnswersPlan]:
 
 def _planned_files(config: Config, order: Sequence[str], run: RunDir) -> list[str]:
     """Paths within the run's folder. Where the tasks are not known, `order` is empty and no file of a task is listed."""
-    paths = [run.config_file, run.facts_file]
+    paths = [run.config_file, run.facts_file, run.file_records]
     if config.know.enabled:
         paths.append(run.know)
     paths += [run.results, run.report]

@@ -63,8 +63,8 @@ def require_fit(mllm: MLLM, name: str, facts: ManifestFacts, folder: Path) -> No
 def _require_base(mllm: MLLM, name: str, facts: ManifestFacts) -> None:
     made_for = facts.get("base")
     expected = facts.get("base_sha256")
-    # The same folder may lie elsewhere on another machine: then the weights decide.
-    only_moved = bool(expected) and base_id(str(made_for)) == base_id(mllm.name)
+    # The same folder may lie elsewhere on another machine, or have been named by a relative path: then the weights decide.
+    only_moved = bool(expected) and Path(str(made_for)).name == Path(mllm.name).name
     if made_for != mllm.name and not only_moved:
         raise MlubenchError(
             f"expert {name!r} was made for {made_for}, not {mllm.name}", "Load that base."

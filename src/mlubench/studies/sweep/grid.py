@@ -153,8 +153,8 @@ def is_finished(run: SweepRun) -> bool:
         return False
     if not read_json(folder.facts_file, RunFacts).finished:
         return False
-    folder.claim(run.config)
-    return True
+    # A method may have been added since.
+    return folder.require_free(run.config)
 
 
 def is_busy(run: SweepRun) -> bool:
