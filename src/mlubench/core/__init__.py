@@ -5,6 +5,7 @@ files.py       files that are whole or absent, hashes, folders whose manifest is
 reading.py     JSON and YAML into a stated shape; what is wrong with a file, and where
 lines.py       JSON-lines files that survive a kill
 tensor_files.py  safetensors files by their headers
+reply_text.py  what of a reply's text is the reply: not what a model thought, nor what it quotes
 locks.py       one process at a time
 spelling.py    one spelling of names; files found in either Unicode form
 processes.py   several processes on one run: who leads, what all agree on

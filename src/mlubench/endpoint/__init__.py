@@ -2,7 +2,6 @@
 
 client.py          asks, many questions at once; every failure is one line, never an answer
 completion.py      what an endpoint sent: the answer in it, or why there is none
-reply_text.py      what of a text is the reply: not what a model thought, nor what it quotes
 limits.py          rates, waits, and the breaker that gives up on an endpoint that is down
 failures.py        what became of a request without a reply
 prices.py          what it costs

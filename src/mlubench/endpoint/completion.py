@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mlubench.core.reply_text import spoken
 from mlubench.endpoint.failures import Failure, cut_off, held_back, no_reply, only_thought
-from mlubench.endpoint.reply_text import spoken
 
 # Where servers put what a model thought, apart from its reply.
 _THOUGHTS = ("reasoning_content", "reasoning")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from mlubench.core.errors import MlubenchError
-from mlubench.endpoint.reply_text import closed
+from mlubench.core.reply_text import closed
 from mlubench.models.chat_template import adds_special_tokens
 from mlubench.models.devices import pick_device
 from mlubench.models.plain_text import as_plain_text

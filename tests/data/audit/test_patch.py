@@ -78,6 +78,20 @@ def test_applies(tmp_path: Path, program: list[str], layout: dict[str, Any], tas
     assert fixed(tmp_path).text == ""
 
 
+def test_thinking_goes_and_half_a_thought_is_left_to_a_person(tmp_path: Path) -> None:
+    cut_off = "<think>Is it a fox? Let me"
+    answers = ["<think>**A** fox?</think>\n\nPlain.", cut_off, "Plain."]
+    rows = [
+        {"image": f"d/Animals/Fox/{i}.jpg", "question": f"What is number {i}?", "answer": answer}
+        for i, answer in enumerate(answers)
+    ]
+    release.write({"A": {"forget": rows, "retain": rows[2:]}}, tmp_path)
+    apply(tmp_path, fixed(tmp_path).text, PROGRAMS[0])
+    mended = json.loads((tmp_path / "Tasks/TaskA/taskA_forget.json").read_text())
+    truths = [row["conversations"][1]["value"] for row in mended]
+    assert truths == ["Plain.", cut_off, "Plain."]
+
+
 def test_nothing_to_fix(tmp_path: Path) -> None:
     rows = [{"image": "d/Animals/Fox/1.jpg", "question": "What is it?", "answer": "A fox."}]
     release.write({"A": {"forget": rows, "retain": rows}}, tmp_path)

@@ -8,7 +8,7 @@ from mlubench.authoring.partial_rows import PartialRows
 from mlubench.authoring.rows import Row, read_rows, write_rows
 from mlubench.authoring.stage import Context, Prompt
 from mlubench.core.files import digest, file_sha256
-from mlubench.endpoint.reply_text import spoken
+from mlubench.core.reply_text import spoken
 
 FILE = "replies.jsonl"
 

@@ -70,7 +70,12 @@ def kinds(refuses: answers.Refuses) -> dict[str, FaultKind]:
         "phrasing": FaultKind(
             "a phrasing asks for something else than the rest", phrasings.find_phrasings, drop=True
         ),
-        # In the order in which they are mended: markup hides labels, and a broken encoding hides both.
+        # In the order in which they are mended: thinking hides all else, markup hides labels, and a broken encoding both.
+        "thinking": FaultKind(
+            "an answer holds what its model thought first",
+            texts.finder("thinking", texts.without_thinking, questions=False),
+            texts.mend_thinking,
+        ),
         "mojibake": _spoilt_text(
             "mojibake", "a text was read in the wrong encoding", texts.mend_mojibake, both=True
         ),

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from functools import partial
 
+from mlubench.core.reply_text import spoken
 from mlubench.data.audit.facts import Data, Finding, quote
 
 Mend = Callable[[str], str]
@@ -39,6 +40,17 @@ _CLOSERS = "\"'”’»)]*`"
 _SENTENCE = re.compile(r"[^\W\d]{2,}[.!?][\"'”’)]*(?=\s|[A-Z])")
 _PIECE = 3  # words of a broken sentence, from which it is no closing name or number
 _LIST_ITEM = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s")
+
+
+def without_thinking(truth: str) -> str:
+    """Without what a model thought before it answered; empty where it was cut off as it thought."""
+    said = spoken(truth)
+    return truth if said == truth.strip() else said
+
+
+def mend_thinking(truth: str) -> str:
+    """The same, but a truth that is nothing but thinking stays: a person must find another."""
+    return without_thinking(truth) or truth
 
 
 def mend_mojibake(text: str) -> str:

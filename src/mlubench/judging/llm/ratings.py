@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from mlubench.endpoint.reply_text import Json, json_in, quoted_in, spoken
+from mlubench.core.reply_text import Json, json_in, quoted_in, spoken
 from mlubench.judging.rubric import Score
 
 # JSON schema of a rating, for endpoints that hold a model to one.

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from mlubench.core.errors import MlubenchError
-from mlubench.endpoint.reply_text import begun
+from mlubench.core.reply_text import begun
 from mlubench.lumoe.gates.replies import Answerer, Reply
 from mlubench.models.adapters import mounted
 from mlubench.models.chat_template import prompt_text

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from mlubench.core.errors import MlubenchError
 from mlubench.core.files import digest
+from mlubench.core.reply_text import spoken
 from mlubench.data.pictures import content_hash
 from mlubench.endpoint.completion import Answer
 from mlubench.endpoint.replies import ReplyCache
-from mlubench.endpoint.reply_text import spoken
 from mlubench.models.mllm import Query
 
 Reply = str | MlubenchError

@@ -1,6 +1,6 @@
 """What of a reply's text is the reply: models think aloud first, and judges quote what they grade.
 
-Everybody who asks a model reads its text through `spoken`: judges, gates and the builder.
+Everybody who asks a model reads its text through `spoken`: judges, gates and the builder. The audit of data does too.
 """
 
 import json

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlubench.endpoint.reply_text import begun, closed, json_in, spoken
+from mlubench.core.reply_text import begun, closed, json_in, spoken
 
 VERDICT = '{"reason": "x", "score": 2}'
 
