@@ -79,6 +79,21 @@ def mllm(load_base: Callable):
 
 
 @pytest.fixture(scope="session")
+def family_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of a family's model, made when first asked for."""
+    from support.families import save_family
+
+    made: dict[str, Path] = {}
+
+    def folder(name: str) -> Path:
+        if name not in made:
+            made[name] = save_family(name, tmp_path_factory.mktemp(name))
+        return made[name]
+
+    return folder
+
+
+@pytest.fixture(scope="session")
 def finished(cache: Path, base_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """One finished smoke run, made by the command as users make it; no test may change it."""
     return finished_run(tmp_path_factory.getbasetemp() / "finished-run")

@@ -8,21 +8,6 @@ import pytest
 from PIL import Image
 
 
-@pytest.fixture(scope="session")
-def family_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The folder of a family's model, made when first asked for."""
-    from support.families import save_family
-
-    made: dict[str, Path] = {}
-
-    def folder(name: str) -> Path:
-        if name not in made:
-            made[name] = save_family(name, tmp_path_factory.mktemp(name))
-        return made[name]
-
-    return folder
-
-
 @pytest.fixture
 def load_family(family_folder: Callable[[str], Path]):
     """Makes as many fresh, untouched models of a family as a test wants."""

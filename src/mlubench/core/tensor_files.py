@@ -1,10 +1,14 @@
 """Safetensors files by their headers: what they hold, and whether they are whole. No tensor is read."""
 
 import json
+import os
+import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-# As in the safetensors format.
+# As in the safetensors format: what the header holds besides tensors, and its limit.
+METADATA = "__metadata__"
 MAX_HEADER = 100_000_000  # bytes
 # What Git leaves in the place of a large file that was never fetched begins so.
 LFS_POINTER = b"version https://git-lfs.github.com/"
@@ -46,6 +50,29 @@ def read_header(path: Path) -> dict[str, TensorEntry]:
     return entries
 
 
+def rename_tensors(path: Path, new_name: Callable[[str], str]) -> None:
+    """Give the tensors of a whole safetensors file other names, in place. Their bytes stay as they are.
+
+    Raises ValueError where two would have one name.
+    """
+    read_header(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with path.open("rb") as source, temporary.open("wb") as target:
+        length = int.from_bytes(source.read(8), "little")
+        old = json.loads(source.read(length))
+        new = {}
+        for name, facts in old.items():
+            new[name if name == METADATA else new_name(name)] = facts
+        if len(new) != len(old):
+            raise ValueError("two tensors would have one name")
+        header = json.dumps(new, separators=(",", ":")).encode()
+        # The tensors begin at a multiple of 8 bytes, as the format wants it.
+        header += b" " * (-len(header) % 8)
+        target.write(len(header).to_bytes(8, "little") + header)
+        shutil.copyfileobj(source, target)
+    temporary.replace(path)
+
+
 def is_lfs_pointer(path: Path) -> bool:
     """Whether the file is only Git's pointer to a large file elsewhere."""
     with path.open("rb") as handle:
@@ -56,7 +83,7 @@ def _parse(header: bytes) -> dict[str, TensorEntry]:
     entries = {}
     try:
         described = json.loads(header)
-        described.pop("__metadata__", None)
+        described.pop(METADATA, None)
         for name, facts in described.items():
             _, end = facts["data_offsets"]
             shape = tuple(int(side) for side in facts["shape"])

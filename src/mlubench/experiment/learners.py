@@ -14,8 +14,13 @@ from mlubench.experiment.answering import Learner
 from mlubench.experiment.table import METHODS
 from mlubench.lumoe.engine.lumoe import LUMoE
 from mlubench.lumoe.engine.opening import gate_access, load_gate
-from mlubench.lumoe.experts.compatibility import base_id
-from mlubench.lumoe.experts.manifest import WEIGHTS, modules_of, tensors_in
+from mlubench.lumoe.experts.manifest import (
+    WEIGHTS,
+    base_id,
+    modules_of,
+    tensors_in,
+    writing_versions,
+)
 from mlubench.lumoe.experts.store import ExpertStore
 from mlubench.lumoe.gates.base import Gate, GateQuery, ModelAccess
 from mlubench.lumoe.gates.making import gate_class, make_gate
@@ -91,6 +96,7 @@ def train(ctx: Context, loss: str, label: str, task: Task, settings: TrainConfig
         "base": base_id(ctx.mllm.name),
         "base_revision": ctx.mllm.revision,
         "base_sha256": ctx.mllm.weight_hashes(),
+        "versions": writing_versions(),
         "data_sha256": data_hash(task, settings),
         "seed": seed,
         "train": done.as_record(),

@@ -44,6 +44,7 @@ class ManifestFacts(TypedDict, total=False):
     base_sha256: dict[str, str] | None  # by file
     data_sha256: str | None
     modules: list[str] | None  # of the base, that it changes
+    versions: dict[str, str] | None  # of the packages that wrote it
     gate: str | None  # which gate's state lies beside it
     scores: list[CarriedScore] | None  # at birth
     # Of a merged expert alone.

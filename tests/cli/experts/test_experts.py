@@ -43,6 +43,9 @@ def test_a_run_archives_whole_manifests(finished: Finished) -> None:
         run["model"],
         run["model_sha256"],
     )
+    assert manifest["versions"] == {
+        name: run["versions"][name] for name in ("transformers", "peft")
+    }
     assert len(manifest["data_sha256"]) == 64
     assert "model.language_model.layers.0.self_attn.q_proj" in manifest["modules"]
 

@@ -10,8 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from mlubench.core.errors import MlubenchError
-from mlubench.lumoe.experts.compatibility import base_id
-from mlubench.lumoe.experts.manifest import modules_of, tensors_in
+from mlubench.lumoe.experts.manifest import base_id, modules_of, tensors_in
 from mlubench.lumoe.experts.store import ExpertStore
 from mlubench.models.adapters import add_adapter, save_adapter
 from mlubench.models.families import PARTS

@@ -212,6 +212,32 @@ def test_an_older_expert_does_not_travel(experts: Path, tmp_path: Path) -> None:
         export_expert(ExpertStore(experts), "A", tmp_path / "a.tar")
 
 
+@pytest.mark.parametrize(
+    ("other_base", "said"),
+    [
+        ({"base": "llava-7b", "base_sha256": {"model.safetensors": "0" * 64}}, "the base llava-7b"),
+        ({"base_sha256": {"model.safetensors": "0" * 64}}, "other weights of that base"),
+    ],
+)
+def test_an_expert_of_another_base_is_not_taken_in(
+    parcel: Path, experts: Path, facts: dict, other: ExpertStore, other_base: dict, said: str
+) -> None:
+    """It could not answer beside the others: made current, it would be found out only when it is asked."""
+    other.add("A", experts / "A", {**facts, **other_base})
+    before = other.history()
+    with pytest.raises(MlubenchError) as error:
+        import_expert(other, parcel)
+    assert f"was made for the base {facts['base']}, and those in {other.root} for {said}" in str(
+        error.value
+    )
+    assert other.versions("A") == [1]
+    assert other.history() == before
+    # Of the same weights in a folder of another name it may be.
+    elsewhere = ExpertStore(other.root.with_name("elsewhere"))
+    elsewhere.add("A", experts / "B", {**facts, "base": "the-same-base-moved"})
+    assert import_expert(elsewhere, parcel) == ("A", 2)
+
+
 def test_an_export_overwrites_nothing(store: ExpertStore, parcel: Path) -> None:
     before = parcel.read_bytes()
     with pytest.raises(UsageError, match="exists"):

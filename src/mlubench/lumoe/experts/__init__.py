@@ -3,6 +3,7 @@
 store.py           which versions there are and which counts
 state.py           what changes: current, disabled, merged
 manifest.py        what a folder must hold, checked without the base
+renaming.py        names of modules as older versions of transformers had them, and today's
 compatibility.py   whether an expert fits the base
 export.py          one expert as one file
 compress.py        several experts as one; merge_plan.py says which

@@ -9,7 +9,15 @@ from peft.tuners.tuners_utils import check_target_module_exists
 
 from mlubench.core.errors import MlubenchError
 from mlubench.core.reading import read_json
-from mlubench.lumoe.experts.manifest import CONFIG, PREFIX, WEIGHTS, check_folder, tensors_in
+from mlubench.lumoe.experts.manifest import (
+    CONFIG,
+    PREFIX,
+    WEIGHTS,
+    base_id,
+    check_folder,
+    tensors_in,
+)
+from mlubench.lumoe.experts.renaming import older_name_error, todays
 from mlubench.models.mllm import MLLM
 from mlubench.runs.manifest import ManifestFacts
 
@@ -37,11 +45,8 @@ ADDITIVE_SETTINGS = {
     "layers_pattern",
 }
 _LOAD_ITS_BASE = "Load the base it was made for."
-
-
-def base_id(name: str) -> str:
-    """The base's id as a manifest says it: of a folder on this machine its own name alone."""
-    return Path(name).name if Path(name).is_absolute() else name
+# Where the weights of the base were compared: it is the very base, so that another one would not help.
+_RENAMED = "The base has the right weights, so another version of transformers named its modules: make the expert anew."
 
 
 def verified(mllm: MLLM, name: str, folder: Path) -> None:
@@ -57,7 +62,7 @@ def require_fit(mllm: MLLM, name: str, facts: ManifestFacts, folder: Path) -> No
     tensors = {
         key.removeprefix(PREFIX): shape for key, shape in tensors_in(folder / WEIGHTS).items()
     }
-    _require_modules(mllm, name, tensors, config)
+    _require_modules(mllm, name, tensors, config, facts)
 
 
 def _require_base(mllm: MLLM, name: str, facts: ManifestFacts) -> None:
@@ -113,7 +118,9 @@ def base_shapes(mllm: MLLM) -> Shapes:
 
 
 # `config` is PEFT's LoraConfig, which brings no types.
-def _require_modules(mllm: MLLM, name: str, tensors: Shapes, config: Any) -> None:
+def _require_modules(
+    mllm: MLLM, name: str, tensors: Shapes, config: Any, facts: ManifestFacts
+) -> None:
     """Both ways: what the expert brings is in the base, and what its settings name is in the expert.
 
     PEFT passes over the first with a warning, and leaves the second at a fresh adapter that does nothing.
@@ -135,8 +142,13 @@ def _require_modules(mllm: MLLM, name: str, tensors: Shapes, config: Any) -> Non
     whole_unnamed = {key for key in whole_brought if not _is_under(key, whole_modules)}
     surplus = sorted((lora_modules - lora_named) | whole_unnamed)
     if surplus:
+        new = todays(surplus[0])
+        # The base is the right one then, and only the names are not.
+        if new != surplus[0] and (new in shapes or f"{new}.weight" in shapes):
+            raise older_name_error(name, surplus[0])
         raise MlubenchError(
-            f"expert {name!r} changes {surplus[0]}, which {mllm.name} lacks", _LOAD_ITS_BASE
+            f"expert {name!r} changes {surplus[0]}, which {mllm.name} lacks",
+            _RENAMED if facts.get("base_sha256") else _LOAD_ITS_BASE,
         )
     lacking = sorted((lora_named - lora_modules) | (whole_named - whole_brought))
     if lacking:

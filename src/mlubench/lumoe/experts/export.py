@@ -13,12 +13,14 @@ from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.core.files import MANIFEST, appearing_dir, canonical, digest, is_whole
 from mlubench.lumoe.experts import state
 from mlubench.lumoe.experts.manifest import (
+    base_id,
     check_folder,
     check_kind,
     is_inside,
     missing_fields,
     read_facts,
 )
+from mlubench.lumoe.experts.renaming import bring_up_to_date, rewrite_manifest
 from mlubench.lumoe.experts.store import ExpertStore, require_name
 from mlubench.runs.manifest import CarriedScore, Manifest, ManifestFacts
 
@@ -102,7 +104,11 @@ def import_expert(
                     _unpack(tar, entry, out / PurePosixPath(entry.name).relative_to(name))
                 if not is_whole(out):
                     raise MlubenchError(f"{parcel} has no manifest: it is cut short", _ASK_AGAIN)
-                _require_full(_checked(out, parcel), f"the expert in {parcel}")
+                facts = _checked(out, parcel)
+                _require_full(facts, f"the expert in {parcel}")
+                _require_same_base(store, facts, parcel)
+                if bring_up_to_date(out, facts):
+                    rewrite_manifest(out, facts)
                 _require_new(store, name, read_facts(out))
             store.make_current(name, number, "import")
     return name, number
@@ -184,6 +190,22 @@ def _require_full(facts: ManifestFacts, what: str) -> None:
             f"the manifest of {what} lacks {', '.join(lacking)}",
             "It is of an older run: make the expert anew.",
         )
+
+
+def _require_same_base(store: ExpertStore, facts: ManifestFacts, parcel: Path) -> None:
+    """Raises MlubenchError where the experts of the store are of another base: they would never answer together."""
+    for name in store.names():
+        there = read_facts(store.folder(name))
+        same_name = base_id(str(there.get("base"))) == base_id(str(facts["base"]))
+        # Manifests of older runs hold no hashes: then the name decides.
+        hashes = there.get("base_sha256")
+        same = hashes == facts["base_sha256"] if hashes else same_name
+        if not same:
+            which = "other weights of that base" if same_name else f"the base {there.get('base')}"
+            raise MlubenchError(
+                f"the expert in {parcel} was made for the base {facts['base']}, and those in {store.root} for {which}",
+                "Import it into a store of its own; nothing was taken in.",
+            )
 
 
 def _require_new(store: ExpertStore, name: str, facts: ManifestFacts) -> None:

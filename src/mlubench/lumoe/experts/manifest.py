@@ -4,6 +4,7 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Mapping
+from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 
 from mlubench.core.errors import MlubenchError
@@ -33,6 +34,16 @@ PLAIN = (".json", ".safetensors")
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".npy", ".npz")
 _LORA = re.compile(r"(.+)\.lora_([AB])\.weight")
 _IMPORT_AGAIN = "Import it again from a good copy, or delete its folder and run again."
+
+
+def writing_versions() -> dict[str, str]:
+    """The packages that name an expert's modules and write its settings, for its manifest."""
+    return {package: version(package) for package in ("transformers", "peft")}
+
+
+def base_id(name: str) -> str:
+    """The base's id as a manifest says it: of a folder on this machine its own name alone."""
+    return Path(name).name if Path(name).is_absolute() else name
 
 
 def read_facts(folder: Path) -> Manifest:

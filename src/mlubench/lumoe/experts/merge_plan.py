@@ -8,8 +8,9 @@ from typing import Literal
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.core.files import digest, whole_dir
 from mlubench.lumoe.experts import compress, state
-from mlubench.lumoe.experts.manifest import WEIGHTS, missing_fields
+from mlubench.lumoe.experts.manifest import WEIGHTS, missing_fields, writing_versions
 from mlubench.lumoe.experts.merging import all_members, free_names
+from mlubench.lumoe.experts.renaming import require_todays_names
 from mlubench.lumoe.experts.store import ExpertStore, is_merged
 from mlubench.runs.manifest import ManifestFacts
 
@@ -165,6 +166,7 @@ def facts_of(store: ExpertStore, group: Group, plan: Plan) -> ManifestFacts:
                 f"expert {name!r} was made for another base than the others",
                 "Merge those of one base.",
             )
+        require_todays_names(name, facts)
         entities.update(facts["entities"] or ())
         # The longest of the members' sequences is that of the newest.
         if len(facts.get("tasks", [])) > len(tasks):
@@ -180,6 +182,7 @@ def facts_of(store: ExpertStore, group: Group, plan: Plan) -> ManifestFacts:
         "base": first["base"],
         "base_revision": first["base_revision"],
         "base_sha256": first["base_sha256"],
+        "versions": writing_versions(),
         "data_sha256": digest([facts["data_sha256"] for facts in manifests.values()], 64),
         "members": group.members,
         "carries": group.experts,

@@ -19,6 +19,7 @@ from mlubench.lumoe.experts.manifest import (
     read_facts,
     tensors_in,
 )
+from mlubench.lumoe.experts.renaming import bring_up_to_date, require_todays_names
 from mlubench.runs.manifest import CarriedScore, Manifest, ManifestFacts
 
 if TYPE_CHECKING:
@@ -218,7 +219,9 @@ class ExpertStore:
             for number in self.versions(name):
                 row = VerifiedVersion(expert=name, version=number, wrong=None, missing=[])
                 try:
-                    row["missing"] = missing_fields(self.manifest(name, number))
+                    facts = self.manifest(name, number)
+                    row["missing"] = missing_fields(facts)
+                    require_todays_names(name, facts)
                 except MlubenchError as error:
                     row["wrong"] = str(error)
                 rows.append(row)
@@ -251,9 +254,15 @@ class ExpertStore:
         with state.locked(self.root):
             number = self.next_version(name)
             folder = self.folder(name, number)
-            with whole_dir(folder, whole) as out:
+
+            def told() -> ManifestFacts:
+                # Asked for at the end, when the modules have today's names.
+                return {**whole, "modules": modules_of(tensors_in(out / WEIGHTS))}
+
+            with whole_dir(folder, told) as out:
                 for file in (CONFIG, WEIGHTS):
                     shutil.copyfile(adapter / file, out / file)
+                bring_up_to_date(out, whole)
             self.make_current(name, number, "add")
         return number
 
