@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import yaml
-from rich.console import Console
 
+from mlubench.core.console import plain_console
 from mlubench.experiment.prepare import in_order, open_base, open_benchmark
 from mlubench.experiment.sequence import run_lifelong
 from mlubench.judging.table import JUDGES
@@ -77,7 +77,7 @@ def run(
     config = load(preset, _overrides(settings))
     folder = Path(out) if out is not None else Path("runs") / config.preset
     quiet()
-    results = run_lifelong(config, folder, Console(stderr=True, quiet=not progress))
+    results = run_lifelong(config, folder, plain_console(stderr=True, quiet=not progress))
     write_report(folder, results)
     return open_run(folder)
 

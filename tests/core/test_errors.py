@@ -15,6 +15,11 @@ def test_message_without_hint_ends_as_it_was_given() -> None:
     assert str(MlubenchError("the disk is full")) == "the disk is full"
 
 
+@pytest.mark.parametrize("what", ["it is gone.", "did you mean 'x'?", "stop!"])
+def test_no_second_mark_stands_after_a_sentence(what: str) -> None:
+    assert str(MlubenchError(what, "See the page.")) == f"{what} See the page."
+
+
 @pytest.mark.parametrize(("kind", "code"), [(MlubenchError, 1), (DataError, 1), (UsageError, 2)])
 def test_exit_codes(kind: type[MlubenchError], code: int) -> None:
     assert kind("x").exit_code == code

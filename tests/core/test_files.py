@@ -59,7 +59,7 @@ def test_write_atomic_under_a_full_disk(
     monkeypatch.setattr(os, "fsync", no_space)
     with pytest.raises(OSError, match="No space left") as caught:
         write_atomic(path, b"new")
-    assert caught.value.errno == errno.ENOSPC
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(path))
     assert everything(tmp_path) == ({"file": old} if old else {})
 
 
@@ -68,7 +68,7 @@ def test_write_atomic_when_only_half_of_it_fits(tmp_path: Path) -> None:
     write_atomic(path, b"old")
     with largest_file(1000), pytest.raises(OSError, match="too large") as caught:
         write_atomic(path, b"x" * 100_000)
-    assert caught.value.errno == errno.EFBIG
+    assert (caught.value.errno, caught.value.filename) == (errno.EFBIG, str(path))
     assert everything(tmp_path) == {"file": b"old"}
 
 

@@ -1,6 +1,7 @@
 """The terminal table: the paper's form, partial runs, and text that must not be taken for markup."""
 
 import copy
+import io
 import subprocess
 import sys
 
@@ -9,7 +10,13 @@ from rich.console import Console
 
 from mlubench.core.errors import MlubenchError
 from mlubench.report.reference_metrics import reference_metrics
-from mlubench.report.score_table import duration, score_table, score_tables, unscored_warning
+from mlubench.report.score_table import (
+    duration,
+    gate_cells,
+    score_table,
+    score_tables,
+    unscored_warning,
+)
 from mlubench.report.table import render_table
 from mlubench.runs.results import parse_results
 from support.synthetic import HOSTILE, make_results
@@ -253,3 +260,20 @@ def test_table_does_not_load_matplotlib_or_torch() -> None:
     code = "import sys, mlubench.report.table; print([m for m in ('matplotlib', 'torch', 'jinja2') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120])
+def test_no_number_of_a_gate_breaks_in_a_narrow_terminal(width: int) -> None:
+    results = parse_results(make_results())
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(render_table(results, width))
+    _, _, gates = console.export_text().partition("Gates\n")
+    for row in results.gates:
+        for cell in gate_cells(row):
+            rate, _, interval = cell.partition(" (")
+            assert rate in gates
+            # Bounds stand below the rate, without the zeros before the point.
+            low, _, high = interval.rstrip(")").partition("–")
+            if high:
+                assert f"{low.removeprefix('0')}–{high.removeprefix('0')}" in gates
+    assert max(map(len, gates.splitlines())) <= width

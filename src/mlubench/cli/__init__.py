@@ -5,6 +5,6 @@ run.py  plan.py  sweep.py  status.py  report.py  ask.py  parts.py  list.py
                    one file for each command
 judge/  experts/  data/
                    one folder for each group of commands
-options.py  output.py
-                   what commands share: options, JSON and tables
+options.py  output.py  streams.py
+                   what commands share: options, JSON and tables, and streams that take every letter
 """

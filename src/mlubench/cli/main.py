@@ -5,7 +5,8 @@ import sys
 import click
 
 from mlubench.cli.lazy import LazyCommand, LazyGroup
-from mlubench.core.errors import MlubenchError
+from mlubench.cli.streams import guard_streams, restart_in_utf8, stray_bytes
+from mlubench.core.errors import MlubenchError, UsageError, sentences
 from mlubench.core.version import __version__
 
 # In the order of help. `mlubench --help` imports nothing else.
@@ -65,8 +66,11 @@ def cli(debug: bool) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point. Exit code 0: done, 1: failed, 2: wrong use, 130: interrupted."""
-    words = sys.argv[1:] if arguments is None else arguments
-    sys.exit(_run(words))
+    if arguments is None:
+        restart_in_utf8()
+        guard_streams()
+        arguments = sys.argv[1:]
+    sys.exit(_run(arguments))
 
 
 def _run(words: list[str]) -> int:
@@ -75,7 +79,12 @@ def _run(words: list[str]) -> int:
     debug = "--debug" in words
     try:
         # Without click's own handling of errors, which would print its usage and exit by itself.
+        stray = stray_bytes(words)
+        if stray is not None:
+            raise UsageError(f"'{stray}' holds bytes that are no UTF-8 text", "Write it in UTF-8.")
         outcome: object = cli.main(args=words, prog_name="mlubench", standalone_mode=False)
+        # Here, so that a disk that is full is an error of this command.
+        sys.stdout.flush()
         # A command returns its exit code, or nothing; so does `ctx.exit`.
         return outcome if isinstance(outcome, int) else 0
     except MlubenchError as error:
@@ -90,7 +99,8 @@ def _run(words: list[str]) -> int:
         where = "mlubench"
         if isinstance(error, click.UsageError) and error.ctx:
             where = error.ctx.command_path
-        return _report_error(f"{error.format_message()} See `{where} --help`.", error.exit_code)
+        message = sentences(error.format_message(), f"See `{where} --help`.")
+        return _report_error(message, error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         return _report_error("interrupted; the same command goes on from here", 130)
     except OSError as error:

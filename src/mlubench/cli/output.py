@@ -1,6 +1,7 @@
 """How commands print facts: one JSON text for programs, text and tables for people."""
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,13 @@ if TYPE_CHECKING:
 
 def print_json(facts: Mapping[str, object] | Sequence[object]) -> None:
     """One line of JSON on stdout."""
-    # Names of entities stay as they are spelled.
-    click.echo(json.dumps(facts, ensure_ascii=False))
+    # Names of entities stay as they are spelled, where the reader can take them. Half a character is none.
+    text = json.dumps(facts, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(facts)
+    click.echo(text)
 
 
 def print_facts(facts: Mapping[str, object], text: str, *, as_json: bool) -> None:
@@ -27,19 +33,18 @@ def print_facts(facts: Mapping[str, object], text: str, *, as_json: bool) -> Non
 
 
 def print_table(table: "RenderableType") -> None:
-    from rich.console import Console  # imported late, so that help stays fast
+    from mlubench.core.console import plain_console  # imported late, so that help stays fast
 
-    Console().print(table)
+    plain_console(fold=True).print(table)
 
 
 def print_results(results: "Results", *, as_json: bool) -> None:
     if as_json:
         print_json(results.as_json())
         return
-    from rich.console import Console
-
+    from mlubench.core.console import plain_console
     from mlubench.report.table import WIDTH, render_table
 
-    console = Console()
+    console = plain_console(fold=True)
     # A wide terminal does not pull the columns apart.
     console.print(render_table(results, min(console.width, WIDTH)))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlubench.cli.output import print_json
+from mlubench.core.errors import sentences
 from mlubench.settings.run import Config
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def lines(plan: "Plan", not_counted: tuple[str, ...]) -> Iterator[str]:
     yield from _files(plan)
     yield ""
     for missing in plan.missing:
-        yield f"missing: {missing.what}. {missing.do}"
+        yield f"missing: {sentences(missing.what, missing.do)}"
     if not plan.missing:
         yield "nothing is missing: the same command without --dry-run starts the run"
 

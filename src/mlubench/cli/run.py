@@ -54,10 +54,9 @@ def run(
         from mlubench.cli.plan import dry
 
         return dry(config, folder, as_json=as_json)
-    from rich.console import Console
-
     from mlubench.cli.output import print_results
     from mlubench.core import processes
+    from mlubench.core.console import plain_console
     from mlubench.experiment.sequence import run_lifelong
     from mlubench.models.quiet import quiet
     from mlubench.report.html import write_report
@@ -65,7 +64,7 @@ def run(
     quiet()
     # Joins the others where torchrun has started several processes.
     processes.start()
-    console = Console(stderr=True, quiet=not processes.leads())
+    console = plain_console(stderr=True, quiet=not processes.leads())
     results = run_lifelong(config, folder, console)
     processes.stop()
     # Of several processes only the first one reports.

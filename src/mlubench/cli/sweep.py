@@ -61,8 +61,7 @@ def sweep(
     as_json: bool,
 ) -> int:
     """Run every combination of FILE's grid; the same command again starts only what is not finished."""
-    from rich.console import Console
-
+    from mlubench.core.console import plain_console
     from mlubench.core.errors import UsageError
     from mlubench.runs.folder import RunDir
     from mlubench.studies.sweep.executors import starter
@@ -79,7 +78,7 @@ def sweep(
         return 0
     parallel = _most_at_once(executor, jobs or spec.parallel, len(runs))
     logs = folder / "logs"
-    console = Console(stderr=True, soft_wrap=True)
+    console = plain_console(stderr=True)
     start = starter(executor, logs=logs, parallel=parallel, slurm=spec.slurm)
     # Two sweeps into one folder would start every run twice.
     with RunDir(folder).lock():
@@ -88,7 +87,7 @@ def sweep(
             start,
             logs=logs,
             parallel=parallel,
-            tell=lambda text: console.print(text, markup=False, highlight=False),
+            tell=console.print,
         )
         # What was asked for, as sweep.json begins.
         facts = {
@@ -158,7 +157,7 @@ def _write_summary(
         print_json(whole)
     else:
         print_table(render_sweep(whole))
-    err.print(f"summary: {out / 'sweep.md'}", markup=False, highlight=False)
+    err.print(f"summary: {out / 'sweep.md'}")
 
 
 def _what_came_of(

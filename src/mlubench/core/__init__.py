@@ -9,6 +9,7 @@ reply_text.py  what of a reply's text is the reply: not what a model thought, no
 locks.py       one process at a time
 spelling.py    one spelling of names; files found in either Unicode form
 processes.py   several processes on one run: who leads, what all agree on
+console.py     the one console, on which data is never markup
 progress.py    the one progress bar, and plain lines where there is no terminal
 cache.py       where bases, worlds and replies lie on this machine
 tables.py      tables of names, which packages elsewhere may add to

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -20,6 +19,7 @@ from rich.progress import (
 )
 
 from mlubench.core import processes
+from mlubench.core.console import plain_console
 
 # A line is written when so many seconds have passed since the last one of the same task and a tenth more is done.
 SECONDS_BETWEEN_LINES = 10.0
@@ -37,11 +37,11 @@ def progress_bar(*, disable: bool = False, clock: Callable[[], float] = monotoni
     if not sys.stderr.isatty():
         return _PlainLines(silent=disable, clock=clock)
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=plain_console(stderr=True, fold=True),
         transient=True,  # the bar goes away when the work is done
         disable=disable,
         get_time=clock,

@@ -35,8 +35,6 @@ _MARKED_SCORE_WIDTH = 8
 # The final score and the stability, which close the table.
 _CLOSING_WIDTH = 8 + 12
 _UNSCORED_WIDTH = 10
-# Keeps a gate's name whole, however narrow the terminal is.
-_GATE_NAME_WIDTH = 9
 
 
 def render_table(results: Results, width: int = WIDTH) -> Group:
@@ -53,7 +51,7 @@ def render_table(results: Results, width: int = WIDTH) -> Group:
     for judge in results.judges:
         parts += _differences(results, judge)
     if results.gates:
-        parts += _gates(results)
+        parts += _gates(results, width)
     return Group(*parts)
 
 
@@ -94,7 +92,8 @@ def _score_tables(scores: ScoreTable, width: int) -> Iterator[Table]:
     if scores.unscored:
         room -= _UNSCORED_WIDTH
     score_width = _MARKED_SCORE_WIDTH if scores.any_dead else _SCORE_WIDTH
-    for block in _blocks(scores.columns, room, score_width):
+    widths = [max(score_width, len(name) + 2) for name in scores.columns]
+    for block in _blocks(widths, room):
         last = block.stop == len(scores.columns)
         table = _bare_table()
         table.add_column("Method", max_width=NAME_WIDTH, overflow="fold")
@@ -112,19 +111,18 @@ def _score_tables(scores: ScoreTable, width: int) -> Iterator[Table]:
         yield table
 
 
-def _blocks(columns: list[str], room: int, score_width: int) -> Iterator[slice]:
-    """Split the columns into stretches that fit into `room`; one that is too wide alone still gets its own."""
+def _blocks(widths: list[int], room: int) -> Iterator[slice]:
+    """Split columns of these widths into stretches that fit into `room`; one that is too wide alone still gets its own."""
     start = 0
     used = 0
-    for index, name in enumerate(columns):
-        column_width = max(score_width, len(name) + 2)
-        if used + column_width > room and index > start:
+    for index, width in enumerate(widths):
+        if used + width > room and index > start:
             yield slice(start, index)
             start = index
             used = 0
-        used += column_width
+        used += width
     # Without any column too, so that an empty run still shows its methods.
-    yield slice(start, len(columns))
+    yield slice(start, len(widths))
 
 
 def _row_cells(scores: ScoreTable, row: ScoreRow, block: slice, *, last: bool) -> list[Text]:
@@ -174,20 +172,39 @@ def _differences(results: Results, judge: str) -> Iterator[RenderableType]:
     yield Text(NOTE, style="dim")
 
 
-def _gates(results: Results) -> Iterator[RenderableType]:
+def _gates(results: Results, width: int) -> Iterator[RenderableType]:
     yield Text()
     yield Text("Gates", style="bold")
-    table = _bare_table()
-    gate, after, *measures = GATE_COLUMNS
-    table.add_column(gate, overflow="fold", min_width=_GATE_NAME_WIDTH)
-    table.add_column(after, overflow="fold")
-    for name in measures:
-        table.add_column(name, justify="right", overflow="fold")
-    for row in results.gates:
-        cells = [_narrow(cell) for cell in gate_cells(row)]
-        table.add_row(*map(Text, cells))
-    yield table
+    rows = [[_narrow(cell) for cell in gate_cells(row)] for row in results.gates]
+    columns = list(zip(GATE_COLUMNS, *rows, strict=True))
+    widths = [_width(column, whole_heading=True) for column in columns]
+    if sum(widths) > width:
+        widths = [_width(column, whole_heading=False) for column in columns]
+    # Which gate it is, and after which task, begins every table.
+    first = 2
+    for block in _blocks(widths[first:], width - sum(widths[:first])):
+        table = _bare_table()
+        shown = [*range(first), *range(first, len(widths))[block]]
+        for index in shown:
+            table.add_column(
+                GATE_COLUMNS[index],
+                justify="right" if index >= first else "left",
+                overflow="fold",
+                # Without the padding. Left to itself, rich would break numbers of one column and leave another wide.
+                width=widths[index] - 2,
+            )
+        for row in rows:
+            table.add_row(*(Text(row[index]) for index in shown))
+        yield table
     yield Text(GATE_NOTE, style="dim")
+
+
+def _width(column: tuple[str, ...], *, whole_heading: bool) -> int:
+    """Of a heading and its cells, with the padding: keeps lines of cells whole, and the heading or each word of it."""
+    heading, *cells = column
+    words = [heading] if whole_heading else heading.split()
+    lines = [line for cell in cells for line in cell.splitlines()]
+    return max(map(len, [*words, *lines])) + 2
 
 
 def _narrow(cell: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlubench.cli.options import ROOT
-from mlubench.cli.output import print_json
+from mlubench.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -139,23 +139,20 @@ def _report(
 
 
 def _show(root: Path, data: "Data", table: dict[str, "FaultKind"], found: list["Finding"]) -> None:
-    from rich.console import Console
-
-    console = Console()
     if found:
-        console.print(_findings_table(root, table, found))
+        print_table(_findings_table(root, table, found))
     else:
         click.echo(f"{root}: nothing found of {len(table)} kinds")
-    console.print(_classes_table(data))
+    print_table(_classes_table(data))
 
 
 def _findings_table(root: Path, table: dict[str, "FaultKind"], found: list["Finding"]) -> "Table":
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     from mlubench.data.audit.kinds import records
 
-    shown = Table(title=escape(str(root)), title_justify="left", show_lines=True)
+    shown = Table(title=str(root), title_justify="left", show_lines=True)
     shown.add_column("kind")
     for column in ("findings", "records"):
         shown.add_column(column, justify="right")
@@ -168,10 +165,10 @@ def _findings_table(root: Path, table: dict[str, "FaultKind"], found: list["Find
         lines = [f"{kind.what}:", *(f"- {_where(f)}{f.message}" for f in mine[:_SHOWN])]
         if len(mine) > _SHOWN:
             lines.append(f"- and {len(mine) - _SHOWN:,} more; --json lists all")
-        fix = f"\n[dim]--fix: {kind.fix}[/]" if kind.fix else ""
-        shown.add_row(
-            f"{name}{fix}", f"{len(mine):,}", f"{records(mine):,}", escape("\n".join(lines))
-        )
+        title = Text(name)
+        if kind.fix:
+            title.append(f"\n--fix: {kind.fix}", style="dim")
+        shown.add_row(title, f"{len(mine):,}", f"{records(mine):,}", "\n".join(lines))
     return shown
 
 
@@ -180,7 +177,6 @@ def _where(finding: "Finding") -> str:
 
 
 def _classes_table(data: "Data") -> "Table":
-    from rich.markup import escape
     from rich.table import Table
 
     from mlubench.data.audit.balance import counts
@@ -192,5 +188,5 @@ def _classes_table(data: "Data") -> "Table":
     for column in columns:
         shown.add_column(column, justify="right")
     for cls, row in rows.items():
-        shown.add_row(escape(cls), *(f"{row[column]:,}" for column in columns))
+        shown.add_row(cls, *(f"{row[column]:,}" for column in columns))
     return shown

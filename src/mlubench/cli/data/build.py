@@ -103,13 +103,12 @@ def _stage_row(state: "StageState", file: Path) -> dict[str, Any]:
 
 def _show(out: Path, rows: list[dict[str, Any]], last: str, *, as_json: bool) -> None:
     """One line a stage; `last` names the column that differs between a plan and what was done."""
-    from rich.markup import escape
     from rich.table import Table
 
     if as_json:
         print_json({"out": str(out), "stages": rows})
         return
-    table = Table(title=escape(str(out)), title_justify="left")
+    table = Table(title=str(out), title_justify="left")
     columns = ["stage", "status", last]
     # A column that no row fills is left out.
     for optional in ("rows", "kept", "to ask again"):
@@ -118,5 +117,5 @@ def _show(out: Path, rows: list[dict[str, Any]], last: str, *, as_json: bool) ->
     for name in columns:
         table.add_column(name)
     for row in rows:
-        table.add_row(*(escape(str(row.get(name, ""))) for name in columns))
+        table.add_row(*(str(row.get(name, "")) for name in columns))
     print_table(table)

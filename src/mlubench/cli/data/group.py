@@ -157,18 +157,17 @@ def _refuse_photographs(out: Path, paths: list[str]) -> None:
 
 
 def _stats_table(root: Path, counts: "BenchmarkCounts") -> "Table":
-    from rich.markup import escape
     from rich.table import Table
 
     drawn = " (stand-ins)" if counts["stand_ins"] else ""
-    table = Table(title=escape(f"{root}{drawn}"), title_justify="left")
+    table = Table(title=f"{root}{drawn}", title_justify="left")
     for column in ("task", "split"):
         table.add_column(column)
     for column in ("records", "entities", "classes", "image paths", "facts", "phrasings: facts"):
         table.add_column(column, justify="right")
     for task, splits in counts["tasks"].items():
         for split, row in splits.items():
-            table.add_row(escape(task), split, *_numbers(row))
+            table.add_row(task, split, *_numbers(row))
     table.add_section()
     table.add_row("all", str(counts["total"]["splits"]), *_numbers(counts["total"]))
     return table
@@ -182,15 +181,15 @@ def _numbers(row: "SampleCounts") -> list[str]:
 
 
 def _findings_table(root: Path, found: list["Finding"]) -> "Table":
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     from mlubench.data.check import KINDS
 
     groups: dict[tuple[str, str], list[Finding]] = {}
     for finding in found:
         groups.setdefault((finding.severity, finding.kind), []).append(finding)
-    table = Table(title=escape(str(root)), title_justify="left", show_lines=True)
+    table = Table(title=str(root), title_justify="left", show_lines=True)
     table.add_column("kind")
     table.add_column("count", justify="right")
     table.add_column("what, and the first few", overflow="fold")
@@ -202,9 +201,8 @@ def _findings_table(root: Path, found: list["Finding"]) -> "Table":
         if len(group) > _SHOWN:
             lines.append(f"- and {len(group) - _SHOWN:,} more; --json lists all")
         style = "red" if severity == "error" else "yellow"
-        table.add_row(
-            f"{kind}\n[{style}]{severity}[/]", f"{len(group):,}", escape("\n".join(lines))
-        )
+        title = Text.assemble(f"{kind}\n", (severity, style))
+        table.add_row(title, f"{len(group):,}", "\n".join(lines))
     return table
 
 

@@ -59,8 +59,7 @@ def consolidate(
     Of a run, forget quality and utility are measured before and after, by its judge on its test samples through its gate.
     If any cell falls by more than --max-drop nothing changes, and the exit code is 1. What was merged stays on disk.
     """
-    from rich.console import Console
-
+    from mlubench.core.console import plain_console
     from mlubench.core.errors import UsageError
     from mlubench.lumoe.experts.merge_plan import Plan
     from mlubench.models.quiet import quiet
@@ -75,7 +74,7 @@ def consolidate(
                 "a run is always measured",
                 "Leave --unmeasured out; --max-drop 1 lets everything pass.",
             )
-        report = consolidate_run(store, plan, Console(stderr=True))
+        report = consolidate_run(store, plan, plain_console(stderr=True))
     elif unmeasured:
         from mlubench.cli.experts.store import open_store
 

@@ -72,13 +72,13 @@ def label(run: Path, n: int, seed: int, out: Path | None, sheet: bool, as_json: 
 
 def _ask_score(item: "Item", index: int, total: int) -> str:
     """Show one answer with its rubric, and wait for a key that means something."""
-    from rich.console import Console
     from rich.panel import Panel
     from rich.text import Text
 
+    from mlubench.core.console import plain_console
     from mlubench.judging.rubric import RUBRIC
 
-    console = Console()
+    console = plain_console(fold=True)
     # Going back shows what was given before.
     given = f", now {item.label}" if item.label else ""
     console.rule(f"{index + 1} of {total}{given}")

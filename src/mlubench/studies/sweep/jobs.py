@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from mlubench.core.console import plain_console
 from mlubench.core.errors import MlubenchError
 from mlubench.core.files import write_atomic
 from mlubench.core.locks import locked
@@ -81,7 +82,6 @@ class RunJob:
 
 def run_one(config: Config, folder: Path) -> None:
     """One run to its end. Runs that start from the same base wait for the first to make it, rather than each making it."""
-    from rich.console import Console
 
     from mlubench.core.cache import cache_root
     from mlubench.experiment.prepare import open_benchmark
@@ -95,7 +95,7 @@ def run_one(config: Config, folder: Path) -> None:
         benchmark = open_benchmark(config)
         if config.model.path is None:
             toy_base(config.model.toy, benchmark, device=config.device)
-    run_lifelong(config, folder, Console(stderr=True))
+    run_lifelong(config, folder, plain_console(stderr=True))
 
 
 def run_all(
