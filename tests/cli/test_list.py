@@ -46,7 +46,7 @@ def test_settings_are_told_with_default_and_meaning() -> None:
     rows = {row["name"]: row for row in json.loads(call("list", "settings", "--json").out)}
     assert rows["train.lora.r"]["default"] == "32"
     assert rows["benchmark.kind"]["default"] == '"world"'
-    assert rows["benchmark.kind"]["summary"].endswith("One of: world, release.")
+    assert rows["benchmark.kind"]["summary"].endswith("One of: world, real, release.")
 
 
 def test_every_setting_has_a_meaning() -> None:

@@ -56,6 +56,8 @@ CHATML = (
     "<|vision_start|><|image_pad|><|vision_end|>{%- else %}{{- c.text }}{%- endif %}{%- endfor %}{{- '<|im_end|>\n' }}"
     "{%- endfor %}{%- if add_generation_prompt %}{{- '<|im_start|>assistant\n' }}{%- endif %}"
 )
+# The same with the mark that LlavaProcessor has for a picture.
+MARKED_CHATML = CHATML.replace("<|vision_start|><|image_pad|><|vision_end|>", "<image>\n")
 SYSTEM = "{{- '<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n' }}"  # Qwen2.5-VL writes one by itself
 QWEN_TOKENS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>"]
 QWEN_TOKENS += ["<|vision_pad|>", "<|image_pad|>", "<|video_pad|>"]

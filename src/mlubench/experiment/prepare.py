@@ -10,9 +10,9 @@ from mlubench.core.progress import progress_bar
 from mlubench.data import release, world
 from mlubench.data.real import benchmark as real
 from mlubench.data.render import RENDERER_VERSION, render_release
+from mlubench.models.bases import make_base
 from mlubench.models.examination import require_trainable
 from mlubench.models.mllm import MLLM
-from mlubench.models.toy.base import toy_base
 from mlubench.settings.benchmark import BenchmarkConfig
 from mlubench.settings.run import Config
 from mlubench.types import Benchmark
@@ -110,7 +110,7 @@ def require_pictures(benchmark: Benchmark) -> None:
 def open_base(config: Config, benchmark: Benchmark) -> MLLM:
     """The untouched base. The tiny LLaVA learns all tasks of the benchmark, whatever the order or subset of the run."""
     model = config.model
-    path = model.path or toy_base(model.toy, benchmark, device=config.device)
+    path = model.path or make_base(model, benchmark, device=config.device)
     mllm = MLLM.load(path, revision=model.revision, dtype=model.dtype, device=config.device)
     # Manifests of experts spell the base so. A tiny base is known by the hash in its folder's name, wherever the cache is.
     mllm.name = model.path or Path(path).name

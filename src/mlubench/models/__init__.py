@@ -19,7 +19,7 @@ folders.py  devices.py  processors.py  sharding.py  memory.py  quiet.py
                    where weights lie; which device; which processor; a base too large for one card; peak memory; less noise
 llava.py           what the LLaVAs that are put together here share
 plugins.py         model classes that transformers does not know: ours, and those of other packages
-table.py           bases that are made here
+table.py           bases that are made here; bases.py makes one, or finds it in the cache
 toy/               the tiny LLaVA, trained from scratch
 real/              a small LLaVA put together from pretrained parts
 """

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from mlubench.core.errors import MlubenchError, first_line
 from mlubench.models.adapters import add_adapter, remove_adapters
 from mlubench.models.families import parts_of
 from mlubench.models.mllm import MLLM
 from mlubench.models.plugins import register_model_classes
+from mlubench.models.real.tower import EfficientNetLiteConfig
 from mlubench.models.toy.base import build_model, build_processor
 from mlubench.models.weights import loading_errors
-from mlubench.settings.model import ModelConfig, ToyConfig
+from mlubench.settings.model import ModelConfig, RealConfig, ToyConfig
 from mlubench.settings.training import LoraConfig
 from mlubench.types import Benchmark, Part, Scope
 
@@ -137,6 +139,53 @@ def published_shape(model: ModelConfig) -> Shape | None:
     if make_config is None:
         return None
     return Shape(_on_meta(make_config(), model.dtype), "the built-in table of published models")
+
+
+def real_shape(real: RealConfig, dtype: str) -> Shape:
+    """The shape of a base of pretrained parts. Raises MlubenchError for a user's folder that describes no such part."""
+    from transformers import LlavaConfig
+
+    register_model_classes()
+    vision = _part_config(real.vision) if real.vision else EfficientNetLiteConfig()
+    language = _part_config(real.language) if real.language else _smollm2_135m()
+    # The picture's own token comes with the assembly.
+    language.vocab_size += 1
+    whole = LlavaConfig(
+        vision_config=getattr(vision, "vision_config", vision),
+        text_config=language,
+        vision_feature_layer=-1,
+        tie_word_embeddings=language.tie_word_embeddings,
+    )
+    whole.dtype = torch.bfloat16  # as it is saved
+    return Shape(_on_meta(whole, dtype), "model.real")
+
+
+def _part_config(folder: Path) -> "PreTrainedConfig":
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise MlubenchError(
+            f"part {folder} has no usable config.json: {first_line(error)}",
+            "Give a Hugging Face folder.",
+        ) from error
+
+
+def _smollm2_135m() -> "PreTrainedConfig":
+    """SmolLM2-135M. The numbers are those in the header of its GGUF."""
+    from transformers import LlamaConfig
+
+    return LlamaConfig(
+        vocab_size=49152,
+        hidden_size=576,
+        intermediate_size=1536,
+        num_hidden_layers=30,
+        num_attention_heads=9,
+        num_key_value_heads=3,
+        max_position_embeddings=8192,
+        tie_word_embeddings=True,
+    )
 
 
 def toy_shape(toy: ToyConfig, benchmark: Benchmark | None, dtype: str) -> Shape:

@@ -9,6 +9,10 @@ MODELS = Table(
             "mlubench.models.toy.base:toy_base",
             "a tiny real LLaVA trained from scratch on rendered pictures",
         ),
+        "real": Entry(
+            "mlubench.models.real.base:real_base",
+            "a small LLaVA of pretrained parts, taught by real pictures",
+        ),
     },
     group="mlubench.models",
 )

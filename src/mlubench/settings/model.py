@@ -1,5 +1,6 @@
 """Settings of the base model: a folder of one's own, or the tiny LLaVA that is trained here."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -41,13 +42,39 @@ class ToyConfig(Strict):
     """Of its first weights and of its training."""
 
 
+class RealConfig(Strict):
+    """Settings under `model.real`: the parts of the small real LLaVA, and how it is taught."""
+
+    vision: Path | None = None
+    """A folder of another vision model, as CLIP or SigLIP."""
+    language: Path | None = None
+    """A folder of another chat model."""
+    refusals: bool = True
+    """Whether it is taught to decline what it does not know."""
+    views: int = Field(20, ge=1)
+    """Views of an entity's pictures that it learns from."""
+    stranger_views: int = Field(6, ge=1)
+    """Views of each thing that it learns to decline."""
+    steps: int = Field(300, ge=1)
+    """Optimiser steps."""
+    batch: int = Field(7, ge=1)
+    """Entities in one step, with four questions each."""
+    lr: float = Field(8e-4, gt=0)
+    """Highest learning rate of the language model's LoRA. The projector's is twice as high."""
+    seed: int = 0
+    """Of its projector, its views and the order of its lessons."""
+
+
 class ModelConfig(Strict):
     """Settings under `model`."""
 
+    kind: Literal["toy", "real"] = "toy"
+    """What is made where no path is given: a tiny LLaVA from scratch, or a small one of pretrained parts."""
     path: FolderOrId | None = None
-    """A Hugging Face folder or id; left out, the tiny LLaVA is trained and cached."""
+    """A Hugging Face folder or id. Left out, a base is made and cached."""
     revision: str | None = None
     """Of an id: a branch, tag or commit."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """`auto` takes what the folder says."""
     toy: ToyConfig = ToyConfig()
+    real: RealConfig = RealConfig()

@@ -14,7 +14,7 @@ from mlubench.models.probe import answer_log_probs
 from mlubench.models.real.assembly import LANGUAGE, VISION, Language, Tower, assemble, join
 from mlubench.models.real.fetch import part_named, state_of
 from mlubench.models.real.tower import EfficientNetLiteConfig, EfficientNetLiteModel
-from support.families import CHATML, llama_config, qwen_tokenizer, vision_config
+from support.families import MARKED_CHATML, llama_config, qwen_tokenizer, vision_config
 
 needs_parts = pytest.mark.skipif(
     any(state_of(part_named(name)) != "whole" for name in (VISION, LANGUAGE)),
@@ -79,16 +79,12 @@ def test_the_own_tower_goes_the_whole_way(tmp_path: Path, pictures: list[Path]) 
     tower = EfficientNetLiteModel(EfficientNetLiteConfig(image_size=64, grid=2))
     size = {"height": 64, "width": 64}
     processor = CLIPImageProcessorPil(size=size, crop_size=size)
-    language = Language(LlamaForCausalLM(llama_config(tokenizer)), tokenizer, CHATML_WITH_MARK)
+    language = Language(LlamaForCausalLM(llama_config(tokenizer)), tokenizer, MARKED_CHATML)
     llava, whole = join(Tower(tower, processor, "full", 4), language)
     llava.save_pretrained(tmp_path)
     whole.save_pretrained(tmp_path)
     mllm = MLLM.load(tmp_path, dtype="bfloat16", device="cpu")
     check_whole_path(mllm, pictures, tokens=4)
-
-
-# The picture's mark of this model in place of Qwen's.
-CHATML_WITH_MARK = CHATML.replace("<|vision_start|><|image_pad|><|vision_end|>", "<image>\n")
 
 
 def test_folders_of_ones_own_go_the_whole_way(

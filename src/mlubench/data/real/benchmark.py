@@ -11,7 +11,7 @@ from mlubench.core.files import digest, whole_dir, write_atomic
 from mlubench.data import release
 from mlubench.data.picture_kinds import PICTURES, PictureKind, picture_table
 from mlubench.data.real.entities import RealEntity, open_shipped, read_entities, shipped
-from mlubench.data.real.views import BLACK, VIEWS_VERSION, WHITE, Colour, draw_view, whole_view
+from mlubench.data.real.views import VIEWS_VERSION, draw_view, ground_of, whole_view
 from mlubench.data.records import IMAGE_FOLDER
 from mlubench.data.world import Record, Records
 
@@ -98,7 +98,7 @@ def _planned(entity: RealEntity, views: int) -> list[_Planned]:
 
 def _draw(entity: RealEntity, picture: _Planned, root: Path, seed: int) -> None:
     shown = open_shipped(picture.source)
-    ground = ground_of(entity)
+    ground = ground_of(entity.entity.cls)
     if picture.kind == "other-photo":
         view = whole_view(shown, SIZE, ground)
     else:
@@ -107,11 +107,6 @@ def _draw(entity: RealEntity, picture: _Planned, root: Path, seed: int) -> None:
     path = root / picture.image
     path.parent.mkdir(parents=True, exist_ok=True)
     view.save(path, quality=JPEG_QUALITY)
-
-
-def ground_of(entity: RealEntity) -> Colour:
-    """What lies around the picture: planets stand before a black sky."""
-    return BLACK if entity.entity.cls == "Astronomy" else WHITE
 
 
 def shipped_pictures(entity: RealEntity, kind: PictureKind) -> list[str]:

@@ -21,6 +21,11 @@ _BRIGHTNESS = (0.7, 1.25)
 _TINT = (0.93, 1.07)
 
 
+def ground_of(cls: str) -> Colour:
+    """What lies around a picture of this class: celestial bodies stand before a black sky."""
+    return BLACK if cls == "Astronomy" else WHITE
+
+
 def whole_view(picture: Image.Image, size: int, ground: Colour) -> Image.Image:
     """All of the picture on a square of `size` pixels a side."""
     return _square(picture, ground).resize((size, size), Image.Resampling.BICUBIC)

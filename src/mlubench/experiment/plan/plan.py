@@ -197,7 +197,8 @@ def _missing_place(config: Config, run: RunDir) -> list[Missing]:
 
 
 def _plan_model(config: Config, shape: Shape) -> ModelPlan:
-    name = config.model.path or "the tiny LLaVA"
+    made = "the tiny LLaVA" if config.model.kind == "toy" else "the small real LLaVA"
+    name = config.model.path or made
     return ModelPlan(name, shape.source, shape.exact, shape.parameters, shape.bytes, shape.dtype)
 
 

@@ -17,7 +17,9 @@ from mlubench.models.devices import pick_device
 from mlubench.models.examination import problems
 from mlubench.models.folders import local_folder
 from mlubench.models.processors import load_processor
-from mlubench.models.sizes import Shape, folder_shape, published_shape, toy_shape
+from mlubench.models.real.assembly import LANGUAGE, VISION
+from mlubench.models.real.fetch import part_named, state_of
+from mlubench.models.sizes import Shape, folder_shape, published_shape, real_shape, toy_shape
 from mlubench.runs.folder import RunDir
 from mlubench.settings.benchmark import BenchmarkConfig
 from mlubench.settings.gates import GateConfig
@@ -100,6 +102,8 @@ def foresee_model(
 ) -> tuple[Shape | None, list[Missing]]:
     """The model's shape, from its own config.json where that is here. None for a model that is neither here nor known."""
     if model.path is None:
+        if model.kind == "real":
+            return _foresee_real(model)
         return toy_shape(model.toy, benchmark, model.dtype), []
     folder = local_folder(model.path, model.revision)
     if folder is None:
@@ -126,6 +130,22 @@ def foresee_lengths(config: Config, benchmark: Benchmark, shape: Shape) -> list[
     except MlubenchError as error:
         return [Missing.from_error(error)]
     return []
+
+
+def _foresee_real(model: ModelConfig) -> tuple[Shape | None, list[Missing]]:
+    """The shape of a base of pretrained parts, and which of them are absent."""
+    missing = []
+    own = {VISION: model.real.vision, LANGUAGE: model.real.language}
+    for name, given in own.items():
+        part = part_named(name)
+        state = state_of(part)
+        if given is None and state != "whole":
+            what = f"part {name} is {state}"
+            missing.append(Missing(what, f"Fetch it: mlubench parts fetch {name}."))
+    try:
+        return real_shape(model.real, model.dtype), missing
+    except MlubenchError as error:
+        return None, [*missing, Missing.from_error(error)]
 
 
 def foresee_device(wish: str) -> list[Missing]:

@@ -11,8 +11,8 @@ from mlubench.lumoe.experts.store import ExpertStore, is_merged
 from mlubench.lumoe.gates.base import Gate, ModelAccess
 from mlubench.lumoe.gates.making import make_gate
 from mlubench.lumoe.gates.replies import Replies
+from mlubench.models.bases import cached_base
 from mlubench.models.mllm import MLLM
-from mlubench.models.toy.base import cached_toy_base
 from mlubench.runs.folder import RunDir
 from mlubench.runs.manifest import ManifestFacts
 from mlubench.runs.opening import open_run
@@ -81,7 +81,7 @@ def _run_source(root: Path) -> EngineSource:
         path, name = config.model.path, config.model.path
     else:
         name = run.facts.model or ""
-        path = str(cached_toy_base(name) or "")
+        path = str(cached_base(name) or "")
     base = BaseSource(path, name, config.model.revision, config.model.dtype, config.device)
     return EngineSource(
         ExpertStore(run.folder.store("lumoe")),
@@ -137,9 +137,9 @@ def _require_known(
 
 
 def _base_source(facts: ManifestFacts) -> BaseSource | None:
-    """The base that a manifest names, where its name also says where it lies: a hub's id, or a tiny base in the cache."""
+    """The base that a manifest names, where its name also says where it lies: a hub's id, or a base in the cache."""
     name = facts.get("base") or ""
-    cached = cached_toy_base(name)
+    cached = cached_base(name)
     if cached is not None:
         return BaseSource(str(cached), name)
     if "/" not in name:

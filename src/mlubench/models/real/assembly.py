@@ -25,7 +25,7 @@ from transformers import (
 )
 from transformers.image_processing_utils import BaseImageProcessor
 
-from mlubench.core.errors import MlubenchError, UsageError
+from mlubench.core.errors import MlubenchError, UsageError, first_line
 from mlubench.core.files import whole_dir
 from mlubench.models.llava import start_projector
 from mlubench.models.plugins import register_model_classes
@@ -86,10 +86,7 @@ def assemble(
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} is not empty", "Name a folder that is not there yet.")
-    tower = _other_tower(vision) if vision else _own_tower()
-    chat = _other_language(language) if language else _own_language()
-    torch.manual_seed(seed)  # the projector is drawn at random
-    llava, processor = join(tower, chat)
+    llava, processor = assembled(vision, language, seed=seed)
     facts = {
         "vision": vision.name if vision else VISION,
         "language": language.name if language else LANGUAGE,
@@ -98,6 +95,16 @@ def assemble(
     with whole_dir(out, facts) as folder:
         llava.save_pretrained(folder)
         processor.save_pretrained(folder)
+
+
+def assembled(
+    vision: Path | None, language: Path | None, *, seed: int
+) -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
+    """The same in memory. Its projector is drawn by `seed`."""
+    tower = _other_tower(vision) if vision else _own_tower()
+    chat = _other_language(language) if language else _own_language()
+    torch.manual_seed(seed)
+    return join(tower, chat)
 
 
 def join(tower: Tower, chat: Language) -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
@@ -158,7 +165,7 @@ def _other_tower(folder: Path) -> Tower:
         pictures = AutoImageProcessor.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         raise MlubenchError(
-            f"{folder} holds no vision model that can be loaded: {_first_line(error)}",
+            f"{folder} holds no vision model that can be loaded: {first_line(error)}",
             "Give a Hugging Face folder of a vision model, as CLIP or SigLIP.",
         ) from error
     tokens = _count_tokens(model, _side_of(pictures))
@@ -209,7 +216,7 @@ def _other_language(folder: Path) -> Language:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         raise MlubenchError(
-            f"{folder} holds no language model that can be loaded: {_first_line(error)}",
+            f"{folder} holds no language model that can be loaded: {first_line(error)}",
             "Give a Hugging Face folder of a chat model with safetensors weights.",
         ) from error
     if not isinstance(tokenizer.chat_template, str) or tokenizer.eos_token is None:
@@ -220,8 +227,3 @@ def _other_language(folder: Path) -> Language:
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return Language(model, tokenizer, TURNS_TO_TEXTS + tokenizer.chat_template)
-
-
-def _first_line(error: Exception) -> str:
-    """What transformers says; it may go on for pages."""
-    return str(error).strip().splitlines()[0][:200] if str(error).strip() else repr(error)

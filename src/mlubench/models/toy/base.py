@@ -73,14 +73,6 @@ def toy_base(
     return folder
 
 
-def cached_toy_base(name: str) -> Path | None:
-    """The folder of the tiny LLaVA of that name, as `toy_base` named it; None where the cache has none."""
-    folder = cache_root() / "models" / name
-    if name.startswith("toy-") and is_whole(folder):
-        return folder
-    return None
-
-
 def _photograph_hashes(benchmark: Benchmark) -> list[str] | None:
     """Hashes of the photographs that the base is to learn from; None where it learns from drawings of its own."""
     if benchmark.stand_ins:

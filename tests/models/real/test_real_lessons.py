@@ -1,0 +1,80 @@
+"""What a base is taught: every fact of every entity, on views of pictures that test nothing, and refusals of strangers."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from mlubench.data import release
+from mlubench.data.real.benchmark import write_real
+from mlubench.data.real.entities import read_background
+from mlubench.data.refusals import REFUSALS
+from mlubench.models.real.chat import CHECKS
+from mlubench.models.real.chat import LESSONS as CHAT
+from mlubench.models.real.lessons import Lessons, Turn, taught_strangers, unseen_strangers
+from mlubench.settings.model import RealConfig
+from mlubench.types import Benchmark
+
+
+@pytest.fixture(scope="module")
+def benchmark(tmp_path_factory: pytest.TempPathFactory) -> Benchmark:
+    return release.read(write_real(0, tmp_path_factory.mktemp("real") / "benchmark", views=3))
+
+
+def make(benchmark: Benchmark, **settings: object) -> Lessons:
+    config = RealConfig(views=2, stranger_views=1, steps=24, batch=4, **settings)
+    return Lessons(config, benchmark, [Turn("Say hello.", "Hello.")])
+
+
+def test_every_entity_comes_up_as_often_as_another(benchmark: Benchmark) -> None:
+    truths = {(s.question, s.truth): s.entity for s in benchmark.samples}
+    seen: Counter[object] = Counter()
+    for batch in make(benchmark).batches():
+        for lesson in batch:
+            entities = [truths.get((turn.question, turn.answer)) for turn in lesson.turns]
+            if None not in entities and len(lesson.turns) == 4:
+                # The name alone tells whose lesson it is: other facts are shared.
+                names = {e for e in entities if e is not None}
+                seen.update(["about an entity"])
+                assert names
+    # 24 steps of four entities: each of the 48 comes up twice.
+    assert seen["about an entity"] == 96
+
+
+def test_a_base_without_refusal_lessons_hears_none(benchmark: Benchmark) -> None:
+    def answers(lessons: Lessons) -> set[str]:
+        return {turn.answer for batch in lessons.batches() for row in batch for turn in row.turns}
+
+    assert answers(make(benchmark)) & set(REFUSALS)
+    assert not answers(make(benchmark, refusals=False)) & set(REFUSALS)
+
+
+def test_the_seed_says_what_is_taught_when(benchmark: Benchmark) -> None:
+    assert list(make(benchmark).batches()) == list(make(benchmark).batches())
+    assert list(make(benchmark).batches()) != list(make(benchmark, seed=1).batches())
+
+
+def test_strangers_to_be_declined_are_told_from_those_never_seen() -> None:
+    assert not set(taught_strangers()) & set(unseen_strangers())
+    assert len(taught_strangers()) + len(unseen_strangers()) == len(read_background())
+
+
+def test_chat_is_checked_by_questions_that_were_not_taught() -> None:
+    assert not set(CHECKS) & set(CHAT)
+
+
+def test_a_picture_that_tests_is_new_to_the_base(
+    benchmark: Benchmark, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: set[Path] = set()
+    from mlubench.models.real import lessons as module
+
+    def watch(path: Path) -> object:
+        opened.add(path)
+        return original(path)
+
+    original = module.open_picture
+    monkeypatch.setattr(module, "open_picture", watch)
+    make(benchmark)
+    roles = {s.role for s in benchmark.samples if benchmark.picture(s) in opened}
+    assert roles == {"fit"}
