@@ -1,11 +1,10 @@
 """Settings of the base model: a folder of one's own, or the tiny LLaVA that is trained here."""
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from mlubench.settings.places import FolderOrId
+from mlubench.settings.places import AbsolutePath, FolderOrId
 from mlubench.settings.strict import Strict
 
 
@@ -45,9 +44,9 @@ class ToyConfig(Strict):
 class RealConfig(Strict):
     """Settings under `model.real`: the parts of the small real LLaVA, and how it is taught."""
 
-    vision: Path | None = None
+    vision: AbsolutePath | None = None
     """A folder of another vision model, as CLIP or SigLIP."""
-    language: Path | None = None
+    language: AbsolutePath | None = None
     """A folder of another chat model."""
     refusals: bool = True
     """Whether it is taught to decline what it does not know."""

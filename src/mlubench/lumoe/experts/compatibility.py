@@ -13,7 +13,6 @@ from mlubench.lumoe.experts.manifest import (
     CONFIG,
     PREFIX,
     WEIGHTS,
-    base_id,
     check_folder,
     tensors_in,
 )
