@@ -27,6 +27,7 @@ class UnusablePictureError(MlubenchError):
 
     def __init__(self, path: Path, problem: Problem) -> None:
         super().__init__(f"picture {path} {problem.what}", problem.do)
+        self.path = path
         self.problem = problem
 
 

@@ -8,6 +8,8 @@ from mlubench.core.errors import UsageError, unknown_name
 from mlubench.core.files import digest, is_whole, whole_dir
 from mlubench.core.progress import progress_bar
 from mlubench.data import release, world
+from mlubench.data.check_pictures import broken_pictures
+from mlubench.data.pictures import MISSING
 from mlubench.data.real import benchmark as real
 from mlubench.data.render import RENDERER_VERSION, render_release
 from mlubench.models.bases import make_base
@@ -97,13 +99,24 @@ def _stand_ins(root: Path) -> Path:
 
 
 def require_pictures(benchmark: Benchmark) -> None:
-    """Raises UsageError that counts the pictures of the benchmark that are not there."""
+    """Raises UsageError that counts the pictures of the benchmark that are not there, or cannot be used.
+
+    Only the head of each is read, which tells what is no picture, too large or too thin.
+    """
     # A picture is asked about many times, and counted once.
-    missing = {s.image for s in benchmark.samples if not benchmark.picture(s).is_file()}
+    images = sorted({sample.image for sample in benchmark.samples})
+    broken = broken_pictures(benchmark.image_root, images, whole=False)
+    missing = [image for image, problem in broken if problem == MISSING.what]
     if missing:
         raise UsageError(
-            f"{len(missing):,} pictures are not under {benchmark.image_root} (first: {min(missing)})",
+            f"{len(missing):,} pictures are not under {benchmark.image_root} (first: {missing[0]})",
             "Give their folder with -s benchmark.images=DIR, or have stand-ins drawn: -s benchmark.draw=true.",
+        )
+    if broken:
+        image, problem = broken[0]
+        raise UsageError(
+            f"{len(broken):,} pictures under {benchmark.image_root} cannot be used (first: {image} {problem})",
+            "Replace them; `mlubench data check` names them all.",
         )
 
 

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 
 from mlubench.core.errors import MlubenchError
 from mlubench.core.files import file_sha256
-from mlubench.data.pictures import open_picture, stamp
+from mlubench.data.mistaken import Problem
+from mlubench.data.pictures import UnusablePictureError, open_picture, stamp
 from mlubench.models import sharding
 from mlubench.models.answers import answer_labels, append_answers
 from mlubench.models.chat_template import (
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
     from peft import PeftModel
     from torch.nn import ModuleList
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin
+
+
+# What processors of pictures raise for shapes that they do not take.
+_REFUSALS = (ValueError, ArithmeticError, LookupError, AssertionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +158,26 @@ class MLLM:
             self._pictures[path] = (now, picture)
         return picture
 
+    def require_picture(self, path: Path) -> None:
+        """Raises UnusablePictureError for a picture that cannot be read, or that this model's processor does not take."""
+        picture = self.picture(path)
+        try:
+            self.processor.image_processor(images=[picture], return_tensors="pt")
+        except _REFUSALS as error:
+            why = " ".join(str(error).split()) or type(error).__name__
+            what = f"of {picture.width} x {picture.height} pixels is refused by the model: {why}"
+            raise UnusablePictureError(path, Problem(what, "Give another picture.")) from error
+
+    @contextmanager
+    def _refusals_named(self, paths: Sequence[Path]) -> Iterator[None]:
+        """Where the processor takes a batch of pictures not, the error names the first picture that it does not take."""
+        try:
+            yield
+        except _REFUSALS:
+            for path in paths:
+                self.require_picture(path)
+            raise
+
     @property
     def ends(self) -> tuple[str, ...]:
         """The tokens that end an answer, as `answer_ends` tells them."""
@@ -183,7 +208,8 @@ class MLLM:
         columns, and logits of prompts need never be computed.
         """
         with_image = queries[0].image is not None
-        images = [self.picture(query.image) for query in queries if query.image is not None]
+        paths = [query.image for query in queries if query.image is not None]
+        images = [self.picture(path) for path in paths]
         if len(images) not in (0, len(queries)):
             raise MlubenchError(
                 "a batch mixes queries with and without a picture", "Batch them apart."
@@ -192,14 +218,15 @@ class MLLM:
             self.prompt(query.question, with_image=with_image, history=query.history)
             for query in queries
         ]
-        encoded = self.processor(
-            text=texts,
-            images=images or None,
-            padding=True,
-            padding_side="left",
-            add_special_tokens=adds_special_tokens(self.tokenizer, texts[0]),
-            return_tensors="pt",
-        )
+        with self._refusals_named(paths):
+            encoded = self.processor(
+                text=texts,
+                images=images or None,
+                padding=True,
+                padding_side="left",
+                add_special_tokens=adds_special_tokens(self.tokenizer, texts[0]),
+                return_tensors="pt",
+            )
         batch = dict(encoded)
         if answers is not None:
             ids = []
@@ -272,13 +299,19 @@ class MLLM:
         rows: list[Tensor] = []
         with self.adapters_off():
             for start in range(0, len(paths), batch):
-                images = [self.picture(path) for path in paths[start : start + batch]]
-                pixels = self.processor.image_processor(images=images, return_tensors="pt")
-                # One (tokens, hidden) tensor for each picture; their numbers of tokens may differ.
-                features = self.base.get_image_features(**self._to_model(pixels)).pooler_output
-                for tokens in features:
+                for tokens in self.picture_tokens(paths[start : start + batch]):
                     rows.append(F.normalize(tokens.float().mean(0), dim=0).cpu())
         return torch.stack(rows) if rows else torch.zeros(0, 0)
+
+    def picture_tokens(self, paths: Sequence[Path]) -> Sequence[Tensor]:
+        """What tower and projector make of each picture, (tokens, hidden) each; their numbers of tokens may differ."""
+        images = [self.picture(path) for path in paths]
+        with self._refusals_named(paths):
+            pixels = self.processor.image_processor(images=images, return_tensors="pt")
+        tokens: Sequence[Tensor] = self.base.get_image_features(
+            **self._to_model(pixels)
+        ).pooler_output
+        return tokens
 
     @contextmanager
     def adapters_off(self) -> Iterator[None]:

@@ -24,9 +24,8 @@ def features_by_site(mllm: MLLM, queries: Sequence[Query]) -> dict[str, Tensor]:
     `projector`: the mean of the picture's tokens as they go into the language model.
     `language`: the last hidden state at the position where the answer to the question begins.
     """
-    pictures = [mllm.picture(q.image) for q in queries if q.image is not None]
-    inputs = mllm.processor.image_processor(images=pictures, return_tensors="pt").to(mllm.device)
-    tokens = mllm.base.get_image_features(**inputs).pooler_output
+    paths = [query.image for query in queries if query.image is not None]
+    tokens = mllm.picture_tokens(paths)
     means = [tokens_of_one.double().mean(0).cpu() for tokens_of_one in tokens]
     output = mllm.model(
         **mllm.encode(queries), output_hidden_states=True, logits_to_keep=1, use_cache=False

@@ -9,7 +9,9 @@ from PIL import Image
 
 from mlubench.core.errors import UsageError
 from mlubench.core.reading import read_json
+from mlubench.data.check import check
 from mlubench.experiment.plan.plan import Plan, plan_run
+from mlubench.experiment.prepare import open_benchmark
 from mlubench.models.devices import pick_device
 from mlubench.settings.loading import load
 from mlubench.types import Benchmark
@@ -164,6 +166,28 @@ def test_missing_pictures_are_counted(whole_benchmark: Benchmark, tmp_path: Path
     Image.new("RGB", (8, 8)).save(there)
     (fewer,) = planned(tmp_path / "out", *release).missing
     assert f"{len(paths) - 1:,} pictures are not under" in fewer.what
+    # The others are there, and four of them are not what a run can use: the run would say the same.
+    for path in paths - {min(paths)}:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(there, root / path)
+    assert planned(tmp_path / "out", *release).missing == []
+    html, strip, huge, empty = sorted(paths)[:4]
+    (root / html).write_text("<!DOCTYPE html><html>")
+    Image.new("RGB", (4000, 10)).save(root / strip)
+    Image.new("1", (10_000, 6_000)).save(root / huge, "PNG")
+    (root / empty).write_bytes(b"")
+    (odd,) = planned(tmp_path / "out", *release).missing
+    assert odd.what == f"4 pictures under {root} cannot be used (first: {html} is an HTML page)"
+    with pytest.raises(UsageError) as error:
+        open_benchmark(load("smoke", [f"benchmark.images={root}", *release]))
+    assert error.value.what == odd.what
+    found = [finding for finding in check(root) if finding.kind == "unreadable"]
+    assert sorted(finding.message.split("' ")[1] for finding in found) == [
+        "has 10000 x 6000 pixels, more than 50,000,000",
+        "has 4000 x 10 pixels, a strip thinner than 1 to 200",
+        "is an HTML page",
+        "is empty",
+    ]
     assert planned(tmp_path / "out", *release, "benchmark.draw=true").missing == []
     (wrong,) = planned(tmp_path / "out", *release, f"benchmark.root={tmp_path / 'no'}").missing
     assert "-s benchmark.root=DIR" in wrong.do

@@ -243,14 +243,12 @@ def test_an_error_in_the_middle_leaves_the_base_the_base(
 ) -> None:
     queries = asked(benchmark, held_out(benchmark, "A", "forget", 4))
     before = lumoe.mllm.picture_features([queries[0].image])
-    with pytest.raises(MlubenchError, match="cannot be read"):
+    with pytest.raises(MlubenchError, match="is missing"):
         lumoe.generate([Query(tmp_path / "gone.jpg", "Who?")], [route("A")], max_new_tokens=NEW)
     wanted = load_base().generate(queries, max_new_tokens=NEW)
     assert lumoe.generate(queries, [route()] * len(queries), max_new_tokens=NEW) == wanted
     assert torch.equal(lumoe.mllm.picture_features([queries[0].image]), before)
-    with pytest.raises(
-        MlubenchError, match="cannot be read"
-    ):  # also where the base itself was at work
+    with pytest.raises(MlubenchError, match="is missing"):  # also where the base itself was at work
         lumoe.generate([Query(tmp_path / "gone.jpg", "Who?")], [route()], max_new_tokens=NEW)
     refused = lumoe.generate(queries, [route("A")] * len(queries), max_new_tokens=NEW)
     assert not set(refused) & set(wanted)

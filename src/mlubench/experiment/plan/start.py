@@ -7,6 +7,8 @@ from tempfile import TemporaryDirectory
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.core.files import is_whole
 from mlubench.data import release, world
+from mlubench.data.check_pictures import picture_problem
+from mlubench.data.pictures import UnusablePictureError
 from mlubench.data.real import benchmark as real
 from mlubench.experiment.know import dropped_facts, without
 from mlubench.experiment.lengths import require_short_records
@@ -127,6 +129,10 @@ def foresee_lengths(config: Config, benchmark: Benchmark, shape: Shape) -> list[
         mllm = replace(mllm, processor=load_processor(folder))
     try:
         require_short_records(mllm, benchmark, config)
+    except UnusablePictureError as error:
+        # What its head tells was said of all pictures at once.
+        said = picture_problem(error.path, whole=False) is not None
+        return [] if said else [Missing.from_error(error)]
     except MlubenchError as error:
         return [Missing.from_error(error)]
     return []

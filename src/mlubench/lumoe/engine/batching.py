@@ -103,7 +103,8 @@ def answer_all(
     """One answer for every request that is taken, as soon as its batch is done; `number` brings them back in order.
 
     `ahead` batches of requests are taken at once and put together by length, so that few rows wait for longer ones.
-    What is wrong with one request (its picture, its length, an expert that is disabled) is the error of its own answer.
+    What is wrong with one request is the error of its own answer, and the others are answered: its picture is missing,
+    broken or not taken by the model, it is too long, or its expert is disabled.
     A setting that is wrong for all requests is raised.
     Once `cancel` is set, generation stops at the next token, no more requests are taken, and those taken so far are
     answered by an error that says so. Closing the iterator ends it as well. Between two answers nothing is mounted.
@@ -121,7 +122,13 @@ def answer_all(
                 sound.append((number, request))
             else:
                 yield RoutedAnswer(request.id, number, None, None, error)
-        jobs = _routed(engine, sound)
+        jobs = []
+        for job in _routed(engine, sound):
+            error = _picture_error(engine.mllm, job)
+            if error is None:
+                jobs.append(job)
+            else:
+                yield job.failed(error)
         for jobs_of_batch in _batches(engine, jobs, batch):
             yield from _answers(engine, jobs_of_batch, max_new_tokens, cancelled)
 
@@ -143,6 +150,20 @@ def _request_error(mllm: MLLM, request: AskRequest, max_new_tokens: int) -> Mlub
             f"the question takes {tokens:,} tokens, and {mllm.positions:,} are all there is for it and the answer",
             "Ask a shorter one.",
         )
+    return None
+
+
+def _picture_error(mllm: MLLM, job: _Job) -> MlubenchError | None:
+    """Where the gate has failed over a picture that the model does not take, the error that says so.
+
+    Otherwise the request would be refused as one that the gate could not place, and nobody would know why.
+    """
+    if not job.route.failed or job.request.image is None:
+        return None
+    try:
+        mllm.require_picture(job.request.image)
+    except MlubenchError as error:
+        return error
     return None
 
 

@@ -9,7 +9,6 @@ from threading import Event, RLock
 from typing import TypeVar
 
 from mlubench.core.errors import MlubenchError
-from mlubench.data.pictures import open_picture
 from mlubench.lumoe.engine.batching import AskRequest, RoutedAnswer, answer_all
 from mlubench.lumoe.engine.mixing import WeightedExperts, mixed
 from mlubench.lumoe.engine.opening import (
@@ -145,15 +144,19 @@ class LUMoE:
     ) -> RoutedAnswer:
         """One question, routed and answered. `history` as in `route`; the picture is that of the whole dialogue.
 
-        Raises MlubenchError for a picture that cannot be read, whatever `on_error` says: the caller can give another.
+        Raises MlubenchError for a picture that cannot be read, or that the model does not take, whatever `on_error` says:
+        the caller can give another.
         Raises it as well where the route needs a disabled expert, unless `leave_out_disabled` asks for an answer
         without that expert.
         """
         picture = Path(image) if image is not None else None
         if picture is not None:
-            open_picture(picture)
+            self.mllm.picture(picture)
         turns = as_history(history)
         route = self.route(question, picture, history=turns)
+        if route.failed and picture is not None:
+            # The gate may have failed over the picture itself.
+            self.mllm.require_picture(picture)
         if leave_out_disabled:
             route = self.without_disabled([route])[0]
         limit = self.max_new_tokens if max_new_tokens is None else max_new_tokens
