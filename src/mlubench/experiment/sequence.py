@@ -39,7 +39,7 @@ from mlubench.judging.llm.checks import check_judge
 from mlubench.judging.llm.tools import JudgeTools
 from mlubench.judging.run import judge_run
 from mlubench.judging.scoring import build_results
-from mlubench.lumoe.experts.compatibility import base_id
+from mlubench.lumoe.experts.manifest import base_id
 from mlubench.lumoe.gates.making import check_gate
 from mlubench.lumoe.gates.names import check_aliases
 from mlubench.runs.folder import RunDir
