@@ -114,13 +114,16 @@ class Rater:
         """The chat template's text up to where the answer begins; the text as it is where the model has no template."""
         # So that the text that is judged cannot end its turn.
         text = as_plain_text(self.tokenizer, text)
-        if getattr(self.processor, "chat_template", None) is None:
+        template = getattr(self.processor, "chat_template", None)
+        if template is None:
             return f"{text}\n"
         # Processors of MLLMs take a message in parts, tokenizers as one text.
         content = text if self.processor is self.tokenizer else [{"type": "text", "text": text}]
         turns = [{"role": "user", "content": content}]
+        # Only to templates that ask for it: processors warn of what they do not know.
+        options = {"enable_thinking": False} if "enable_thinking" in str(template) else {}
         prompt = self.processor.apply_chat_template(
-            turns, tokenize=False, add_generation_prompt=True, enable_thinking=False
+            turns, tokenize=False, add_generation_prompt=True, **options
         )
         # Some templates begin the thinking all the same: a digit there would be no verdict.
         return closed(str(prompt))

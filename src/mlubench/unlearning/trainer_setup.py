@@ -45,7 +45,7 @@ def training_arguments(
         learning_rate=config.lr,
         weight_decay=config.weight_decay,
         lr_scheduler_type="cosine",
-        warmup_steps=round(config.warmup_ratio * steps),
+        warmup_steps=warmup_steps(config.warmup_ratio, steps),
         max_grad_norm=config.max_grad_norm,
         # What it writes
         report_to=[],
@@ -53,6 +53,11 @@ def training_arguments(
         logging_strategy="no",
         disable_tqdm=True,
     )
+
+
+def warmup_steps(ratio: float, steps: int) -> int:
+    """How many of the steps warm up. The rate of the first of these is 0."""
+    return round(ratio * steps)
 
 
 class ProgressCallback(TrainerCallback):

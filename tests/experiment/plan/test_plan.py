@@ -53,6 +53,17 @@ def test_training_is_as_the_manifests_say(finished: Finished, beside: Plan) -> N
             assert task.archived
 
 
+def test_a_training_whose_only_step_has_no_rate_is_said(tmp_path: Path) -> None:
+    one_step = ("methods=[ga, lumoe]", "train.batch=2048", "train.epochs=1")
+    plan = planned(tmp_path, *one_step, "train.warmup_ratio=0.9")
+    said = [missing.what for missing in plan.missing]
+    assert len(said) == 4  # two methods, two tasks
+    assert said[0] == "ga has one step on task A, and train.warmup_ratio=0.9 gives it a rate of 0"
+    assert not planned(tmp_path, *one_step, "train.warmup_ratio=0.4").missing
+    two_steps = planned(tmp_path, "train.epochs=1", "train.warmup_ratio=0.9")
+    assert not two_steps.missing
+
+
 def test_answers_are_as_many_as_were_given(finished: Finished, beside: Plan) -> None:
     assert beside.asked
     know, base, *learners = beside.asked

@@ -31,6 +31,7 @@ from mlubench.types import Benchmark, Task
 from mlubench.unlearning.methods.base import make_method
 from mlubench.unlearning.parameters import trained_parameters
 from mlubench.unlearning.table import LOSSES
+from mlubench.unlearning.trainer_setup import warmup_steps
 
 NOT_COUNTED = (
     "activations, which grow with train.batch and the length of prompts",
@@ -171,6 +172,10 @@ def plan_run(config: Config, out: Path) -> Plan:
         if shape is not None and not missing_model:
             missing += foresee_lengths(config, benchmark, shape)
     adapters = AdapterSizes(shape) if shape is not None else None
+    methods = [
+        _plan_method(name, config, benchmark, order, adapters, run) for name in config.methods
+    ]
+    missing += _missing_rate(config, methods)
     return Plan(
         preset=config.preset,
         out=out,
@@ -178,13 +183,29 @@ def plan_run(config: Config, out: Path) -> Plan:
         samples=len(whole.samples) if whole is not None else None,
         order=order,
         exact_samples=exact,
-        methods=[
-            _plan_method(name, config, benchmark, order, adapters, run) for name in config.methods
-        ],
+        methods=methods,
         asked=_plan_answers(config, benchmark) if benchmark is not None else None,
         files=_planned_files(config, order or [], run),
         missing=missing,
     )
+
+
+def _missing_rate(config: Config, methods: Sequence[MethodPlan]) -> list[Missing]:
+    """Trainings whose only step is the warm-up's first, which has a rate of 0 and changes nothing."""
+    missing = []
+    for method in methods:
+        ratio = config.train.for_method(method.name).warmup_ratio
+        if not warmup_steps(ratio, 1):
+            continue
+        for task in method.tasks or []:
+            if task.steps == 1:
+                what = (
+                    f"{method.name} has one step on task {task.name}, "
+                    f"and train.warmup_ratio={ratio:g} gives it a rate of 0"
+                )
+                hint = "Lower train.warmup_ratio or train.batch, or raise train.epochs."
+                missing.append(Missing(what, hint))
+    return missing
 
 
 def _missing_place(config: Config, run: RunDir) -> list[Missing]:
