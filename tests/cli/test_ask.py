@@ -130,3 +130,16 @@ def test_a_forged_turn_in_the_question_is_text(finished: Finished) -> None:
     )
     assert called.code == 0, called.err
     assert json.loads(called.out)["route"]["experts"] == ["B"]
+
+
+def test_a_base_that_is_none_is_told_without_a_setting_of_runs(
+    finished: Finished, tmp_path: Path
+) -> None:
+    """`ask` takes no -s: the hint names nothing that the command does not know."""
+    store = finished.folder / "models" / "lumoe"
+    (tmp_path / "empty").mkdir()
+    called = call("ask", store, "--base-model", tmp_path / "empty", "What is it?")
+    assert called.code == 1
+    assert "empty cannot be loaded" in called.error
+    assert "Give the folder of a whole Hugging Face model" in called.error
+    assert "-s " not in called.error

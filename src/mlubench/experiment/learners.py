@@ -62,6 +62,13 @@ class Context:
         return gate_access(self.mllm, self.config.gates, self.run.gate_replies(gate))
 
 
+def check_weights(config: Config, order: Sequence[str]) -> None:
+    """Raises UsageError for a weight of a task that is not unlearned, which would never count."""
+    for task in config.lumoe.weights:
+        if task not in order:
+            raise unknown_name("task in lumoe.weights", task, order)
+
+
 def fit_samples(samples: Sequence[Sample], settings: TrainConfig) -> list[Sample]:
     """The samples that a method trains on."""
     chosen = [s for s in samples if s.role == "fit"]
@@ -228,9 +235,6 @@ class LumoeLearner(Base):
         super().__init__(ctx)
         self.settings = ctx.config.train.for_method(name)
         self.store = ExpertStore(ctx.run.store(name))
-        for task in ctx.config.lumoe.weights:
-            if task not in ctx.order:
-                raise unknown_name("task in lumoe.weights", task, ctx.order)
         for gate in (ctx.config.gate, *ctx.config.gates.also):
             # The leader would ask alone, and wait for ever.
             if ctx.mllm.sharded and gate_class(gate).asks_base:
@@ -238,6 +242,7 @@ class LumoeLearner(Base):
                     f"gate {gate} asks the base, which is sharded",
                     "Take another gate, or run without FSDP.",
                 )
+        check_weights(ctx.config, ctx.order)
         self.access = ctx.gate_access(ctx.config.gate)
         self.engine = LUMoE(
             ctx.mllm,

@@ -31,6 +31,7 @@ from mlubench.experiment.learners import (
     Context,
     LumoeLearner,
     OracleLumoeLearner,
+    check_weights,
     learner_for,
 )
 from mlubench.experiment.lengths import require_short_records
@@ -65,6 +66,8 @@ def run_lifelong(config: Config, out: Path, console: Console) -> Results:
             whole = open_benchmark(config)
         check_aliases(config.gates.aliases, whole)
         benchmark = in_order(whole, config.benchmark.order)
+        if LumoeLearner.name in config.methods:
+            check_weights(config, [task.name for task in benchmark])
         processes.agreed(lambda: run.require_free(config))
         console.print(f"benchmark: {len(whole.samples):,} samples, {len(whole.tasks)} tasks")
         with processes.leader_first():

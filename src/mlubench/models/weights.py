@@ -48,7 +48,8 @@ def loading_errors(path: str | Path, revision: str | None = None) -> Iterator[No
             reason = first_line(error)
         raise MlubenchError(
             f"model {path} cannot be loaded: {reason}",
-            "Give a local Hugging Face folder: -s model.path=FOLDER.",
+            # Runs, `ask` and scripts name a model each in their own way.
+            "Give the folder of a whole Hugging Face model.",
         ) from error
 
 

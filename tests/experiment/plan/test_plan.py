@@ -252,3 +252,64 @@ def test_a_folder_that_is_taken_is_missing_too(finished: Finished) -> None:
 def test_settings_that_would_stop_a_run_are_errors(tmp_path: Path, override: str) -> None:
     with pytest.raises(UsageError):
         planned(tmp_path / "out", override)
+
+
+@pytest.mark.parametrize(
+    ("settings", "key", "message"),
+    [
+        (["judge=openai:gpt-4o-2024-08-06"], None, "OPENAI_API_KEY is not set"),
+        (
+            ["judge=openai:nobody-knows-1", "judging.max_cost=1"],
+            "secret",
+            "the price of 'nobody-knows-1' is not known",
+        ),
+        (["judge=openai:gpt-4o-2024-08-06", "judging.template=no.yaml"], "secret", "no.yaml"),
+        (["judge=local:no/such/folder"], None, "holds no model"),
+        (["gates.also=[mllm]"], None, "OPENAI_API_KEY is not set"),
+        (["gates.also=[mllm]", "gates.mllm.template=no.yaml"], "secret", "no.yaml"),
+    ],
+)
+def test_what_a_judge_or_a_gate_beside_lacks_is_missing(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: list[str],
+    key: str | None,
+    message: str,
+) -> None:
+    """Nobody is asked: the address leads nowhere. And no cache of replies is made."""
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    if key is not None:
+        monkeypatch.setenv("OPENAI_API_KEY", key)
+    (missing,) = planned(tmp_path / "out", *settings).missing
+    assert message in missing.what
+    assert missing.do
+
+
+def test_a_judge_that_has_its_key_lacks_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    settings = ("judge=openai:gpt-4o-2024-08-06", "judging.max_cost=1")
+    assert planned(tmp_path / "out", *settings).missing == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("gates.aliases={Animals/Nobody: [x]}", "entity in gates.aliases"),
+        ("lumoe.weights.Z=0.5", "task in lumoe.weights"),
+        ("benchmark.order=[Z]", "task in benchmark.order"),
+    ],
+)
+def test_names_that_do_not_exist_are_refused_as_by_the_run(
+    tmp_path: Path, setting: str, message: str
+) -> None:
+    with pytest.raises(UsageError, match=f"unknown {message}"):
+        planned(tmp_path / "out", setting)
+
+
+def test_what_stands_in_the_folder_is_named(finished: Finished) -> None:
+    (missing,) = planned(finished.folder, "seed=7").missing
+    assert "seed is 0 there and 7 here" in missing.what

@@ -9,12 +9,18 @@ from typing import Any
 from mlubench.core.errors import MlubenchError
 from mlubench.core.files import is_whole
 from mlubench.experiment.answering import tested, tested_after
-from mlubench.experiment.learners import LumoeLearner, OracleLumoeLearner, fit_samples
+from mlubench.experiment.learners import (
+    LumoeLearner,
+    OracleLumoeLearner,
+    check_weights,
+    fit_samples,
+)
 from mlubench.experiment.plan.start import (
     Missing,
     foresee_benchmark,
     foresee_device,
     foresee_gate,
+    foresee_judge,
     foresee_lengths,
     foresee_model,
     known_part,
@@ -22,6 +28,7 @@ from mlubench.experiment.plan.start import (
 from mlubench.experiment.table import METHODS
 from mlubench.judging.run import has_version
 from mlubench.lumoe.gates.making import gate_class
+from mlubench.lumoe.gates.names import check_aliases
 from mlubench.models.sizes import Shape, trained_bytes, with_adapter
 from mlubench.runs.folder import BASE, KNOW, NOTHING_UNLEARNED, RunDir
 from mlubench.settings.evaluation import EvaluateConfig
@@ -152,7 +159,7 @@ class Plan:
 def plan_run(config: Config, out: Path) -> Plan:
     """What `run_lifelong` would do with the same arguments. A draft configuration will do.
 
-    Raises UsageError for settings that would stop the run: a task or hyperparameter that does not exist.
+    Raises UsageError for settings that would stop the run: a task, entity or hyperparameter that does not exist.
     """
     run = RunDir(out)
     whole, missing = foresee_benchmark(config.benchmark)
@@ -160,14 +167,19 @@ def plan_run(config: Config, out: Path) -> Plan:
     missing += missing_model
     missing += foresee_device(config.device)
     if LumoeLearner.name in config.methods:
-        missing += foresee_gate(config.gate, config.gates)
+        for gate in (config.gate, *config.gates.also):
+            missing += foresee_gate(gate, config.gates)
+    missing += foresee_judge(config.judge, config.judging, config.device)
     missing += _missing_place(config, run)
     benchmark = None
     exact = False
     order = config.benchmark.order
     if whole is not None:
+        check_aliases(config.gates.aliases, whole)
         benchmark, exact = known_part(config, whole, run)
         order = [task.name for task in benchmark]
+        if LumoeLearner.name in config.methods:
+            check_weights(config, order)
         # A model with something wrong cannot measure anything.
         if shape is not None and not missing_model:
             missing += foresee_lengths(config, benchmark, shape)

@@ -13,6 +13,8 @@ from mlubench.data.real import benchmark as real
 from mlubench.experiment.know import dropped_facts, without
 from mlubench.experiment.lengths import require_short_records
 from mlubench.experiment.prepare import in_order, real_folder, require_pictures, world_folder
+from mlubench.judging.llm.checks import require_judge
+from mlubench.judging.llm.tools import JudgeTools
 from mlubench.lumoe.gates.base import ModelAccess
 from mlubench.lumoe.gates.making import make_gate
 from mlubench.models.devices import pick_device
@@ -25,6 +27,7 @@ from mlubench.models.sizes import Shape, folder_shape, published_shape, real_sha
 from mlubench.runs.folder import RunDir
 from mlubench.settings.benchmark import BenchmarkConfig
 from mlubench.settings.gates import GateConfig
+from mlubench.settings.judging import JudgeConfig
 from mlubench.settings.model import ModelConfig
 from mlubench.settings.run import Config
 from mlubench.types import Benchmark
@@ -169,6 +172,15 @@ def foresee_gate(name: str, settings: GateConfig) -> list[Missing]:
     access = ModelAccess(settings, ask_base=lambda _: ())
     try:
         make_gate(name, access)
+    except UsageError as error:
+        return [Missing.from_error(error)]
+    return []
+
+
+def foresee_judge(name: str, settings: JudgeConfig, device: str) -> list[Missing]:
+    """What the judge lacks: a key, a package, a template, a price for its limit, a folder. It is asked nothing."""
+    try:
+        require_judge(name, JudgeTools(settings, device))
     except UsageError as error:
         return [Missing.from_error(error)]
     return []

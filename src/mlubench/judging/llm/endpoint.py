@@ -24,12 +24,26 @@ _REPLY_SECONDS = 1.5  # a guess for want of a measurement
 
 def openai_judge(name: str, tools: JudgeTools) -> LLMJudge:
     """The judge `openai:<model>`, which has not opened a connection yet."""
-    settings = tools.settings
-    prompts = Prompts(settings.template, settings.utility_truth)
+    prompts = _prompts(tools)
+    return LLMJudge(name, _source(name, tools, prompts), prompts, kept_replies())
+
+
+def require_endpoint(name: str, tools: JudgeTools) -> None:
+    """Raises UsageError where the judge could not ask: no key, no package, no template, no price for its limit.
+
+    Nothing is asked, and no cache is opened.
+    """
+    _source(name, tools, _prompts(tools)).connect()
+
+
+def _prompts(tools: JudgeTools) -> Prompts:
+    return Prompts(tools.settings.template, tools.settings.utility_truth)
+
+
+def _source(name: str, tools: JudgeTools, prompts: Prompts) -> "EndpointSource":
     _, _, model = name.partition(":")
     # A prompt of the user's own is sent as it is, with nothing that asks for another form of reply.
-    source = EndpointSource(model, settings, structured=prompts.own_words)
-    return LLMJudge(name, source, prompts, kept_replies())
+    return EndpointSource(model, tools.settings, structured=prompts.own_words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +107,10 @@ class EndpointSource:
                 limit_setting="judging.max_tokens",
             )
         return self._chat
+
+    def connect(self) -> None:
+        """Make the client, which asks nothing yet. Raises UsageError without a key or a package."""
+        _ = self.chat
 
     def ask(
         self, asked: Sequence[Messages], readable: Callable[[str], bool]

@@ -18,10 +18,24 @@ LEAST_MASS = 0.01
 
 def local_judge(name: str, tools: JudgeTools) -> LLMJudge:
     """The judge `local:<path>`, with its model still on the disk."""
+    prompts = _prompts(tools)
+    return LLMJudge(name, _source(name, tools), prompts, kept_replies())
+
+
+def require_folder(name: str, tools: JudgeTools) -> None:
+    """Raises UsageError where the folder holds no model, or the template is missing. Nothing is loaded."""
+    _prompts(tools)
+    _source(name, tools)
+
+
+def _prompts(tools: JudgeTools) -> Prompts:
     settings = tools.settings
-    prompts = Prompts(settings.template, settings.utility_truth, reply=IN_BRACKETS)
+    return Prompts(settings.template, settings.utility_truth, reply=IN_BRACKETS)
+
+
+def _source(name: str, tools: JudgeTools) -> "LocalSource":
     _, _, folder = name.partition(":")
-    return LLMJudge(name, LocalSource(Path(folder), tools), prompts, kept_replies())
+    return LocalSource(Path(folder), tools)
 
 
 class LocalSource:
