@@ -99,9 +99,14 @@ def _type(value: Any) -> str:
     return "null" if value is None else f"of type {type(value).__name__}"
 
 
+def _has(raw: dict[str, Any]) -> str:
+    """The keys that a record or a turn of another layout has in the place of ours."""
+    return f" (it has {', '.join(map(short, list(raw)[:8]))})" if raw else ""
+
+
 def _image_problems(raw: dict[str, Any]) -> list[Problem]:
     if "image" not in raw:
-        return [Problem("shape", "has no 'image'")]
+        return [Problem("shape", f"has no 'image'{_has(raw)}")]
     image = raw["image"]
     if not isinstance(image, str):
         return [Problem("shape", f"'image' is {_type(image)}, not a text")]
@@ -113,7 +118,7 @@ def _image_problems(raw: dict[str, Any]) -> list[Problem]:
 
 def _conversation_problems(raw: dict[str, Any]) -> list[Problem]:
     if "conversations" not in raw:
-        return [Problem("shape", "has no 'conversations'")]
+        return [Problem("shape", f"has no 'conversations'{_has(raw)}")]
     turns = raw["conversations"]
     if not isinstance(turns, list):
         return [Problem("shape", f"'conversations' is {_type(turns)}, not a list")]
@@ -132,7 +137,8 @@ def _turn_problems(speaker: str, turn: Any) -> list[Problem]:
         return [Problem("shape", f"the {speaker} turn is {_type(turn)}, not an object")]
     found = []
     if turn.get("from") != speaker:
-        found.append(Problem("shape", f"the {speaker} turn is not 'from' {speaker!r}"))
+        who = f", but 'from' {short(str(turn['from']))}" if "from" in turn else _has(turn)
+        found.append(Problem("shape", f"the {speaker} turn is not 'from' {speaker!r}{who}"))
     value = turn.get("value")
     if not isinstance(value, str):
         message = f"'value' of the {speaker} turn is {_type(value)}, not a text"

@@ -1,5 +1,6 @@
 """Reads and writes the official layout, `Tasks/TaskX/taskX_{forget,retain}.json`, as a Benchmark."""
 
+import codecs
 import hashlib
 import json
 import re
@@ -11,9 +12,11 @@ from typing import Any, get_args
 
 from mlubench.core.errors import DataError, UsageError
 from mlubench.core.files import digest, file_sha256, write_atomic
+from mlubench.core.reading import json_value
+from mlubench.core.tensor_files import LFS_POINTER
 from mlubench.data.overlaps import Standing, find_overlaps
 from mlubench.data.picture_kinds import PictureKind, read_kinds
-from mlubench.data.records import IMAGE_MARKER, Record, parse, problems, unparse
+from mlubench.data.records import IMAGE_MARKER, Record, parse, problems, short, unparse
 from mlubench.data.roles import assign_roles
 from mlubench.types import Benchmark, Role, Sample, Split, Task
 
@@ -130,25 +133,50 @@ def split_files(folder: Path) -> dict[Split, Path]:
 
 def load_list(path: Path) -> list[Any]:
     """The records of one file as JSON gives them. Raises ValueError with one line that says why it cannot be read."""
+    data = b""
     try:
         if path.exists() and not path.is_file():
             raise ValueError("it is no plain file")  # reading a pipe would wait for ever
-        raw = json.loads(path.read_bytes())
+        data = path.read_bytes()
+        raw = json_value(data)
     except FileNotFoundError:
         raise ValueError("is missing") from None
-    except RecursionError:
-        raise ValueError("cannot be read: it is nested too deeply") from None
     except MemoryError:
         raise ValueError("cannot be read: it does not fit into memory") from None
-    except UnicodeDecodeError:
-        raise ValueError("cannot be read: it is not UTF-8 text") from None
-    except (OSError, ValueError) as error:
-        raise ValueError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror or error}") from None
+    except ValueError as error:
+        raise ValueError(f"cannot be read: {_nearly(data) or error}") from None
+    if isinstance(raw, dict):
+        lists = [key for key, value in raw.items() if isinstance(value, list)]
+        under = (
+            f" (its {short(lists[0])} is one: put that list alone into the file)" if lists else ""
+        )
+        raise ValueError(f"holds an object, not a list of records{under}")
     if not isinstance(raw, list):
         raise ValueError(f"holds {type(raw).__name__}, not a list of records")
     if not raw:
         raise ValueError("holds no records")
     return raw
+
+
+def _nearly(data: bytes) -> str | None:
+    """What a file that is no JSON is instead, with what to do, where it is a kind that people often bring."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in data[:4]:
+        return "it is UTF-16 text; save it as UTF-8"
+    if data.startswith(LFS_POINTER):
+        return "it is a Git LFS pointer, not the file itself; fetch it with `git lfs pull`"
+    first_line, _, rest = data.partition(b"\n")
+    if rest.strip() and _is_object(first_line):
+        return "it is JSON lines, an object a line; put them into one list, with [ ] around and commas between"
+    return None
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        return isinstance(json_value(line), dict)
+    except ValueError:
+        return False
 
 
 def fold(text: str) -> str:

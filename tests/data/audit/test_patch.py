@@ -115,7 +115,7 @@ def test_a_file_is_never_emptied(tmp_path: Path) -> None:
 def test_other_encodings_are_refused(tmp_path: Path) -> None:
     path = spoilt(tmp_path)
     path.write_bytes(path.read_text().encode("utf-16"))
-    with pytest.raises(DataError, match="not UTF-8"):
+    with pytest.raises(DataError, match="UTF-16 text"):
         fixed(tmp_path)
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlubench.core.errors import DataError
 from mlubench.data.audit.facts import Finding
 from mlubench.data.audit.kinds import FaultKind
 from mlubench.data.audit.unified import Edit, diff
@@ -56,7 +55,7 @@ def make_patch(root: Path, table: Mapping[str, FaultKind], findings: Iterable[Fi
                 mended = _mended(raw, table)
                 if mended is not None:
                     changes[index] = mended
-            text = _text(path)
+            text = path.read_bytes().decode("utf-8")
             edits = [*_rewrites(text, changes), *_removals(text, gone, len(raws))]
             diffs.append(diff(path.relative_to(root).as_posix(), text, edits))
             rewritten += len(changes)
@@ -86,15 +85,6 @@ def _mended(raw: dict[str, Any], table: Mapping[str, FaultKind]) -> tuple[str, s
     # A question with the marker in its midst does not stand there as one text, and stays.
     new = (human.replace(record.question, question), gpt.replace(record.truth, truth))
     return new if new != (human, gpt) else None
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError:
-        raise DataError(
-            f"{path} is not UTF-8 text, so no patch fits it", "Save it as UTF-8."
-        ) from None
 
 
 def _rewrites(text: str, changes: Mapping[int, tuple[str, str]]) -> list[Edit]:
