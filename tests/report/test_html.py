@@ -1,5 +1,7 @@
 """The page: whole by itself, safe with any answer, and honest about what is missing."""
 
+import base64
+import io
 import json
 import re
 from html.parser import HTMLParser
@@ -181,6 +183,22 @@ def test_pictures_of_every_format_of_the_data_are_shown(tmp_path: Path, kind: st
         Image.new("L", (1000, 10)).save(path, format=kind)
     shown = pick_examples(RunDir(tmp_path), parse_results(results)).shown
     assert all(re.match(r"data:image/(jpeg|png);base64,", example.picture) for example in shown)
+
+
+def test_the_page_shows_what_the_model_saw(tmp_path: Path) -> None:
+    """Turned upright, and white where the file is transparent."""
+    results = make_results(("ga",), "A")
+    make_answers(tmp_path, results)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for path in (tmp_path / "pictures").rglob("*.jpg"):
+        Image.new("RGBA", (40, 20), (0, 0, 0, 0)).save(path, format="PNG", exif=exif)
+    shown = pick_examples(RunDir(tmp_path), parse_results(results)).shown
+    assert shown
+    for example in shown:
+        data = base64.b64decode(example.picture.split(",")[1])
+        picture = Image.open(io.BytesIO(data)).convert("RGB")
+        assert (picture.size, picture.getpixel((5, 5))) == ((20, 40), (255, 255, 255))
 
 
 @pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF"])

@@ -1,6 +1,7 @@
 """The file that says what to build: one typed YAML, every wrong setting reported at once."""
 
 from collections.abc import Mapping
+from math import isqrt
 from pathlib import Path
 from typing import Any, Literal
 
@@ -72,7 +73,11 @@ class PicturesSpec(Strict):
         MAX_PIXELS, ge=1000, le=100_000_000, description="of a picture before it is decoded"
     )
     max_side: int = Field(
-        1024, ge=16, le=8192, description="larger pictures are scaled down to it; pixels"
+        # A square of the largest has as many pixels as a run takes.
+        1024,
+        ge=16,
+        le=isqrt(MAX_PIXELS),
+        description="larger pictures are scaled down to it; pixels",
     )
     near: int = Field(
         4,

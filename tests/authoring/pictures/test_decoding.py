@@ -151,6 +151,53 @@ def test_every_mode_can_be_had(decoder: Decoder, mode: str) -> None:
     assert opened(decoder.decode(buffer.getvalue())[1]).mode == "RGB"
 
 
+def stored(picture: Image.Image, kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def test_what_is_kept_is_what_people_see(decoder: Decoder) -> None:
+    """In the limited process, where nothing can be loaded any more: turned, on white, scaled from 16 bits."""
+    seen = Image.new("L", (48, 64), 40)
+    seen.paste(220, (0, 0, 24, 64))  # the left half is bright
+    turned = seen.transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    half = Image.new("L", seen.size, 0)
+    half.paste(255, (0, 0, 24, 64))
+    clear = Image.merge("LA", (Image.new("L", seen.size, 220), half))
+    deep = seen.convert("I").point(lambda value: value * 257).convert("I;16")
+    told_by_xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a tiff:Orientation="6"/></x:xmpmeta>'
+    expected = {
+        "turned.png": (stored(turned, "PNG", exif=exif), (220, 40)),
+        "turned.jpg": (stored(turned, "JPEG", exif=exif), (220, 40)),
+        "turned.webp": (stored(turned.convert("RGB"), "WEBP", exif=exif), (220, 40)),
+        "xmp.webp": (stored(turned.convert("RGB"), "WEBP", xmp=told_by_xmp), (220, 40)),
+        "clear.png": (stored(clear, "PNG"), (220, 255)),
+        "clear.webp": (stored(clear.convert("RGBA"), "WEBP", lossless=True), (220, 255)),
+        "deep.png": (stored(deep, "PNG"), (220, 40)),
+        "deep, one clear.png": (stored(deep, "PNG", transparency=40 * 257), (220, 255)),
+        "one clear.png": (stored(seen, "PNG", transparency=40), (220, 255)),
+    }
+    for name, (data, (left, right)) in expected.items():
+        report, jpeg = decoder.decode(data)
+        assert (report.get("width"), report.get("height")) == (48, 64), (name, report)
+        kept = opened(jpeg)
+        for x, value in ((12, left), (36, right)):
+            assert kept.getpixel((x, 32)) == pytest.approx((value,) * 3, abs=3), name
+
+
+def test_a_strip_is_not_kept(decoder: Decoder) -> None:
+    for size in ((4000, 10), (1, 500)):
+        report, jpeg = decoder.decode(stored(Image.new("L", size), "PNG"))
+        assert jpeg == b"" and "a strip thinner than 1 to 200" in report["why"]
+    # Within the limit, and beyond it once it is scaled down to whole pixels.
+    limit = stored(Image.new("L", (2000, 10)), "PNG")
+    report, jpeg = plain_jpeg(limit, max_pixels=10**6, max_side=1024)
+    assert jpeg == b"" and "has 1024 x 5 pixels, a strip" in report["why"]
+
+
 def test_the_hash_is_near_for_the_same_picture_and_far_for_another() -> None:
     def bits(data: bytes) -> int:
         return int(difference_hash(opened(plain_jpeg(data, max_pixels=10**6, max_side=999)[1])), 16)

@@ -70,7 +70,9 @@ def plain_jpeg(data: bytes, *, max_pixels: int, max_side: int) -> tuple[PictureR
     except Exception as error:  # noqa: BLE001  broken files make Pillow raise nearly anything
         return {"why": decode_problem(error, data).what}, b""
     plain.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
-    return encoded(plain)
+    # A strip gets a little thinner where its shorter side is rounded down.
+    problem = size_problem(plain.size, max_pixels)
+    return ({"why": problem.what}, b"") if problem is not None else encoded(plain)
 
 
 def encoded(clean: Image.Image) -> tuple[PictureReport, bytes]:
