@@ -8,6 +8,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from mlubench.core.errors import MlubenchError
 from mlubench.models.rater import Rater
+from support.damaged_models import with_file
 
 TEXTS = [
     "Judge this. [[n]]",
@@ -94,3 +95,22 @@ def test_no_model_is_said(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(MlubenchError, match="cannot be loaded"):
         Rater.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ("{{ raise_exception('only two roles') }}", "fails: only two roles"),
+        ("{% for m in messages %}{{ m.content[0].text }}{% endfor %}", "loses what it is asked"),
+        ("{% for m in messages %}{{ 1 / 0 }}{% endfor %}", "fails: division by zero"),
+        ("{% for m in messages %}{{ m.role }}{% endfor %}", "loses what it is asked"),
+    ],
+)
+def test_a_template_that_cannot_ask_is_refused_at_load(
+    text_folder: Path, tmp_path: Path, template: str, said: str
+) -> None:
+    folder = with_file(text_folder, tmp_path / "odd", "chat_template.jinja", template)
+    with pytest.raises(MlubenchError) as error:
+        Rater.load(folder, device="cpu")
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)

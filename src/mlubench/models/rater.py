@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from mlubench.core.errors import MlubenchError
+from mlubench.core.errors import MlubenchError, first_line
 from mlubench.core.reply_text import closed
 from mlubench.models.chat_template import adds_special_tokens
 from mlubench.models.devices import pick_device
+from mlubench.models.examination import QUESTION, TEMPLATE_ERRORS
 from mlubench.models.plain_text import as_plain_text
 from mlubench.models.plugins import register_model_classes
 from mlubench.models.processors import load_processor
@@ -66,7 +67,24 @@ class Rater:
         model.requires_grad_(False)
         model = model.to(target)
         require_finite(folder, model)
-        return cls(model.eval(), processor, tokenizer)
+        rater = cls(model.eval(), processor, tokenizer)
+        rater._require_template(folder)
+        return rater
+
+    def _require_template(self, folder: str | Path) -> None:
+        """Raises MlubenchError where the chat template cannot ask."""
+        try:
+            prompt = self._prompt(QUESTION)
+        except TEMPLATE_ERRORS as error:
+            raise MlubenchError(
+                f"the chat template of model {folder} fails: {first_line(error)}",
+                "Give another model, or another chat_template.jinja in its folder.",
+            ) from error
+        if QUESTION not in prompt:
+            raise MlubenchError(
+                f"the chat template of model {folder} loses what it is asked",
+                "Give another model, or another chat_template.jinja in its folder.",
+            )
 
     @torch.inference_mode()
     def rate(self, texts: Sequence[str]) -> list[tuple[float, ...]]:

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from mlubench.core.cache import cache_root
+from mlubench.core.errors import MlubenchError
 from mlubench.core.files import read_manifest
 from mlubench.data.render import render_blank
 from mlubench.judging.rules.judge import RulesJudge
@@ -120,6 +121,17 @@ def test_the_same_settings_train_the_same_weights(
     again = toy_base(TINY, whole_benchmark, device="cpu", progress=False)
     assert again == first
     assert read_manifest(again)["files"] == read_manifest(kept)["files"]
+
+
+def test_a_damaged_base_in_the_cache_is_said_so(
+    own_cache: Path, whole_benchmark: Benchmark
+) -> None:
+    weights = toy_base(TINY, whole_benchmark, device="cpu", progress=False) / "model.safetensors"
+    content = weights.read_bytes()
+    for damaged, said in ((content[:-1], "cut short"), (b"", "it is empty")):
+        weights.write_bytes(damaged)
+        with pytest.raises(MlubenchError, match=rf"{said}.*Delete this folder of the cache"):
+            toy_base(TINY, whole_benchmark, device="cpu", progress=False)
 
 
 @pytest.mark.parametrize("after", [0, 1])

@@ -21,6 +21,7 @@ from transformers import (
 )
 
 from mlubench.core.cache import cache_root
+from mlubench.core.errors import MlubenchError
 from mlubench.core.files import digest, disk_errors, is_whole, whole_dir
 from mlubench.core.progress import progress_bar
 from mlubench.data.pictures import content_hash
@@ -28,6 +29,7 @@ from mlubench.data.refusals import REFUSALS, refusal_for
 from mlubench.data.render import RENDERER_VERSION
 from mlubench.models.devices import pick_device
 from mlubench.models.families import parts_of
+from mlubench.models.folders import read_weight_headers
 from mlubench.models.llava import start_projector
 from mlubench.models.mllm import MLLM
 from mlubench.models.room import Use, require_room
@@ -70,6 +72,11 @@ def toy_base(
     if not is_whole(folder):
         with whole_dir(folder, {"made_of": made_of}) as out:
             _train(config, benchmark, out, device=device, progress=progress)
+    try:
+        read_weight_headers(folder)
+    except MlubenchError as error:
+        hint = "Delete this folder of the cache: the next run trains the base anew."
+        raise MlubenchError(error.what, hint) from None
     return folder
 
 
