@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mlubench.core.errors import DataError
-from mlubench.data import release
+from mlubench.data import release, world
 from mlubench.data.check import KINDS, Finding, check
+from mlubench.data.render import render
 
 PICTURE_KINDS = {"no-pictures", "missing", "unreadable"}
 FILE = "Tasks/TaskA/taskA_forget.json"
@@ -30,11 +31,11 @@ def build(root: Path) -> Path:
     dogs = [row("Dog", picture) for picture in range(3)]
     cats = [row("Cat", picture) for picture in range(3)]
     release.write({"A": {"forget": dogs, "retain": cats}}, root)
-    for name in ("Dog", "Cat"):
+    for blue, name in enumerate(("Dog", "Cat")):
         for picture in range(3):
             path = root / f"downloaded_images/Animals/{name}/{picture}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
-            Image.new("RGB", (40, 40), (picture, 99, 0)).save(path)
+            Image.new("RGB", (40, 40), (60 * picture, 99, 200 * blue)).save(path)
     return root
 
 
@@ -205,6 +206,64 @@ def test_pictures_are_found_in_either_unicode_form(
     assert found(root) == []
     benchmark = release.read(root)
     assert all(benchmark.picture(sample).is_file() for sample in benchmark.samples)
+
+
+def draw(root: Path, number: int, *places: str, quality: int = 92) -> None:
+    """One and the same picture at all places."""
+    for place in places:
+        render("Animals/Marten", f"{number}.jpg").save(
+            root / f"downloaded_images/Animals/{place}.jpg", quality=quality
+        )
+
+
+def same_picture_findings(root: Path) -> list[tuple[str, str]]:
+    return [(f.severity, f.message) for f in found(root) if f.kind == "same-picture"]
+
+
+@pytest.mark.parametrize("quality", [92, 50])
+def test_a_picture_to_forget_and_to_keep_is_an_error(root: Path, quality: int) -> None:
+    draw(root, 1, "Dog/2")
+    draw(root, 1, "Cat/1", quality=quality)
+    assert same_picture_findings(root) == [
+        (
+            "error",
+            "one picture is of Animals/Cat and Animals/Dog, to be forgotten and to be kept: "
+            "'downloaded_images/Animals/Cat/1.jpg', 'downloaded_images/Animals/Dog/2.jpg'",
+        )
+    ]
+
+
+def test_a_link_is_the_picture_that_it_leads_to(root: Path) -> None:
+    folder = root / "downloaded_images/Animals"
+    (folder / "Cat/1.jpg").unlink()
+    (folder / "Cat/1.jpg").symlink_to(folder / "Dog/2.jpg")
+    assert [severity for severity, _ in same_picture_findings(root)] == ["error"]
+
+
+def test_a_picture_of_two_entities_to_forget_is_a_warning(root: Path) -> None:
+    add(root)
+    for name in ("Cow", "Pig"):
+        (root / f"downloaded_images/Animals/{name}").mkdir()
+    draw(root, 1, "Dog/2", "Cow/0")
+    draw(root, 2, "Pig/0")
+    ((severity, message),) = same_picture_findings(root)
+    assert (severity, message.partition(":")[0]) == (
+        "warning",
+        "one picture is of Animals/Cow and Animals/Dog",
+    )
+
+
+def test_a_picture_that_an_entity_has_twice_is_a_warning_for_the_entity(root: Path) -> None:
+    draw(root, 1, "Dog/0", "Dog/2")
+    ((severity, message),) = same_picture_findings(root)
+    assert severity == "warning"
+    assert message.startswith("Animals/Dog has 2 pictures that are there twice, so that what was")
+
+
+def test_drawn_worlds_hold_no_picture_twice(tmp_path: Path) -> None:
+    # A world that no other test and no preset draws: the threshold was chosen on others.
+    world.write_world(977, tmp_path / "world", entities=44, pictures=10)
+    assert found(tmp_path / "world") == []
 
 
 def test_an_absent_picture_folder_is_one_finding(root: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ render.py          stand-in pictures, drawn
 pictures.py        the one way to open a picture; pixels.py makes it what people see, mistaken.py names what is none
 refusals.py        what a model should say instead of an answer
 naming.py          how names are written: titles, and endings that are no name
+same_pictures.py   pictures that are there twice, compressed anew or not
 overlaps.py        entities in several places, under one spelling or several
 evasion.py         other ways to ask for what is suppressed
 check.py           finds all that cannot be used; check_pictures.py does so for pictures

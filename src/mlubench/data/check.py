@@ -11,7 +11,8 @@ from mlubench.data.overlaps import Standing, find_overlaps
 from mlubench.data.pictures import MISSING
 from mlubench.data.records import Problem, Record, parse, problems, short
 from mlubench.data.release import fold, load_list, split_files, task_folders, task_name
-from mlubench.types import Split
+from mlubench.data.same_pictures import forgotten_and_kept, look_at_all, same_pictures
+from mlubench.types import Entity, Split
 
 Severity = Literal["error", "warning"]
 
@@ -26,6 +27,7 @@ KINDS = {
     "duplicate": "the same question about the same picture again",
     "contradiction": "one question about one entity has two answers",
     "overlap": "an entity, however spelt, must be both forgotten and kept, or is there twice",
+    "same-picture": "one picture, maybe compressed anew, is of two entities or twice of one",
     "no-pictures": "the whole picture folder is absent",
     "missing": "a picture is missing",
     "unreadable": "a picture is there and cannot be used",
@@ -57,6 +59,10 @@ class _Place:
     index: int
     record: Record = field(repr=False)
 
+    @property
+    def entity(self) -> Entity:
+        return self.record.entity
+
     def __str__(self) -> str:
         return f"{self.file} record {self.index}"
 
@@ -80,6 +86,7 @@ def check(root: Path, images: Path | None = None) -> list[Finding]:
         _check_folder(folder, root, places, findings)
     findings += _duplicates(places) + _contradictions(places) + _overlaps(places)
     findings += _pictures(images or root, places)
+    findings += _same_pictures(images or root, places)
     return [_clean(finding) for finding in findings]
 
 
@@ -157,7 +164,7 @@ def _contradictions(places: list[_Place]) -> list[Finding]:
 def _overlaps(places: list[_Place]) -> list[Finding]:
     firsts: dict[Standing, _Place] = {}
     for place in places:
-        firsts.setdefault(Standing(place.record.entity, place.task, place.split), place)
+        firsts.setdefault(Standing(place.entity, place.task, place.split), place)
     findings = []
     for overlap in find_overlaps(firsts):
         # The finding is shown where the entity comes again, as the other findings are.
@@ -184,6 +191,37 @@ def _pictures(root: Path, places: list[_Place]) -> list[Finding]:
     for image, problem in broken_pictures(root, sorted(first)):
         kind = "missing" if problem == MISSING.what else "unreadable"
         findings.append(first[image].finding(kind, "error", f"{short(image)} {problem}"))
+    return findings
+
+
+def _same_pictures(root: Path, places: list[_Place]) -> list[Finding]:
+    """A picture under a forgotten and a kept entity is an error; any other that is there twice, a warning."""
+    places_of: dict[str, list[_Place]] = {}
+    for place in places:
+        places_of.setdefault(place.record.image, []).append(place)
+    findings = []
+    twice: dict[Entity, list[str]] = {}  # pictures that only one entity has
+    for images in same_pictures(look_at_all(root, sorted(places_of))):
+        shown = [place for image in images for place in places_of[image]]
+        entities = sorted({place.entity for place in shown})
+        if len(entities) == 1:
+            twice.setdefault(entities[0], []).extend(images)
+            continue
+        where = ", ".join(map(short, images[:_SHOWN]))
+        named = " and ".join(entity.key for entity in entities[:_SHOWN])
+        if forgotten_and_kept(shown):
+            message = f"one picture is of {named}, to be forgotten and to be kept: {where}"
+            findings.append(shown[-1].finding("same-picture", "error", message))
+        else:
+            message = f"one picture is of {named}: {where}"
+            findings.append(shown[-1].finding("same-picture", "warning", message))
+    for entity, images in twice.items():
+        where = ", ".join(map(short, images[:_SHOWN]))
+        message = (
+            f"{entity.key} has {len(images)} pictures that are there twice, so that what was trained "
+            f"may be tested: {where}"
+        )
+        findings.append(places_of[images[-1]][0].finding("same-picture", "warning", message))
     return findings
 
 

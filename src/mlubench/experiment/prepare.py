@@ -12,6 +12,7 @@ from mlubench.data.check_pictures import broken_pictures
 from mlubench.data.pictures import MISSING
 from mlubench.data.real import benchmark as real
 from mlubench.data.render import RENDERER_VERSION, render_release
+from mlubench.data.same_pictures import require_distinct
 from mlubench.models.bases import make_base
 from mlubench.models.examination import require_trainable
 from mlubench.models.mllm import MLLM
@@ -38,6 +39,7 @@ def open_benchmark(config: Config) -> Benchmark:
         images = _stand_ins(settings.root) if settings.draw else settings.images
         benchmark = release.read(settings.root, images, seed=settings.seed)
         require_pictures(benchmark)
+        require_distinct(benchmark)
     return benchmark
 
 

@@ -143,7 +143,7 @@ def test_addresses_are_fetched_within_limits_and_only_as_many_as_needed(tmp_path
             (False, "not stated", good[0]),
             (True, "not stated", good[3]),
         ]
-        assert "is a web page (HTML)" in found[f"{ZOE}/1.jpg"]["why"]
+        assert "is an HTML page" in found[f"{ZOE}/1.jpg"]["why"]
         assert site.asked == ["/h", "/0.jpg", "/1.jpg", "/0.jpg", "/3.jpg"]
         with pytest.raises(DataError, match="which is loopback"):
             make(context(tmp_path / "c", pictures=settings | {"allow_private": False}))

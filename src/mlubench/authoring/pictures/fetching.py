@@ -33,8 +33,6 @@ _DOWN = 5
 _CHUNK = 2**16
 # Seconds before a fetch is made again, doubled each time, where the server asks for no other wait.
 _FIRST_WAIT = 1.0
-# What a web page begins with. Servers send one, as a picture and with status 200, where they mean an error.
-_PAGES = (b"<!doctype html", b"<html", b"<head", b"<body")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +96,6 @@ def _fetch_once(url: str, limits: PicturesSpec) -> bytes:
             was_secure = url.lower().startswith("https:")
             response = _request(url, limits, deadline)
             if response.redirect is None:
-                if response.data[:64].lstrip().lower().startswith(_PAGES):
-                    raise RefusedError("is a web page (HTML), no picture")
                 return response.data
             url = response.redirect
     raise RefusedError(f"is redirected more than {limits.max_redirects} times")

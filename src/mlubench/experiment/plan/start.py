@@ -10,6 +10,7 @@ from mlubench.data import release, world
 from mlubench.data.check_pictures import picture_problem
 from mlubench.data.pictures import UnusablePictureError
 from mlubench.data.real import benchmark as real
+from mlubench.data.same_pictures import require_distinct
 from mlubench.experiment.know import dropped_facts, without
 from mlubench.experiment.lengths import require_short_records
 from mlubench.experiment.prepare import in_order, real_folder, require_pictures, world_folder
@@ -97,6 +98,7 @@ def _missing_pictures(benchmark: Benchmark) -> list[Missing]:
         return [Missing(what, hint)]
     try:
         require_pictures(benchmark)
+        require_distinct(benchmark)
     except MlubenchError as error:
         return [Missing.from_error(error)]
     return []
