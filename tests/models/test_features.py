@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
+from mlubench.core.files import file_sha256
 from mlubench.models.features import FeatureCache
 from mlubench.models.mllm import MLLM
 from mlubench.types import Benchmark
@@ -49,6 +51,27 @@ def test_a_later_process_computes_only_what_is_new(
     again = FeatureCache(load_base())
     again.load(path)
     assert len(again.known) == 3
+
+
+def test_features_of_a_picture_that_was_read_otherwise_count_for_nothing(
+    load_base, pictures: list[Path], tmp_path: Path
+) -> None:
+    """Earlier versions kept them by the hash of the file alone, and saw a transparent picture without its white."""
+    clear = tmp_path / "clear.png"
+    with Image.open(pictures[0]) as picture:
+        picture.putalpha(0)
+        picture.save(clear)
+    path = tmp_path / "features.safetensors"
+    cache = FeatureCache(load_base())
+    cache.known = {file_sha256(file): torch.zeros(4) for file in (clear, pictures[1])}
+    cache.save(path)
+    later = FeatureCache(load_base())
+    later.load(path)
+    assert torch.equal(later([pictures[1]]), torch.zeros(1, 4))
+    white = tmp_path / "white.png"
+    with Image.open(clear) as picture:
+        Image.new("RGB", picture.size, "white").save(white)
+    assert torch.equal(later([clear]), later([white]))
 
 
 def test_features_of_another_base_or_a_broken_file_count_for_nothing(
