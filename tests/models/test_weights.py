@@ -11,7 +11,7 @@ from mlubench.core.errors import MlubenchError
 from mlubench.models.mllm import MLLM
 from mlubench.models.rater import Rater
 from mlubench.models.sizes import folder_shape
-from mlubench.models.weights import require_finite, require_whole_folder
+from mlubench.models.weights import load_weights, require_finite, require_whole_folder
 from support.damaged_models import Tensors, with_file, with_tensors, without
 
 LAYER = "model.language_model.layers"
@@ -123,6 +123,22 @@ def test_huge_numbers_are_numbers() -> None:
     module = torch.nn.Linear(4, 4)
     torch.nn.init.constant_(module.weight, 3e38)  # their sum is more than float32 holds
     require_finite("huge", module)
+
+
+def test_what_a_hub_has_is_fetched(
+    base_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A config.json in the hub's cache, without weights yet, is no damage."""
+    snapshot = with_file(base_path, tmp_path / "snapshot", "model.safetensors", None)
+    monkeypatch.setattr("mlubench.models.weights.local_folder", lambda *_: snapshot)
+
+    class Fetching:
+        @staticmethod
+        def from_pretrained(path: str, **_: object) -> None:
+            raise OSError(f"fetching {path}")
+
+    with pytest.raises(MlubenchError, match="model org/tiny cannot be loaded: fetching org/tiny"):
+        load_weights(Fetching, "org/tiny")
 
 
 def test_a_rater_is_looked_at_too(base_path: Path, tmp_path: Path) -> None:

@@ -65,10 +65,10 @@ def load_weights(
     Raises MlubenchError where it cannot be loaded, and where tensors are missing or of another shape, which transformers
     would put random numbers in the place of.
     """
-    folder = local_folder(str(path), revision)
     with loading_errors(path, revision):
-        if folder is not None:
-            read_weight_headers(folder)
+        # Of a model on a hub, the files that are not here yet will be fetched.
+        if Path(path).is_dir():
+            read_weight_headers(Path(path))
         model, info = model_class.from_pretrained(
             path,
             revision=revision,

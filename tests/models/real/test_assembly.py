@@ -9,11 +9,13 @@ from PIL import Image
 from transformers import CLIPImageProcessorPil, CLIPVisionModel, LlamaForCausalLM
 
 from mlubench.core.errors import MlubenchError, UsageError
+from mlubench.models.examination import problems
 from mlubench.models.mllm import MLLM, Query
 from mlubench.models.probe import answer_log_probs
 from mlubench.models.real.assembly import LANGUAGE, VISION, Language, Tower, assemble, join
 from mlubench.models.real.fetch import part_named, state_of
 from mlubench.models.real.tower import EfficientNetLiteConfig, EfficientNetLiteModel
+from mlubench.models.sizes import folder_shape
 from support.families import MARKED_CHATML, llama_config, qwen_tokenizer, vision_config
 
 needs_parts = pytest.mark.skipif(
@@ -85,6 +87,8 @@ def test_the_own_tower_goes_the_whole_way(tmp_path: Path, pictures: list[Path]) 
     whole.save_pretrained(tmp_path)
     mllm = MLLM.load(tmp_path, dtype="bfloat16", device="cpu")
     check_whole_path(mllm, pictures, tokens=4)
+    # What a dry run sees of it.
+    assert problems(str(tmp_path), tmp_path, folder_shape(tmp_path, "auto").mllm.base) == []
 
 
 def test_folders_of_ones_own_go_the_whole_way(
