@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mlubench.core.errors import DataError
 from mlubench.core.files import write_atomic
+from mlubench.core.reading import first_misfit, json_value
 from mlubench.types import Entity
 
 PHRASINGS = 5
@@ -175,11 +176,8 @@ def _parse(path: Path, number: int, line: bytes, row_type: type[R]) -> R:
     if len(line) > _LONGEST_LINE:
         raise DataError(f"{where} has {len(line)} bytes, more than {_LONGEST_LINE}", _MEND)
     try:
-        return row_type.model_validate(json.loads(line.decode()))
+        return row_type.model_validate(json_value(line))
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        field_text = f"{field}: " if field else ""
-        raise DataError(f"{where}: {field_text}{first['msg']}", _MEND) from None
-    except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
+        raise DataError(f"{where}: {first_misfit(error)}", _MEND) from None
+    except ValueError as error:
         raise DataError(f"{where} is no JSON: {error}", _MEND) from None

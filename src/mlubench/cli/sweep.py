@@ -1,7 +1,7 @@
 """`mlubench sweep`: many independent runs from one file, and one table of them all."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from mlubench.runs.results import Results
+    from mlubench.runs.sweeps import Sweep, SweepRunRow
     from mlubench.studies.sweep.executors import ExecutorName
-    from mlubench.studies.sweep.grid import SweepRun
+    from mlubench.studies.sweep.grid import SweepFile, SweepRun
     from mlubench.studies.sweep.jobs import SweepProgress
 
 
@@ -89,14 +90,7 @@ def sweep(
             parallel=parallel,
             tell=console.print,
         )
-        # What was asked for, as sweep.json begins.
-        facts = {
-            "file": str(file),
-            "preset": spec.preset,
-            "settings": spec.overrides(),
-            "grid": spec.grid,
-        }
-        _write_summary(facts, runs, progress, folder, console, as_json=as_json)
+        _write_summary(file, spec, runs, progress, folder, console, as_json=as_json)
     return 1 if progress.failed else 0
 
 
@@ -126,7 +120,8 @@ def _show_plan(runs: "list[SweepRun]", folder: Path, *, as_json: bool) -> None:
 
 
 def _write_summary(
-    facts: dict[str, Any],
+    file: Path,
+    spec: "SweepFile",
     runs: "list[SweepRun]",
     progress: "SweepProgress",
     out: Path,
@@ -150,7 +145,7 @@ def _write_summary(
         # Runs of an earlier call have theirs.
         if not folder.report.is_file():
             write_report(run.folder, results[run.name])
-    whole = {**facts, **_what_came_of(runs, progress, results)}
+    whole = _whole(file, spec, runs, progress, results)
     write_json(out / "sweep.json", whole)
     write_atomic(out / "sweep.md", sweep_markdown(whole))
     if as_json:
@@ -160,16 +155,20 @@ def _write_summary(
     err.print(f"summary: {out / 'sweep.md'}")
 
 
-def _what_came_of(
-    runs: "list[SweepRun]", progress: "SweepProgress", results: "dict[str, Results]"
-) -> dict[str, Any]:
-    """The part of sweep.json that says what came of the runs."""
+def _whole(
+    file: Path,
+    spec: "SweepFile",
+    runs: "list[SweepRun]",
+    progress: "SweepProgress",
+    results: "dict[str, Results]",
+) -> "Sweep":
+    """The content of sweep.json: what was asked for, and what came of it."""
     from mlubench.studies.sweep.summary import summarise
 
-    rows = []
+    rows: list[SweepRunRow] = []
     done = []
     for run in runs:
-        row = {
+        row: SweepRunRow = {
             "name": run.name,
             "state": "finished",
             "seed": run.config.seed,
@@ -182,6 +181,10 @@ def _what_came_of(
         if run.name in results:
             done.append((run.settings, run.config.seed, results[run.name]))
     return {
+        "file": str(file),
+        "preset": spec.preset,
+        "settings": spec.overrides(),
+        "grid": spec.grid,
         "schema_version": 1,
         "stand_ins": any(result.run.stand_ins for _, _, result in done),
         "runs": rows,

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from mlubench.report.labels import STAND_INS, TITLES, label
 from mlubench.report.score_table import STABILITY_NOTE
+from mlubench.runs.sweeps import SeedsMeasure, Sweep, SweepSummaryRow
 from mlubench.statistics.directions import DIRECTIONS_NOTE, marked
 
 MEASURES = {"final": "Final", "cells_mean": "Mean of cells", "stability": "Stability"}
@@ -21,7 +22,7 @@ COLUMNS = (
 )
 
 
-def rows_of(sweep: dict[str, Any]) -> list[list[str]]:
+def rows_of(sweep: Sweep) -> list[list[str]]:
     """The cells of each row of sweep.json's summary, by COLUMNS. The judge is named where there are several."""
     judges = {row["judge"] for row in sweep["summary"]}
     rows = []
@@ -31,13 +32,13 @@ def rows_of(sweep: dict[str, Any]) -> list[list[str]]:
         if len(judges) > 1:
             method += f" ({row['judge']})"
         seeds = len(row["seeds"])
-        measures = [_measured(row[name], seeds) for name in MEASURES]
+        measures = [_measured(measure, seeds) for measure in _measures(row)]
         title = TITLES.get(row["metric"], row["metric"])
         rows.append([" ".join(settings) or "-", method, title, *measures, str(seeds)])
     return rows
 
 
-def notes_of(sweep: dict[str, Any]) -> list[str]:
+def notes_of(sweep: Sweep) -> list[str]:
     """What a reader must know beside the table."""
     notes = []
     states = [run["state"] for run in sweep["runs"]]
@@ -46,14 +47,15 @@ def notes_of(sweep: dict[str, Any]) -> list[str]:
         notes.append(f"{unfinished} of {len(states)} runs are not finished and not in the table.")
     if sweep["stand_ins"]:
         notes.append(STAND_INS)
-    if any(row[name]["ci95"] for row in sweep["summary"] for name in MEASURES):
+    measures = [measure for row in sweep["summary"] for measure in _measures(row)]
+    if any(measure["ci95"] for measure in measures):
         notes.append("In brackets: 95% interval of the mean over seeds (Student's t).")
     if any(len(row["seeds"]) == 1 for row in sweep["summary"]):
         notes.append("One seed says nothing of the spread over seeds, so it has no interval.")
     return [*notes, DIRECTIONS_NOTE, STABILITY_NOTE]
 
 
-def render_sweep(sweep: dict[str, Any]) -> Group:
+def render_sweep(sweep: Sweep) -> Group:
     """sweep.json as rich renderables."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
     for index, name in enumerate(COLUMNS):
@@ -64,7 +66,7 @@ def render_sweep(sweep: dict[str, Any]) -> Group:
     return Group(table, *(Text(note, style="dim") for note in notes_of(sweep)))
 
 
-def sweep_markdown(sweep: dict[str, Any]) -> str:
+def sweep_markdown(sweep: Sweep) -> str:
     """sweep.json as a page in Markdown: table, notes, and every run with its state."""
     notes = [f"- {note}" for note in notes_of(sweep)]
     # Only a run that failed has an error.
@@ -97,7 +99,12 @@ def _markdown_row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _measured(measure: dict[str, Any], seeds: int) -> str:
+def _measures(row: SweepSummaryRow) -> list[SeedsMeasure]:
+    """In the order of MEASURES."""
+    return [row["final"], row["cells_mean"], row["stability"]]
+
+
+def _measured(measure: SeedsMeasure, seeds: int) -> str:
     """The mean over seeds with its interval, and the number of seeds where some have no value."""
     if measure["mean"] is None:
         return "-"

@@ -9,6 +9,7 @@ rows.py            lines of answers and verdicts, read and written
 wholeness.py       whether they are all there still
 results.py         results.json, written and read by the same types
 manifest.py        what the manifests of archives and of experts say
+sweeps.py          what sweep.json says
 status.py          how far a run has come
 """
 

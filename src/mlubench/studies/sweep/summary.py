@@ -2,39 +2,17 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from typing import Any
 
 from mlubench.core.files import canonical
 from mlubench.runs.results import Results, SummaryRow
-from mlubench.statistics.bootstrap import Interval
+from mlubench.runs.sweeps import SeedsMeasure, SweepSummaryRow
 from mlubench.statistics.intervals import mean_over_seeds
 from mlubench.statistics.scores import METRICS
 from mlubench.types import Metric
 
 SEED = "seed"
 MEASURES = ("final", "cells_mean", "stability")
-
-
-class SeedsMeasure(TypedDict):
-    """One measure over the seeds of a combination."""
-
-    mean: float | None
-    ci95: Interval | None  # t-interval; None for one seed: nothing is known of the spread
-    n: int  # seeds that have a value
-    values: list[float | None]  # by seed; None where the run left a cell unscored
-
-
-class SweepSummaryRow(TypedDict):
-    """One combination, method, judge and metric over its seeds."""
-
-    settings: dict[str, Any]  # values of the grid, without the seed
-    method: str
-    judge: str
-    metric: Metric
-    seeds: list[int]
-    final: SeedsMeasure  # the mean over tasks after the last
-    cells_mean: SeedsMeasure  # the mean over all X-UY cells
-    stability: SeedsMeasure  # summed movement; lower is better
 
 
 @dataclass
