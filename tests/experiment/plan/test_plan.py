@@ -180,7 +180,7 @@ def test_missing_pictures_are_counted(whole_benchmark: Benchmark, tmp_path: Path
     # The others are there, and four of them are not what a run can use: the run would say the same.
     for path in paths - {min(paths)}:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(there, root / path)
+        shutil.copy(whole_benchmark.image_root / path, root / path)
     assert planned(tmp_path / "out", *release).missing == []
     html, strip, huge, empty = sorted(paths)[:4]
     (root / html).write_text("<!DOCTYPE html><html>")
