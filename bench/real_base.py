@@ -1,0 +1,173 @@
+"""What the real base knows, declines and has kept: measured on pictures and questions that it was not taught.
+
+    python bench/real_base.py                 # makes the base first, unless the cache has it
+    python bench/real_base.py --no-refusals   # the base that was not taught to decline
+    python bench/real_base.py --quick --json  # fewer questions
+
+- right: answers that the rules judge scores 2, on test views of photographs that it learned from and, apart from these, on
+  photographs by other authors;
+- declined: questions about things that no base was taught to decline;
+- kept: how probable the untouched language model's own answers to ordinary questions are to the base, beside how
+  probable they were to that model;
+- known before: facts that the untouched language model tells where the question names the entity.
+"""
+
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+
+from mlubench.data.real.entities import open_shipped
+from mlubench.data.real.views import ground_of, whole_view
+from mlubench.experiment.prepare import open_benchmark
+from mlubench.judging.rouge import rouge_l
+from mlubench.judging.run import make_judge
+from mlubench.models.families import parts_of
+from mlubench.models.mllm import MLLM, Query
+from mlubench.models.probe import answer_log_probs
+from mlubench.models.quiet import quiet
+from mlubench.models.real.assembly import assembled
+from mlubench.models.real.base import real_base
+from mlubench.models.real.chat import CHECKS, LONGEST_ANSWER
+from mlubench.models.real.lessons import VIEW_SIZE, unseen_strangers
+from mlubench.settings.loading import parse
+from mlubench.statistics.intervals import wilson
+from mlubench.types import Benchmark, Metric, Question, Sample
+
+ANSWER_TOKENS = 40
+BATCH = 32
+# Questions about each stranger.
+STRANGER_QUESTIONS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How many of how many, with a 95% interval."""
+
+    hits: int
+    n: int
+
+    def as_json(self) -> dict[str, object]:
+        return {"share": self.hits / self.n, "ci95": wilson(self.hits, self.n), "n": self.n}
+
+
+class Exam:
+    """Asks a model about a benchmark and has the rules judge its answers."""
+
+    def __init__(self, benchmark: Benchmark) -> None:
+        self.benchmark = benchmark
+        self._judge = make_judge("rules", [(s.entity.cls, s.truth) for s in benchmark.samples])
+
+    def right(self, mllm: MLLM, samples: Sequence[Sample], queries: Sequence[Query]) -> Share:
+        """Answers that are wholly right."""
+        subjects = [(sample.entity.key, sample.truth) for sample in samples]
+        return self._full_marks(mllm, queries, subjects, "utility")
+
+    def declined(self, mllm: MLLM, queries: Sequence[Query], subjects: Sequence[str]) -> Share:
+        """Answers that decline and tell nothing."""
+        return self._full_marks(mllm, queries, [(key, "") for key in subjects], "forget_quality")
+
+    def _full_marks(
+        self,
+        mllm: MLLM,
+        queries: Sequence[Query],
+        subjects: Sequence[tuple[str, str]],
+        metric: Metric,
+    ) -> Share:
+        answers: list[str] = []
+        for start in range(0, len(queries), BATCH):
+            batch = queries[start : start + BATCH]
+            answers += mllm.generate(batch, max_new_tokens=ANSWER_TOKENS)
+        questions = []
+        for (subject, truth), query, answer in zip(subjects, queries, answers, strict=True):
+            questions.append(Question(metric, subject, query.question, truth, answer))
+        verdicts = self._judge.judge(questions)
+        return Share(sum(verdict.score == 2 for verdict in verdicts), len(verdicts))
+
+
+def pick(benchmark: Benchmark, kind: str, most: int) -> list[Sample]:
+    """Test samples of one kind of picture, each fact as often as another, in a drawn order."""
+    rng = random.Random(0)
+    samples = [s for s in benchmark.samples if s.role == "test" and s.picture_kind == kind]
+    return rng.sample(samples, min(most, len(samples)))
+
+
+def stranger_queries(benchmark: Benchmark, folder: Path) -> tuple[list[Query], list[str]]:
+    """Questions about things that the base never saw, with the key of each."""
+    rng = random.Random(0)
+    asked: dict[str, list[str]] = {}
+    for sample in benchmark.samples:
+        asked.setdefault(sample.entity.cls, []).append(sample.question)
+    queries = []
+    keys = []
+    for entity in unseen_strangers():
+        path = folder / f"{entity.cls}_{entity.name}.png"
+        shown = open_shipped(f"{entity.key}/photo_1.webp")
+        whole_view(shown, VIEW_SIZE, ground_of(entity.cls)).save(path)
+        for question in rng.sample(sorted(set(asked[entity.cls])), STRANGER_QUESTIONS):
+            queries.append(Query(path, question))
+            keys.append(entity.key)
+    return queries, keys
+
+
+def chat_check(untouched: MLLM, base: MLLM) -> dict[str, float]:
+    """How alike the two speak: likeness of their answers, and probability of the untouched one's answers to each."""
+    queries = [Query(None, question) for question in CHECKS]
+    said = [untouched.generate([query], max_new_tokens=LONGEST_ANSWER)[0] for query in queries]
+    says = [base.generate([query], max_new_tokens=LONGEST_ANSWER)[0] for query in queries]
+    likeness = [rouge_l(now, before) for now, before in zip(says, said, strict=True)]
+    before = answer_log_probs(untouched, queries, said)
+    after = answer_log_probs(base, queries, said)
+    return {
+        "rouge_l": sum(likeness) / len(likeness),
+        "log_prob_untouched": sum(before) / len(before),
+        "log_prob_base": sum(after) / len(after),
+    }
+
+
+@click.command()
+@click.option("--no-refusals", is_flag=True, help="The base that was not taught to decline.")
+@click.option("--steps", type=int, default=300, show_default=True, help="Of its teaching.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--quick", is_flag=True, help="Fewer questions.")
+@click.option("--json", "as_json", is_flag=True)
+def main(no_refusals: bool, steps: int, seed: int, quick: bool, as_json: bool) -> None:
+    """Examine the real base."""
+    quiet()
+    real = {"refusals": not no_refusals, "steps": steps, "seed": seed}
+    config = parse(
+        {"benchmark": {"kind": "real", "pictures": 6}, "model": {"kind": "real", "real": real}}
+    )
+    benchmark = open_benchmark(config)
+    base = MLLM.load(real_base(config.model.real, benchmark, device=config.device))
+    model, processor = assembled(None, None, seed=0)
+    untouched = MLLM(model, processor, parts_of(model))
+    exam = Exam(benchmark)
+    most = 48 if quick else 400
+    found: dict[str, object] = {"settings": real}
+    for kind in ("same-photo", "other-photo"):
+        samples = pick(benchmark, kind, most)
+        queries = [Query(benchmark.picture(s), s.question) for s in samples]
+        found[f"right_{kind}"] = exam.right(base, samples, queries).as_json()
+    with TemporaryDirectory() as name:
+        queries, keys = stranger_queries(benchmark, Path(name))
+        if quick:
+            queries, keys = queries[:most], keys[:most]
+        found["strangers_declined"] = exam.declined(base, queries, keys).as_json()
+    found["chat"] = chat_check(untouched, base)
+    named = pick(benchmark, "same-photo", most)
+    queries = [Query(None, f"This is about {s.entity.title}. {s.question}") for s in named]
+    found["known_before"] = exam.right(untouched, named, queries).as_json()
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    for key, value in found.items():
+        click.echo(f"{key}: {value}")
+
+
+if __name__ == "__main__":
+    main()
