@@ -79,20 +79,20 @@ def damaged_files(run: RunDir) -> list[str]:
     return found
 
 
-def _in_words(count: int | None, expected: int) -> str:
-    if count is None:
-        return "a line is broken"
+def _in_words(count: int | str, expected: int) -> str:
+    if isinstance(count, str):
+        return count
     if count != expected:
         return f"{count:,} of {expected:,} lines"
     return "its lines were changed"
 
 
-def _count(path: Path) -> int | None:
-    """How many whole lines a file has; None where one in its middle is broken."""
+def _count(path: Path) -> int | str:
+    """How many whole lines a file has; what is wrong, in words, where one in its middle is broken."""
     try:
         return len(read_lines(path))
-    except MlubenchError:
-        return None
+    except MlubenchError as error:
+        return error.what.replace(str(path), path.name)
 
 
 def _tested(run: RunDir, task: str) -> int | None:

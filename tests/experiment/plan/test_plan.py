@@ -313,3 +313,38 @@ def test_names_that_do_not_exist_are_refused_as_by_the_run(
 def test_what_stands_in_the_folder_is_named(finished: Finished) -> None:
     (missing,) = planned(finished.folder, "seed=7").missing
     assert "seed is 0 there and 7 here" in missing.what
+
+
+@pytest.mark.parametrize(
+    ("pictures", "settings", "missing"),
+    [
+        (6, [], []),
+        (3, [], []),
+        (2, [], ["forget"]),
+        (2, ["know.enabled=false"], []),
+        (1, ["know.enabled=false"], ["forget"]),
+    ],
+)
+def test_a_split_without_a_picture_to_test_on_is_named(
+    whole_benchmark: Benchmark, tmp_path: Path, pictures: int, settings: list[str], missing: list
+) -> None:
+    """As the run would stop at it, after its base was loaded and asked."""
+    from mlubench.data import release
+
+    def row(name: str, number: int) -> dict[str, str]:
+        image = f"downloaded_images/Animals/{name}/{number}.jpg"
+        return {"image": image, "question": "What is it?", "answer": name}
+
+    splits = {
+        "forget": [row("Dog", number) for number in range(pictures)],
+        "retain": [row("Cat", number) for number in range(6)],
+    }
+    release.write({"A": splits}, tmp_path / "data")
+    words = [
+        "benchmark.kind=release",
+        f"benchmark.root={tmp_path / 'data'}",
+        "benchmark.order=null",
+    ]
+    plan = planned(tmp_path / "out", *words, "benchmark.draw=true", *settings)
+    named = [f"no fact of task A's {split} set has a picture to test on" for split in missing]
+    assert [m.what for m in plan.missing] == named

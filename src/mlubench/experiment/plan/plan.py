@@ -23,6 +23,7 @@ from mlubench.experiment.plan.start import (
     foresee_judge,
     foresee_lengths,
     foresee_model,
+    foresee_tests,
     known_part,
 )
 from mlubench.experiment.table import METHODS
@@ -178,6 +179,7 @@ def plan_run(config: Config, out: Path) -> Plan:
         check_aliases(config.gates.aliases, whole)
         benchmark, exact = known_part(config, whole, run)
         order = [task.name for task in benchmark]
+        missing += foresee_tests(benchmark, config.know)
         if LumoeLearner.name in config.methods:
             check_weights(config, order)
         # A model with something wrong cannot measure anything.

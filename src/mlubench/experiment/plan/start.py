@@ -10,6 +10,7 @@ from mlubench.data import release, world
 from mlubench.data.check_pictures import picture_problem
 from mlubench.data.pictures import UnusablePictureError
 from mlubench.data.real import benchmark as real
+from mlubench.data.release import SPLITS
 from mlubench.data.same_pictures import require_distinct
 from mlubench.experiment.know import dropped_facts, without
 from mlubench.experiment.lengths import require_short_records
@@ -26,7 +27,7 @@ from mlubench.models.real.assembly import LANGUAGE, VISION
 from mlubench.models.real.fetch import part_named, state_of
 from mlubench.models.sizes import Shape, folder_shape, published_shape, real_shape, toy_shape
 from mlubench.runs.folder import RunDir
-from mlubench.settings.benchmark import BenchmarkConfig
+from mlubench.settings.benchmark import BenchmarkConfig, KnowConfig
 from mlubench.settings.gates import GateConfig
 from mlubench.settings.judging import JudgeConfig
 from mlubench.settings.model import ModelConfig
@@ -102,6 +103,22 @@ def _missing_pictures(benchmark: Benchmark) -> list[Missing]:
     except MlubenchError as error:
         return [Missing.from_error(error)]
     return []
+
+
+def foresee_tests(benchmark: Benchmark, know: KnowConfig) -> list[Missing]:
+    """Each split of which nothing could be tested, whatever the base knows: its facts have too few pictures."""
+    missing = []
+    for task in benchmark:
+        for split in SPLITS:
+            samples = task.split(split)
+            tested = {s.fact for s in samples if s.role == "test"}
+            if know.enabled:
+                # What the base knows is asked on pictures that neither train nor test.
+                tested &= {s.fact for s in samples if s.role == "calibrate"}
+            if not tested:
+                what = f"no fact of task {task.name}'s {split} set has a picture to test on"
+                missing.append(Missing(what, "Give facts three pictures or more."))
+    return missing
 
 
 def foresee_model(
