@@ -155,6 +155,7 @@ def test_resumed_the_run_makes_them_again(finished: Finished, copied: Path) -> N
         assert (copied / name).read_bytes() == (finished.folder / name).read_bytes(), name
         said = name.startswith("answers")
         assert (f"{name} is not as the run wrote it" in " ".join(called.err.split())) is said
+    assert "[yellow]" not in called.err
     results = read_json(copied / "results.json", dict)
     assert scores(results["cells"]) == scores(finished.results["cells"])
     assert status_of(copied).state == "finished"

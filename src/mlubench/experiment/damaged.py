@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from mlubench.core.errors import MlubenchError
 from mlubench.experiment.answering import tested
@@ -42,8 +42,9 @@ def _is_dropped(run: RunDir, file: AnswerFile, samples: Iterable[Sample], consol
         if not is_recorded(run, file.path):
             record(run, file.path)
         return False
-    name = escape(str(file.path.relative_to(run.root)))
-    console.print(f"[yellow]{name} is not as the run wrote it ({why}): asked for anew[/yellow]")
+    name = file.path.relative_to(run.root)
+    line = f"{name} is not as the run wrote it ({why}): asked for anew"
+    console.print(Text(line, style="yellow"))
     file.path.unlink()
     for judge in run.judges():
         verdicts = run.root / "verdicts" / judge / file.method / file.path.name

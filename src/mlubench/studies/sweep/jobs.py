@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from mlubench.core.console import plain_console
 from mlubench.core.errors import MlubenchError
 from mlubench.core.files import write_atomic
 from mlubench.core.locks import locked
@@ -84,6 +83,7 @@ def run_one(config: Config, folder: Path) -> None:
     """One run to its end. Runs that start from the same base wait for the first to make it, rather than each making it."""
 
     from mlubench.core.cache import cache_root
+    from mlubench.core.console import plain_console
     from mlubench.experiment.prepare import open_benchmark
     from mlubench.experiment.sequence import run_lifelong
     from mlubench.models.bases import make_base
