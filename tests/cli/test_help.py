@@ -7,11 +7,12 @@ from mlubench.cli.data.group import data
 from mlubench.cli.experts.group import experts
 from mlubench.cli.judge.group import COMMANDS as JUDGE_COMMANDS
 from mlubench.cli.main import COMMANDS, cli
+from mlubench.cli.parts import parts
 from support.runs import call
 
 HELPS = (
     [(name,) for name in COMMANDS]
-    + [(g.name, name) for g in (data, experts) for name in g.commands]
+    + [(g.name, name) for g in (data, experts, parts) for name in g.commands]
     + [("judge", name) for name in JUDGE_COMMANDS]
 )
 
@@ -46,5 +47,5 @@ def test_every_option_and_command_says_what_it_does(words: tuple[str, ...]) -> N
 
 
 def test_commands_that_print_facts_have_json() -> None:
-    for words in [w for w in HELPS if w not in (("data",), ("experts",))]:
+    for words in [w for w in HELPS if w not in (("data",), ("experts",), ("parts",))]:
         assert "--json" in call(*words, "--help").out

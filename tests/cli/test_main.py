@@ -304,7 +304,7 @@ def test_a_picture_that_is_none_is_a_failure(tmp_path: Path) -> None:
     assert open_picture(tmp_path / "y.png").mode == "RGB"
 
 
-@pytest.mark.parametrize("words", [(), ("data",), ("experts",)])
+@pytest.mark.parametrize("words", [(), ("data",), ("experts",), ("parts",)])
 def test_without_a_command_its_help_is_shown(words: tuple[str, ...]) -> None:
     called = call(*words)
     assert called.code == 2

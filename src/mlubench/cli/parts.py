@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from mlubench.cli.options import JSON, PATH
-from mlubench.cli.output import print_json
+from mlubench.cli.output import print_facts, print_json
 
 NAMES = click.argument("names", metavar="[PART]...", nargs=-1)
 
@@ -133,9 +133,13 @@ Examples:
 @click.option("--vision", type=PATH, help="A folder of another vision model, as CLIP or SigLIP.")
 @click.option("--language", type=PATH, help="A folder of another chat model.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the projector's weights.")
-def assemble(out: Path, vision: Path | None, language: Path | None, seed: int) -> None:
+@JSON
+def assemble(
+    out: Path, vision: Path | None, language: Path | None, seed: int, as_json: bool
+) -> None:
     """Put a LLaVA together and write it to OUT as a Hugging Face folder. Its projector is untrained."""
     from mlubench.models.real.assembly import assemble
 
     assemble(out, vision=vision, language=language, seed=seed)
-    click.echo(f"{out}: a LLaVA whose projector has to be trained before it knows any picture")
+    text = f"{out}: a LLaVA whose projector has to be trained before it knows any picture"
+    print_facts({"folder": str(out), "seed": seed}, text, as_json=as_json)

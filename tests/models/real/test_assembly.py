@@ -16,7 +16,8 @@ from mlubench.models.real.assembly import LANGUAGE, VISION, Language, Tower, ass
 from mlubench.models.real.fetch import part_named, state_of
 from mlubench.models.real.tower import EfficientNetLiteConfig, EfficientNetLiteModel
 from mlubench.models.sizes import folder_shape
-from support.families import MARKED_CHATML, llama_config, qwen_tokenizer, vision_config
+from support.families import MARKED_CHATML, llama_config, qwen_tokenizer
+from support.tiny_parts import save_language, save_vision
 
 needs_parts = pytest.mark.skipif(
     any(state_of(part_named(name)) != "whole" for name in (VISION, LANGUAGE)),
@@ -38,27 +39,12 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def language_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A chat model whose template takes texts alone, as most do."""
-    folder = tmp_path_factory.mktemp("language")
-    tokenizer = qwen_tokenizer()
-    tokenizer.chat_template = (
-        "{% for m in messages %}<|im_start|>{{ m['role'] + '\n' + m['content'] }}<|im_end|>\n{% endfor %}"
-        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-    )
-    torch.manual_seed(0)
-    LlamaForCausalLM(llama_config(tokenizer)).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    return save_language(tmp_path_factory.mktemp("language"))
 
 
 @pytest.fixture(scope="module")
 def vision_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("vision")
-    torch.manual_seed(0)
-    CLIPVisionModel(vision_config()).save_pretrained(folder)
-    size = {"height": 16, "width": 16}
-    CLIPImageProcessorPil(size=size, crop_size=size).save_pretrained(folder)
-    return folder
+    return save_vision(tmp_path_factory.mktemp("vision"))
 
 
 def check_whole_path(mllm: MLLM, pictures: list[Path], tokens: int) -> None:
