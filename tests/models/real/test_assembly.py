@@ -19,10 +19,15 @@ from mlubench.models.sizes import folder_shape
 from support.families import MARKED_CHATML, llama_config, qwen_tokenizer
 from support.tiny_parts import save_language, save_vision
 
-needs_parts = pytest.mark.skipif(
-    any(state_of(part_named(name)) != "whole" for name in (VISION, LANGUAGE)),
-    reason="the pretrained parts are not in the cache: mlubench parts fetch",
-)
+
+@pytest.fixture
+def true_parts(cache: Path) -> None:
+    """Skips the test where the pretrained parts are not in the tests' cache."""
+    for name in (VISION, LANGUAGE):
+        if state_of(part_named(name)) != "whole":
+            pytest.skip(
+                f"part {name} is not in {cache}: `mlubench parts fetch` with MLUBENCH_CACHE"
+            )
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +147,7 @@ def test_parts_that_were_not_fetched_are_named(
 
 
 @pytest.mark.slow
-@needs_parts
+@pytest.mark.usefixtures("true_parts")
 def test_the_true_parts_go_the_whole_way(tmp_path: Path, pictures: list[Path]) -> None:
     assemble(tmp_path / "llava")
     mllm = MLLM.load(tmp_path / "llava", dtype="bfloat16", device="cpu")
