@@ -250,11 +250,11 @@ def measure_run(
     if missing:
         with run.lock():
             _measure(run, missing, of, tell)
-    return [read_json(path) for path in paths]
+    return [read_json(path, dict[str, Any]) for path in paths]
 
 
 def _measured(path: Path, of: dict[str, Any]) -> bool:
-    return path.is_file() and read_json(path)["of"] == of
+    return path.is_file() and read_json(path, dict[str, Any])["of"] == of
 
 
 def _measure(
