@@ -14,6 +14,7 @@ from mlubench.core.reading import read_json
 from mlubench.judging.scoring import build_results
 from mlubench.runs.folder import RunDir
 from mlubench.runs.opening import open_run
+from mlubench.runs.wholeness import record
 from mlubench.settings.loading import load
 from mlubench.types import METRIC_OF
 from support.runs import KEY, Finished, grouped, scores
@@ -171,6 +172,8 @@ def test_probabilities_are_averaged_over_the_answers_that_a_model_gave(
     for row in rows:
         row.setdefault(PROBABILITY, None)
     write_lines(path, rows)
+    # As a run does: otherwise these would be answers that somebody changed.
+    record(run, path)
     build_results(open_run(run.root), ["rules"])
     built = read_json(run.results, dict)
     cells = {
