@@ -22,6 +22,7 @@ pytest.importorskip("uvicorn", reason="the page needs the extra `build`")
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 )
+PATIENCE = 90_000  # milliseconds
 
 
 def make_session(root: Path, *, entities: int = 2, pictures: int = 2) -> ReviewSession:
@@ -167,7 +168,9 @@ def page(tmp_path: Path) -> Iterator[tuple[Any, ReviewSession]]:
         ]
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=arguments)
         page = browser.new_page()
-        page.set_default_timeout(10_000)
+        # A busy machine takes long over a page. Only one that never comes is wrong.
+        page.set_default_timeout(PATIENCE)
+        playwright.expect.set_options(timeout=PATIENCE)
         wrong: list[str] = []
         page.on(
             "console",
