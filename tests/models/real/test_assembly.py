@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.nn import BatchNorm2d
 from transformers import CLIPImageProcessorPil, CLIPVisionModel, LlamaForCausalLM
 
 from mlubench.core.errors import MlubenchError, UsageError
@@ -73,11 +74,20 @@ def test_the_own_tower_goes_the_whole_way(tmp_path: Path, pictures: list[Path]) 
     size = {"height": 64, "width": 64}
     processor = CLIPImageProcessorPil(size=size, crop_size=size)
     language = Language(LlamaForCausalLM(llama_config(tokenizer)), tokenizer, MARKED_CHATML)
+    # As after ImageNet: statistics that are none of a fresh tower.
+    for module in tower.modules():
+        if isinstance(module, BatchNorm2d):
+            module.running_mean.uniform_(-1, 1)
+            module.running_var.uniform_(0.5, 2)
     llava, whole = join(Tower(tower, processor, "full", 4), language)
     llava.save_pretrained(tmp_path)
     whole.save_pretrained(tmp_path)
     mllm = MLLM.load(tmp_path, dtype="bfloat16", device="cpu")
     check_whole_path(mllm, pictures, tokens=4)
+    again = MLLM.load(tmp_path, device="cpu").model.model.vision_tower
+    seen = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(again(seen)[0], tower.eval()(seen)[0])
     # What a dry run sees of it.
     assert problems(str(tmp_path), tmp_path, folder_shape(tmp_path, "auto").mllm.base) == []
 

@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedConfig, PreTrainedModel
+from transformers import initialization as init
 from transformers.modeling_outputs import BaseModelOutput
 
 STEM_WIDTH = 32
@@ -106,12 +107,13 @@ class EfficientNetLiteModel(PreTrainedModel):
         return BaseModelOutput(last_hidden_state=tokens, hidden_states=(tokens,))
 
     def _init_weights(self, module: nn.Module) -> None:
+        # By transformers' own functions alone: they leave what has been loaded, statistics of batch norm included.
         if isinstance(module, nn.Conv2d):
             # He et al. 2015 by outputs. A depthwise layer has only its own channel's.
             outputs = module.weight[0, 0].numel() * module.out_channels // module.groups
-            nn.init.normal_(module.weight, std=(2 / outputs) ** 0.5)
-        elif isinstance(module, nn.BatchNorm2d):
-            module.reset_parameters()
+            init.normal_(module.weight, std=(2 / outputs) ** 0.5)
+        else:
+            super()._init_weights(module)
 
 
 class Block(nn.Module):
