@@ -24,32 +24,7 @@ Examples:
 @JSON
 def list_names(kind: str, as_json: bool) -> None:
     """Names, what they stand for, and where they come from."""
-    from dataclasses import asdict
-    from json import dumps
-
-    from mlubench.experiment.table import METHODS
-    from mlubench.judging.table import JUDGES
-    from mlubench.lumoe.gates.table import GATES
-    from mlubench.models.table import MODELS
-    from mlubench.settings.loading import preset_summaries
-    from mlubench.settings.reference import setting_rows
-
-    rows: list[dict[str, str]] = []
-    if kind == "presets":
-        for name, summary in preset_summaries().items():
-            rows.append({"name": name, "summary": summary})
-    elif kind == "settings":
-        for setting in setting_rows():
-            default = dumps(setting.default)
-            rows.append({"name": setting.name, "default": default, "summary": setting.meaning})
-    else:
-        table = {"methods": METHODS, "gates": GATES, "judges": JUDGES, "models": MODELS}[kind]
-        for name, entry in table.items():
-            # The target is where the code lies, which is nobody's affair but ours.
-            facts = {
-                key: value for key, value in asdict(entry).items() if value and key != "target"
-            }
-            rows.append({"name": name, **facts})
+    rows = _rows(kind)
     if as_json:
         print_json(rows)
         return
@@ -62,3 +37,33 @@ def list_names(kind: str, as_json: bool) -> None:
     for row in rows:
         cells = [f"{row.get(column, ''):<{width}}" for column, width in widths.items()]
         click.echo("  ".join(cells).rstrip())
+
+
+def _rows(kind: str) -> list[dict[str, str]]:
+    """What there is of a kind, each as the columns that it fills."""
+    from dataclasses import asdict
+    from json import dumps
+
+    from mlubench.experiment.table import METHODS
+    from mlubench.judging.table import JUDGES
+    from mlubench.lumoe.gates.table import GATES
+    from mlubench.models.table import MODELS
+    from mlubench.settings.loading import preset_summaries
+    from mlubench.settings.reference import setting_rows
+
+    if kind == "presets":
+        return [{"name": name, "summary": text} for name, text in preset_summaries().items()]
+    rows: list[dict[str, str]] = []
+    if kind == "settings":
+        for setting in setting_rows():
+            default = dumps(setting.default)
+            rows.append({"name": setting.name, "default": default, "summary": setting.meaning})
+        return rows
+    table = {"methods": METHODS, "gates": GATES, "judges": JUDGES, "models": MODELS}[kind]
+    for name, entry in table.items():
+        facts = {key: value for key, value in asdict(entry).items() if value}
+        # Where the code lies is nobody's affair but ours.
+        for place in ("target", "requires"):
+            facts.pop(place, None)
+        rows.append({"name": name, **facts})
+    return rows

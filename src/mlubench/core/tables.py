@@ -29,6 +29,8 @@ class Entry:
     source: str = ""
     # What a method minimises.
     formula: str = ""
+    # What says beforehand what it lacks, without making it: `module:attribute`. Empty where making it says so.
+    requires: str = ""
 
 
 class Table(Mapping[str, Entry]):
@@ -95,7 +97,14 @@ class Table(Mapping[str, Entry]):
 
     def resolve(self, name: str) -> Any:
         """The object that `name` stands for, without its argument. Raises UsageError for a name that is not there."""
-        target = self.row(name)[0].target
+        return self._loaded(name, self.row(name)[0].target)
+
+    def requirement(self, name: str) -> Any:
+        """What says beforehand what `name` lacks; None where nothing does but making it."""
+        requires = self.row(name)[0].requires
+        return self._loaded(name, requires) if requires else None
+
+    def _loaded(self, name: str, target: object) -> Any:
         if not isinstance(target, str):
             return target
         module, _, attribute = target.partition(":")

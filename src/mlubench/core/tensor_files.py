@@ -1,11 +1,12 @@
 """Safetensors files by their headers: what they hold, and whether they are whole. No tensor is read."""
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from mlubench.core.files import replacing
 
 # As in the safetensors format: what the header holds besides tensors, and its limit.
 METADATA = "__metadata__"
@@ -56,8 +57,7 @@ def rename_tensors(path: Path, new_name: Callable[[str], str]) -> None:
     Raises ValueError where two would have one name.
     """
     read_header(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with path.open("rb") as source, temporary.open("wb") as target:
+    with path.open("rb") as source, replacing(path) as target:
         length = int.from_bytes(source.read(8), "little")
         old = json.loads(source.read(length))
         new = {}
@@ -70,7 +70,6 @@ def rename_tensors(path: Path, new_name: Callable[[str], str]) -> None:
         header += b" " * (-len(header) % 8)
         target.write(len(header).to_bytes(8, "little") + header)
         shutil.copyfileobj(source, target)
-    temporary.replace(path)
 
 
 def is_lfs_pointer(path: Path) -> bool:

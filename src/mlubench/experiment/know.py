@@ -99,7 +99,7 @@ def without(benchmark: Benchmark, dropped: set[str]) -> Benchmark:
             if not any(s.role == "test" for s in task.split(split)):
                 raise MlubenchError(
                     f"the base knows no fact of task {task.name}'s {split} set",
-                    "Lower know.min_score, or train a base that knows them (model.toy.steps).",
+                    "Lower know.min_score, or train a base that knows them (model.toy.steps, model.real.steps).",
                 )
     return replace(benchmark, tasks=tuple(tasks))
 

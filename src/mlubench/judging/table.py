@@ -21,10 +21,12 @@ JUDGES = Table(
         "openai:<model>": Entry(
             f"{_ROOM}.llm.endpoint:openai_judge",
             "a model at an OpenAI-compatible endpoint, by the rubric",
+            requires=f"{_ROOM}.llm.endpoint:require_endpoint",
         ),
         "local:<path>": Entry(
             f"{_ROOM}.llm.local:local_judge",
             "a model in a Hugging Face folder, by how likely it says 0, 1, 2",
+            requires=f"{_ROOM}.llm.local:require_folder",
         ),
     },
     group="mlubench.judges",

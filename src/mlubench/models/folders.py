@@ -1,15 +1,23 @@
 """Where the files of a Hugging Face model lie on this machine, and whether they are whole. Nothing here downloads."""
 
-import json
 from pathlib import Path
 
+from typing_extensions import TypedDict
+
 from mlubench.core.errors import MlubenchError
+from mlubench.core.reading import json_value, read_json
 from mlubench.core.tensor_files import TensorEntry, is_lfs_pointer, read_header
 
 FETCH_AGAIN = "Fetch the model again."
 SAVE_AS_SAFETENSORS = "What it holds are pickles, which can run code: save them as safetensors."
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+
+
+class _Index(TypedDict):
+    """What a model in several files says of them."""
+
+    weight_map: dict[str, str]  # tensor -> the file that holds it
 
 
 def local_folder(path: str, revision: str | None = None) -> Path | None:
@@ -64,13 +72,7 @@ def _weight_map(folder: Path) -> dict[str, str] | None:
     # As transformers does it: one whole file is taken before an index.
     if (folder / SINGLE).is_file() or not path.is_file():
         return None
-    try:
-        weight_map = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
-        return {str(tensor): str(name) for tensor, name in weight_map.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise MlubenchError(
-            f"{path} is no index of weights: {error}", _how_to_mend(path)
-        ) from error
+    return read_json(path, _Index, _how_to_mend(path))["weight_map"]
 
 
 def damaged_text(folder: Path) -> str | None:
@@ -81,8 +83,8 @@ def damaged_text(folder: Path) -> str | None:
         if path.suffix == ".jinja":
             continue
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
+            content = json_value(path.read_bytes())
+        except (OSError, ValueError) as error:
             return f"{path.name} is no JSON: {error}"
         if not isinstance(content, dict):
             return f"{path.name} holds a {type(content).__name__}, not settings"

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from mlubench.data import release
+from mlubench.data.pictures import open_picture
 from mlubench.data.real.benchmark import write_real
 from mlubench.data.real.entities import read_background
 from mlubench.data.refusals import REFUSALS
@@ -27,18 +28,28 @@ def make(benchmark: Benchmark, **settings: object) -> Lessons:
 
 
 def test_every_entity_comes_up_as_often_as_another(benchmark: Benchmark) -> None:
-    truths = {(s.question, s.truth): s.entity for s in benchmark.samples}
-    seen: Counter[object] = Counter()
+    # Two views of each come first, entity by entity, and then the strangers.
+    pictures_of_entities = 2 * 48
+    seen: Counter[int] = Counter()
     for batch in make(benchmark).batches():
         for lesson in batch:
-            entities = [truths.get((turn.question, turn.answer)) for turn in lesson.turns]
-            if None not in entities and len(lesson.turns) == 4:
-                # The name alone tells whose lesson it is: other facts are shared.
-                names = {e for e in entities if e is not None}
-                seen.update(["about an entity"])
-                assert names
-    # 24 steps of four entities: each of the 48 comes up twice.
-    assert seen["about an entity"] == 96
+            if lesson.picture is not None and lesson.picture < pictures_of_entities:
+                seen[lesson.picture // 2] += 1
+    # 24 steps of four entities.
+    assert seen == dict.fromkeys(range(48), 2)
+
+
+def test_what_is_taught_of_a_picture_is_true_of_what_it_shows(benchmark: Benchmark) -> None:
+    keys = sorted({sample.entity.key for sample in benchmark.samples})
+    facts = {(s.entity.key, s.question, s.truth) for s in benchmark.samples}
+    taught = 0
+    for batch in make(benchmark).batches():
+        for lesson in batch:
+            if lesson.picture is not None and lesson.picture < 2 * len(keys):
+                key = keys[lesson.picture // 2]
+                taught += len(lesson.turns)
+                assert {(key, turn.question, turn.answer) for turn in lesson.turns} <= facts
+    assert taught == 24 * 4 * 4
 
 
 def test_a_base_without_refusal_lessons_hears_none(benchmark: Benchmark) -> None:
@@ -67,14 +78,12 @@ def test_a_picture_that_tests_is_new_to_the_base(
     benchmark: Benchmark, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: set[Path] = set()
-    from mlubench.models.real import lessons as module
 
     def watch(path: Path) -> object:
         opened.add(path)
-        return original(path)
+        return open_picture(path)
 
-    original = module.open_picture
-    monkeypatch.setattr(module, "open_picture", watch)
+    monkeypatch.setattr("mlubench.models.real.lessons.open_picture", watch)
     make(benchmark)
     roles = {s.role for s in benchmark.samples if benchmark.picture(s) in opened}
     assert roles == {"fit"}

@@ -1,5 +1,7 @@
 """Several turns behind one picture are learned as each would be alone, on a tiny LLaVA of the same classes."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from PIL import Image
@@ -8,7 +10,7 @@ from transformers import CLIPImageProcessorPil, LlamaForCausalLM, LlavaForCondit
 
 from mlubench.models.answers import IGNORE
 from mlubench.models.families import parts_of
-from mlubench.models.mllm import MLLM
+from mlubench.models.mllm import MLLM, Query
 from mlubench.models.real.assembly import Language, Tower, join
 from mlubench.models.real.lessons import Lesson, Turn
 from mlubench.models.real.teaching import Packer, teach, tower_features
@@ -73,11 +75,9 @@ def test_a_turn_costs_behind_others_what_it_costs_alone(
 
 
 def test_a_packed_turn_is_the_prompt_that_the_model_will_see(
-    mllm: MLLM, pictures: list[Image.Image], tmp_path
+    mllm: MLLM, pictures: list[Image.Image], tmp_path: Path
 ) -> None:
     pictures[0].save(tmp_path / "a.png")
-    from mlubench.models.mllm import Query
-
     batch = mllm.encode([Query(tmp_path / "a.png", TURNS[0].question)], [TURNS[0].answer])
     packed = Packer(mllm.processor, mllm.model.config.image_token_id, 4)([Lesson(0, TURNS[:1])])
     assert packed["input_ids"][0].tolist() == batch["input_ids"][0].tolist()

