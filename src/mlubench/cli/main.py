@@ -46,7 +46,7 @@ COMMANDS = {
 }
 EPILOG = """\b
 Examples:
-  mlubench run smoke                     a few minutes, nothing to download
+  mlubench run smoke                     about a minute, nothing to download
   mlubench run toy --out runs/toy        all seven methods
   mlubench report runs/toy               the table again, and report.html
 """
