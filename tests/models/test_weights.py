@@ -8,10 +8,16 @@ import pytest
 import torch
 
 from mlubench.core.errors import MlubenchError
+from mlubench.models.examination import problems
 from mlubench.models.mllm import MLLM
 from mlubench.models.rater import Rater
 from mlubench.models.sizes import folder_shape
-from mlubench.models.weights import load_weights, require_finite, require_whole_folder
+from mlubench.models.weights import (
+    load_weights,
+    require_finite,
+    require_finite_files,
+    require_whole_folder,
+)
 from support.damaged_models import Tensors, with_file, with_tensors, without
 
 LAYER = "model.language_model.layers"
@@ -117,6 +123,23 @@ def test_what_is_no_number_is_an_error(base_path: Path, tmp_path: Path, value: f
         assert "infinity or what is no number in 2 tensor(s)" in str(error.value)
         assert f"{LAYER}.1.mlp.down_proj.weight" in str(error.value)
         assert "model.multi_modal_projector.linear_2.bias" in str(error.value)
+    with pytest.raises(MlubenchError, match=r"no number in 2 tensor\(s\) \(.*linear_2\.bias"):
+        require_finite_files(folder)
+    (unread,) = problems("spoilt", folder, folder_shape(folder, "auto").mllm.base)
+    assert "no number in 2 tensor(s)" in unread.what
+
+
+def test_many_weights_are_not_read_by_a_dry_run(
+    base_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*_: object, **__: object) -> None:
+        raise AssertionError("a tensor was read")
+
+    monkeypatch.setattr("mlubench.models.weights.safe_open", read)
+    with pytest.raises(AssertionError):
+        require_finite_files(base_path)
+    monkeypatch.setattr("mlubench.models.weights.READ_AT_MOST", 1000)
+    require_finite_files(base_path)
 
 
 def test_huge_numbers_are_numbers() -> None:

@@ -16,7 +16,7 @@ from mlubench.models.chat_template import (
     render,
 )
 from mlubench.models.processors import load_processor
-from mlubench.models.weights import loading_errors, require_whole_folder
+from mlubench.models.weights import loading_errors, require_finite_files, require_whole_folder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, ProcessorMixin
@@ -43,13 +43,14 @@ _THOUGHT_MARKS = re.compile(r"</?think>")
 
 
 def problems(path: str, folder: Path, model: "PreTrainedModel") -> list[MlubenchError]:
-    """What is wrong with a folder whose model is known by its shape alone. Whether all weights are numbers is not seen.
+    """What is wrong with a folder whose model is known by its shape alone.
 
-    That alone is left to the load, as all weights would have to be read for it.
+    Whether all weights are numbers is left to the load where they are many: see `require_finite_files`.
     """
     found = []
     try:
         require_whole_folder(folder, model)
+        require_finite_files(folder)
     except MlubenchError as error:
         found.append(error)
     try:

@@ -1,5 +1,6 @@
 """Where the files of a Hugging Face model lie on this machine, and whether they are whole. Nothing here downloads."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from typing_extensions import TypedDict
@@ -39,7 +40,7 @@ def read_weight_headers(folder: Path) -> dict[str, TensorEntry]:
     Raises MlubenchError for files that are absent, cut short or none of safetensors, and for an index that is wrong.
     """
     placed = _weight_map(folder)
-    names = sorted(set(placed.values())) if placed is not None else [SINGLE]
+    names = _file_names(placed)
     absent = [name for name in names if not (folder / name).is_file()]
     if absent:
         pickled = any(folder.glob("*.bin")) or any(folder.glob("*.pt"))
@@ -64,6 +65,15 @@ def read_weight_headers(folder: Path) -> dict[str, TensorEntry]:
             FETCH_AGAIN,
         )
     return tensors
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files that a model's folder is loaded from. Raises MlubenchError for an index that is none."""
+    return [folder / name for name in _file_names(_weight_map(folder))]
+
+
+def _file_names(placed: Mapping[str, str] | None) -> list[str]:
+    return sorted(set(placed.values())) if placed is not None else [SINGLE]
 
 
 def _weight_map(folder: Path) -> dict[str, str] | None:

@@ -6,10 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 import torch
+from safetensors import safe_open
 from torch import nn
 
 from mlubench.core.errors import MlubenchError, first_line
-from mlubench.models.folders import FETCH_AGAIN, damaged_text, local_folder, read_weight_headers
+from mlubench.core.tensor_files import read_header
+from mlubench.models.folders import (
+    FETCH_AGAIN,
+    damaged_text,
+    local_folder,
+    read_weight_headers,
+    weight_files,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -17,6 +25,8 @@ if TYPE_CHECKING:
 
 # Names in one line of an error.
 FIRST = 3
+# Bytes of weights that are read where no model is loaded: some seconds.
+READ_AT_MOST = 2 * 10**9
 
 
 class LoadingInfo(TypedDict):
@@ -159,7 +169,33 @@ def require_finite(path: str | Path, model: nn.Module) -> None:
         finite = torch.stack(sums).isfinite().tolist()
         doubted = [name for name, is_finite in zip(names, finite, strict=True) if not is_finite]
     # A sum of huge numbers may overflow although each is sound.
-    broken = [name for name in doubted if not bool(model.get_parameter(name).isfinite().all())]
+    broken = [name for name in doubted if not _is_finite(model.get_parameter(name))]
+    _refuse_broken(path, broken)
+
+
+def require_finite_files(folder: Path) -> None:
+    """As `require_finite` for whole files of weights that are not loaded: one tensor after another is read.
+
+    Nothing is said of more than `READ_AT_MOST` bytes, which would keep a dry run for minutes.
+    """
+    files = sorted(weight_files(folder))
+    if sum(file.stat().st_size for file in files) > READ_AT_MOST:
+        return
+    broken = []
+    for file in files:
+        with safe_open(file, framework="pt") as tensors:
+            for name in read_header(file):
+                if not _is_finite(tensors.get_tensor(name)):
+                    broken.append(name)
+    _refuse_broken(folder, broken)
+
+
+def _is_finite(tensor: torch.Tensor) -> bool:
+    # In float32, as torch cannot ask this of numbers of eight bits.
+    return not tensor.is_floating_point() or bool(tensor.float().isfinite().all())
+
+
+def _refuse_broken(path: str | Path, broken: Sequence[str]) -> None:
     if broken:
         raise MlubenchError(
             f"model {path} holds infinity or what is no number in {len(broken)} tensor(s) ({_first(broken)})",
