@@ -119,7 +119,7 @@ def test_one_picture_is_of_one_entity(tmp_path: Path) -> None:
 
 def test_no_picture_at_all_is_an_error(tmp_path: Path) -> None:
     folder(tmp_path, **{"a.jpg": b"no"})
-    with pytest.raises(DataError, match="no picture could be used: 1 is no JPEG, PNG or WebP"):
+    with pytest.raises(DataError, match=r"no picture could be used: is no JPEG, PNG or WebP \(1\)"):
         make(context(tmp_path / "b", pictures={"kind": "folder", "root": "photos"}))
 
 
@@ -197,7 +197,7 @@ def test_an_outage_is_an_error_that_names_who_vanished_and_passes(
     with pytest.raises(DataError) as error:
         make(ctx)
     assert str(error.value).startswith(
-        f"1 of 2 entities have no picture: '{MARTEN}': 1 was answered with status 429"
+        f"1 of 2 entities have no picture: '{MARTEN}': was answered with status 429 (1)"
     )
     assert "Run the same command again, later" in str(error.value)
     shop.pages["/2.jpg"] = page
@@ -252,7 +252,7 @@ def test_every_entity_keeps_a_picture_or_is_named(tmp_path: Path) -> None:
     (root / MARTEN / "a.jpg").write_bytes(b"no picture")
     with pytest.raises(DataError) as error:
         make(context(tmp_path / "b", pictures={"kind": "folder", "root": "photos"}))
-    assert f"2 of 3 entities have no picture: '{MARTEN}': 1 is no JPEG, PNG or WebP" in str(
+    assert f"2 of 3 entities have no picture: '{MARTEN}': is no JPEG, PNG or WebP (1)" in str(
         error.value
     )
     assert f"'{TOWER}', since there is none" in str(error.value)

@@ -146,7 +146,7 @@ def _commonest_reasons(rows: list[PictureRow]) -> str:
     reasons = Counter(row.why for row in rows).most_common(3)
     if not reasons:
         return ", since there is none"
-    return ": " + "; ".join(f"{count} {why}" for why, count in reasons)
+    return ": " + "; ".join(f"{why} ({count})" for why, count in reasons)
 
 
 def _remove_other_files(root: Path, files: set[str]) -> None:
