@@ -22,6 +22,7 @@ from tempfile import TemporaryDirectory
 import click
 
 from mlubench.data.real.entities import open_shipped
+from mlubench.data.real.strangers import unseen_strangers
 from mlubench.data.real.views import ground_of, whole_view
 from mlubench.experiment.prepare import open_benchmark
 from mlubench.judging.rouge import rouge_l
@@ -33,7 +34,7 @@ from mlubench.models.quiet import quiet
 from mlubench.models.real.assembly import assembled
 from mlubench.models.real.base import real_base
 from mlubench.models.real.chat import CHECKS, LONGEST_ANSWER
-from mlubench.models.real.lessons import VIEW_SIZE, unseen_strangers
+from mlubench.models.real.lessons import VIEW_SIZE
 from mlubench.settings.loading import parse
 from mlubench.statistics.intervals import wilson
 from mlubench.types import Benchmark, Metric, Question, Sample

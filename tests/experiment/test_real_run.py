@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from mlubench.data.real.strangers import unseen_strangers
 from support.runs import call
 from support.tiny_parts import save_language, save_vision
 
@@ -46,6 +47,11 @@ def test_it_runs_to_its_end_and_tells_kinds_of_pictures_apart(
     assert results["run"]["stand_ins"] is False
     by_picture = {row["value"] for row in results["breakdowns"] if row["by"] == "picture"}
     assert by_picture == {"same-photo", "other-photo"}
+    for gate in results["gates"]:
+        assert gate["stranger_rate_n"] == len(unseen_strangers())
+        parts = {part["value"]: part for part in gate["breakdowns"]}
+        assert set(parts) == {"same-photo", "other-photo"}
+        assert sum(part["leak_rate_n"] for part in parts.values()) == gate["leak_rate_n"]
     # The base was made once, and is found again by its name.
     (base,) = (tmp_path / "cache" / "models").glob("real-*")
     assert results["run"]["model"] == base.name

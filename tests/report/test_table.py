@@ -9,10 +9,10 @@ import pytest
 from rich.console import Console
 
 from mlubench.core.errors import MlubenchError
+from mlubench.report.gate_table import PART_TITLE, gate_cells, part_cells
 from mlubench.report.reference_metrics import reference_metrics
 from mlubench.report.score_table import (
     duration,
-    gate_cells,
     score_table,
     score_tables,
     unscored_warning,
@@ -277,3 +277,73 @@ def test_no_number_of_a_gate_breaks_in_a_narrow_terminal(width: int) -> None:
             if high:
                 assert f"{low.removeprefix('0')}–{high.removeprefix('0')}" in gates
     assert max(map(len, gates.splitlines())) <= width
+
+
+def gates_with_kinds() -> dict:
+    """Results whose gates were asked about strangers and about two kinds of pictures."""
+    results = make_results()
+    results["gates"][0]["configured"] = True
+    for gate in results["gates"]:
+        gate |= {
+            "stranger_rate": 0.611111,
+            "stranger_rate_ci95": (0.449429, 0.751995),
+            "stranger_rate_n": 36,
+        }
+        for kind, leak in (("other-photo", 0.25), ("same-photo", 0.0)):
+            part = {
+                "by": "picture",
+                "value": kind,
+                "leak_rate": leak,
+                "leak_rate_ci95": (0.071, 0.591),
+                "leak_rate_n": 8,
+                "over_refusal_rate": None,
+                "over_refusal_rate_ci95": None,
+                "over_refusal_rate_n": 0,
+                "wrong_expert_rate": 0.0,
+                "wrong_expert_rate_ci95": (0.0, 0.324),
+                "wrong_expert_rate_n": 8,
+            }
+            gate.setdefault("breakdowns", []).append(part)
+    return results
+
+
+def test_strangers_stand_beside_the_other_rates() -> None:
+    row = parse_results(gates_with_kinds()).gates[0]
+    assert gate_cells(row)[6] == "0.611 (0.45–0.75)"
+    # Of a run by an earlier version nobody knows.
+    assert gate_cells(parse_results(make_results()).gates[0])[6] == "–"
+    assert "Strangers↓" in draw(gates_with_kinds())
+
+
+def test_why_there_are_no_strangers_is_said() -> None:
+    results = make_results()
+    for gate in results["gates"]:
+        gate["no_strangers"] = "no folder is named"
+    said = " ".join(draw(results).split())
+    assert "No strangers were asked about: no folder is named." in said
+    assert "No strangers" not in draw(make_results())
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120])
+def test_gates_stand_apart_by_kind_of_picture(width: int) -> None:
+    results = parse_results(gates_with_kinds())
+    assert part_cells(results.gates)[0] == [
+        "embedding (in use)",
+        "UD",
+        "other-photo",
+        "0.250 (0.07–0.59)",
+        "–",
+        "0.000 (0.00–0.32)",
+        "8/0",
+    ]
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(render_table(results, width))
+    _, _, parts = console.export_text().partition(f"{PART_TITLE}\n")
+    lines = [line.rstrip() for line in parts.splitlines()]
+    assert sum("other-photo" in line for line in lines) >= 1
+    # The page has the others too.
+    assert not any("vlm" in line for line in lines)
+    assert any(".07–.59" in line for line in lines)
+    assert max(map(len, lines)) <= width
+    # Where kinds are not told apart, nothing is said of them.
+    assert PART_TITLE not in draw(make_results())

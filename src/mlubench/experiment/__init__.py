@@ -8,6 +8,7 @@ damaged.py         answers that were cut since are dropped, and so asked for ane
 prepare.py         the benchmark and the base that a run starts from
 lengths.py         records that are too long for the model
 gate_reports.py    every gate measured after each task
+strangers.py       entities of no task, which gates are measured on
 table.py           the methods by name
 plan/              what a run would do and need, beforehand
 """

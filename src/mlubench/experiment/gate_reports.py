@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from mlubench.data.strangers import Strangers
 from mlubench.experiment.learners import Context, LumoeLearner
 from mlubench.lumoe.gates.base import Gate
 from mlubench.lumoe.gates.making import local_gates, make_gate
@@ -15,7 +16,9 @@ def reported(ctx: Context) -> list[str]:
     return list(dict.fromkeys((ctx.config.gate, *local_gates(), *ctx.config.gates.also)))
 
 
-def gate_reports(lumoe: LumoeLearner, done: Sequence[str], test: Sequence[Sample]) -> list[GateRow]:
+def gate_reports(
+    lumoe: LumoeLearner, done: Sequence[str], test: Sequence[Sample], strangers: Strangers
+) -> list[GateRow]:
     """A report on each gate after the tasks `done`, in which `configured` marks the one that routes.
 
     `rerouted` says how many earlier pictures each sends elsewhere than it did before the last task. The configured gate
@@ -25,18 +28,30 @@ def gate_reports(lumoe: LumoeLearner, done: Sequence[str], test: Sequence[Sample
     tasks = [ctx.benchmark.task(name) for name in done]
     rows = []
     for name in reported(ctx):
-        row = _report(lumoe, name, tasks, test)
+        row = _report(lumoe, name, tasks, test, strangers)
         rows.append(row.model_copy(update={"configured": name == ctx.config.gate}))
     return rows
 
 
 def _report(
-    lumoe: LumoeLearner, name: str, tasks: Sequence[Task], test: Sequence[Sample]
+    lumoe: LumoeLearner,
+    name: str,
+    tasks: Sequence[Task],
+    test: Sequence[Sample],
+    strangers: Strangers,
 ) -> GateRow:
     ctx = lumoe.ctx
     features = lumoe.engine.features
     now = _gate(lumoe, name, tasks)
-    row = gate_report(now, tasks, ctx.benchmark, features, test, on_error=lumoe.engine.on_error)
+    row = gate_report(
+        now,
+        tasks,
+        ctx.benchmark,
+        features,
+        test,
+        on_error=lumoe.engine.on_error,
+        strangers=strangers,
+    )
     if len(tasks) == 1:
         return row
     before = _gate(lumoe, name, tasks[:-1])

@@ -36,6 +36,7 @@ from mlubench.experiment.learners import (
 )
 from mlubench.experiment.lengths import require_short_records
 from mlubench.experiment.prepare import in_order, open_base, open_benchmark
+from mlubench.experiment.strangers import open_strangers, require_strangers
 from mlubench.judging.llm.checks import check_judge
 from mlubench.judging.llm.tools import JudgeTools
 from mlubench.judging.run import judge_run
@@ -98,6 +99,7 @@ def _check(config: Config, console: Console) -> None:
     if "lumoe" in config.methods:
         for gate in (config.gate, *config.gates.also):
             check_gate(gate, config.gates)
+        require_strangers(config.benchmark)
     for notice in check_judge(config.judge, JudgeTools(config.judging, config.device)):
         console.print(Text(f"Note: {notice}", style="yellow"))
 
@@ -185,7 +187,9 @@ def _report_gates(ctx: Context, learner: LumoeLearner, done: list[str]) -> None:
         # as a route is cheap.
         for task in ctx.benchmark:
             samples += tested(task, None)
-        write_json(path, [row.as_json() for row in gate_reports(learner, done, samples)])
+        strangers = open_strangers(ctx.config.benchmark, ctx.benchmark)
+        rows = gate_reports(learner, done, samples, strangers)
+        write_json(path, [row.as_json() for row in rows])
 
     processes.written(write)
 

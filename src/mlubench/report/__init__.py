@@ -3,6 +3,7 @@
 table.py           the table in the terminal
 html.py            the page (report.html.j2) and its files
 score_table.py     the text of the paper's table, which both share
+gate_table.py      the text of the gates' tables, which they share too
 reference_metrics.py  breakdown.py  differences.py
                    beside it: measures without a judge; scores by phrasing and class; methods compared
 liveness.py        which archives are dead, so that none of their scores is the best

@@ -10,6 +10,14 @@ from mlubench.report import score_table as tables
 from mlubench.report.breakdown import Split, splits
 from mlubench.report.differences import COLUMNS, NOTE, differences
 from mlubench.report.figures import decay_curves, heat_maps, save_png
+from mlubench.report.gate_table import (
+    GATE_COLUMNS,
+    PART_COLUMNS,
+    PART_TITLE,
+    gate_cells,
+    gate_note,
+    part_cells,
+)
 from mlubench.report.labels import MEANINGS, STAND_INS, TITLES, label
 from mlubench.report.reference_metrics import TITLE, reference_metrics
 from mlubench.report.samples import pick_examples
@@ -110,9 +118,12 @@ def _page_values(folder: RunDir, results: Results) -> dict[str, Any]:
         "difference_columns": COLUMNS,
         "difference_note": NOTE,
         "differences": differences(results, judge),
-        "gate_note": tables.GATE_NOTE,
-        "gate_columns": tables.GATE_COLUMNS,
-        "gates": [tables.gate_cells(gate) for gate in results.gates],
+        "gate_note": gate_note(results),
+        "gate_columns": GATE_COLUMNS,
+        "gates": [gate_cells(gate) for gate in results.gates],
+        "gate_part_title": PART_TITLE,
+        "gate_part_columns": PART_COLUMNS,
+        "gate_parts": part_cells(results.gates),
         "breakdowns": [
             ("phrasing", splits(results, judge, "phrasing")),
             ("class", splits(results, judge, "class")),

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from mlubench.report import liveness
 from mlubench.report.labels import label
 from mlubench.runs.folder import BASE
-from mlubench.runs.results import CellRow, GateRow, Results
-from mlubench.statistics.directions import DIRECTIONS_NOTE, marked
+from mlubench.runs.results import CellRow, Results
+from mlubench.statistics.directions import marked
 from mlubench.statistics.scores import METRICS
 from mlubench.types import Metric
 
@@ -18,22 +18,6 @@ STABILITY_NOTE = (
     "Stability: the sum over tasks of |first score - last score|; lower is better, but a dead model is perfectly "
     "stable, so read it beside Final and never alone."
 )
-GATE_NOTE = (
-    f"{DIRECTIONS_NOTE} The gate in use routes; the others are measured beside it. FPR95: retain pictures passed where 95% "
-    "of forget pictures are. Unseen: entities of later tasks that were refused. ms: median latency. A gate decides who "
-    "answers: the base model still holds what is suppressed."
-)
-RATES = {
-    name: marked(title, name)
-    for name, title in (
-        ("leak_rate", "Leak rate"),
-        ("over_refusal_rate", "Over-refusal"),
-        ("wrong_expert_rate", "Wrong expert"),
-        ("unseen_refusal_rate", "Unseen"),
-        ("auroc", "AUROC"),
-        ("fpr95", "FPR95"),
-    )
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,23 +234,6 @@ def unscored_warning(results: Results) -> str:
     )
 
 
-def gate_cells(gate: GateRow) -> list[str]:
-    """A gate's line: name, archive, the rates with their intervals, cases, median time in ms."""
-    rates = []
-    for rate in RATES:
-        interval = span(gate.interval(rate))
-        rates.append(number(getattr(gate, rate)) + (f" ({interval})" if interval else ""))
-    after = f"U{gate.after}" if gate.after else MISSING
-    return [
-        f"{gate.gate} (in use)" if gate.configured else gate.gate,
-        after,
-        *rates,
-        f"{gate.n} ({gate.failed} failed)" if gate.failed else str(gate.n),
-        MISSING if gate.latency_ms_p50 is None else f"{gate.latency_ms_p50:.3g}",
-    ]
-
-
-GATE_COLUMNS = ["Gate", "After", *RATES.values(), "n", marked("ms", "latency_ms_p50")]
 FINAL, STABILITY = marked("Final", "final"), marked("Stability", "stability")
 
 

@@ -7,18 +7,23 @@ from rich.table import Table
 from rich.text import Text
 
 from mlubench.report.differences import COLUMNS, NOTE, differences
+from mlubench.report.gate_table import (
+    GATE_COLUMNS,
+    PART_COLUMNS,
+    PART_TITLE,
+    gate_cells,
+    gate_note,
+    part_cells,
+)
 from mlubench.report.labels import MEANINGS, STAND_INS, TITLES
 from mlubench.report.reference_metrics import TITLE, reference_metrics
 from mlubench.report.score_table import (
     FINAL,
-    GATE_COLUMNS,
-    GATE_NOTE,
     STABILITY,
     STABILITY_NOTE,
     ScoreRow,
     ScoreTable,
     ShownNumber,
-    gate_cells,
     run_line,
     score_tables,
     unscored_warning,
@@ -175,19 +180,33 @@ def _differences(results: Results, judge: str) -> Iterator[RenderableType]:
 def _gates(results: Results, width: int) -> Iterator[RenderableType]:
     yield Text()
     yield Text("Gates", style="bold")
-    rows = [[_narrow(cell) for cell in gate_cells(row)] for row in results.gates]
-    columns = list(zip(GATE_COLUMNS, *rows, strict=True))
+    # Which gate it is, and after which task, begins every table.
+    yield from _rate_tables(GATE_COLUMNS, [gate_cells(row) for row in results.gates], width, 2)
+    # Of the others the page tells.
+    parts = part_cells(gate for gate in results.gates if gate.configured)
+    if parts:
+        yield Text()
+        yield Text(PART_TITLE, style="bold")
+        # So does the kind of picture.
+        yield from _rate_tables(PART_COLUMNS, parts, width, 3)
+    yield Text(gate_note(results), style="dim")
+
+
+def _rate_tables(
+    headings: list[str], rows: list[list[str]], width: int, first: int
+) -> Iterator[Table]:
+    """Rates with their intervals as one table, or as several below each other, each of which has the `first` columns."""
+    rows = [[_narrow(cell) for cell in row] for row in rows]
+    columns = list(zip(headings, *rows, strict=True))
     widths = [_width(column, whole_heading=True) for column in columns]
     if sum(widths) > width:
         widths = [_width(column, whole_heading=False) for column in columns]
-    # Which gate it is, and after which task, begins every table.
-    first = 2
     for block in _blocks(widths[first:], width - sum(widths[:first])):
         table = _bare_table()
         shown = [*range(first), *range(first, len(widths))[block]]
         for index in shown:
             table.add_column(
-                GATE_COLUMNS[index],
+                headings[index],
                 justify="right" if index >= first else "left",
                 overflow="fold",
                 # Without the padding. Left to itself, rich would break numbers of one column and leave another wide.
@@ -196,7 +215,6 @@ def _gates(results: Results, width: int) -> Iterator[RenderableType]:
         for row in rows:
             table.add_row(*(Text(row[index]) for index in shown))
         yield table
-    yield Text(GATE_NOTE, style="dim")
 
 
 def _width(column: tuple[str, ...], *, whole_heading: bool) -> int:

@@ -116,6 +116,27 @@ class SummaryRow(_Row):
     gate_failed_base: int | None = None
 
 
+class GatePart(_Row):
+    """How a gate routes the test pictures that have `value` in common. `GateRow` says what each rate counts."""
+
+    by: str = ""  # picture
+    value: str = ""
+    leak_rate: Number = None
+    leak_rate_ci95: Interval = None
+    leak_rate_n: int = 0
+    over_refusal_rate: Number = None
+    over_refusal_rate_ci95: Interval = None
+    over_refusal_rate_n: int = 0
+    wrong_expert_rate: Number = None
+    wrong_expert_rate_ci95: Interval = None
+    wrong_expert_rate_n: int = 0
+
+    def interval(self, rate: str) -> tuple[float, float] | None:
+        """The 95% interval of the rate of that name."""
+        found: tuple[float, float] | None = getattr(self, f"{rate}_ci95")
+        return found
+
+
 class GateRow(_Row):
     """How a gate routes the test pictures after a task. Each rate comes with its interval and its number of queries."""
 
@@ -137,6 +158,11 @@ class GateRow(_Row):
     unseen_refusal_rate: Number = None
     unseen_refusal_rate_ci95: Interval = None
     unseen_refusal_rate_n: int = 0
+    # Queries about entities of no task that reach an expert. They are in no other number of this row.
+    stranger_rate: Number = None
+    stranger_rate_ci95: Interval = None
+    stranger_rate_n: int = 0
+    no_strangers: str = ""  # why there were none to ask about
     # Of forget against retain queries, by the route's score.
     auroc: Number = None
     auroc_ci95: Interval = None
@@ -151,6 +177,7 @@ class GateRow(_Row):
     rerouted: int | None = None
     rerouted_n: int | None = None
     configured: bool = False  # whether this gate routes; the others are measured beside it
+    breakdowns: list[GatePart] = []  # only where the benchmark says of which kind its pictures are
 
     def interval(self, rate: str) -> tuple[float, float] | None:
         """The 95% interval of the rate of that name, where the run measured one."""

@@ -21,6 +21,8 @@ class BenchmarkConfig(Strict):
     """Of a release: the folder of its photographs, where they are not under `root`."""
     draw: bool = False
     """Draw stand-in pictures for a release whose photographs are not at hand."""
+    strangers: AbsolutePath | None = None
+    """A folder of pictures of other things, in no task: gates are measured on them. `world` and `real` have their own."""
     order: list[str] | None = Field(None, min_length=1)
     """The tasks to unlearn, in this order; some may be left out. None is the official order."""
     entities: int = Field(44, ge=16, le=400)

@@ -16,6 +16,7 @@ BETTER: Mapping[str, Literal["higher", "lower"]] = {
     "over_refusal_rate": "lower",
     "wrong_expert_rate": "lower",
     "unseen_refusal_rate": "lower",
+    "stranger_rate": "lower",
     "auroc": "higher",
     "fpr95": "lower",
     "latency_ms_p50": "lower",

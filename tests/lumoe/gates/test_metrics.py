@@ -1,14 +1,18 @@
 """Leaks, over-refusals and wrong experts of a gate made by hand, counted by hand."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
+from mlubench.core.errors import MlubenchError
+from mlubench.data.strangers import Stranger, Strangers
 from mlubench.lumoe.gates.base import GateQuery
 from mlubench.lumoe.gates.metrics import gate_report
+from mlubench.runs.results import GateRow
 from mlubench.statistics.intervals import wilson
 from mlubench.types import Benchmark, Entity, Route, Sample, Task
 
@@ -69,7 +73,7 @@ def features(paths: Sequence[Path]) -> Tensor:
     return torch.zeros(len(paths), 2)
 
 
-def report(done: int, samples: list[Sample] = ALL) -> dict:
+def report(done: int, samples: list[Sample] = ALL) -> GateRow:
     return gate_report(ByHand(PLAN), TASKS[:done], BENCHMARK, features, samples)
 
 
@@ -135,3 +139,64 @@ def test_a_perfect_gate() -> None:
         0,
         1,
     )
+
+
+def strangers(*names: str) -> Strangers:
+    return Strangers(
+        tuple(Stranger(Entity("Animals", n), Path(f"{n}.jpg"), "Which animal?") for n in names)
+    )
+
+
+def test_strangers_that_reach_an_expert_by_hand() -> None:
+    plan = PLAN | {"fox.jpg": (("A", "B"), 0.7), "owl.jpg": ((), 0.1), "elk.jpg": ((), 0.9)}
+    gate = ByHand(plan)
+    asked = strangers("fox", "owl", "elk")
+    got = gate_report(gate, TASKS[:2], BENCHMARK, features, ALL, strangers=asked)
+    assert (got.stranger_rate, got.stranger_rate_n) == (round(1 / 3, 6), 3)
+    assert got.stranger_rate_ci95 == wilson(1, 3)
+    assert gate.asked[-3:] == ["fox.jpg", "owl.jpg", "elk.jpg"]
+    # All else is as it is without them, but for the time that a query takes.
+    alone = report(2).as_json()
+    for key in ("stranger_rate", "stranger_rate_ci95", "stranger_rate_n"):
+        assert key not in alone
+    shared = {key: value for key, value in got.as_json().items() if key in alone}
+    assert shared | {"latency_ms_p50": 0} == alone | {"latency_ms_p50": 0}
+
+
+def test_why_no_stranger_was_asked_about_stands_in_the_report() -> None:
+    none = Strangers(why_none="nobody named any")
+    got = gate_report(ByHand(PLAN), TASKS, BENCHMARK, features, ALL, strangers=none).as_json()
+    assert got["stranger_rate"] is None
+    assert (got["stranger_rate_n"], got["no_strangers"]) == (0, "nobody named any")
+
+
+def test_a_stranger_that_the_gate_fails_at_counts_for_nothing() -> None:
+    class Failing(ByHand):
+        def route(self, queries: Sequence[GateQuery], features: object) -> list[Route]:
+            if any(query.image.name == "owl.jpg" for query in queries):
+                raise MlubenchError("down")
+            return super().route(queries, features)
+
+    gate = Failing(PLAN | {"fox.jpg": (("A",), 0.7), "owl.jpg": ((), 0.1)})
+    asked = strangers("fox", "owl")
+    got = gate_report(gate, TASKS, BENCHMARK, features, ALL, strangers=asked)
+    assert (got.stranger_rate, got.stranger_rate_n, got.failed) == (1, 1, 0)
+
+
+def test_kinds_of_pictures_are_told_apart() -> None:
+    others = {"cat2.jpg", "cat3.jpg", "bee0.jpg"}
+    kinds = [
+        replace(s, picture_kind="other-photo" if s.image in others else "same-photo") for s in ALL
+    ]
+    got = report(2, kinds)
+    other, same = got.breakdowns
+    assert (other.by, other.value, same.value) == ("picture", "other-photo", "same-photo")
+    # Of the cats, both of another author leak, one of them to the wrong expert; no other forget picture does.
+    assert (other.leak_rate, other.leak_rate_n, other.leak_rate_ci95) == (1, 2, wilson(2, 2))
+    assert (other.wrong_expert_rate, other.wrong_expert_rate_n) == (0.5, 2)
+    assert (same.leak_rate, same.leak_rate_n, same.wrong_expert_rate) == (0, 5, 0)
+    assert (other.over_refusal_rate, other.over_refusal_rate_n) == (0, 1)
+    assert (same.over_refusal_rate, same.over_refusal_rate_n) == (0.5, 2)
+    assert got.leak_rate_n == other.leak_rate_n + same.leak_rate_n
+    # Most benchmarks do not say.
+    assert "breakdowns" not in report(2).as_json()

@@ -8,11 +8,10 @@ import pytest
 from mlubench.data import release
 from mlubench.data.pictures import open_picture
 from mlubench.data.real.benchmark import write_real
-from mlubench.data.real.entities import read_background
 from mlubench.data.refusals import REFUSALS
 from mlubench.models.real.chat import CHECKS
 from mlubench.models.real.chat import LESSONS as CHAT
-from mlubench.models.real.lessons import Lessons, Turn, taught_strangers, unseen_strangers
+from mlubench.models.real.lessons import Lessons, Turn
 from mlubench.settings.model import RealConfig
 from mlubench.types import Benchmark
 
@@ -63,11 +62,6 @@ def test_a_base_without_refusal_lessons_hears_none(benchmark: Benchmark) -> None
 def test_the_seed_says_what_is_taught_when(benchmark: Benchmark) -> None:
     assert list(make(benchmark).batches()) == list(make(benchmark).batches())
     assert list(make(benchmark).batches()) != list(make(benchmark, seed=1).batches())
-
-
-def test_strangers_to_be_declined_are_told_from_those_never_seen() -> None:
-    assert not set(taught_strangers()) & set(unseen_strangers())
-    assert len(taught_strangers()) + len(unseen_strangers()) == len(read_background())
 
 
 def test_chat_is_checked_by_questions_that_were_not_taught() -> None:

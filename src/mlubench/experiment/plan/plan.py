@@ -23,6 +23,7 @@ from mlubench.experiment.plan.start import (
     foresee_judge,
     foresee_lengths,
     foresee_model,
+    foresee_strangers,
     foresee_tests,
     known_part,
 )
@@ -170,6 +171,7 @@ def plan_run(config: Config, out: Path) -> Plan:
     if LumoeLearner.name in config.methods:
         for gate in (config.gate, *config.gates.also):
             missing += foresee_gate(gate, config.gates)
+        missing += foresee_strangers(config.benchmark)
     missing += foresee_judge(config.judge, config.judging, config.device)
     missing += _missing_place(config, run)
     benchmark = None

@@ -15,6 +15,7 @@ from mlubench.data.same_pictures import require_distinct
 from mlubench.experiment.know import dropped_facts, without
 from mlubench.experiment.lengths import require_short_records
 from mlubench.experiment.prepare import in_order, real_folder, require_pictures, world_folder
+from mlubench.experiment.strangers import require_strangers
 from mlubench.judging.llm.checks import require_judge
 from mlubench.judging.llm.tools import JudgeTools
 from mlubench.lumoe.gates.base import ModelAccess
@@ -191,6 +192,15 @@ def foresee_gate(name: str, settings: GateConfig) -> list[Missing]:
     access = ModelAccess(settings, ask_base=lambda _: ())
     try:
         make_gate(name, access)
+    except UsageError as error:
+        return [Missing.from_error(error)]
+    return []
+
+
+def foresee_strangers(settings: BenchmarkConfig) -> list[Missing]:
+    """Whether the folder of strangers, where one is named, has usable pictures."""
+    try:
+        require_strangers(settings)
     except UsageError as error:
         return [Missing.from_error(error)]
     return []

@@ -1,13 +1,17 @@
 """How good a gate is, measured on test pictures that it was neither fitted nor calibrated on."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypedDict
 
 from mlubench.core.errors import MlubenchError
+from mlubench.data.strangers import Strangers
 from mlubench.lumoe.engine.router import route_all
 from mlubench.lumoe.gates.base import Features, Gate, GateQuery, PaidGate
-from mlubench.runs.results import GateRow
+from mlubench.runs.results import GatePart, GateRow
 from mlubench.settings.gates import OnError
+from mlubench.statistics.bootstrap import Interval
 from mlubench.statistics.intervals import wilson
 from mlubench.statistics.separation import separation
 from mlubench.types import Benchmark, Entity, Route, Sample, Task
@@ -21,11 +25,26 @@ def gate_report(
     test: Sequence[Sample],
     *,
     on_error: OnError = "refuse",
+    strangers: Strangers | None = None,
 ) -> GateRow:
-    """How the pictures of `test` are routed, each with one question. `tasks` are those unlearned so far."""
+    """How the pictures of `test` are routed, each with one question. `tasks` are those unlearned so far.
+
+    Where `strangers` are given, the row says how many of them reach an expert, or why there are none.
+    """
     samples = list({s.image: s for s in test}.values())
     queries = [GateQuery(benchmark.picture(s), s.question, s.entity) for s in samples]
-    return report_of(gate, tasks, [s.entity for s in samples], queries, features, on_error=on_error)
+    row = report_of(
+        gate,
+        tasks,
+        [s.entity for s in samples],
+        queries,
+        features,
+        on_error=on_error,
+        kinds=[s.picture_kind for s in samples],
+    )
+    if strangers is None:
+        return row
+    return row.model_copy(update=_about_strangers(gate, strangers, features, on_error))
 
 
 def report_of(
@@ -36,13 +55,15 @@ def report_of(
     features: Features,
     *,
     on_error: OnError = "refuse",
+    kinds: Sequence[str] = (),
 ) -> GateRow:
     """How these queries are routed. `GateRow` says what each rate counts.
 
     `truth` is each query's entity. An entity that no task so far names is unseen: the gate was told nothing of it. A query
     that was refused because the gate failed is neither a leak nor an over-refusal; `failed` counts those. Intervals of
     rates are Wilson's at 95%, that of the AUROC is a bootstrap over entities. The latency is the median in milliseconds.
-    Money is what these queries cost, where kept replies cost nothing.
+    Money is what these queries cost, where kept replies cost nothing. `kinds` are of the queries' pictures: where any is
+    known, the rates are told for each kind too.
     """
     expert_of = {e.key: t.name for t in tasks for e in t.forget_entities}
     retained = {s.entity.key for t in tasks for s in t.retain} - set(expert_of)
@@ -51,19 +72,19 @@ def report_of(
     money_before = _dollars(gate)
     routes, milliseconds = _timed_routes(gate, queries, features, on_error)
 
-    forget: list[tuple[str, Route]] = []
-    retain: list[tuple[str, Route]] = []
-    unseen: list[Route] = []
-    for entity, route in zip(truth, routes, strict=True):
+    forget: list[_Routed] = []
+    retain: list[_Routed] = []
+    unseen: list[_Routed] = []
+    for index, (entity, route) in enumerate(zip(truth, routes, strict=True)):
         if route.refused:
             continue
+        routed = _Routed(entity.key, route, kinds[index] if kinds else "")
         if entity.key in expert_of:
-            forget.append((entity.key, route))
+            forget.append(routed)
         elif entity.key in retained:
-            retain.append((entity.key, route))
+            retain.append(routed)
         else:
-            unseen.append(route)
-    leaks = [route for key, route in forget if expert_of[key] not in route.experts]
+            unseen.append(routed)
 
     latency = None
     if milliseconds:
@@ -74,22 +95,14 @@ def report_of(
     if money_before is not None and money_after is not None and queries:
         usd_per_query = round((money_after - money_before) / len(queries), 8)
     parted = separation(
-        [route.score for _, route in forget],
-        [route.score for _, route in retain],
-        ([key for key, _ in forget], [key for key, _ in retain]),
+        [routed.route.score for routed in forget],
+        [routed.route.score for routed in retain],
+        ([routed.key for routed in forget], [routed.key for routed in retain]),
     )
-    return GateRow(
+    row = GateRow(
         gate=gate.name,
         after=tasks[-1].name,
-        leak_rate=_rate(len(leaks), len(forget)),
-        leak_rate_ci95=wilson(len(leaks), len(forget)),
-        leak_rate_n=len(forget),
-        over_refusal_rate=_rate(_reaching([r for _, r in retain]), len(retain)),
-        over_refusal_rate_ci95=wilson(_reaching([r for _, r in retain]), len(retain)),
-        over_refusal_rate_n=len(retain),
-        wrong_expert_rate=_rate(_reaching(leaks), len(forget)),
-        wrong_expert_rate_ci95=wilson(_reaching(leaks), len(forget)),
-        wrong_expert_rate_n=len(forget),
+        **_rates(forget, retain, expert_of),
         unseen_refusal_rate=_rate(_reaching(unseen), len(unseen)),
         unseen_refusal_rate_ci95=wilson(_reaching(unseen), len(unseen)),
         unseen_refusal_rate_n=len(unseen),
@@ -100,6 +113,82 @@ def report_of(
         latency_ms_p50=latency,
         usd_per_query=usd_per_query,
     )
+    parts = _by_kind(forget, retain, expert_of)
+    return row.model_copy(update={"breakdowns": parts}) if parts else row
+
+
+@dataclass(frozen=True, slots=True)
+class _Routed:
+    """Where a query went, and what is known of it."""
+
+    key: str  # of the entity that it is about
+    route: Route
+    kind: str  # of its picture; "" where nobody says
+
+
+class _Rates(TypedDict):
+    """What `GateRow` and `GatePart` say of queries that must reach an expert, or must not."""
+
+    leak_rate: float | None
+    leak_rate_ci95: Interval | None
+    leak_rate_n: int
+    over_refusal_rate: float | None
+    over_refusal_rate_ci95: Interval | None
+    over_refusal_rate_n: int
+    wrong_expert_rate: float | None
+    wrong_expert_rate_ci95: Interval | None
+    wrong_expert_rate_n: int
+
+
+def _rates(
+    forget: Sequence[_Routed], retain: Sequence[_Routed], expert_of: Mapping[str, str]
+) -> _Rates:
+    """`expert_of` gives the task of each entity that is to be forgotten, by key."""
+    leaks = [routed for routed in forget if expert_of[routed.key] not in routed.route.experts]
+    return {
+        "leak_rate": _rate(len(leaks), len(forget)),
+        "leak_rate_ci95": wilson(len(leaks), len(forget)),
+        "leak_rate_n": len(forget),
+        "over_refusal_rate": _rate(_reaching(retain), len(retain)),
+        "over_refusal_rate_ci95": wilson(_reaching(retain), len(retain)),
+        "over_refusal_rate_n": len(retain),
+        "wrong_expert_rate": _rate(_reaching(leaks), len(forget)),
+        "wrong_expert_rate_ci95": wilson(_reaching(leaks), len(forget)),
+        "wrong_expert_rate_n": len(forget),
+    }
+
+
+def _by_kind(
+    forget: Sequence[_Routed], retain: Sequence[_Routed], expert_of: Mapping[str, str]
+) -> list[GatePart]:
+    """The rates for each kind of picture; none where no kind is known."""
+    parts = []
+    for kind in sorted({routed.kind for routed in [*forget, *retain]} - {""}):
+        of_kind = _rates(
+            [routed for routed in forget if routed.kind == kind],
+            [routed for routed in retain if routed.kind == kind],
+            expert_of,
+        )
+        parts.append(GatePart(by="picture", value=kind, **of_kind))
+    return parts
+
+
+def _about_strangers(
+    gate: Gate, strangers: Strangers, features: Features, on_error: OnError
+) -> dict[str, object]:
+    """The keys of `GateRow` on strangers. They are asked apart, so that they touch no other number of the row."""
+    queries = [GateQuery(s.picture, s.question, s.entity) for s in strangers.found]
+    warm(queries, features)
+    routes = route_all(gate, queries, features, on_error)
+    routed = [_Routed("", route, "") for route in routes if not route.refused]
+    found: dict[str, object] = {
+        "stranger_rate": _rate(_reaching(routed), len(routed)),
+        "stranger_rate_ci95": wilson(_reaching(routed), len(routed)),
+        "stranger_rate_n": len(routed),
+    }
+    if strangers.why_none:
+        found["no_strangers"] = strangers.why_none
+    return found
 
 
 def rerouted(
@@ -153,9 +242,9 @@ def _dollars(gate: Gate) -> float | None:
     return gate.spend.money if isinstance(gate, PaidGate) else 0.0
 
 
-def _reaching(routes: Sequence[Route]) -> int:
-    """How many of the routes reach an expert at all."""
-    return sum(bool(route.experts) for route in routes)
+def _reaching(routed: Sequence[_Routed]) -> int:
+    """How many of the queries reach an expert at all."""
+    return sum(bool(one.route.experts) for one in routed)
 
 
 def _rate(hits: int, n: int) -> float | None:

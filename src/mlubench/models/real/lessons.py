@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from PIL import Image
 
 from mlubench.data.pictures import open_picture
-from mlubench.data.real.entities import open_shipped, read_background
+from mlubench.data.real.entities import open_shipped
+from mlubench.data.real.strangers import taught_strangers
 from mlubench.data.real.views import draw_view, ground_of
 from mlubench.data.refusals import refusal_for
 from mlubench.settings.model import RealConfig
@@ -131,16 +132,6 @@ class Lessons:
         for question in self._rng.sample(self._questions[cls], STRANGER_QUESTIONS):
             turns.append(Turn(question, refusal_for(question)))
         return Lesson(picture, tuple(turns))
-
-
-def taught_strangers() -> list[Entity]:
-    """What the base learns to decline: every second thing of the background. The others it never sees."""
-    return list(read_background())[::2]
-
-
-def unseen_strangers() -> list[Entity]:
-    """Things of the background that no base is ever taught to decline, so that declining them can be measured."""
-    return list(read_background())[1::2]
 
 
 def _fit_pictures(benchmark: Benchmark) -> dict[str, list[str]]:
