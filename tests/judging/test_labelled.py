@@ -4,11 +4,12 @@ from collections import Counter
 
 import pytest
 
-from mlubench.judging.labelled import labelled_answers, references_of
+from mlubench.judging.labelled import labelled_answers, real_answers, references_of
 from mlubench.judging.rules.judge import RulesJudge
 from mlubench.statistics.agreement import Pair, agreement
 
 ANSWERS = labelled_answers()
+REAL = real_answers()
 
 
 def test_there_are_answers_of_every_kind_score_and_source() -> None:
@@ -60,3 +61,25 @@ def test_no_text_talks_the_rules_into_a_score() -> None:
     verdicts = RulesJudge().judge([a.question for a in canaries])
     assert len(canaries) >= 6
     assert [v.score for v in verdicts] == [a.label for a in canaries]
+
+
+def test_answers_of_the_real_benchmark_are_of_every_kind_and_score() -> None:
+    assert len(REAL) >= 200
+    assert len({a.question for a in REAL}) == len(REAL)
+    assert {"right", "half", "wrong_fluent", "refusal", "gibberish", "loop"} <= {
+        a.kind for a in REAL
+    }
+    assert {a.label for a in REAL if a.question.metric == "utility"} == {0, 1, 2}
+    assert min(Counter(a.half for a in REAL).values()) > 100
+    assert sum(a.source == "language model" for a in REAL) >= 100
+
+
+@pytest.mark.parametrize(("half", "floor"), [("development", 0.95), ("held-out", 0.85)])
+def test_rules_agree_with_the_labels_of_the_real_benchmark(half: str, floor: float) -> None:
+    verdicts = RulesJudge(references_of(REAL)).judge([a.question for a in REAL])
+    pairs = [
+        Pair(a.fact, a.label, v.score)
+        for a, v in zip(REAL, verdicts, strict=True)
+        if a.half == half
+    ]  # type: ignore[arg-type]
+    assert agreement(pairs, resamples=50)["kappa_quadratic"]["value"] >= floor

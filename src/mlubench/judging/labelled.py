@@ -57,10 +57,19 @@ class Labelled:
         return "held-out" if first_byte % 2 else "development"
 
 
-@cache
 def labelled_answers() -> tuple[Labelled, ...]:
-    """The shipped set, in the order of its file."""
-    text = files("mlubench.judging").joinpath("labelled.jsonl").read_text(encoding="utf-8")
+    """Answers on drawn worlds, and to questions like the official ones, in the order of the file."""
+    return _read("labelled.jsonl")
+
+
+def real_answers() -> tuple[Labelled, ...]:
+    """Answers to questions of the real benchmark, by models of pretrained parts, in the order of the file."""
+    return _read("labelled_real.jsonl")
+
+
+@cache
+def _read(name: str) -> tuple[Labelled, ...]:
+    text = files("mlubench.judging").joinpath(name).read_text(encoding="utf-8")
     answers = []
     for line in text.splitlines():
         row: _Line = json.loads(line)

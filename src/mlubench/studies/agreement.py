@@ -8,7 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlubench.core.errors import MlubenchError, UsageError
-from mlubench.judging.labelled import Labelled, labelled_answers, references_of
+from mlubench.judging.labelled import (
+    Labelled,
+    labelled_answers,
+    real_answers,
+    references_of,
+)
 from mlubench.judging.run import make_judge
 from mlubench.runs.folder import BASE, AnswerFile, RunDir
 from mlubench.runs.rows import read_verdicts
@@ -174,28 +179,31 @@ def _mean_scores(sums: Floats) -> Floats:
 
 
 def agree_with_shipped(judge: str, *, resamples: int) -> ShippedAgreement:
-    """A judge against the labelled answers that ship with the project: each half, each metric, and every disagreement."""
-    answers = labelled_answers()
-    references = references_of(answers)
-    verdicts = make_judge(judge, references).judge([answer.question for answer in answers])
+    """A judge against the labelled answers that ship with the project: each half, each metric, and every disagreement.
+
+    The halves of the real benchmark's answers stand apart, as "real development" and "real held-out".
+    """
     halves: dict[str, AgreementByMetric] = {}
-    for half in ("development", "held-out"):
-        pairs = []
-        for answer, verdict in zip(answers, verdicts, strict=True):
-            if answer.half == half and verdict.score is not None:
-                pair = Pair(answer.fact, answer.label, verdict.score)
-                pairs.append((answer.question.metric, pair))
-        halves[half] = _by_metric(pairs, resamples)
-    return {
-        "a": HUMAN,
-        "b": judge,
-        "unscored": sum(verdict.score is None for verdict in verdicts),
-        "halves": halves,
-        "mistakes": _mistakes(answers, verdicts),
-    }
+    mistakes: list[Mistake] = []
+    unscored = 0
+    for prefix, answers in (("", labelled_answers()), ("real ", real_answers())):
+        references = references_of(answers)
+        verdicts = make_judge(judge, references).judge([answer.question for answer in answers])
+        for half in ("development", "held-out"):
+            pairs = []
+            for answer, verdict in zip(answers, verdicts, strict=True):
+                if answer.half == half and verdict.score is not None:
+                    pair = Pair(answer.fact, answer.label, verdict.score)
+                    pairs.append((answer.question.metric, pair))
+            halves[prefix + half] = _by_metric(pairs, resamples)
+        mistakes += _mistakes(prefix, answers, verdicts)
+        unscored += sum(verdict.score is None for verdict in verdicts)
+    return {"a": HUMAN, "b": judge, "unscored": unscored, "halves": halves, "mistakes": mistakes}
 
 
-def _mistakes(answers: Sequence[Labelled], verdicts: Sequence[Verdict]) -> list[Mistake]:
+def _mistakes(
+    prefix: str, answers: Sequence[Labelled], verdicts: Sequence[Verdict]
+) -> list[Mistake]:
     mistakes: list[Mistake] = []
     for answer, verdict in zip(answers, verdicts, strict=True):
         if verdict.score is None or verdict.score == answer.label:
@@ -203,7 +211,7 @@ def _mistakes(answers: Sequence[Labelled], verdicts: Sequence[Verdict]) -> list[
         question = answer.question
         mistakes.append(
             {
-                "half": answer.half,
+                "half": prefix + answer.half,
                 "metric": question.metric,
                 "kind": answer.kind,
                 "label": answer.label,
