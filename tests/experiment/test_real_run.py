@@ -52,6 +52,10 @@ def test_it_runs_to_its_end_and_tells_kinds_of_pictures_apart(
         parts = {part["value"]: part for part in gate["breakdowns"]}
         assert set(parts) == {"same-photo", "other-photo"}
         assert sum(part["leak_rate_n"] for part in parts.values()) == gate["leak_rate_n"]
+    by_knowledge = [row for row in results["breakdowns"] if row["by"] == "known before"]
+    # The tiny language model knows nothing.
+    assert {row["value"] for row in by_knowledge} == {"no"}
+    assert {row["method"] for row in by_knowledge} == {"po", "lumoe"}
     # The base was made once, and is found again by its name.
     (base,) = (tmp_path / "cache" / "models").glob("real-*")
     assert results["run"]["model"] == base.name

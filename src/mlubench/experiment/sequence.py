@@ -26,6 +26,7 @@ from mlubench.experiment.answering import (
 from mlubench.experiment.damaged import drop_damaged, drop_damaged_know
 from mlubench.experiment.gate_reports import gate_reports
 from mlubench.experiment.know import know_filter
+from mlubench.experiment.known_before import mark_known_before
 from mlubench.experiment.learners import (
     Base,
     Context,
@@ -77,6 +78,7 @@ def run_lifelong(config: Config, out: Path, console: Console) -> Results:
         # Only now is the folder written to, so that a mistyped setting, a device that is not here or a model that cannot
         # be loaded leaves nothing in the way of the right command.
         processes.written(lambda: run.claim(config))
+        mark_known_before(config, whole, run)
         processes.written(lambda: drop_damaged_know(run, benchmark, console))
         # What the base does not know cannot be unlearned, so only what it knows is trained and tested.
         known = know_filter(Context(config, benchmark, mllm, run))

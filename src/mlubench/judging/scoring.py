@@ -1,6 +1,6 @@
 """Makes results.json of what lies in a run's folder: every cell, stability and level, finer splits, gates."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from mlubench.core.reading import read_json
 from mlubench.judging.rouge import rouge_l
 from mlubench.runs.folder import BASE, NOTHING_UNLEARNED, RunDir
 from mlubench.runs.manifest import TrainingRecord
+from mlubench.runs.named import facts_known_before
 from mlubench.runs.opening import Run
 from mlubench.runs.results import (
     SCHEMA_VERSION,
@@ -27,7 +28,7 @@ from mlubench.statistics.comparisons import compare
 from mlubench.statistics.scores import METRICS, Scored, breakdowns, final_level, score_of, stability
 from mlubench.types import AnswerRow, Metric, VerdictRow
 
-GROUPINGS = ("phrasing", "class", "entity", "picture")
+GROUPINGS = ("phrasing", "class", "entity", "picture", "known before")
 UPPER_BOUND = "lumoe+oracle"
 # Breakdowns are many and small, so their intervals are worth fewer resamples than those of cells.
 BREAKDOWN_RESAMPLES = 200
@@ -39,6 +40,8 @@ class Judged:
 
     answer: AnswerRow
     verdict: VerdictRow
+    # Whether the pretrained model knew the fact, `yes` or `no`; "" where that is not known.
+    known_before: str = ""
 
     def scored(self) -> Scored:
         """The score with what it is grouped by."""
@@ -50,6 +53,8 @@ class Judged:
         }
         if answer.picture_kind:
             groups["picture"] = answer.picture_kind
+        if self.known_before:
+            groups["known before"] = self.known_before
         return Scored(answer.fact, self.verdict.score, groups)
 
 
@@ -97,16 +102,23 @@ def _facts(run: Run) -> RunFacts:
 
 
 def judged_answers(
-    answers: Sequence[AnswerRow], verdicts: Sequence[VerdictRow]
+    answers: Sequence[AnswerRow],
+    verdicts: Sequence[VerdictRow],
+    known_before: Mapping[str, str] | None = None,
 ) -> dict[Metric, dict[str, Judged]]:
-    """Metric -> sample id -> the answer with its verdict. A metric that nothing was judged by is left out."""
+    """Metric -> sample id -> the answer with its verdict. A metric that nothing was judged by is left out.
+
+    `known_before` has `yes` or `no` by fact.
+    """
+    marks = known_before or {}
     by_id = {row.id: row for row in answers}
     found: dict[Metric, dict[str, Judged]] = {}
     for metric in METRICS:
         rows = {}
         for verdict in verdicts:
             if verdict.metric == metric and verdict.id in by_id:
-                rows[verdict.id] = Judged(by_id[verdict.id], verdict)
+                answer = by_id[verdict.id]
+                rows[verdict.id] = Judged(answer, verdict, marks.get(answer.fact, ""))
         if rows:
             found[metric] = rows
     return found
@@ -116,7 +128,8 @@ def _judged(
     run: Run, judge: str, method: str, task: str, after: str
 ) -> dict[Metric, dict[str, Judged]]:
     answers = run.answers(method, task, after)
-    return judged_answers(answers, run.verdicts(judge, method, task, after))
+    verdicts = run.verdicts(judge, method, task, after)
+    return judged_answers(answers, verdicts, facts_known_before(run.folder))
 
 
 def _cells(run: Run, judge: str, method: str, task: str, after: str) -> list[CellRow]:

@@ -127,17 +127,18 @@ def _page_values(folder: RunDir, results: Results) -> dict[str, Any]:
         "breakdowns": [
             ("phrasing", splits(results, judge, "phrasing")),
             ("class", splits(results, judge, "class")),
-            *_by_picture(results, judge),
+            *_where_told(results, judge, "picture"),
+            *_where_told(results, judge, "known before"),
         ],
         "examples": pick_examples(folder, results),
         "last": results.tasks[-1] if results.tasks else "",
     }
 
 
-def _by_picture(results: Results, judge: str) -> list[tuple[str, list[Split]]]:
-    """Scores by kind of picture. Most benchmarks do not say of which kind theirs are."""
-    tables = splits(results, judge, "picture")
-    return [("picture", tables)] if tables else []
+def _where_told(results: Results, judge: str, by: str) -> list[tuple[str, list[Split]]]:
+    """Scores by what most benchmarks do not tell, as the kind of a picture; nothing where this run does not."""
+    tables = splits(results, judge, by)
+    return [(by, tables)] if tables else []
 
 
 def _notices(results: Results) -> list[str]:

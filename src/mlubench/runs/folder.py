@@ -73,6 +73,11 @@ class RunDir:
         return self.root / "know.json"
 
     @property
+    def known_before(self) -> Path:
+        """Which facts the language model told by name before it was taught anything."""
+        return self.root / "known_before.json"
+
+    @property
     def work(self) -> Path:
         """Checkpoints of a training under way; removed when the run is finished."""
         return self.root / "work"

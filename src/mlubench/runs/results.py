@@ -76,7 +76,7 @@ class BreakdownRow(_Row):
     task: str
     after: str = ""
     metric: str
-    by: str = ""  # phrasing, class or entity
+    by: str = ""  # phrasing, class, entity, picture, or whether the fact was known before
     value: Annotated[str, BeforeValidator(str)] = ""
     score: Number = None
     ci95: Interval = None

