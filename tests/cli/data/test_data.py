@@ -36,6 +36,16 @@ def test_stats(root: Path) -> None:
     assert (total["records"], total["facts"], total["splits"]) == (6, 2, 2)
 
 
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_stats_cut_no_heading(root: Path, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    printed = call("stats", root).output
+    assert "…" not in printed
+    assert max(map(len, printed.splitlines())) <= width
+    for word in ("records", "entities", "classes", "image", "paths", "phrasings:", "facts"):
+        assert f" {word} " in printed
+
+
 def test_check_render_check(root: Path, tmp_path: Path) -> None:
     before = call("check", root)
     assert before.exit_code == 1

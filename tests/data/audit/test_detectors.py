@@ -1,15 +1,18 @@
 """Each fault of a text is found where it is planted, and the clean benchmark has none; for shares see test_balance."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from mlubench.data.audit.facts import Finding
-from mlubench.data.audit.kinds import kinds
+from mlubench.data import release
+from mlubench.data.audit.facts import Finding, load
+from mlubench.data.audit.kinds import audit, kinds
 from mlubench.data.refusals import REFUSALS
 from mlubench.judging.rules.refusal import refusal
 
 Row = dict[str, str]
+Rows = dict[str, dict[str, list[Row]]]  # by task and split
 LIVE = "does this animal live"
 Planted = Callable[..., list[Finding]]
 
@@ -89,6 +92,65 @@ def test_other_question(planted: Planted) -> None:
         where=lambda r: "Is this animal" in r["question"],
     )
     assert [len(finding.places) for finding in findings] == [6]
+
+
+# Of companies by their logos, in sound phrasings with few words in common.
+OF_COMPANIES = {
+    "Acme.": [
+        "Which company uses this logo?",
+        "What brand does this logo stand for?",
+        "Can you name the firm behind this logo?",
+        "Whose logo is this?",
+        "Please identify the company by its emblem.",
+    ],
+    "1901.": [
+        "In which year was this company founded?",
+        "When was the firm behind this logo started?",
+        "What year saw the founding of this company?",
+        "Since what year has this firm existed?",
+        "When did this business begin?",
+    ],
+    "In Oslo.": [
+        "Where does this company have its headquarters?",
+        "In which city is this firm based?",
+        "What city is home to this company's main office?",
+        "Where is the seat of this business?",
+        "From which city is this company run?",
+    ],
+    "By Ada Olsen.": [
+        "Who founded this company?",
+        "Which person or persons started this firm?",
+        "Who are the people that set up this business?",
+        "By whom was this company created?",
+        "To whom does this firm owe its founding?",
+    ],
+}
+
+
+def about_companies(questions: dict[str, list[str]]) -> Rows:
+    """One company that goes and one that stays, with an answer for each group of questions."""
+    data: Rows = {"A": {}}
+    for split, name in (("forget", "Acme"), ("retain", "Apex")):
+        rows = data["A"].setdefault(split, [])
+        for answer_of, phrasings in questions.items():
+            truth = answer_of.replace("Acme", name)
+            for asking in phrasings:
+                image = f"downloaded_images/Corporation/{name}/1.jpg"
+                rows.append({"image": image, "question": asking, "answer": truth})
+    return data
+
+
+def test_sound_phrasings_with_words_of_the_class_are_no_faults(tmp_path: Path) -> None:
+    """ "Company" is a word of all these questions, and who asks "when" asks for the year."""
+    release.write(about_companies(OF_COMPANIES), tmp_path)
+    assert audit(load(tmp_path), {"phrasing": kinds(refusal)["phrasing"]}) == []
+
+
+def test_a_phrasing_of_another_question_is_found_among_them(tmp_path: Path) -> None:
+    wrong = [*OF_COMPANIES["Acme."][:4], "Which city is it run from?"]
+    release.write(about_companies(OF_COMPANIES | {"Acme.": wrong}), tmp_path)
+    (finding,) = audit(load(tmp_path), {"phrasing": kinds(refusal)["phrasing"]})
+    assert "'which city is it run from?' has 'city' of" in finding.message
 
 
 @pytest.mark.parametrize("text", REFUSALS)

@@ -67,7 +67,8 @@ def check_whole_path(mllm: MLLM, pictures: list[Path], tokens: int) -> None:
     assert together == alone
 
 
-def test_the_own_tower_goes_the_whole_way(tmp_path: Path, pictures: list[Path]) -> None:
+def save_with_own_tower(folder: Path) -> EfficientNetLiteModel:
+    """A tiny LLaVA with our tower in the folder. Returns the tower."""
     torch.manual_seed(0)
     tokenizer = qwen_tokenizer()
     tower = EfficientNetLiteModel(EfficientNetLiteConfig(image_size=64, grid=2))
@@ -80,8 +81,13 @@ def test_the_own_tower_goes_the_whole_way(tmp_path: Path, pictures: list[Path]) 
             module.running_mean.uniform_(-1, 1)
             module.running_var.uniform_(0.5, 2)
     llava, whole = join(Tower(tower, processor, "full", 4), language)
-    llava.save_pretrained(tmp_path)
-    whole.save_pretrained(tmp_path)
+    llava.save_pretrained(folder)
+    whole.save_pretrained(folder)
+    return tower
+
+
+def test_the_own_tower_goes_the_whole_way(tmp_path: Path, pictures: list[Path]) -> None:
+    tower = save_with_own_tower(tmp_path)
     mllm = MLLM.load(tmp_path, dtype="bfloat16", device="cpu")
     check_whole_path(mllm, pictures, tokens=4)
     again = MLLM.load(tmp_path, device="cpu").model.model.vision_tower
@@ -90,6 +96,26 @@ def test_the_own_tower_goes_the_whole_way(tmp_path: Path, pictures: list[Path]) 
         assert torch.equal(again(seen)[0], tower.eval()(seen)[0])
     # What a dry run sees of it.
     assert problems(str(tmp_path), tmp_path, folder_shape(tmp_path, "auto").mllm.base) == []
+
+
+class UncastingTower(EfficientNetLiteModel):
+    """As many a tower from outside: pixels of another precision than its weights are an error."""
+
+    def forward(self, pixel_values: torch.Tensor, **options: object) -> object:
+        if pixel_values.dtype != self.dtype:
+            raise RuntimeError("Input type (float) and weight type should be the same")
+        return super().forward(pixel_values, **options)
+
+
+def test_pixels_come_in_the_precision_of_the_tower(
+    tmp_path: Path, pictures: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_with_own_tower(tmp_path)
+    mllm = MLLM.load(tmp_path, dtype="bfloat16", device="cpu")
+    monkeypatch.setattr(mllm.base.model.vision_tower, "__class__", UncastingTower)
+    with pytest.raises(RuntimeError, match="Input type"):
+        mllm.base.model.vision_tower(torch.rand(1, 3, 64, 64))
+    check_whole_path(mllm, pictures, tokens=4)
 
 
 def test_folders_of_ones_own_go_the_whole_way(

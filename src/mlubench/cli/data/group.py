@@ -160,11 +160,14 @@ def _stats_table(root: Path, counts: "BenchmarkCounts") -> "Table":
     from rich.table import Table
 
     drawn = " (stand-ins)" if counts["stand_ins"] else ""
-    table = Table(title=f"{root}{drawn}", title_justify="left")
+    # Without outer lines it fits into 80 columns.
+    table = Table(title=f"{root}{drawn}", title_justify="left", show_edge=False)
     for column in ("task", "split"):
         table.add_column(column)
     for column in ("records", "entities", "classes", "image paths", "facts", "phrasings: facts"):
-        table.add_column(column, justify="right")
+        # A heading may go on in a second line, and is never cut within a word.
+        longest_word = max(map(len, column.split()))
+        table.add_column(column, justify="right", min_width=longest_word)
     for task, splits in counts["tasks"].items():
         for split, row in splits.items():
             table.add_row(task, split, *_numbers(row))

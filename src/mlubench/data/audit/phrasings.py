@@ -72,10 +72,8 @@ def _other_kind(groups: dict[str, list[str]]) -> dict[str, str]:
         if len(questions) < _ENOUGH:
             continue
         asked = {question: _kinds(question) for question in questions}
-        counts: Counter[str] = Counter()
-        for kinds in asked.values():
-            counts.update(kinds)
-        usual = {kind for kind, count in counts.items() if count * 2 > len(questions)}
+        counts = Counter(kind for kinds in asked.values() for kind in kinds)
+        usual = _usual_kinds(questions)
         for question, kinds in asked.items():
             alone = sorted(kind for kind in kinds if counts[kind] == 1)
             if usual and alone and not kinds & usual:
@@ -86,6 +84,14 @@ def _other_kind(groups: dict[str, list[str]]) -> dict[str, str]:
 def _kinds(question: str) -> set[str]:
     """What the question asks for, as keys of `_PATTERNS`."""
     return {asks_for for asks_for, pattern in _PATTERNS.items() if pattern.search(question)}
+
+
+def _usual_kinds(questions: list[str]) -> set[str]:
+    """What most of these phrasings ask for, as keys of `_PATTERNS`."""
+    counts: Counter[str] = Counter()
+    for question in questions:
+        counts.update(_kinds(question))
+    return {kind for kind, count in counts.items() if count * 2 > len(questions)}
 
 
 def _elsewhere(groups: dict[str, list[str]]) -> dict[str, str]:
@@ -99,8 +105,13 @@ def _elsewhere(groups: dict[str, list[str]]) -> dict[str, str]:
     for root, stems in typical.items():
         for stem in stems:
             roots_of[stem].append(root)
-    # A stem that is typical of one question alone is its mark.
-    owner = {stem: roots[0] for stem, roots in roots_of.items() if len(roots) == 1}
+    # How many questions of the class have a phrasing with this stem.
+    spread = Counter(stem for questions in groups.values() for stem in _stems(" ".join(questions)))
+    # A stem that is typical of one question alone is its mark. One that a third question has too is a word of the class, as
+    # "company" is.
+    owner = {
+        stem: roots[0] for stem, roots in roots_of.items() if len(roots) == 1 and spread[stem] <= 2
+    }
     wrong = {}
     for root in typical:
         if root not in owner.values():
@@ -109,6 +120,9 @@ def _elsewhere(groups: dict[str, list[str]]) -> dict[str, str]:
             marks = sorted(stem for stem in _stems(question) if stem in owner)
             owners = [owner[stem] for stem in marks]
             if not marks or root in owners:
+                continue
+            # It asks for what the others ask for, whatever words it borrows.
+            if _kinds(question) & _usual_kinds(groups[root]):
                 continue
             # The message names the owner of the first mark, and the last of that owner's marks.
             other_root = owners[0]
