@@ -21,6 +21,7 @@ COMMANDS = {
     ),
     "status": LazyCommand("status:status", "How far a run has come."),
     "report": LazyCommand("report:report", "Draw the table and report.html of a run again."),
+    "claims": LazyCommand("claims:claims", "Which of the paper's claims hold in finished runs."),
     "judge": LazyCommand(
         "judge.group:judge", "Judge a run's answers again, without running any model."
     ),

@@ -11,6 +11,6 @@ samples.py         sampled answers with their pictures
 figures.py         heat maps and decay curves; decay.py draws one panel, svg.py puts it into the page
 plot_style.py  labels.py
                    how methods look and are named
-agreement_table.py  sweep_table.py
+agreement_table.py  sweep_table.py  claims_table.py
                    what studies found
 """

@@ -3,6 +3,8 @@
 scores.py          cells, stability and level
 bootstrap.py       the one resampling, of whole facts or entities
 intervals.py       Wilson's and Student's intervals
+crossed.py         intervals over entities and seeds together
+claims.py          when a claim holds
 comparisons.py     paired differences between methods
 agreement.py       how far two judges agree; agreement_rows.py holds the rows that say so
 separation.py      AUROC and false positives at 95% recall

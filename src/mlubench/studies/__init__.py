@@ -2,6 +2,7 @@
 
 sweep/             many runs and one table of them
 agreement.py       how far judges agree
+claims/            which of the paper's claims hold
 labelling.py       answers for a person to score
 consolidation.py   many experts into fewer, measured before and after
 """
