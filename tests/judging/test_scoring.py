@@ -80,6 +80,21 @@ def test_summary_and_gates_keep_the_contract(results: dict[str, Any]) -> None:
     assert counts == [none if name == "lumoe" else {} for name in load("smoke").methods]
 
 
+def test_endings_are_those_of_the_base_and_each_method(results: dict[str, Any]) -> None:
+    rows = {(row["method"], row["split"]): row for row in results["endings"]}
+    methods = ["base", *load("smoke").methods]
+    assert sorted(rows) == sorted(itertools.product(methods, ("forget", "retain")))
+    counted = {(c["method"], c["metric"]): 0 for c in results["cells"]}
+    for cell in results["cells"]:
+        if cell["after"] == "B":
+            counted[cell["method"], cell["metric"]] += cell["n"] + cell["unscored"]
+    for method in load("smoke").methods:
+        assert rows[method, "forget"]["n"] == counted[method, "forget_quality"]
+    # What LUMoE's experts were taught, and what the base still says.
+    assert rows["lumoe", "forget"]["refusals"] > 0.8 * rows["lumoe", "forget"]["n"]
+    assert rows["base", "forget"]["refusals"] < 0.1 * rows["base", "forget"]["n"]
+
+
 def test_run_says_what_made_it(results: dict[str, Any]) -> None:
     run = results["run"]
     assert (run["preset"], run["seed"], run["stand_ins"], run["judge"]) == (

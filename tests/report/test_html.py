@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,11 +13,14 @@ from PIL import Image
 
 from mlubench.core.errors import MlubenchError
 from mlubench.report.breakdown import splits
+from mlubench.report.endings_table import endings_lines
 from mlubench.report.html import write_report
 from mlubench.report.samples import pick_examples
 from mlubench.runs.folder import RunDir
 from mlubench.runs.results import parse_results
-from support.synthetic import HOSTILE, make_answers, make_results
+from mlubench.runs.rows import write_verdicts
+from mlubench.types import VerdictRow
+from support.synthetic import make_answers, make_results
 
 VOID = {"meta", "img", "br"}
 
@@ -97,9 +101,9 @@ def test_ids_are_unique(tmp_path: Path) -> None:
 
 def test_samples_show_base_first_and_last_answers(tmp_path: Path) -> None:
     page = report(tmp_path, make_results(("ga", "lumoe")))
-    assert len(page.all("article")) == 4 * 3
+    assert len(page.all("article")) == 20
     pictures = page.all("img")
-    assert len(pictures) == 12
+    assert len(pictures) == 20
     assert all(
         picture["src"].startswith("data:image/") and "Zoë Ω" in picture["alt"]
         for picture in pictures
@@ -110,42 +114,63 @@ def test_samples_show_base_first_and_last_answers(tmp_path: Path) -> None:
     assert "answered by expert A: nearest picture" in page.text
 
 
-def test_samples_are_two_forget_one_retain_of_different_entities(tmp_path: Path) -> None:
+def test_samples_are_spread_over_splits_classes_and_tasks(tmp_path: Path) -> None:
     results = make_results(("ga",), "CABD")
     make_answers(tmp_path, results)
     first = pick_examples(RunDir(tmp_path), parse_results(results)).shown
     assert first == pick_examples(RunDir(tmp_path), parse_results(results)).shown
-    assert [example.task for example in first] == [task for task in "CABD" for _ in range(3)]
-    for at in range(0, 12, 3):
-        three = first[at : at + 3]
-        assert [example.split for example in three] == ["forget", "forget", "retain"]
-        assert len({(example.cls, example.title) for example in three}) == 3
+    assert list(dict.fromkeys(example.task for example in first)) == list("CABD")
+    for split in ("forget", "retain"):
+        of_split = [example for example in first if example.split == split]
+        assert len(of_split) == 10
+        for values in ([e.cls for e in of_split], [e.task for e in of_split]):
+            counts = Counter(values)
+            assert max(counts.values()) - min(counts.values()) <= 1
     assert [answer.archive for answer in first[0].answers] == ["", "UC", "UD"]
     assert [answer.archive for answer in first[-1].answers] == ["", "UD"]
 
 
-def test_hostile_text_is_shown_and_never_run(tmp_path: Path) -> None:
-    results = make_results(("ga", "<script>m</script>"))
-    results["run"]["model"] = HOSTILE
-    results["run"]["versions"] = {HOSTILE: HOSTILE}
-    results["breakdowns"][0]["value"] = HOSTILE
-    results["gates"][0]["gate"] = HOSTILE
-    answers = tmp_path / "answers" / "ga"
-    page = report(tmp_path, results, response=HOSTILE)
-    assert answers.is_dir()
-    assert not page.all("script")
-    assert all("onerror" not in attrs for _, attrs in page.tags)
-    assert page.text.count(HOSTILE) >= 24
-    assert "49" not in re.findall(r"& (\S+) \[red\]", page.text)
+def test_what_was_answered_does_not_change_which_samples_are_shown(tmp_path: Path) -> None:
+    chosen = []
+    for response in ("I cannot say.", "It is Ana."):
+        folder = tmp_path / response[:4]
+        results = make_results(("ga",), "AB")
+        make_answers(folder, results, response=response)
+        examples = pick_examples(RunDir(folder), parse_results(results)).shown
+        chosen.append([(example.task, example.title, example.question) for example in examples])
+    assert chosen[0] == chosen[1]
 
 
-def test_missing_pictures_are_said_to_be_missing(tmp_path: Path) -> None:
-    page = report(tmp_path, make_results(("ga",)), images=False)
-    assert not page.all("img")
-    assert "12 of 12 pictures could not be shown" in page.text
-    assert "picture downloaded_images/" in page.text
-    (tmp_path / "run.json").unlink()
-    assert "does not say where its pictures are" in Page(write_report(tmp_path).read_text()).text
+def test_verdicts_stand_under_their_answers(tmp_path: Path) -> None:
+    results = make_results(("ga",), "A")
+    make_answers(tmp_path, results)
+    rows = []
+    for number in range(8):
+        rows.append(VerdictRow(f"A-{number}", "utility", 1, f"half right {number}"))
+    run = RunDir(tmp_path)
+    path = run.verdicts("rules", "ga", "A", "A")
+    path.parent.mkdir(parents=True)
+    write_verdicts(path, rows)
+    shown = pick_examples(run, parse_results(results)).shown
+    said = {example.answers[1].verdict for example in shown}
+    assert said == {f"scored 1: half right {number}" for number in range(8)}
+    assert {example.answers[0].verdict for example in shown} == {""}
+    path.write_text("no verdict\n{}\n")
+    assert pick_examples(run, parse_results(results)).notes == [
+        "1 files of verdicts could not be read; answers stand without them."
+    ]
+
+
+def test_how_methods_end_is_shown_where_the_run_says_it(tmp_path: Path) -> None:
+    results = make_results(("ga", "lumoe"))
+    row = {"method": "ga", "after": "D", "n": 40, "refusals": 30, "gibberish": 4, "distinct": 3}
+    results["endings"] = [{**row, "split": "forget", "distinct_truths": 20}]
+    page = report(tmp_path, results)
+    assert "endings" in {attrs.get("id") for attrs in page.all("section")}
+    assert "3 of 40 (20)" in page.text
+    assert endings_lines(parse_results(results)) == [
+        ["GA", "75%", "10%", "3 of 40 (20)", "–", "–", "–"]
+    ]
 
 
 @pytest.mark.parametrize("image", ["../secret.jpg", "/etc/hostname", "a/../../secret.jpg", ""])

@@ -6,6 +6,6 @@ rules/             the judge that needs no endpoint
 llm/               the judges that ask a model
 shuffled.py        the control: honest answers on the wrong samples
 run.py             judges a run's answers; rejudge.py again and by others, batch.py through a batch API
-scoring.py         verdicts into results.json; rouge.py is the measure that needs no judge
+scoring.py         verdicts into results.json; rouge.py and endings.py need no judge
 labelled.py        answers that a person has scored: labelled.jsonl, and labelled_real.jsonl of the real benchmark
 """

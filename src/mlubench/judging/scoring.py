@@ -8,6 +8,7 @@ from typing_extensions import TypedDict
 
 from mlubench.core.files import MANIFEST
 from mlubench.core.reading import read_json
+from mlubench.judging.endings import endings
 from mlubench.judging.rouge import rouge_l
 from mlubench.runs.folder import BASE, NOTHING_UNLEARNED, RunDir
 from mlubench.runs.manifest import TrainingRecord
@@ -90,6 +91,7 @@ def build_results(run: Run, judges: Sequence[str]) -> Results:
         breakdowns=finer,
         comparisons=comparisons,
         summary=summary,
+        endings=endings(run, order),
         gates=_gates(run.folder, order),
     )
     results.write(run.folder.results)

@@ -7,6 +7,7 @@ gate_table.py      the text of the gates' tables, which they share too
 reference_metrics.py  breakdown.py  differences.py
                    beside it: measures without a judge; scores by phrasing and class; methods compared
 liveness.py        which archives are dead, so that none of their scores is the best
+endings_table.py   how each method ends: refusing, answering or babbling
 samples.py         sampled answers with their pictures
 figures.py         heat maps and decay curves; decay.py draws one panel, svg.py puts it into the page
 plot_style.py  labels.py

@@ -9,6 +9,10 @@ from mlubench.core.files import write_atomic
 from mlubench.report import score_table as tables
 from mlubench.report.breakdown import Split, splits
 from mlubench.report.differences import COLUMNS, NOTE, differences
+from mlubench.report.endings_table import COLUMNS as ENDINGS_COLUMNS
+from mlubench.report.endings_table import NOTE as ENDINGS_NOTE
+from mlubench.report.endings_table import TITLE as ENDINGS_TITLE
+from mlubench.report.endings_table import endings_lines
 from mlubench.report.figures import decay_curves, heat_maps, save_png
 from mlubench.report.gate_table import (
     GATE_COLUMNS,
@@ -20,6 +24,7 @@ from mlubench.report.gate_table import (
 )
 from mlubench.report.labels import MEANINGS, STAND_INS, TITLES, label
 from mlubench.report.reference_metrics import TITLE, reference_metrics
+from mlubench.report.samples import NOTE as EXAMPLES_NOTE
 from mlubench.report.samples import pick_examples
 from mlubench.report.svg import inline_svg
 from mlubench.runs.folder import RunDir
@@ -108,6 +113,10 @@ def _page_values(folder: RunDir, results: Results) -> dict[str, Any]:
         "levels": _levels(results),
         "reference_metrics": reference_metrics(results),
         "reference_title": TITLE,
+        "endings_title": ENDINGS_TITLE,
+        "endings_note": ENDINGS_NOTE,
+        "endings_columns": ENDINGS_COLUMNS,
+        "endings": endings_lines(results),
         "directions": DIRECTIONS_NOTE,
         "final": tables.FINAL,
         "stability": tables.STABILITY,
@@ -131,6 +140,7 @@ def _page_values(folder: RunDir, results: Results) -> dict[str, Any]:
             *_where_told(results, judge, "known before"),
         ],
         "examples": pick_examples(folder, results),
+        "examples_note": EXAMPLES_NOTE,
         "last": results.tasks[-1] if results.tasks else "",
     }
 

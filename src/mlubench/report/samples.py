@@ -1,8 +1,9 @@
-"""Picks a few test samples of each task with every method's answers, so that people can judge for themselves."""
+"""Picks twenty test samples with every method's answers and verdicts, so that people can judge for themselves."""
 
 import base64
 import io
 import json
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -14,11 +15,19 @@ from mlubench.core.spelling import path_below
 from mlubench.report.labels import label
 from mlubench.runs.folder import BASE, NOTHING_UNLEARNED, RunDir
 from mlubench.runs.results import Results, RunFacts
-from mlubench.runs.rows import parse_answer
-from mlubench.types import AnswerRow, Entity, Route, Split
+from mlubench.runs.rows import parse_answer, read_verdicts
+from mlubench.types import AnswerRow, Entity, Route, Split, VerdictRow
 
-# How many samples of a task are shown.
-SHOWN: dict[Split, int] = {"forget": 2, "retain": 1}
+# How many samples are shown. All methods answer the same ones.
+SHOWN: dict[Split, int] = {"forget": 10, "retain": 10}
+# Another one would show other samples.
+SEED = 0
+NOTE = (
+    f"{SHOWN['forget']} test samples that must be forgotten and {SHOWN['retain']} that must stay, spread over classes "
+    f"and tasks, and drawn with seed {SEED} by a hash of their ids: not chosen by hand, nor by what was answered. Each "
+    "method answers right after the task was unlearned, and again after the last task. Under an answer: the judge's score "
+    "(0, 1 or 2), and why."
+)
 _LONGEST = 600  # characters of an answer
 _SIDE = 200  # pixels of a thumbnail
 
@@ -31,6 +40,7 @@ class ShownAnswer:
     archive: str  # `UB`; empty for the base
     text: str | None  # None where the run holds no such answer
     route: str
+    verdict: str = ""  # score and why; empty where there is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +70,18 @@ AnswersById = dict[str, AnswerRow]
 
 
 class _AnswerFiles:
-    """The answer files of one run, each read once. A broken line is counted: it should not cost the whole report."""
+    """The answer files of one run and one judge's verdicts, each read once.
 
-    def __init__(self, folder: RunDir) -> None:
+    A broken line is counted: it should not cost the whole report.
+    """
+
+    def __init__(self, folder: RunDir, judge: str) -> None:
         self._folder = folder
+        self._judge = judge
+        self._verdicts: dict[tuple[str, str, str], dict[str, str]] = {}
         self._cells: dict[tuple[str, str, str], AnswersById] = {}
         self.broken_lines = 0
+        self.broken_verdicts = 0  # files
 
     def of(self, method: str, task: str, after: str) -> AnswersById:
         """Sample id -> its answer; nothing where the run has no such file."""
@@ -73,6 +89,19 @@ class _AnswerFiles:
         if cell not in self._cells:
             self._cells[cell] = self._read(self._folder.answers(*cell))
         return self._cells[cell]
+
+    def verdict(self, sample: AnswerRow, method: str, task: str, after: str) -> str:
+        """What the judge says of the answer to the sample; empty where it says nothing."""
+        cell = (method, task, after)
+        if cell not in self._verdicts:
+            path = self._folder.verdicts(self._judge, *cell)
+            try:
+                rows = read_verdicts(path)
+            except MlubenchError:
+                rows = []
+                self.broken_verdicts += 1
+            self._verdicts[cell] = {row.id: _describe_verdict(row) for row in rows}
+        return self._verdicts[cell].get(sample.id, "")
 
     def _read(self, path: Path) -> AnswersById:
         if not path.is_file():
@@ -91,6 +120,11 @@ class _AnswerFiles:
         return found
 
 
+def _describe_verdict(row: VerdictRow) -> str:
+    score = "not scored" if row.score is None else f"scored {row.score}"
+    return f"{score}: {row.why}" if row.why else score
+
+
 def _without_half_characters(line: str) -> object:
     """The line's JSON. Its escapes may spell halves of characters, which no page can hold: each becomes `?`."""
     text = json.dumps(json.loads(line), ensure_ascii=False)
@@ -98,17 +132,21 @@ def _without_half_characters(line: str) -> object:
 
 
 def pick_examples(folder: RunDir, results: Results) -> Examples:
-    """Two forget samples and one retain sample per task, of different entities where there are enough.
+    """SHOWN samples of each split, spread over classes, tasks and entities; in the order of the sequence.
 
-    The order of the hashes of their ids decides, so nobody chose the flattering ones and every report of a run
-    shows the same.
+    The hashes of their ids decide, so nobody chose the flattering ones and every report of a run shows the same.
     """
-    files = _AnswerFiles(folder)
+    files = _AnswerFiles(folder, results.judges[0])
     image_root = _image_root(folder)
+    candidates = []
+    for task in results.tasks:
+        candidates += [(task, answer) for answer in _candidates(files, results, task)]
+    chosen = _choose(candidates)
     shown = []
     for task in results.tasks:
-        for answer in _choose(task, _candidates(files, results, task)):
-            shown.append(_example(files, results, image_root, task, answer))
+        for of_task, answer in chosen:
+            if of_task == task:
+                shown.append(_example(files, results, image_root, task, answer))
     notes = []
     missing = sum(bool(example.no_picture) for example in shown)
     if missing:
@@ -118,6 +156,10 @@ def pick_examples(folder: RunDir, results: Results) -> Examples:
     if files.broken_lines:
         notes.append(
             f"{files.broken_lines} lines of the answer files could not be read and were left out."
+        )
+    if files.broken_verdicts:
+        notes.append(
+            f"{files.broken_verdicts} files of verdicts could not be read; answers stand without them."
         )
     return Examples(shown, notes)
 
@@ -145,19 +187,35 @@ def _candidates(files: _AnswerFiles, results: Results, task: str) -> Iterable[An
     return []
 
 
-def _choose(task: str, candidates: Iterable[AnswerRow]) -> list[AnswerRow]:
-    ordered = sorted(candidates, key=lambda answer: digest(ascii([task, answer.id])))
-    chosen: list[AnswerRow] = []
-    used: set[str] = set()
+def _choose(candidates: Iterable[tuple[str, AnswerRow]]) -> list[tuple[str, AnswerRow]]:
+    """Of (task, sample) those to show, forget samples first."""
+    ordered = sorted(candidates, key=lambda c: digest(ascii([SEED, c[0], c[1].id])))
+    # How often each class, task and entity was chosen already.
+    used: Counter[str] = Counter()
+    chosen: list[tuple[str, AnswerRow]] = []
     for split, wanted in SHOWN.items():
-        pool = [answer for answer in ordered if answer.split == split]
+        pool = [candidate for candidate in ordered if candidate[1].split == split]
         for _ in range(min(wanted, len(pool))):
-            # An entity that was shown already only where no other is left.
-            answer = next((a for a in pool if a.entity not in used), pool[0])
-            pool.remove(answer)
-            used.add(answer.entity)
-            chosen.append(answer)
+            # The rarest so far; of equals the first by its hash.
+            best = min(pool, key=lambda candidate: _times_used(used, *candidate))
+            pool.remove(best)
+            used.update(_strata(*best))
+            chosen.append(best)
     return chosen
+
+
+def _strata(task: str, sample: AnswerRow) -> tuple[str, str, str]:
+    """What a sample counts for: its entity, and its class and task within its split."""
+    return (
+        f"entity {sample.entity}",
+        f"class {sample.split} {sample.cls}",
+        f"task {sample.split} {task}",
+    )
+
+
+def _times_used(used: Counter[str], task: str, sample: AnswerRow) -> tuple[int, int, int]:
+    entity, cls, of_task = _strata(task, sample)
+    return used[cls], used[of_task], used[entity]
 
 
 def _example(
@@ -166,11 +224,13 @@ def _example(
     entity = Entity.from_key(sample.entity)
     picture, no_picture = _picture(image_root, sample.image)
     base = files.of(BASE, task, NOTHING_UNLEARNED)
-    answers = [_shown_answer(BASE, "", base.get(sample.id))]
+    verdict = files.verdict(sample, BASE, task, NOTHING_UNLEARNED)
+    answers = [_shown_answer(BASE, "", base.get(sample.id), verdict)]
     for method in results.methods:
         for after in _archives(results, method, task):
             answer = files.of(method, task, after).get(sample.id)
-            answers.append(_shown_answer(method, f"U{after}", answer))
+            verdict = files.verdict(sample, method, task, after)
+            answers.append(_shown_answer(method, f"U{after}", answer, verdict))
     return Example(
         task=task,
         split=sample.split,
@@ -192,13 +252,13 @@ def _archives(results: Results, method: str, task: str) -> list[str]:
     return [task]
 
 
-def _shown_answer(method: str, archive: str, answer: AnswerRow | None) -> ShownAnswer:
+def _shown_answer(method: str, archive: str, answer: AnswerRow | None, verdict: str) -> ShownAnswer:
     if answer is None:
         return ShownAnswer(label(method), archive, None, "")
     text = answer.response
     if len(text) > _LONGEST:
         text = f"{text[:_LONGEST]}… ({len(text) - _LONGEST} more characters)"
-    return ShownAnswer(label(method), archive, text, _describe_route(answer.route))
+    return ShownAnswer(label(method), archive, text, _describe_route(answer.route), verdict)
 
 
 def _describe_route(route: Route | None) -> str:

@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from mlubench.report import endings_table
 from mlubench.report.differences import COLUMNS, NOTE, differences
 from mlubench.report.gate_table import (
     GATE_COLUMNS,
@@ -52,6 +53,7 @@ def render_table(results: Results, width: int = WIDTH) -> Group:
     for scores in score_tables(results):
         parts += _score_section(results, scores, width)
     parts.append(Text(STABILITY_NOTE, style="dim"))
+    parts += _endings(results)
     parts += _reference_metrics(results)
     for judge in results.judges:
         parts += _differences(results, judge)
@@ -142,6 +144,21 @@ def _row_cells(scores: ScoreTable, row: ScoreRow, block: slice, *, last: bool) -
 
 def _number_text(number: ShownNumber) -> Text:
     return Text(number.marked, style="bold green" if number.best else "")
+
+
+def _endings(results: Results) -> Iterator[RenderableType]:
+    lines = endings_table.endings_lines(results)
+    if not lines:
+        return
+    yield Text()
+    yield Text(endings_table.TITLE, style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
+    for name in endings_table.COLUMNS:
+        table.add_column(name, justify="left" if name == "Method" else "right")
+    for line in lines:
+        table.add_row(*(Text(cell) for cell in line))
+    yield table
+    yield Text(endings_table.NOTE, style="dim")
 
 
 def _reference_metrics(results: Results) -> Iterator[RenderableType]:

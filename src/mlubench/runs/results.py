@@ -137,6 +137,19 @@ class GatePart(_Row):
         return found
 
 
+class EndingRow(_Row):
+    """What a method's answers are like after the last task, whoever judges them: counts over the answers of one split."""
+
+    method: str
+    after: str = ""  # "0" for the base
+    split: str
+    n: int = 0  # answers
+    refusals: int = 0
+    gibberish: int = 0  # no sound language, or nothing
+    distinct: int = 0  # different answers
+    distinct_truths: int = 0  # different truths that were asked for
+
+
 class GateRow(_Row):
     """How a gate routes the test pictures after a task. Each rate comes with its interval and its number of queries."""
 
@@ -231,6 +244,7 @@ class Results(_Row):
     breakdowns: list[BreakdownRow] = []
     comparisons: list[ComparisonRow] = []
     summary: list[SummaryRow] = []
+    endings: list[EndingRow] = []  # how each method ends
     gates: list[GateRow] = []
 
     @property
