@@ -30,8 +30,10 @@ def test_heat_maps_have_a_panel_per_method_and_metric() -> None:
     figure = heat_maps(parse_results(make_results(("ga", "lumoe"))))
     panels, bar = figure.axes[:-1], figure.axes[-1]
     assert [ax.get_title() for ax in panels] == ["GA", "LUMoE", "", ""]
-    assert texts(panels[0])[:4] == ["0.38", "0.22", "0.06", "0.00"]
-    assert all(len(ax.texts) == 10 for ax in panels)
+    numbers = [text for text in texts(panels[0]) if text != "†"]
+    assert numbers[:4] == ["0.38", "0.22", "0.06", "0.00"]
+    assert len(numbers) == 10
+    assert len(panels[1].texts) == len(panels[3].texts) == 10
     assert bar.get_ylim() == (0, 1)
     assert panels[0].get_ylabel().startswith("Forget quality")
     assert panels[2].get_ylabel().startswith("Utility")
@@ -50,6 +52,24 @@ def test_heat_map_tells_missing_from_unjudged() -> None:
     results["cells"][0] |= {"score": None, "ci95": None}
     del results["cells"][1]
     assert texts(heat_maps(parse_results(results)).axes[0])[:2] == ["?", "–"]
+
+
+def test_dead_archives_are_marked_in_both_figures() -> None:
+    """GA of the made-up run has a utility of at most 0.12 where the base has 0.93; LUMoE has the base's."""
+    results = parse_results(make_results(("ga", "lumoe")))
+    ga, lumoe = heat_maps(results).axes[:2]
+    assert texts(ga).count("†") == 10
+    assert "†" not in texts(lumoe)
+    assert "† in its corner: dead" in heat_maps(results).texts[0].get_text()
+    assert [point.dead for point in points(results, "rules", "utility", "ga")] == [True] * 4
+    assert not any(point.dead for point in points(results, "rules", "utility", "lumoe"))
+    curves = decay_curves(results)
+    assert "dead" in curves.texts[0].get_text()
+    faces = [line.get_markerfacecolor() for line in curves.axes[0].lines]
+    assert faces.count("white") == 4
+    alive = parse_results(make_results(("lumoe",)))
+    assert "dead" not in decay_curves(alive).texts[0].get_text()
+    assert "dead" not in heat_maps(alive).texts[0].get_text()
 
 
 def test_decay_is_the_mean_over_past_tasks_by_hand() -> None:
@@ -79,7 +99,7 @@ def test_decay_leaves_out_steps_and_intervals_that_are_not_whole() -> None:
 
 def test_decay_names_every_line() -> None:
     for ax in decay_curves(parse_results(make_results(("ga", "po", "new_method")))).axes:
-        assert sorted(texts(ax)) == ["Base", "GA", "PO", "new_method"]
+        assert sorted(texts(ax)) == ["Base", "GA†", "PO†", "new_method†"]
         assert "higher is better" in ax.get_title()
 
 

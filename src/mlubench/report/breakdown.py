@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from mlubench.report import liveness
 from mlubench.report.labels import TITLES, label
 from mlubench.report.score_table import ShownNumber, number
 from mlubench.runs.results import BreakdownRow, Results
@@ -14,7 +15,7 @@ class Split:
     """One table of one metric: a row per value, a column per method at its last archive."""
 
     title: str
-    # Each method's name, and the step of its last archive, such as "U3".
+    # Each method's name, and the step of its last archive, such as "U3", or "U3†" where that is dead.
     columns: list[tuple[str, str]]
     # Each value, such as `unseen` or a class, with one number per column.
     rows: list[tuple[str, list[ShownNumber]]]
@@ -47,7 +48,11 @@ def _split(results: Results, judge: str, by: str, metric: Metric) -> Split:
     shown_methods = {method for _, method in cells}
     # In the order of the other tables, so that columns can be compared across them.
     methods = [method for method in results.methods if method in shown_methods]
-    columns = [(label(method), f"U{last[method]}") for method in methods]
+    dead = liveness.dead_archives(results, judge)
+    columns = []
+    for method in methods:
+        mark = liveness.MARK if (method, last[method]) in dead else ""
+        columns.append((label(method), f"U{last[method]}{mark}"))
     rows = []
     for value in values:
         scores = [_pooled_score(cells.get((value, method), [])) for method in methods]

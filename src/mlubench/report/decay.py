@@ -1,9 +1,10 @@
 """Draws one panel of decay curves: the mean score on past tasks, step by step through the sequence."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from mlubench.report import liveness
 from mlubench.report.labels import TITLES, label
 from mlubench.report.plot_style import STYLES, ink, plain, style
 from mlubench.runs.folder import BASE
@@ -28,6 +29,8 @@ class Point:
     mean: float
     # How far the 95% interval reaches below and above the mean. None where a task's score has no interval.
     reach: tuple[float, float] | None
+    # Whether the archive answers next to nothing.
+    dead: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +45,13 @@ class _CurveEnd:
 def points(results: Results, judge: str, metric: Metric, method: str) -> list[Point]:
     """A method's curve. A step is left out until all tasks up to it have a score: a mean of fewer is not comparable."""
     cells = results.scores(judge, metric)
+    dead = liveness.dead_archives(results, judge)
     curve = []
     for index, after in enumerate(results.tasks):
         past_tasks = results.tasks[: index + 1]
         point = _mean_point(index, [cells.get((method, task, after)) for task in past_tasks])
         if point is not None:
-            curve.append(point)
+            curve.append(replace(point, dead=(method, after) in dead))
     return curve
 
 
@@ -96,7 +100,8 @@ def draw_decay(ax: "Axes", results: Results, judge: str, metric: Metric) -> None
         shift = (position - (len(methods) - 1) / 2) * _SIDE_STEP
         _draw_curve(ax, curve, colour, marker, shift)
         if curve:
-            ends.append(_CurveEnd(plain(label(method)), curve[-1], colour))
+            name = plain(label(method)) + (liveness.MARK if curve[-1].dead else "")
+            ends.append(_CurveEnd(name, curve[-1], colour))
     base_curve = _base_points(results, judge, metric)
     if base_curve:
         _draw_base(ax, base_curve)
@@ -125,6 +130,8 @@ def _set_axes(ax: "Axes", tasks: list[str]) -> None:
 
 def _draw_curve(ax: "Axes", curve: list[Point], colour: str, marker: str, shift: float) -> None:
     """The curve and its intervals, moved sideways by `shift` steps."""
+    # A star fills less of its size than the other markers do.
+    size = 9 if marker == "*" else 5.5
     xs: list[float] = []
     ys: list[float] = []
     previous = None
@@ -141,12 +148,23 @@ def _draw_curve(ax: "Axes", curve: list[Point], colour: str, marker: str, shift:
         ys,
         color=colour,
         marker=marker,
-        # A star fills less of its size than the other markers do.
-        markersize=9 if marker == "*" else 5.5,
+        markersize=size,
         linewidth=1.8,
         markeredgecolor="white",
         markeredgewidth=0.5,
     )
+    # Above the filled marker that the line has there, so that a dead archive's looks empty.
+    for point in curve:
+        if point.dead:
+            ax.plot(
+                [point.index + shift],
+                [point.mean],
+                color=colour,
+                marker=marker,
+                markersize=size,
+                markerfacecolor="white",
+                zorder=3,
+            )
     for point in curve:
         if point.reach is None:
             continue

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlubench.core.files import write_atomic
+from mlubench.report import liveness
 from mlubench.report.decay import draw_decay
 from mlubench.report.labels import TITLES, label
 from mlubench.report.plot_style import luminance, plain
@@ -80,7 +81,7 @@ def heat_maps(results: Results, judge: str | None = None) -> "Figure":
     figure.text(
         (left + right) / 2,
         0.02,
-        "after unlearning up to task",
+        "after unlearning up to task" + _dead_legend(results, judge, "in its corner"),
         fontsize=9,
         ha="center",
         va="bottom",
@@ -100,14 +101,25 @@ def decay_curves(results: Results, judge: str | None = None) -> "Figure":
     if not results.methods:
         return _empty_figure()
     judge = judge or results.judges[0]
-    figure = Figure(figsize=(WIDTH, 3.9))
+    figure = Figure(figsize=(WIDTH, 4.0))
     axes = figure.subplots(1, len(METRICS), sharey=True)
     # The methods' names stand right of each panel: between the two, and in the tenth that is left free.
-    figure.subplots_adjust(left=0.06, right=0.9, top=0.9, bottom=0.14, wspace=0.34)
+    figure.subplots_adjust(left=0.06, right=0.9, top=0.9, bottom=0.17, wspace=0.34)
     for ax, metric in zip(axes, METRICS, strict=True):
         draw_decay(ax, results, judge, metric)
     axes[0].set_ylabel("mean score on past tasks", fontsize=9)
+    legend = _dead_legend(results, judge, "and an empty marker")
+    figure.text(0.06, 0.01, legend.removeprefix(" · "), fontsize=8, ha="left", va="bottom")
     return figure
+
+
+def _dead_legend(results: Results, judge: str, how: str) -> str:
+    """What the mark of dead archives means; empty where none is dead."""
+    dead = liveness.dead_archives(results, judge)
+    if not any(method in results.methods for method, _ in dead):
+        return ""
+    share = f"{liveness.LIVING_SHARE:.0%}"
+    return f" · {liveness.MARK} {how}: dead, utility below {share} of the base's"
 
 
 def save_png(figure: "Figure", path: Path, dpi: int = 200) -> None:
@@ -135,6 +147,7 @@ def _draw_panel(
 
     colours = colormaps[COLOURS]
     cells = results.scores(judge, metric)
+    dead = liveness.dead_archives(results, judge)
     tasks = results.tasks
     ax.set_xlim(-0.5, len(tasks) - 0.5)
     # From the larger to the smaller, so that the first task is the top row.
@@ -169,6 +182,17 @@ def _draw_panel(
         )
         ax.add_patch(square)
         ax.text(x, y, text, ha="center", va="center", fontsize=font_size, color=ink)
+        if score is not None and (method, after) in dead:
+            # In the corner: beside the number there is no room.
+            ax.text(
+                x + 0.46,
+                y - 0.46,
+                liveness.MARK,
+                ha="right",
+                va="top",
+                fontsize=0.75 * font_size,
+                color=ink,
+            )
 
 
 def _set_ticks(ax: "Axes", tasks: list[str], *, leftmost: bool, lowest: bool) -> None:

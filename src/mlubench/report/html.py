@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlubench.core.files import write_atomic
+from mlubench.report import liveness
 from mlubench.report import score_table as tables
 from mlubench.report.breakdown import Split, splits
 from mlubench.report.differences import COLUMNS, NOTE, differences
@@ -124,6 +125,7 @@ def _page_values(folder: RunDir, results: Results) -> dict[str, Any]:
             marked("Training time", "train_seconds"),
             marked("Peak memory", "peak_memory_bytes"),
         ],
+        "dead_mark": liveness.MARK,
         "difference_columns": COLUMNS,
         "difference_note": NOTE,
         "differences": differences(results, judge),
@@ -238,8 +240,13 @@ def _levels(results: Results) -> list[_LevelRow]:
         if summary.judge and len(results.judges) > 1:
             name += f" ({summary.judge})"
         values = []
+        judge = summary.judge or results.judges[0]
+        last = results.tasks[-1] if results.tasks else ""
+        mark = ""
+        if (summary.method, last) in liveness.dead_archives(results, judge):
+            mark = liveness.MARK
         for metric in METRICS:
-            values.append(tables.number(summary.final.get(metric)))
+            values.append(tables.number(summary.final.get(metric)) + mark)
             values.append(tables.number(summary.stability.get(metric)))
         memory = tables.MISSING
         if summary.peak_memory_bytes is not None:
