@@ -12,6 +12,7 @@ from mlubench.judging.table import JUDGES
 from mlubench.lumoe.gates.base import Gate
 from mlubench.lumoe.gates.table import GATES
 from mlubench.models.mllm import MLLM
+from mlubench.models.plugins import register_model_classes
 from mlubench.models.quiet import quiet
 from mlubench.report.html import write_report
 from mlubench.runs.opening import Run, open_run
@@ -50,16 +51,18 @@ def load_mllm(
     revision: str | None = None,
     dtype: str = "auto",
     device: str = "auto",
+    plugins: Sequence[str] = (),
 ) -> MLLM:
     """A model in a Hugging Face folder or under a hub's id, or the base of a preset.
 
     The tiny base of a preset such as `toy` is trained and cached unless the cache has it. Only safetensors are read, and
-    code that comes with a model is never run.
+    code that comes with a model is never run. `plugins` are modules that register its classes, as `model.plugins`.
     Raises MlubenchError for a model that cannot be loaded, UsageError for a device that torch cannot use.
     """
     if str(model) in preset_names() and not Path(model).is_dir():
         config = load(str(model), [f"device={device}", f"model.dtype={dtype}"])
         return open_base(config, open_benchmark(config))
+    register_model_classes(plugins)
     return MLLM.load(model, revision=revision, dtype=dtype, device=device)
 
 

@@ -132,14 +132,30 @@ Examples:
 @click.argument("out", type=PATH)
 @click.option("--vision", type=PATH, help="A folder of another vision model, as CLIP or SigLIP.")
 @click.option("--language", type=PATH, help="A folder of another chat model.")
+@click.option(
+    "--plugin",
+    "plugins",
+    multiple=True,
+    metavar="MODULE",
+    help="A module that registers the class of a part, as model.plugins names it.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the projector's weights.")
 @JSON
 def assemble(
-    out: Path, vision: Path | None, language: Path | None, seed: int, as_json: bool
+    out: Path,
+    vision: Path | None,
+    language: Path | None,
+    plugins: tuple[str, ...],
+    seed: int,
+    as_json: bool,
 ) -> None:
     """Put a LLaVA together and write it to OUT as a Hugging Face folder. Its projector is untrained."""
+    from mlubench.models.plugins import register_model_classes
+    from mlubench.models.quiet import quiet
     from mlubench.models.real.assembly import assemble
 
+    quiet()
+    register_model_classes(plugins)
     assemble(out, vision=vision, language=language, seed=seed)
     text = f"{out}: a LLaVA whose projector has to be trained before it knows any picture"
     print_facts({"folder": str(out), "seed": seed}, text, as_json=as_json)

@@ -33,11 +33,19 @@ class DataError(MlubenchError):
     """A benchmark file cannot be used; `mlubench data check` lists everything that is wrong."""
 
 
+# Of what a library says, so many characters are shown: some list all that they know.
+_LONGEST_LINE = 300
+
+
 def first_line(error: Exception) -> str:
-    """The first line of what a library says, or the kind of its error where it says nothing."""
+    """The first line of what a library says, if need be cut; or the kind of its error where it says nothing."""
     lines = str(error).strip().splitlines()
+    if not lines:
+        return type(error).__name__
+    if len(lines[0]) > _LONGEST_LINE:
+        return f"{lines[0][:_LONGEST_LINE].rstrip()} ..."
     # Ours go on with a full stop of their own.
-    return lines[0].rstrip(".: ") if lines else type(error).__name__
+    return lines[0].rstrip(".: ")
 
 
 def unknown_name(kind: str, got: str, known: Iterable[str]) -> UsageError:

@@ -24,6 +24,11 @@ _SIGNS = str.maketrans(dict.fromkeys("‘’ʼ`´′", "'") | dict.fromkeys("‐
 _SELECTORS = frozenset(map(chr, (0x034F, *range(0xFE00, 0xFE10))))
 
 
+def is_module_name(name: str) -> bool:
+    """Whether Python could import a module of this name: words with dots between them, and no path."""
+    return all(part.isidentifier() for part in name.split("."))
+
+
 def plain_letters(text: str) -> str:
     """The text in lower case without differences of width, accents, invisible signs and look-alike letters."""
     return _folded(text, accents=False, look_alikes=True)

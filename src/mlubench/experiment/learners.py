@@ -96,7 +96,7 @@ def train(ctx: Context, loss: str, label: str, task: Task, settings: TrainConfig
         work=ctx.run.work,
         label=f"{label}: unlearning {task.name}",
     )
-    return {
+    facts: ManifestFacts = {
         "task": task.name,
         "method": label,
         "loss": loss,
@@ -110,6 +110,10 @@ def train(ctx: Context, loss: str, label: str, task: Task, settings: TrainConfig
         "settings": settings.model_dump(mode="json", exclude={"per_method"}),
         "entities": [e.key for e in task.forget_entities],
     }
+    # Only where there are any, so that other manifests stay as they were.
+    if ctx.config.model.plugins:
+        facts["base_plugins"] = ctx.config.model.plugins
+    return facts
 
 
 def data_hash(task: Task, settings: TrainConfig) -> str:

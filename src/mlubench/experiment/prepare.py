@@ -16,6 +16,7 @@ from mlubench.data.same_pictures import require_distinct
 from mlubench.models.bases import make_base
 from mlubench.models.examination import require_trainable
 from mlubench.models.mllm import MLLM
+from mlubench.models.plugins import register_model_classes
 from mlubench.settings.benchmark import BenchmarkConfig
 from mlubench.settings.run import Config
 from mlubench.types import Benchmark
@@ -125,6 +126,7 @@ def require_pictures(benchmark: Benchmark) -> None:
 def open_base(config: Config, benchmark: Benchmark) -> MLLM:
     """The untouched base. The tiny LLaVA learns all tasks of the benchmark, whatever the order or subset of the run."""
     model = config.model
+    register_model_classes(model.plugins)
     path = model.path or make_base(model, benchmark, device=config.device)
     mllm = MLLM.load(path, revision=model.revision, dtype=model.dtype, device=config.device)
     # Manifests of experts spell the base so. A tiny base is known by the hash in its folder's name, wherever the cache is.

@@ -102,7 +102,8 @@ def _check(config: Config, console: Console) -> None:
         for gate in (config.gate, *config.gates.also):
             check_gate(gate, config.gates)
         require_strangers(config.benchmark)
-    for notice in check_judge(config.judge, JudgeTools(config.judging, config.device)):
+    tools = JudgeTools(config.judging, config.device, config.model.plugins)
+    for notice in check_judge(config.judge, tools):
         console.print(Text(f"Note: {notice}", style="yellow"))
 
 
@@ -198,8 +199,9 @@ def _report_gates(ctx: Context, learner: LumoeLearner, done: list[str]) -> None:
 
 def _finish(ctx: Context, seconds: float) -> Results:
     """Judge all answers and write the results. The leader alone does it, once all is answered."""
-    judge = ctx.config.judge
-    judge_run(ctx.run, judge, JudgeTools(ctx.config.judging, ctx.config.device))
+    config = ctx.config
+    judge = config.judge
+    judge_run(ctx.run, judge, JudgeTools(config.judging, config.device, config.model.plugins))
     # Checkpoints of trainings that were interrupted.
     shutil.rmtree(ctx.run.work, ignore_errors=True)
     ctx.run.finish(seconds)

@@ -123,4 +123,4 @@ def _tools(config: Config, overrides: Sequence[str]) -> JudgeTools:
                 f"-s {override}: a finished run's settings stay", "Only judging.* can be set here."
             )
     changed = overridden(config, list(overrides))
-    return JudgeTools(changed.judging, changed.device)
+    return JudgeTools(changed.judging, changed.device, changed.model.plugins)

@@ -13,7 +13,7 @@ from mlubench.core.errors import MlubenchError, first_line
 from mlubench.models.adapters import add_adapter, remove_adapters
 from mlubench.models.families import parts_of
 from mlubench.models.mllm import MLLM
-from mlubench.models.plugins import register_model_classes
+from mlubench.models.plugins import register_model_classes, why_not_loaded
 from mlubench.models.real.tower import EfficientNetLiteConfig
 from mlubench.models.toy.base import build_model, build_processor
 from mlubench.models.weights import loading_errors
@@ -148,16 +148,24 @@ def real_shape(real: RealConfig, dtype: str) -> Shape:
     register_model_classes()
     vision = _part_config(real.vision) if real.vision else EfficientNetLiteConfig()
     language = _part_config(real.language) if real.language else _smollm2_135m()
-    # The picture's own token comes with the assembly.
-    language.vocab_size += 1
-    whole = LlavaConfig(
-        vision_config=getattr(vision, "vision_config", vision),
-        text_config=language,
-        vision_feature_layer=-1,
-        tie_word_embeddings=language.tie_word_embeddings,
-    )
-    whole.dtype = torch.bfloat16  # as it is saved
-    return Shape(_on_meta(whole, dtype), "model.real")
+    try:
+        # The picture's own token comes with the assembly.
+        language.vocab_size += 1
+        whole = LlavaConfig(
+            vision_config=getattr(vision, "vision_config", vision),
+            text_config=language,
+            vision_feature_layer=-1,
+            tie_word_embeddings=language.tie_word_embeddings,
+        )
+        whole.dtype = torch.bfloat16  # as it is saved
+        return Shape(_on_meta(whole, dtype), "model.real")
+    # Models that are no such part lack one thing or another.
+    except (ValueError, AttributeError, KeyError) as error:
+        raise MlubenchError(
+            f"{real.vision or 'the own tower'} and {real.language or 'the own language model'} make no LLaVA: "
+            f"{first_line(error)}",
+            "Give a vision model by model.real.vision and a chat model by model.real.language.",
+        ) from error
 
 
 def _part_config(folder: Path) -> "PreTrainedConfig":
@@ -165,11 +173,9 @@ def _part_config(folder: Path) -> "PreTrainedConfig":
 
     try:
         return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise MlubenchError(
-            f"part {folder} has no usable config.json: {first_line(error)}",
-            "Give a Hugging Face folder.",
-        ) from error
+    except (OSError, ValueError, KeyError) as error:
+        reason, hint = why_not_loaded(error, "Give a Hugging Face folder.")
+        raise MlubenchError(f"part {folder} has no usable config.json: {reason}", hint) from error
 
 
 def _smollm2_135m() -> "PreTrainedConfig":

@@ -9,7 +9,7 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
-from mlubench.core.errors import MlubenchError, first_line
+from mlubench.core.errors import MlubenchError
 from mlubench.core.tensor_files import read_header
 from mlubench.models.folders import (
     FETCH_AGAIN,
@@ -18,6 +18,7 @@ from mlubench.models.folders import (
     read_weight_headers,
     weight_files,
 )
+from mlubench.models.plugins import why_not_loaded
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -53,14 +54,12 @@ def loading_errors(path: str | Path, revision: str | None = None) -> Iterator[No
     # The tokenizers' library raises plain exceptions, and what else comes depends on how a file is damaged.
     except Exception as error:
         folder = local_folder(str(path), revision)
+        # Runs, `ask` and scripts name a model each in their own way.
+        hint = "Give the folder of a whole Hugging Face model."
         reason = damaged_text(folder) if folder is not None else None
         if reason is None:
-            reason = first_line(error)
-        raise MlubenchError(
-            f"model {path} cannot be loaded: {reason}",
-            # Runs, `ask` and scripts name a model each in their own way.
-            "Give the folder of a whole Hugging Face model.",
-        ) from error
+            reason, hint = why_not_loaded(error, hint)
+        raise MlubenchError(f"model {path} cannot be loaded: {reason}", hint) from error
 
 
 def load_weights(

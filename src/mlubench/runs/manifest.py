@@ -42,6 +42,7 @@ class ManifestFacts(TypedDict, total=False):
     base: str | None
     base_revision: str | None
     base_sha256: dict[str, str] | None  # by file
+    base_plugins: list[str]  # modules that register the base's classes; only where it needs any
     data_sha256: str | None
     modules: list[str] | None  # of the base, that it changes
     versions: dict[str, str] | None  # of the packages that wrote it

@@ -2,8 +2,9 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from mlubench.core.spelling import is_module_name
 from mlubench.settings.places import AbsolutePath, FolderOrId
 from mlubench.settings.strict import Strict
 
@@ -75,5 +76,15 @@ class ModelConfig(Strict):
     """Of an id: a branch, tag or commit."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """`auto` takes what the folder says."""
+    plugins: list[str] = []
+    """Modules that register model classes with transformers when they are imported. Never files of the model's folder."""
     toy: ToyConfig = ToyConfig()
     real: RealConfig = RealConfig()
+
+    @field_validator("plugins")
+    @classmethod
+    def _names_of_modules(cls, plugins: list[str]) -> list[str]:
+        for name in plugins:
+            if not is_module_name(name):
+                raise ValueError(f"{name!r} is no module's name, as package.module")
+        return plugins

@@ -130,7 +130,8 @@ def consolidate_run(root: Path, plan: Plan, console: Console) -> ConsolidationRe
         _require_finished(groups, done)
         # Named by all that decides what lies there, so that another plan never takes up its work.
         stage = store.root / STAGE / digest([asdict(plan), [asdict(group) for group in groups]])
-        judge = judge_of(run, config.judge, JudgeTools(config.judging, config.device))
+        tools = JudgeTools(config.judging, config.device, config.model.plugins)
+        judge = judge_of(run, config.judge, tools)
         known = _answered(run, store, done)
         before = _measure(ctx, LumoeLearner(ctx), done, stage / "before", judge, known)
         members = sum(len(group.members) for group in groups)

@@ -23,6 +23,7 @@ from mlubench.lumoe.gates.making import make_gate
 from mlubench.models.devices import pick_device
 from mlubench.models.examination import problems
 from mlubench.models.folders import local_folder
+from mlubench.models.plugins import register_model_classes
 from mlubench.models.processors import load_processor
 from mlubench.models.real.assembly import LANGUAGE, VISION
 from mlubench.models.real.fetch import part_named, state_of
@@ -126,6 +127,10 @@ def foresee_model(
     model: ModelConfig, benchmark: Benchmark | None
 ) -> tuple[Shape | None, list[Missing]]:
     """The model's shape, from its own config.json where that is here. None for a model that is neither here nor known."""
+    try:
+        register_model_classes(model.plugins)
+    except MlubenchError as error:
+        return published_shape(model), [Missing.from_error(error)]
     if model.path is None:
         if model.kind == "real":
             return _foresee_real(model)

@@ -71,8 +71,10 @@ class LocalSource:
         if not asked:
             return
         # Only here: torch takes seconds to load, and replies that are kept need no model.
+        from mlubench.models.plugins import register_model_classes
         from mlubench.models.rater import Rater
 
+        register_model_classes(self._tools.plugins)
         rater = Rater.load(self._folder, device=self._tools.device)
         texts = []
         for messages in asked:

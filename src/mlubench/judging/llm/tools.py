@@ -1,5 +1,6 @@
 """What the judges that ask a model are made with: settings, a device, and the replies that are kept."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mlubench.core.cache import cache_root
@@ -16,6 +17,8 @@ class JudgeTools:
     settings: JudgeConfig = field(default_factory=JudgeConfig)
     # Where a local model runs: "auto", "cpu", "cuda".
     device: str = "auto"
+    # Modules that register model classes, as the run's `model.plugins` names them.
+    plugins: Sequence[str] = ()
 
 
 def kept_replies() -> ReplyCache:

@@ -13,6 +13,7 @@ from mlubench.lumoe.gates.making import make_gate
 from mlubench.lumoe.gates.replies import Replies
 from mlubench.models.bases import cached_base
 from mlubench.models.mllm import MLLM
+from mlubench.models.plugins import register_model_classes
 from mlubench.runs.folder import RunDir
 from mlubench.runs.manifest import ManifestFacts
 from mlubench.runs.opening import open_run
@@ -52,6 +53,8 @@ class EngineSource:
     features: Path | None = None
     # None where nothing says where the base lies.
     base: BaseSource | None = None
+    # Modules that register the classes of the base, wherever it lies.
+    plugins: tuple[str, ...] = ()
 
 
 def engine_source(
@@ -94,6 +97,7 @@ def _run_source(root: Path) -> EngineSource:
         replies=run.folder.gate_replies(config.gate),
         features=run.folder.gate_features,
         base=base if path else None,
+        plugins=tuple(config.model.plugins),
     )
 
 
@@ -107,7 +111,9 @@ def _store_source(store: ExpertStore, needs_gate: bool) -> EngineSource:
         )
     if not needs_gate:
         facts = read_facts(store.folder(experts[-1]))
-        return EngineSource(store, tuple(experts), "", base=_base_source(facts))
+        return EngineSource(
+            store, tuple(experts), "", base=_base_source(facts), plugins=_plugins(facts)
+        )
     # `names` puts the newest last: the one that was made after the most tasks.
     for name in reversed(experts):
         # The current version may have come without a gate, as a plain adapter; then the first one's counts.
@@ -117,7 +123,9 @@ def _store_source(store: ExpertStore, needs_gate: bool) -> EngineSource:
             if gate:
                 tasks = tuple(facts.get("tasks", ()))
                 _require_known(store, experts, name, tasks)
-                return EngineSource(store, tasks, gate, version, base=_base_source(facts))
+                return EngineSource(
+                    store, tasks, gate, version, base=_base_source(facts), plugins=_plugins(facts)
+                )
     raise UsageError(
         f"no expert in {store.root} has a gate beside it",
         "Give the run that made them, or a fitted gate: LUMoE.open(store, base, gate=...).",
@@ -134,6 +142,10 @@ def _require_known(
             f"the gate beside expert {newest!r} in {store.root} does not know expert {unknown[0]!r}",
             "Put experts of one run into a store, or give a gate that is fitted on them all.",
         )
+
+
+def _plugins(facts: ManifestFacts) -> tuple[str, ...]:
+    return tuple(facts.get("base_plugins", ()))
 
 
 def _base_source(facts: ManifestFacts) -> BaseSource | None:
@@ -154,6 +166,7 @@ def load_base(source: EngineSource, base: MLLM | Path | str | None) -> MLLM:
     """
     if isinstance(base, MLLM):
         return base
+    register_model_classes(source.plugins)
     if base is not None:
         folder = Path(base)
         # A folder's own name is what manifests spell, wherever the folder lies.

@@ -173,7 +173,7 @@ def facts_of(store: ExpertStore, group: Group, plan: Plan) -> ManifestFacts:
             tasks = facts["tasks"]
     # A distilled expert is trained, not summed.
     scale = plan.scale if plan.method == "svd" else None
-    return {
+    merged: ManifestFacts = {
         "task": ", ".join(group.experts),
         "tasks": tasks,
         "entities": sorted(entities),
@@ -187,6 +187,9 @@ def facts_of(store: ExpertStore, group: Group, plan: Plan) -> ManifestFacts:
         "members": group.members,
         "carries": group.experts,
     }
+    if "base_plugins" in first:
+        merged["base_plugins"] = first["base_plugins"]
+    return merged
 
 
 def weight_bytes(folder: Path) -> int:

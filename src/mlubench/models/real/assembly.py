@@ -25,10 +25,10 @@ from transformers import (
 )
 from transformers.image_processing_utils import BaseImageProcessor
 
-from mlubench.core.errors import MlubenchError, UsageError, first_line
+from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.core.files import MANIFEST, digest, file_sha256, whole_dir
 from mlubench.models.llava import start_projector
-from mlubench.models.plugins import register_model_classes
+from mlubench.models.plugins import register_model_classes, why_not_loaded
 from mlubench.models.real.fetch import part_named, require
 from mlubench.models.real.tower import from_checkpoint
 
@@ -171,9 +171,11 @@ def _other_tower(folder: Path) -> Tower:
         )
         pictures = AutoImageProcessor.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
+        reason, hint = why_not_loaded(
+            error, "Give a Hugging Face folder of a vision model, as CLIP or SigLIP."
+        )
         raise MlubenchError(
-            f"{folder} holds no vision model that can be loaded: {first_line(error)}",
-            "Give a Hugging Face folder of a vision model, as CLIP or SigLIP.",
+            f"{folder} holds no vision model that can be loaded: {reason}", hint
         ) from error
     tokens = _count_tokens(model, _side_of(pictures))
     if math.isqrt(tokens) ** 2 == tokens:
@@ -222,9 +224,11 @@ def _other_language(folder: Path) -> Language:
         )
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
+        reason, hint = why_not_loaded(
+            error, "Give a Hugging Face folder of a chat model with safetensors weights."
+        )
         raise MlubenchError(
-            f"{folder} holds no language model that can be loaded: {first_line(error)}",
-            "Give a Hugging Face folder of a chat model with safetensors weights.",
+            f"{folder} holds no language model that can be loaded: {reason}", hint
         ) from error
     if not isinstance(tokenizer.chat_template, str) or tokenizer.eos_token is None:
         raise MlubenchError(
