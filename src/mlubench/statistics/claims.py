@@ -11,7 +11,8 @@ MARGIN = 0.05
 RULE = (
     f"A claim of a difference holds where its whole 95% interval lies above {MARGIN}, does not hold where the whole "
     "interval lies below, and cannot be told otherwise. A claim of stability holds where the whole interval of the "
-    f"movement lies below {MARGIN}. A score of at most {MARGIN} can fall no further. Intervals: a bootstrap over entities "
+    f"movement lies below {MARGIN}. A score of at most {MARGIN} can fall no further, and a method whose every mean is "
+    f"within {MARGIN} of the base's has unlearned nothing: neither tells anything. Intervals: a bootstrap over entities "
     "and seeds, crossed; of a single seed they hold no spread over seeds."
 )
 

@@ -14,6 +14,7 @@ from mlubench.statistics.claims import ClaimRow, Claims
 from mlubench.studies.claims.rules import (
     BASELINES,
     DECAY,
+    IDLE,
     PICTURES,
     SCOPE,
     STABILITY,
@@ -85,6 +86,24 @@ def test_decay_holds_or_not_and_what_is_at_the_bottom_tells_nothing(tmp_path: Pa
     assert mean["why"] == "left out: NPO"
     stays = claims_of([write_run(tmp_path / "stays", {"ga": steady(0.9)})], resamples=100)
     assert row_of(stays, DECAY, BASELINES)["outcome"] == "does not hold"
+
+
+def as_the_base(metric: str, task: str, after: str) -> float:
+    return 0.98 if metric == "utility" else 0.02
+
+
+def test_who_unlearned_nothing_tells_nothing(tmp_path: Path) -> None:
+    idle = write_run(tmp_path / "idle", {"ga": as_the_base, "po": steady(0.9)})
+    found = claims_of([idle], resamples=100)
+    assert row_of(found, DECAY, "ga")["why"] == IDLE
+    assert row_of(found, DECAY, "ga")["outcome"] == "cannot be told"
+    assert row_of(found, DECAY, BASELINES)["value"] == row_of(found, DECAY, "po")["value"]
+    harmed = {"ga": steady(0.1), "po": steady(0.1)}
+    vision = write_run(tmp_path / "vision", harmed, settings=("train.scope=vision",))
+    found = claims_of([idle, vision], resamples=100)
+    assert row_of(found, SCOPE, "ga")["outcome"] == "cannot be told"
+    assert row_of(found, SCOPE, "po")["outcome"] == "holds"
+    assert row_of(found, SCOPE, BASELINES)["why"] == "left out: GA"
 
 
 def test_seeds_are_pooled_and_their_spread_counts(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Which of the runs given belong together: seeds of the same settings, and settings that differ in what may change."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,12 +15,13 @@ from mlubench.runs.opening import Run, open_run
 from mlubench.runs.results import Results
 from mlubench.settings.loading import flat
 from mlubench.settings.run import Config
+from mlubench.statistics.claims import MARGIN
 from mlubench.statistics.crossed import CrossedDraws, Floats
+from mlubench.statistics.scores import METRICS
 from mlubench.types import Metric
 
 # What may differ between the seeds of one variant: the seeds, and this machine's own affairs.
 _MAY_DIFFER = (
-    "preset",
     "seed",
     "device",
     "model.toy.seed",
@@ -62,7 +64,7 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Runs on the same benchmark in the same order, by setting. Each list is sorted by seed."""
+    """Runs of one preset on the same benchmark in the same order, by setting. Each list is sorted by seed."""
 
     name: str
     judge: str
@@ -79,7 +81,7 @@ def load_groups(folders: Sequence[Path], judge: str | None = None) -> list[Group
         run = open_run(folder)
         results = run.results()
         benchmark = results.run.benchmark
-        key = (benchmark.kind, benchmark.digest, *results.tasks)
+        key = (run.config.preset, benchmark.kind, benchmark.digest, *results.tasks)
         together.setdefault(key, []).append(Loaded(folder, run, results))
     return [_group(runs, judge) for runs in together.values()]
 
@@ -173,6 +175,36 @@ class Scores:
         """Whether the archive is dead in more than half of the runs."""
         dead = [(method, after) in dead_archives(results, self.judge) for results in self.runs]
         return 2 * sum(dead) > len(dead)
+
+    def is_idle(self, method: str) -> bool:
+        """Whether the method has changed next to nothing by the end, in more than half of the runs.
+
+        What it does not unlearn cannot show what unlearning does. A method may forget without refusing, so the
+        likeness of its answers to the truths (ROUGE-L) counts too.
+        """
+        idle = [_changed(results, self.judge, method) <= MARGIN for results in self.runs]
+        return 2 * sum(idle) > len(idle)
+
+
+def _changed(results: Results, judge: str, method: str) -> float:
+    """The largest change of a mean over tasks, from the base to the last archive; infinite where it is not known."""
+    last = results.tasks[-1]
+    largest = 0.0
+    for metric in METRICS:
+        base = results.base_scores(judge, metric)
+        cells = results.scores(judge, metric)
+        for measure in ("score", "rouge_l"):
+            changes = []
+            for task in results.tasks:
+                before = getattr(base.get(task), measure, None)
+                after = getattr(cells.get((method, task, last)), measure, None)
+                if before is not None and after is not None:
+                    changes.append(after - before)
+            if not changes and measure == "score":
+                return math.inf
+            if changes:
+                largest = max(largest, abs(sum(changes) / len(changes)))
+    return largest
 
 
 def entities_of(group: Group) -> list[str]:

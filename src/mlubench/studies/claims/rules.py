@@ -27,6 +27,7 @@ STATISTICS = {
 USUAL = Setting("language", "seen")
 LUMOE = "lumoe"
 BASELINES = "baselines"
+IDLE = "unlearned next to nothing"
 RESAMPLES = 2000
 
 
@@ -65,7 +66,7 @@ class _Study:
         return CrossedDraws(seeds, len(self._entities), resamples=self._resamples)
 
     def decay(self) -> Iterator[ClaimRow]:
-        """A score that is next to nothing after the first task can fall no further, and is left out of the mean."""
+        """A method that has changed nothing, or whose score can fall no further, is left out of the mean."""
         scores = self._usual
         draws = self._draws(len(scores.runs))
         first, last = scores.tasks[0], scores.tasks[-1]
@@ -74,28 +75,33 @@ class _Study:
         baselines = [method for method in scores.methods if method != LUMOE]
         for metric in METRICS:
             fallen = {}
-            at_bottom = []
+            left_out = []
             rows = []
             for method in baselines:
                 before = scores.score(draws, method, metric, first, first)
                 after = scores.score(draws, method, metric, first, last)
                 if before is None or after is None:
                     continue
-                start = draws.estimate(before).value
-                why = ""
+                why = self._why_untold(scores, method, draws.estimate(before).value)
                 outcome: Outcome | None = None
-                if start is not None and start <= MARGIN:
-                    at_bottom.append(method)
-                    why = f"{start:.2f} after the first task already"
+                if why:
+                    left_out.append(method)
                     outcome = "cannot be told"
                 else:
                     fallen[method] = before - after
                 estimate = draws.estimate(before - after)
                 row = self._row(DECAY, method, metric, estimate, scores, why=why, outcome=outcome)
                 rows.append(row)
-            why = f"left out: {', '.join(map(label, at_bottom))}" if at_bottom else ""
-            yield self._mean_row(DECAY, metric, draws, fallen, scores, why)
+            yield self._mean_row(DECAY, metric, draws, fallen, scores, _left_out(left_out))
             yield from rows
+
+    def _why_untold(self, scores: Scores, method: str, start: float | None) -> str:
+        """Why a method's fall tells nothing of decay; empty where it does."""
+        if scores.is_idle(method):
+            return IDLE
+        if start is not None and start <= MARGIN:
+            return f"{start:.2f} after the first task already"
+        return ""
 
     def scope(self) -> Iterator[ClaimRow]:
         yield from self._compared(SCOPE, USUAL, Setting("vision", "seen"), _own)
@@ -139,15 +145,27 @@ class _Study:
         draws = self._draws(len(shared))
         for metric in METRICS:
             differences = {}
+            idle = []
+            rows = []
             for method in first.methods:
                 left = measure(first, draws, method, metric)
                 right = measure(second, draws, method, metric)
-                if left is not None and right is not None:
+                if left is None or right is None:
+                    continue
+                why = ""
+                outcome: Outcome | None = None
+                if first.is_idle(method) or second.is_idle(method):
+                    idle.append(method)
+                    why = f"{IDLE} in one of the two settings"
+                    outcome = "cannot be told"
+                elif method != LUMOE:
                     differences[method] = left - right
-            baselines = {m: d for m, d in differences.items() if m != LUMOE}
-            yield self._mean_row(claim, metric, draws, baselines, first, "")
-            for method, difference in differences.items():
-                yield self._row(claim, method, metric, draws.estimate(difference), first)
+                estimate = draws.estimate(left - right)
+                rows.append(
+                    self._row(claim, method, metric, estimate, first, why=why, outcome=outcome)
+                )
+            yield self._mean_row(claim, metric, draws, differences, first, _left_out(idle))
+            yield from rows
 
     def _mean_row(
         self,
@@ -223,3 +241,7 @@ def _mean(cells: Sequence[Floats | None]) -> Floats | None:
         return None
     mean: Floats = np.mean(known, axis=0)
     return mean
+
+
+def _left_out(methods: Sequence[str]) -> str:
+    return f"left out: {', '.join(map(label, methods))}" if methods else ""
