@@ -99,7 +99,7 @@ def claims_markdown(claims: Claims) -> str:
     """The same as Markdown, below headings of the third level."""
     lines: list[str] = []
     for table in claim_tables(claims):
-        lines += [f"### {table.claim}", "", f"{table.statistic}.", ""]
+        lines += [f"### {table.claim}", "", f"The {table.statistic}.", ""]
         rule = ["---"] * len(table.head)
         for row in (table.head, rule, *table.lines):
             lines.append(f"| {' | '.join(row)} |")
