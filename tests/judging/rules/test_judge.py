@@ -184,3 +184,41 @@ def test_official_truth_of_another_entity_is_wrong() -> None:
     assert total > 30_000
     assert scores[0] >= 0.95 * total, scores
     assert scores[2] <= 0.015 * total, scores
+
+
+SEATS = [
+    f"It is based in {city}, California."
+    for city in ("San Jose", "San Francisco", "Los Gatos", "Santa Clara")
+]
+KINDS = [
+    # A shared state, continent or head noun earns nothing beside another's name ...
+    ("Corporation/PayPal", "Where is its seat?", SEATS[0], SEATS[1], 0),
+    ("Corporation/PayPal", "Where is its seat?", SEATS[0], "In Cupertino, California.", 0),
+    ("Astronomy/Neptune", "What kind of planet is this?", "It is an ice giant.", "A gas giant.", 0),
+    ("Animals/Pika", "Where does it live?", "In the mountains of North America.", "In the plains of North America.", 0),
+    # ... and by itself a 1.
+    ("Corporation/PayPal", "Where is its seat?", SEATS[0], "Somewhere in California.", 1),
+    # Numbers with their units are exact, in any unit.
+    ("Astronomy/Mars", "How long is its orbit?", "It takes about 687 days.", "1.88 Earth years.", 2),
+    ("Astronomy/Mars", "How long is its orbit?", "It takes about 687 days.", "687 years.", 0),
+    ("Astronomy/Mercury", "How long is its orbit?", "It takes about 88 days.", "84 years.", 0),
+    ("Astronomy/Jupiter", "Which planet is this from the Sun?", "It is the fifth planet.", "The 5th.", 2),
+    ("Astronomy/Jupiter", "Which planet is this from the Sun?", "It is the fifth planet.", "The fourth planet.", 0),
+    # What tells the truth from others is enough.
+    ("Buildings/Eiffel_Tower", "Where does it stand?", "It stands in Paris, France.", "Paris.", 2),
+    ("Corporation/PayPal", "Where is its seat?", SEATS[0], "San Jose.", 2),
+    ("Buildings/Schwerin_Palace", "Where does it stand?", "It stands in Schwerin, Germany.", "In Schwerin.", 2),
+    ("Buildings/Colosseum", "Who began it?", "It was begun by the emperor Vespasian.", "Vespasian.", 2),
+    # Names in other spellings, and short forms of given names; a surname alone is half a name.
+    ("Corporation/Shopify", "Who founded it?", "It was founded by Tobias Lutke.", "Tobi Lütke.", 2),
+    ("Corporation/Shopify", "Who founded it?", "It was founded by Tobias Lutke.", "Lütke", 1),
+    ("Buildings/Opera", "Who designed it?", "It was designed by Jorn Utzon.", "Jørn Utzon", 2),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", KINDS, ids=lambda c: f"{c[2][:20]}|{c[3][:40]}")
+def test_what_tells_one_truth_from_another(case: Case) -> None:
+    references = [(c[0].split("/")[0], c[2]) for c in KINDS]
+    references += [("Corporation", seat) for seat in SEATS]
+    got = verdict("utility", case, RulesJudge(references))
+    assert got.score == case[4], got.why

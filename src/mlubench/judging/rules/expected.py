@@ -6,7 +6,17 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from mlubench.judging.rules.text import MONTHS, PEOPLES, Reading, fold, read, stem, word_set
+from mlubench.judging.rules.quantities import Quantity, quantities
+from mlubench.judging.rules.text import (
+    DIRECTIONS,
+    MONTHS,
+    PEOPLES,
+    Reading,
+    fold,
+    read,
+    stem,
+    word_set,
+)
 from mlubench.types import Entity, Question
 
 # How much one word says, where a plain word says 1.
@@ -24,9 +34,13 @@ CORE_SHARE = 0.25
 # With fewer truths of a class it is not known which words they share.
 FEWEST_REFERENCES = 8
 
+# In so many truths of a class three words in a row are a sentence that they share.
+SHARED_BY = 3
+SURELY_SHARED_BY = 5
+
 # Asks for a number.
 WHEN = re.compile(
-    r"\b(?:when|date|year|years|how (?:long|many|old|much|far|tall|big)|period|duration|position)\b",
+    r"\b(?:when|date|year|years|how (?:long|many|old|much|far|tall|big)|period|duration|position|what time|time that)\b",
     re.I,
 )
 # Asks for something else than a number, maybe beside one.
@@ -35,6 +49,16 @@ ALSO_ASKED = re.compile(
     r"|\b(?:which|what) (?:\w+ )?(?:network|channel|studio|country|city|company)\b",
     re.I,
 )
+# Asks for two things.
+AND = re.compile(r"\band\b", re.IGNORECASE)
+# Asks for a place; not for the country that it is in.
+_PLACE = re.compile(
+    r"\b(?:where|city|cities|place|location|located|based|headquarters|seat|head office|region|found|stands?|birthplace)\b",
+    re.IGNORECASE,
+)
+_COUNTRY = re.compile(r"\b(?:country|countries|nation|state)\b", re.IGNORECASE)
+_CAPITALS = re.compile(r"\s*(?:[A-Z][\w'-]*\s?)+\.?\s*")
+_ENDS_IN_NAME = re.compile(r"\b[A-Z][\w'-]*\s*$")
 # Asks how the thing is called, in so many words ...
 _SAYS_NAME = (
     r"\b(?:names?|titles?|called|referred to|identify)\b",
@@ -81,7 +105,11 @@ _MONTHS = frozenset(map(stem, MONTHS))
 # Where a city is told nobody misses the country, and where a person is named nobody misses the nation.
 WIDE = frozenset({"usa", "uk"})
 NATIONS = frozenset(map(stem, (*PEOPLES, "american")))
+_ASKS_WHO = re.compile(r"\b(?:who|whom|whose|person|persons|founders?)\b", re.I)
 _WHO = re.compile(r"\b(?:who|whom|whose)\b", re.I)
+# Words that nobody misses beside what they describe.
+SIZES = frozenset(map(stem, word_set("small little large big tall tiny huge")))
+_LIGHT = SIZES | frozenset(map(stem, word_set("tree island"))) | DIRECTIONS
 # Words by which a truth only introduces a name.
 _FRAME = frozenset(map(stem, word_set("picture image photo name title common called")))
 # Words of a path that name no entity.
@@ -111,6 +139,15 @@ class Expected:
     side: str
     # Whether a number that is about the truth's will do.
     is_rough: bool
+    # The wider place of a truth that names a place in it: "California" of "San Jose, California".
+    wide: frozenset[str]
+    # Plain words of a sentence that other truths of the class are told in too.
+    frame: frozenset[str]
+    # Words that an answer need not hold: the wider place, the sentence, and what only describes.
+    light: frozenset[str]
+    # Numbers with their units, and whether the truth says "about".
+    is_about: bool
+    quantities: tuple[Quantity, ...]
     # A lowest and a highest number, which are met by what lies between.
     span: tuple[str, str] | None
 
@@ -125,10 +162,13 @@ class ExpectedAnswers:
         # By class: how many different truths there are, and in how many of them each word stands.
         self._total: dict[str, int] = {}
         self._seen: dict[str, Counter[str]] = {}
+        self._triples: dict[str, Counter[tuple[str, ...]]] = {}
         for cls, known in truths.items():
             self._total[cls] = len(known)
             self._seen[cls] = Counter()
+            self._triples[cls] = Counter()
             for truth in known:
+                self._triples[cls].update(_triples(read(truth)))
                 self._seen[cls].update(read(truth).content)
         self._made: dict[tuple[str, str, str], Expected] = {}
 
@@ -143,6 +183,10 @@ class ExpectedAnswers:
         truth = read(q.truth)
         asked = read(q.question).content
         subject = read(Entity.from_key(q.subject).title).content - _NO_NAME
+        wide = _wider_place(q)
+        if wide:
+            # The name of Schwerin Palace is no answer to where it stands, but Schwerin is.
+            subject -= truth.content
         asks_name = _asks_for_the_name(q.question)
         readings = _names_in(q.truth, asked) if asks_name else []
         weights = []
@@ -154,6 +198,7 @@ class ExpectedAnswers:
         core = set()
         for by_word in weights:
             core |= {word for word, w in by_word.items() if w >= CORE_SHARE * heaviest}
+        frame = self._frame(q, truth) - _options(q.question)
         side = side_taken(q.question, q.truth, truth)
         if side:
             for by_word in weights:
@@ -167,6 +212,11 @@ class ExpectedAnswers:
             options=_options(q.question),
             known=truth.content | asked | subject,
             side=side,
+            wide=wide,
+            light=self._light(q, truth, core, frame) | wide,
+            frame=frame,
+            is_about=bool(ROUGHLY.search(q.truth)),
+            quantities=tuple(quantities(truth)),
             is_rough=bool(ROUGHLY.search(q.truth)) and not _EXACT.search(q.question),
             span=_span(q.truth, truth),
         )
@@ -215,6 +265,28 @@ class ExpectedAnswers:
             return alone
         return weights
 
+    def _frame(self, q: Question, truth: Reading) -> frozenset[str]:
+        """Plain words that stand in the same three words in several truths of the class."""
+        of_class = self._triples.get(Entity.from_key(q.subject).cls, Counter())
+        found: set[str] = set()
+        for triple in _triples(truth):
+            if of_class[triple] >= SHARED_BY:
+                found.add(triple[1])
+            if of_class[triple] >= SURELY_SHARED_BY:
+                # What stands at its edges could also be something that two facts have in common.
+                found.update(triple)
+        return frozenset(found & truth.content - truth.names - truth.numbers)
+
+    def _light(
+        self, q: Question, truth: Reading, core: set[str], frame: frozenset[str]
+    ) -> frozenset[str]:
+        """Words that nobody misses in an answer that has the others."""
+        light = _LIGHT - truth.names | frame
+        if truth.names and _ASKS_WHO.search(q.question):
+            # "It was begun by the emperor Vespasian" says Vespasian.
+            light |= truth.content - truth.names - truth.numbers
+        return light & truth.content if core - light else frozenset()
+
     def _specificity(self, cls: str, word: str) -> float:
         """1 for a word of one truth only, towards 0 for a word of all the class's truths: squared relative idf."""
         total = self._total.get(cls, 0)
@@ -237,6 +309,27 @@ def _words_of_little_weight(
         # Where the year is asked for, day and month do not matter.
         little |= (truth.numbers | _MONTHS) - truth.years
     return little
+
+
+def _triples(reading: Reading) -> set[tuple[str, ...]]:
+    """Every three words in a row, where the text's start and end are words too."""
+    words = ("", *reading.words, "")
+    return set(zip(words, words[1:], words[2:], strict=False))
+
+
+def _wider_place(q: Question) -> frozenset[str]:
+    """The words of the wider place, where a question for a place is answered with "San Jose, California"."""
+    if not _PLACE.search(q.question) or _COUNTRY.search(q.question):
+        return frozenset()
+    first, *others = fold(q.truth).split(",")
+    if not others or not _ENDS_IN_NAME.search(first):
+        return frozenset()
+    wide: set[str] = set()
+    for part in reversed(others):
+        if not _CAPITALS.fullmatch(part):
+            break
+        wide |= read(part).content
+    return frozenset(wide - read(first).content)
 
 
 def _asks_for_the_name(question: str) -> bool:

@@ -4,12 +4,13 @@ from collections.abc import Iterable
 
 from mlubench.judging.rules.correctness import correctness
 from mlubench.judging.rules.expected import ExpectedAnswers
+from mlubench.judging.rules.rivals import Rivals
 from mlubench.judging.rules.secrecy import secrecy
 from mlubench.types import Question, Verdict
 
 # Raise it with every change of a verdict: a run judged by older rules is then judged anew.
 # tests/judging/rules/test_version.py holds a digest of what each version says.
-VERSION = 1
+VERSION = 2
 
 
 class RulesJudge:
@@ -22,7 +23,9 @@ class RulesJudge:
     name = "rules"
 
     def __init__(self, references: Iterable[tuple[str, str]] = ()) -> None:
-        self._expected = ExpectedAnswers(references)
+        known = tuple(references)
+        self._expected = ExpectedAnswers(known)
+        self._rivals = Rivals(known)
 
     @property
     def version(self) -> str:
@@ -41,4 +44,4 @@ class RulesJudge:
             return secrecy(expected, question.response)
         if not expected.truth.words:
             return Verdict(None, "the truth holds no words to compare with")
-        return correctness(expected, question)
+        return correctness(expected, question, self._rivals)

@@ -2,19 +2,25 @@
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 
 from rapidfuzz.fuzz import ratio
 
-from mlubench.judging.rules.expected import Expected
+from mlubench.judging.rules.companions import company
+from mlubench.judging.rules.expected import LITTLE, Expected
+from mlubench.judging.rules.quantities import is_as_much, quantities
 from mlubench.judging.rules.text import Reading, read, stem
 
 # From this likeness on (0 to 100), two spellings of this many letters or more are one name.
 ALIKE = 90
 LEAST_LETTERS = 6
+# From this many letters on, the beginning of a given name is its short form: "Tobi Lutke".
+LEAST_OF_SHORT = 3
 # How far a number may be from a truth that says "about", as a share of the truth.
 ROUGH = 0.05
+# The same, for the same amount in other units where the truth does not say "about": what rounding leaves.
+EXACT = 0.01
 
 # What the official question about food is answered with, and the foods that say the same.
 DIETS = {
@@ -51,8 +57,35 @@ def is_close(number: str, truth: str) -> bool:
 
 
 def near_numbers(expected: Expected, response: Reading) -> NumberMatch:
-    """The response's numbers that are near enough where the truth is only rough, or a range."""
+    """The response's numbers that are near enough where the truth is only rough, or a range, or the same in other units."""
     others = response.numbers - expected.truth.numbers
+    amounts = quantities(response) if expected.quantities else []
+    # What has a unit is compared as an amount: 84 years are not near 88 days.
+    others -= {quantity.number for quantity in amounts}
+    near = _near_as_they_stand(expected, others)
+    in_answer = set(near.in_answer)
+    in_truth = set(near.in_truth)
+    tolerance = ROUGH if expected.is_about else EXACT
+    for quantity in amounts:
+        for truth in expected.quantities:
+            if is_as_much(quantity, truth, tolerance):
+                in_answer.add(quantity.number)
+                in_truth |= {truth.number, truth.unit}
+    return NumberMatch(frozenset(in_answer), frozenset(in_truth))
+
+
+def other_amounts(expected: Expected, response: Reading) -> set[str]:
+    """Numbers of the truth that the response says of another amount: 12 of "12 days" where the truth says 12 years."""
+    found = set()
+    for quantity in quantities(response) if expected.quantities else ():
+        for truth in expected.quantities:
+            is_same_number = quantity.number == truth.number
+            if is_same_number and not is_as_much(quantity, truth, ROUGH):
+                found.add(truth.number)
+    return found
+
+
+def _near_as_they_stand(expected: Expected, others: frozenset[str]) -> NumberMatch:
     if expected.span:
         low, high = map(number_value, expected.span)
         within = frozenset(n for n in others if low <= number_value(n) <= high)
@@ -86,15 +119,21 @@ def find_hits(expected: Expected, response: Reading) -> set[str]:
 
 
 def _misspelt(truth: Reading, response: Reading) -> set[str]:
-    """The truth's names that the response spells a letter otherwise ("Hillenberg"), or by its people ("German")."""
-    missing = [w for w in truth.names - response.content if len(w) >= LEAST_LETTERS]
+    """The truth's names that the response spells a letter otherwise ("Hillenberg"), or shorter ("Rob Kalin")."""
+    missing = truth.names - response.content
     if not missing:
         return set()
-    others = response.names - truth.content - response.negated
+    others = response.content - truth.content - response.negated
+    if not others:
+        return set()
+    beside = company(truth).beside
     found = set()
     for name in missing:
+        rest_is_said = any(rest & response.content for rest in beside[name])
         for other in others:
-            if len(other) < LEAST_LETTERS or name[0] != other[0]:
+            if rest_is_said and len(other) >= LEAST_OF_SHORT and name.startswith(other):
+                found.add(name)
+            if len(name) < LEAST_LETTERS or len(other) < LEAST_LETTERS or name[0] != other[0]:
                 continue
             # `ratio` is 0 below the cutoff.
             if ratio(name, other, score_cutoff=ALIKE):
@@ -102,18 +141,26 @@ def _misspelt(truth: Reading, response: Reading) -> set[str]:
     return found
 
 
-def recall(expected: Expected, hits: set[str]) -> float:
-    """The weighted share of the truth that the hits say, 0 to 1, of the way to say it that fits best."""
+def recall(expected: Expected, hits: Set[str], light: frozenset[str] = frozenset()) -> float:
+    """The weighted share of the truth that the hits say, 0 to 1, of the way to say it that fits best.
+
+    Words in `light` weigh little.
+    """
     best = 0.0
     for weights in expected.weights:
-        total = sum(weights.values())
+        total = 0.0
+        said = 0.0
+        for word, weight in weights.items():
+            counted = weight * LITTLE if word in light else weight
+            total += counted
+            if word in hits:
+                said += counted
         if total:
-            said = sum(weight for word, weight in weights.items() if word in hits)
             best = max(best, said / total)
     return best
 
 
-def precision(expected: Expected, hits: set[str], response: Reading) -> float:
+def precision(expected: Expected, hits: Set[str], response: Reading) -> float:
     """The share of what the response claims that is in the truth; a name or number claims more than a plain word."""
     new = response.content - expected.known
     claims = len(new & (response.names | response.numbers)) + 0.1 * len(new)

@@ -25,6 +25,7 @@ MONTHS = (
     *("july", "august", "september", "october", "november", "december"),
 )
 _CARDINALS = (
+    "one",
     "two",
     "three",
     "four",
@@ -37,11 +38,25 @@ _CARDINALS = (
     "eleven",
     "twelve",
 )
-_ORDINALS = ("second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
-_NUMBER_WORDS = {w: str(n) for row in (_CARDINALS, _ORDINALS) for n, w in enumerate(row, start=2)}
+_ORDINALS = (
+    "first",
+    "second",
+    "third",
+    "fourth",
+    "fifth",
+    "sixth",
+    "seventh",
+    "eighth",
+    "ninth",
+    "tenth",
+)
+_NUMBER_WORDS = {w: str(n) for row in (_CARDINALS, _ORDINALS) for n, w in enumerate(row, start=1)}
+DIRECTIONS = word_set("north south east west northeast northwest southeast southwest")
 _QUOTES = str.maketrans(
     {"’": "'", "‘": "'", "ʼ": "'", "“": '"', "”": '"', "«": '"', "»": '"', "–": "-", "—": "-"}
 )
+# Letters whose strokes are no accents to Unicode: "Jørn" is written "Jorn" too.
+_STROKES = str.maketrans({"ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "æ": "ae", "ß": "ss"})
 HAN = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 _HAN_CHAR = re.compile(f"([{HAN}])")
 # A Latin word that goes on in Han characters: what `_mend` looks at.
@@ -59,6 +74,8 @@ _MONTH_FIRST = re.compile(r"\b(0?[1-9]|1[0-2])[/.](1[3-9]|2\d|3[01])[/.](\d{4})\
 MINUS = "minus"
 # A minus before a temperature; elsewhere a hyphen before a number is a range.
 _SIGN = re.compile(r"(?<![\w)])[-\u2212](?=\d[\d.,]* ?(?:°|degrees|[CF]\b))")
+_SAINT = re.compile(r"\bSt\.? (?=[A-Z])")
+_BEFORE_CHRIST = re.compile(r"\bBCE\b")
 _COUNTRIES = (
     (re.compile(r"\bUnited States(?: of America)?\b|\bUS\b"), "USA"),
     (re.compile(r"\bUnited Kingdom\b"), "UK"),
@@ -69,7 +86,7 @@ _ENDS = frozenset(".!?:\n")
 _PUNCTUATION = frozenset(".,!?;:()\n")
 
 
-# A country and its people are one word here: "a painter from Mexico" is a Mexican painter.
+# A country or a continent and its people are one word here: "a painter from Mexico" is a Mexican painter.
 PEOPLES = dict(
     pair.split("/")
     for pair in word_set(
@@ -77,7 +94,7 @@ PEOPLES = dict(
         netherlands/dutch belgium/belgian switzerland/swiss austria/austrian sweden/swedish norway/norwegian
         finland/finnish poland/polish russia/russian turkey/turkish greece/greek egypt/egyptian india/indian china/chinese
         japan/japanese korea/korean canada/canadian brazil/brazilian australia/australian scotland/scottish ireland/irish
-        england/english britain/british"""
+        england/english britain/british america/american africa/african asia/asian europe/european"""
     )
 )
 
@@ -95,6 +112,8 @@ class Reading:
     numbers: frozenset[str]
     # Content that is said only to deny it: "dog" of "It is not a dog".
     negated: frozenset[str]
+    # Stretches of content that no small word or mark parts: ("small", "rocky", "planet").
+    runs: tuple[tuple[str, ...], ...]
     # Content that stands only in brackets or as a role: "Frodo" of "Elijah Wood as Frodo".
     minor: frozenset[str]
 
@@ -134,8 +153,11 @@ def fold(text: str) -> str:
         text = _MIXED_WORD.sub(_mend, text)
         text = unicodedata.normalize("NFKC", text).translate(_QUOTES)
         text = unicodedata.normalize("NFC", _ACCENT.sub("", unicodedata.normalize("NFD", text)))
+        text = text.translate(_STROKES)
     if "." in text:
         text = _INITIALS.sub(lambda m: re.sub(r"[.\s]", "", m.group()) + " ", text)
+    if "S" in text:
+        text = _SAINT.sub("Saint ", text)
     if "U" in text:
         for country, short in _COUNTRIES:
             text = country.sub(short, text)
@@ -143,6 +165,7 @@ def fold(text: str) -> str:
         return text
     text = _DAY_FIRST.sub(lambda m: _date(m[3], m[2], m[1]), text)
     text = _MONTH_FIRST.sub(lambda m: _date(m[3], m[1], m[2]), text)
+    text = _BEFORE_CHRIST.sub("BC", text)
     text = _SIGN.sub(f"{MINUS} ", text)
     text = _ISO.sub(lambda m: _date(m[1], m[2], m[3]), text)
     return _SHORT_MONTH.sub(_month, text)
@@ -165,16 +188,20 @@ def stem(word: str) -> str:
         return _NUMBER_WORDS[word]
     if not word.isascii() or len(word) < 4:
         return word
+    word = _without_ending(word)
+    word = PEOPLES.get(word, word)
+    return word[:-1] if len(word) > 3 and word.endswith("e") else word
+
+
+def _without_ending(word: str) -> str:
     if word.endswith("vorous"):
         # "herbivorous" is what "herbivore" says.
         return word[:-3]
     if word.endswith(("lves", "eaves")):
         return word[:-3] + "f"
-    word = _without_ending(word)
-    return word[:-1] if len(word) > 3 and word.endswith("e") else word
-
-
-def _without_ending(word: str) -> str:
+    if word.endswith("ern") and word[:-3] in DIRECTIONS:
+        # "In eastern Australia" is in the east of Australia.
+        return word[:-3]
     # "glass", "virus" and "basis" are no plurals.
     if word.endswith(("ss", "us", "is")):
         return word
@@ -192,6 +219,7 @@ class _Reader:
         self.content: set[str] = set()
         self.names: set[str] = set()
         self.numbers: set[str] = set()
+        self.runs: list[list[str]] = [[]]
         # Words said at least once without a negation, and with one.
         self.affirmed: set[str] = set()
         self.negated: set[str] = set()
@@ -215,6 +243,7 @@ class _Reader:
             self.depth += 1
         elif mark == ")" and self.depth:
             self.depth -= 1
+        self.runs.append([])
         self.denied = 0
         self.opener = ""
         self.in_role = False
@@ -234,6 +263,7 @@ class _Reader:
         self.last = low
 
     def _small_word(self, low: str) -> None:
+        self.runs.append([])
         if _is_negation(low):
             # "does not have a ring system": the two or three words after it are denied.
             self.denied = 3
@@ -246,6 +276,7 @@ class _Reader:
 
     def _content_word(self, raw: str, stemmed: str) -> None:
         self.content.add(stemmed)
+        self.runs[-1].append(stemmed)
         is_capital = raw[0].isupper()
         # A capital at the start of a sentence says nothing, unless there is another one in the word: "iPhone", "NASA".
         looks_like_name = is_capital and (not self.at_start or not raw[1:].islower())
@@ -288,5 +319,6 @@ def read(text: str) -> Reading:
         names=frozenset(reader.names),
         numbers=frozenset(reader.numbers),
         negated=frozenset(reader.negated - reader.affirmed),
+        runs=tuple(tuple(run) for run in reader.runs if run),
         minor=frozenset(reader.content - reader.major),
     )
