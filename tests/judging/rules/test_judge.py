@@ -202,6 +202,7 @@ KINDS = [
     ("Astronomy/Mars", "How long is its orbit?", "It takes about 687 days.", "1.88 Earth years.", 2),
     ("Astronomy/Mars", "How long is its orbit?", "It takes about 687 days.", "687 years.", 0),
     ("Astronomy/Mercury", "How long is its orbit?", "It takes about 88 days.", "84 years.", 0),
+    ("Animals/Elephant", "How long does it live?", "They live 60 to 70 years.", "About 65 years.", 2),
     ("Astronomy/Jupiter", "Which planet is this from the Sun?", "It is the fifth planet.", "The 5th.", 2),
     ("Astronomy/Jupiter", "Which planet is this from the Sun?", "It is the fifth planet.", "The fourth planet.", 0),
     # What tells the truth from others is enough.

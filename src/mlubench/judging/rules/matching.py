@@ -60,8 +60,9 @@ def near_numbers(expected: Expected, response: Reading) -> NumberMatch:
     """The response's numbers that are near enough where the truth is only rough, or a range, or the same in other units."""
     others = response.numbers - expected.truth.numbers
     amounts = quantities(response) if expected.quantities else []
-    # What has a unit is compared as an amount: 84 years are not near 88 days.
-    others -= {quantity.number for quantity in amounts}
+    # What is said in another unit is compared as an amount alone: 84 years are not near 88 days.
+    units = {truth.unit for truth in expected.quantities}
+    others -= {quantity.number for quantity in amounts if quantity.unit not in units}
     near = _near_as_they_stand(expected, others)
     in_answer = set(near.in_answer)
     in_truth = set(near.in_truth)
