@@ -12,25 +12,82 @@ from mlubench.core.errors import sentences
 from mlubench.settings.run import Config
 
 if TYPE_CHECKING:
+    from mlubench.experiment.plan.measure import Measured
     from mlubench.experiment.plan.plan import MethodPlan, Plan
 
 # Stands for a number that nobody can say beforehand.
 UNKNOWN = "?"
 
 
-def dry(config: Config, out: Path, *, as_json: bool) -> int:
-    """Print the plan. Returns the exit code: 0, or 1 when something is missing."""
+def dry(config: Config, out: Path, *, measured: bool = False, as_json: bool) -> int:
+    """Print the plan, and with `measured` what a few steps took.
+
+    Returns the exit code: 0, or 1 when something is missing.
+    """
     from mlubench.experiment.plan.plan import NOT_COUNTED, plan_run
     from mlubench.models.quiet import quiet
 
     quiet()
     plan = plan_run(config, out)
+    measures = None
+    why_not = "--measure was not given"
+    if measured:
+        measures, why_not = _measures(config, plan)
     if as_json:
-        print_json(_as_json(plan, NOT_COUNTED))
+        facts = _as_json(plan, NOT_COUNTED)
+        if measured:
+            facts["measured"] = asdict(measures) if measures is not None else None
+            facts["not_measured"] = why_not
+        print_json(facts)
     else:
         for line in lines(plan, NOT_COUNTED):
             click.echo(line)
+        if measures is not None:
+            for line in measured_lines(measures):
+                click.echo(line)
+        elif measured:
+            click.echo(f"not measured: {why_not}")
     return 1 if plan.missing else 0
+
+
+def _measures(config: Config, plan: "Plan") -> tuple["Measured | None", str]:
+    """What was measured, or None and why nothing was."""
+    from mlubench.core.errors import MlubenchError
+    from mlubench.experiment.plan.measure import measure
+
+    try:
+        return measure(config, plan), ""
+    except MlubenchError as error:
+        return None, str(error)
+
+
+def measured_lines(measured: "Measured") -> Iterator[str]:
+    """Time and memory for people."""
+    from mlubench.experiment.plan.measure import NOT_TIMED, STEPS
+    from mlubench.report.score_table import duration
+
+    yield ""
+    yield f"time and peak memory, measured by {STEPS} steps an epoch and a batch of answers of each method"
+    columns = ["who", "s/step", "training", "s/answer", "answers", "peak", "peak answering"]
+    rows = []
+    base = duration(measured.base_seconds)
+    answer = f"{measured.answer_seconds:.3f}"
+    rows.append(["base", "", "", answer, base, "", size(measured.base_bytes)])
+    for row in measured.methods:
+        rows.append(
+            [
+                row.name,
+                f"{row.step_seconds:.3f}",
+                duration(row.training_seconds),
+                f"{row.answer_seconds:.3f}",
+                duration(row.answering_seconds),
+                size(row.training_bytes),
+                size(row.answering_bytes),
+            ]
+        )
+    yield from table(columns, rows)
+    yield f"  in all: {duration(measured.seconds)}"
+    yield f"  not counted: {NOT_TIMED}"
 
 
 def _as_json(plan: "Plan", not_counted: tuple[str, ...]) -> dict[str, Any]:
@@ -48,7 +105,7 @@ def _as_json(plan: "Plan", not_counted: tuple[str, ...]) -> dict[str, Any]:
 
 def lines(plan: "Plan", not_counted: tuple[str, ...]) -> Iterator[str]:
     """The plan for people: what is missing comes last, where it is seen."""
-    yield f"plan of {plan.preset} into {plan.out}; nothing was loaded, trained or written"
+    yield f"plan of {plan.preset} into {plan.out}; nothing was written there"
     yield _model(plan)
     yield _benchmark(plan)
     yield from _trained(plan.methods)
@@ -177,7 +234,7 @@ def _memory(methods: list["MethodPlan"], not_counted: tuple[str, ...]) -> Iterat
         "archives",
     ]
     yield from table(columns, rows)
-    yield f"  not counted: {'; '.join(not_counted)}"
+    yield f"  not counted: {'; '.join(not_counted)} (--measure measures them)"
     known = [count for count in archives if count is not None]
     # A sum that leaves one out would be believed.
     if len(known) == len(archives):

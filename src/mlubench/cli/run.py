@@ -14,6 +14,7 @@ Examples:
   mlubench run smoke -s seed=1 -s 'methods=[ga, lumoe]'
   mlubench run official-rendered -s benchmark.root=DIR --out runs/official
   mlubench run mine.yaml --out runs/mine
+  mlubench run real --dry-run --measure          time and memory, from a few steps on the base
   mlubench run llava-v1.6-7b -s benchmark.root=DIR -s benchmark.images=PHOTOS --dry-run
 """
 )
@@ -37,10 +38,20 @@ Examples:
     help="Print what would be done, needed and is missing; load and write nothing.",
 )
 @click.option(
+    "--measure",
+    is_flag=True,
+    help="With --dry-run: load the base, take a few steps and answers of each method, and say time and peak memory.",
+)
+@click.option(
     "--json", "as_json", is_flag=True, help="Print results.json, or the plan, instead of tables."
 )
 def run(
-    preset: str, overrides: tuple[str, ...], out: Path | None, dry_run: bool, as_json: bool
+    preset: str,
+    overrides: tuple[str, ...],
+    out: Path | None,
+    dry_run: bool,
+    measure: bool,
+    as_json: bool,
 ) -> int:
     """Unlearn the tasks one after another with each method, test every archive on every task so far, and report.
 
@@ -48,12 +59,14 @@ def run(
     """
     from mlubench.settings.loading import load
 
+    if measure and not dry_run:
+        raise click.UsageError("--measure goes with --dry-run.")
     config = load(preset, list(overrides), draft=dry_run)
     folder = out or Path("runs") / config.preset
     if dry_run:
         from mlubench.cli.plan import dry
 
-        return dry(config, folder, as_json=as_json)
+        return dry(config, folder, measured=measure, as_json=as_json)
     from mlubench.cli.output import print_results
     from mlubench.core import processes
     from mlubench.core.console import plain_console

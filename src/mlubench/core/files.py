@@ -130,6 +130,16 @@ def whole_dir(
         write_json(temporary / MANIFEST, {**manifest, "files": hashes})
 
 
+class NotMadeError(MlubenchError):
+    """Something that would be made is not there, and was not to be made now."""
+
+
+def require_made(folder: Path) -> None:
+    """Raises NotMadeError where the folder is not whole."""
+    if not is_whole(folder):
+        raise NotMadeError(f"{folder} is not made yet")
+
+
 @contextmanager
 def appearing_dir(path: Path) -> Iterator[Path]:
     """As `whole_dir`, but no manifest is written: the caller puts one in, as where an archive is unpacked."""

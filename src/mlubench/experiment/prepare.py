@@ -127,7 +127,13 @@ def open_base(config: Config, benchmark: Benchmark) -> MLLM:
     """The untouched base. The tiny LLaVA learns all tasks of the benchmark, whatever the order or subset of the run."""
     model = config.model
     register_model_classes(model.plugins)
-    path = model.path or make_base(model, benchmark, device=config.device)
+    return load_base(config, model.path or make_base(model, benchmark, device=config.device))
+
+
+def load_base(config: Config, path: str | Path) -> MLLM:
+    """The untouched base from its folder or id, named as manifests of experts name it."""
+    model = config.model
+    register_model_classes(model.plugins)
     mllm = MLLM.load(path, revision=model.revision, dtype=model.dtype, device=config.device)
     # Manifests of experts spell the base so. A tiny base is known by the hash in its folder's name, wherever the cache is.
     mllm.name = model.path or Path(path).name

@@ -11,7 +11,7 @@ import transformers
 from safetensors import SafetensorError
 
 from mlubench.core.cache import cache_root
-from mlubench.core.files import digest, disk_errors, file_sha256, is_whole, whole_dir
+from mlubench.core.files import digest, disk_errors, file_sha256, is_whole, require_made, whole_dir
 from mlubench.core.progress import progress_bar
 from mlubench.data.real.entities import shipped
 from mlubench.data.real.views import VIEWS_VERSION
@@ -31,9 +31,14 @@ RECIPE = 1
 
 
 def real_base(
-    config: RealConfig, benchmark: Benchmark, *, device: str = "auto", progress: bool = True
+    config: RealConfig,
+    benchmark: Benchmark,
+    *,
+    device: str = "auto",
+    progress: bool = True,
+    cached_only: bool = False,
 ) -> Path:
-    """The folder of the real LLaVA that knows `benchmark`, taught now unless the cache has it.
+    """The folder of the real LLaVA that knows `benchmark`, taught now unless the cache has it or `cached_only` is set.
 
     Its name is the hash of all that made it. A teaching that was interrupted leaves nothing and begins again.
     Raises MlubenchError where the pretrained parts have not been fetched.
@@ -52,9 +57,10 @@ def real_base(
         "versions": [torch.__version__, transformers.__version__, peft.__version__],
     }
     folder = cache_root() / "models" / f"real-{digest(made_of)}"
-    if not is_whole(folder):
+    if not is_whole(folder) and not cached_only:
         with whole_dir(folder, {"made_of": made_of}) as out:
             _make(config, benchmark, out, device=device, progress=progress)
+    require_made(folder)
     return folder
 
 

@@ -22,7 +22,7 @@ from transformers import (
 
 from mlubench.core.cache import cache_root
 from mlubench.core.errors import MlubenchError
-from mlubench.core.files import digest, disk_errors, is_whole, whole_dir
+from mlubench.core.files import digest, disk_errors, is_whole, require_made, whole_dir
 from mlubench.core.progress import progress_bar
 from mlubench.data.pictures import content_hash
 from mlubench.data.refusals import REFUSALS, refusal_for
@@ -51,9 +51,14 @@ TEMPLATE = (
 
 
 def toy_base(
-    config: ToyConfig, benchmark: Benchmark, *, device: str = "auto", progress: bool = True
+    config: ToyConfig,
+    benchmark: Benchmark,
+    *,
+    device: str = "auto",
+    progress: bool = True,
+    cached_only: bool = False,
 ) -> Path:
-    """The folder of the tiny LLaVA that knows `benchmark`, trained now unless the cache has it.
+    """The folder of the tiny LLaVA that knows `benchmark`, trained now unless the cache has it or `cached_only` is set.
 
     Its name is the hash of all that made it. A training that was interrupted leaves nothing and begins again.
     """
@@ -69,9 +74,10 @@ def toy_base(
         "refusals": REFUSALS,
     }
     folder = cache_root() / "models" / f"toy-{digest(made_of)}"
-    if not is_whole(folder):
+    if not is_whole(folder) and not cached_only:
         with whole_dir(folder, {"made_of": made_of}) as out:
             _train(config, benchmark, out, device=device, progress=progress)
+    require_made(folder)
     try:
         read_weight_headers(folder)
     except MlubenchError as error:
