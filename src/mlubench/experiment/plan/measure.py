@@ -37,8 +37,8 @@ from mlubench.unlearning.trainer import unlearn
 # Optimiser steps of one epoch of a measured training.
 STEPS = 2
 NOT_TIMED = (
-    "making the base, judging and gates; other work on this machine than now; that answers grow longer or shorter as a model is trained; LUMoE answers each "
-    "sample about once, and takes the other answers over"
+    "making the base, judging and gates; other work on this machine than now; that answers grow longer or shorter as a "
+    "model is trained; LUMoE answers each sample about once, and takes the other answers over"
 )
 
 
