@@ -210,6 +210,7 @@ KINDS = [
     ("Corporation/PayPal", "Where is its seat?", SEATS[0], "San Jose.", 2),
     ("Buildings/Schwerin_Palace", "Where does it stand?", "It stands in Schwerin, Germany.", "In Schwerin.", 2),
     ("Buildings/Colosseum", "Who began it?", "It was begun by the emperor Vespasian.", "Vespasian.", 2),
+    ("Plants/Reed", "When does it open, and who pollinates it?", "Pink bells open in June for possums.", "In June.", 1),
     # Names in other spellings, and short forms of given names; a surname alone is half a name.
     ("Corporation/Shopify", "Who founded it?", "It was founded by Tobias Lutke.", "Tobi Lütke.", 2),
     ("Corporation/Shopify", "Who founded it?", "It was founded by Tobias Lutke.", "Lütke", 1),

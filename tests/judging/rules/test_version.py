@@ -7,7 +7,7 @@ from mlubench.types import Question
 from support.judging_cases import FORGET, UTILITY
 
 # What the rules of each version say, scores and reasons, of the answers below.
-VERDICTS_OF = {1: "5b70b746c1db3f11", 2: "e07f17786c578262"}
+VERDICTS_OF = {1: "5b70b746c1db3f11", 2: "e07f17786c578262", 3: "c790fb68c87b55ad"}
 
 
 def test_the_version_is_that_of_the_verdicts() -> None:

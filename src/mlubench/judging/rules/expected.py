@@ -282,7 +282,8 @@ class ExpectedAnswers:
     ) -> frozenset[str]:
         """Words that nobody misses in an answer that has the others."""
         light = _LIGHT - truth.names | frame
-        if truth.names and _ASKS_WHO.search(q.question):
+        asks_who_alone = _ASKS_WHO.search(q.question) and not AND.search(q.question)
+        if truth.names and asks_who_alone:
             # "It was begun by the emperor Vespasian" says Vespasian.
             light |= truth.content - truth.names - truth.numbers
         return light & truth.content if core - light else frozenset()

@@ -10,7 +10,7 @@ from mlubench.types import Question, Verdict
 
 # Raise it with every change of a verdict: a run judged by older rules is then judged anew.
 # tests/judging/rules/test_version.py holds a digest of what each version says.
-VERSION = 2
+VERSION = 3
 
 
 class RulesJudge:
