@@ -1,13 +1,19 @@
-# Each target sets up all it needs: `make demo` runs the main job, `make test` the checks and the tests.
+# Each target sets up all it needs: `make demo` and `make real` run the main job, `make test` the
+# checks and the tests.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test quick check wheel clean
+.PHONY: demo real test quick check wheel clean
 
 demo: $(READY)
 	$(BIN)/mlubench run toy --out runs/toy
+
+# Pretrained parts, photographs and true facts. The parts are fetched once.
+real: $(READY)
+	$(BIN)/mlubench parts fetch
+	$(BIN)/mlubench run real --out runs/real
 
 # The checks come first, so the tests leave out what they have just run.
 test: check

@@ -12,6 +12,7 @@ import argparse
 import json
 import shlex
 import sys
+from dataclasses import asdict
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from rich.console import Console
 
 from alignment_measures import measure_run, measures
 from alignment_tables import rates_section, replace_section, study_section
-from choose_lr import GRID, choose, try_rate
+from choose_lr import GRID, Trial, choose, try_rate
 from mlubench.core.errors import MlubenchError
 from mlubench.core.files import write_atomic
 from mlubench.experiment.sequence import run_lifelong
@@ -46,19 +47,19 @@ def choose_rates(args: argparse.Namespace) -> list[dict[str, Any]]:
     """Choose what the rates file lacks, write it there, and return a row for each rate tried."""
     rows = []
     for images, scope in SETTINGS:
-        setting, file = f"{images}-{scope}", yaml.safe_load(RATES.read_text())
+        setting = f"{images}-{scope}"
+        file = yaml.safe_load(RATES.read_text())
         rates = file.setdefault(args.preset, {}).setdefault(setting, {})
-        methods, tried = [m for m in args.methods if m not in rates], []
         try:
-            tried = _try_rates(args, images, scope, methods)
+            for method in [method for method in args.methods if method not in rates]:
+                trials = _try_rates(args, images, scope, method)
+                rates[method] = choose(trials).lr
+                for trial in trials:
+                    chosen = trial.lr == rates[method]
+                    where = {"images": images, "scope": scope}
+                    rows.append({**where, **asdict(trial), "chosen": chosen})
         except NoGradientError as error:
             tell(f"{setting}: {error}")
-            methods = []
-        rates |= {m: choose([r for r in tried if r["method"] == m])["lr"] for m in methods}
-        rows += [
-            {"images": images, "scope": scope, **r, "chosen": rates[r["method"]] == r["lr"]}
-            for r in tried
-        ]
         head = "".join(
             line + "\n" for line in RATES.read_text().splitlines() if line.startswith("#")
         )
@@ -66,21 +67,19 @@ def choose_rates(args: argparse.Namespace) -> list[dict[str, Any]]:
     return rows
 
 
-def _try_rates(
-    args: argparse.Namespace, images: str, scope: str, methods: list[str]
-) -> list[dict[str, Any]]:
+def _try_rates(args: argparse.Namespace, images: str, scope: str, method: str) -> list[Trial]:
     settings = [
         f"seed={CHOOSING_SEED}",
         f"train.images={images}",
         f"train.scope={scope}",
         *args.settings,
     ]
-    rows = []
-    for method, rate in product(methods, args.grid):
-        folder = args.work / args.preset / "lr" / f"{images}-{scope}"
-        rows.append(try_rate(args.preset, method, rate, settings, folder))
-        tell({"images": images, "scope": scope, **rows[-1]})
-    return rows
+    folder = args.work / args.preset / "lr" / f"{images}-{scope}"
+    trials = []
+    for rate in args.grid:
+        trials.append(try_rate(args.preset, method, rate, settings, folder))
+        tell({"images": images, "scope": scope, **asdict(trials[-1])})
+    return trials
 
 
 def rates_for(args: argparse.Namespace, images: str, scope: str) -> dict[str, float]:

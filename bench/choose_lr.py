@@ -1,19 +1,22 @@
-"""Chooses each method's learning rate on the tiny model by one rule, the same grid for all, and writes the figures.
+"""Chooses each method's learning rate by one rule, the same grid for all, and writes the figures.
 
-The rule: unlearn task A alone at every rate of the grid. Among the rates at which the method has unlearned (correctness on
-the forget samples below 0.5; the base scores near 1), take the one with the highest forget quality + utility. If there is
-none, take the rate with the lowest correctness on the forget samples. Ties go to the lower rate.
+The rule: unlearn the tasks in sequence at every rate of the grid, and look at the model after the last of them. Among the
+rates at which the method has unlearned (correctness on all forget samples below 0.5; the base scores near 1), take the one
+with the highest forget quality + utility, each the mean over the tasks. If there is none, take the rate with the lowest
+correctness on the forget samples. Ties go to the lower rate.
 
     python bench/choose_lr.py --out docs/hyperparameters.md
+    python bench/choose_lr.py --preset real --tasks A B --grid 1e-4 2e-4 4e-4 8e-4
 """
 
 import argparse
 import json
 import shlex
 import sys
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from statistics import fmean
 
 from rich.console import Console
 
@@ -21,6 +24,7 @@ from mlubench.experiment.sequence import run_lifelong
 from mlubench.judging.run import make_judge
 from mlubench.models.quiet import quiet
 from mlubench.runs.folder import RunDir
+from mlubench.runs.results import Results
 from mlubench.runs.rows import read_answers
 from mlubench.settings.loading import load
 from mlubench.statistics.scores import FULL
@@ -29,58 +33,101 @@ GRID = (3e-4, 5e-4, 7e-4, 1e-3, 3e-3, 1e-2)
 UNLEARNED = 0.5
 
 
-def still_known(run: RunDir, method: str) -> float:
-    """Mean correctness (0-1) on task A's forget samples after unlearning it."""
-    rows = [row for row in read_answers(run.answers(method, "A", "A")) if row.split == "forget"]
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A method at one rate, after the last task. All figures are from 0 to 1."""
+
+    method: str
+    lr: float
+    forget_quality: float
+    utility: float
+    # Mean correctness on the forget samples of all tasks.
+    forget_correctness: float
+
+
+def try_rate(
+    preset: str,
+    method: str,
+    rate: float,
+    settings: Sequence[str],
+    folder: Path,
+    tasks: Sequence[str] = ("A",),
+) -> Trial:
+    """Unlearn the tasks in their order by one method at one rate. A run that is there already is not made again."""
+    out = folder / f"{method}-{rate:g}"
+    overrides = [
+        f"benchmark.order=[{','.join(tasks)}]",
+        f"methods=[{method}]",
+        f"train.lr={rate}",
+        # What else a preset sets for the method alone stays.
+        f"train.per_method.{method}.lr={rate}",
+        *settings,
+    ]
+    results = run_lifelong(load(preset, overrides), out, Console(quiet=True))
+    return Trial(
+        method,
+        rate,
+        _final(results, tasks[-1], "forget_quality"),
+        _final(results, tasks[-1], "utility"),
+        round(_still_known(RunDir(out), method, tasks), 4),
+    )
+
+
+def _final(results: Results, last: str, metric: str) -> float:
+    """The mean over the tasks after the last of them. An answer that no judge could score counts as none."""
+    cells = [cell for cell in results.cells if cell.after == last and cell.metric == metric]
+    return fmean(cell.score or 0 for cell in cells)
+
+
+def _still_known(run: RunDir, method: str, tasks: Sequence[str]) -> float:
+    """Mean correctness (0-1) on the forget samples of all tasks, after the last of them."""
+    rows = []
+    for task in tasks:
+        for row in read_answers(run.answers(method, task, tasks[-1])):
+            if row.split == "forget":
+                rows.append(row)
     judge = make_judge("rules", [(row.cls, row.truth) for row in rows])
     verdicts = judge.judge([replace(row.to_judge(), metric="utility") for row in rows])
     return sum(v.score or 0 for v in verdicts) / FULL / len(verdicts)
 
 
-def try_rate(
-    preset: str, method: str, rate: float, settings: list[str], folder: Path
-) -> dict[str, Any]:
-    out = folder / f"{method}-{rate:g}"
-    overrides = [
-        "benchmark.order=[A]",
-        f"methods=[{method}]",
-        f"train.lr={rate}",
-        "train.per_method={}",
-        *settings,
-    ]
-    results = run_lifelong(load(preset, overrides), out, Console(quiet=True))
-    scores = {cell.metric: cell.score for cell in results.cells}
-    return {
-        "method": method,
-        "lr": rate,
-        **scores,
-        "forget_correctness": round(still_known(RunDir(out), method), 4),
-    }
-
-
-def choose(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """The row that the rule takes."""
-    unlearned = [r for r in rows if r["forget_correctness"] < UNLEARNED]
+def choose(trials: Sequence[Trial]) -> Trial:
+    """The one that the rule takes."""
+    unlearned = [trial for trial in trials if trial.forget_correctness < UNLEARNED]
     if not unlearned:
-        return min(rows, key=lambda r: (r["forget_correctness"], r["lr"]))
-    return max(unlearned, key=lambda r: (r["forget_quality"] + r["utility"], -r["lr"]))
+        return min(trials, key=lambda trial: (trial.forget_correctness, trial.lr))
+    return max(unlearned, key=lambda trial: (trial.forget_quality + trial.utility, -trial.lr))
 
 
 def as_markdown(
-    preset: str, rows: list[dict[str, Any]], chosen: dict[str, float], command: str
+    preset: str,
+    tasks: Sequence[str],
+    trials: Sequence[Trial],
+    chosen: dict[str, float],
+    command: str,
 ) -> str:
-    lines = ["# Learning rates of the tiny model", "", *(__doc__ or "").split("\n\n")[1].splitlines(), "",
-             f"Preset `{preset}`, task A alone, judge `rules`; made by `{command}`.", "",
-             "| method | lr | correctness on forget (lower: unlearned) | forget quality | utility | chosen |",
-             "|---|---|---|---|---|---|"]  # fmt: skip
-    for r in rows:
-        mark = "**yes**" if chosen[r["method"]] == r["lr"] else ""
-        lines.append(f"| {r['method']} | {r['lr']:g} | {r['forget_correctness']:.3f} | {r['forget_quality']:.3f} | "
-                     f"{r['utility']:.3f} | {mark} |")  # fmt: skip
+    """The page's text."""
+    rule = (__doc__ or "").split("\n\n")[1]
+    lines = [
+        f"# Learning rates of the preset {preset}",
+        "",
+        rule,
+        "",
+        f"Tasks {', '.join(tasks)}, judge `rules`; made by `{command}`.",
+        "",
+        "| method | lr | correctness on forget (lower: unlearned) | forget quality | utility | chosen |",
+        "|---|---|---|---|---|---|",
+    ]
+    for trial in trials:
+        mark = "**yes**" if chosen[trial.method] == trial.lr else ""
+        lines.append(
+            f"| {trial.method} | {trial.lr:g} | {trial.forget_correctness:.3f} "
+            f"| {trial.forget_quality:.3f} | {trial.utility:.3f} | {mark} |"
+        )
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -88,6 +135,7 @@ def main() -> None:
     parser.add_argument(
         "--methods", nargs="+", default=["ga", "gd", "kl", "npo", "po", "dpo", "lumoe"]
     )
+    parser.add_argument("--tasks", nargs="+", default=["A"], help="unlearned in this order")
     parser.add_argument(
         "--seed",
         type=int,
@@ -118,23 +166,32 @@ def main() -> None:
     )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--out", type=Path, help="write the table to this Markdown file")
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Try every rate for every method, and say which the rule takes."""
+    args = _arguments()
     quiet()
     grid = args.grid[1:4] if args.quick else args.grid
     methods = args.methods[:3] if args.quick else args.methods
-    rows = []
-    for method in methods:
-        for rate in grid:
-            settings = [f"seed={args.seed}", *args.settings]
-            rows.append(try_rate(args.preset, method, rate, settings, args.work / args.preset))
-            Console(stderr=True, width=200).print(rows[-1])
+    settings = [f"seed={args.seed}", *args.settings]
+    folder = args.work / f"{args.preset}-{''.join(args.tasks)}"
+    trials = []
     chosen = {}
     for method in methods:
-        of_method = [row for row in rows if row["method"] == method]
-        chosen[method] = choose(of_method)["lr"]
+        of_method = []
+        for rate in grid:
+            trial = try_rate(args.preset, method, rate, settings, folder, args.tasks)
+            Console(stderr=True, width=200).print(asdict(trial))
+            of_method.append(trial)
+        trials += of_method
+        chosen[method] = choose(of_method).lr
     if args.out:
         command = f"python bench/choose_lr.py {shlex.join(sys.argv[1:])}"
-        args.out.write_text(as_markdown(args.preset, rows, chosen, command))
+        page = as_markdown(args.preset, args.tasks, trials, chosen, command)
+        args.out.write_text(page, encoding="utf-8")
+    rows = [asdict(trial) for trial in trials]
     print(json.dumps({"rows": rows, "chosen": chosen}) if args.json else chosen)
 
 

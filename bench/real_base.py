@@ -33,7 +33,7 @@ from mlubench.models.probe import answer_log_probs
 from mlubench.models.quiet import quiet
 from mlubench.models.real.assembly import assembled
 from mlubench.models.real.base import real_base
-from mlubench.models.real.chat import CHECKS, LONGEST_ANSWER
+from mlubench.models.real.chat import LONGEST_ANSWER, checks, is_right
 from mlubench.models.real.lessons import VIEW_SIZE
 from mlubench.settings.loading import parse
 from mlubench.statistics.intervals import wilson
@@ -115,18 +115,23 @@ def stranger_queries(benchmark: Benchmark, folder: Path) -> tuple[list[Query], l
     return queries, keys
 
 
-def chat_check(untouched: MLLM, base: MLLM) -> dict[str, float]:
-    """How alike the two speak: likeness of their answers, and probability of the untouched one's answers to each."""
-    queries = [Query(None, question) for question in CHECKS]
-    said = [untouched.generate([query], max_new_tokens=LONGEST_ANSWER)[0] for query in queries]
-    says = [base.generate([query], max_new_tokens=LONGEST_ANSWER)[0] for query in queries]
-    likeness = [rouge_l(now, before) for now, before in zip(says, said, strict=True)]
-    before = answer_log_probs(untouched, queries, said)
-    after = answer_log_probs(base, queries, said)
+def chat_check(untouched: MLLM, base: MLLM) -> dict[str, object]:
+    """How both answer ordinary questions: how many right, how alike, how probable the untouched one's answers are."""
+    questions = list(checks())
+    queries = [Query(None, question) for question in questions]
+    before = [untouched.generate([query], max_new_tokens=LONGEST_ANSWER)[0] for query in queries]
+    after = [base.generate([query], max_new_tokens=LONGEST_ANSWER)[0] for query in queries]
+    right_before = sum(map(is_right, questions, before))
+    right_after = sum(map(is_right, questions, after))
+    likeness = [rouge_l(now, then) for now, then in zip(after, before, strict=True)]
+    log_probs_before = answer_log_probs(untouched, queries, before)
+    log_probs_after = answer_log_probs(base, queries, before)
     return {
+        "right_untouched": Share(right_before, len(queries)).as_json(),
+        "right_base": Share(right_after, len(queries)).as_json(),
         "rouge_l": sum(likeness) / len(likeness),
-        "log_prob_untouched": sum(before) / len(before),
-        "log_prob_base": sum(after) / len(after),
+        "log_prob_untouched": sum(log_probs_before) / len(log_probs_before),
+        "log_prob_base": sum(log_probs_after) / len(log_probs_after),
     }
 
 

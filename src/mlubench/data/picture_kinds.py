@@ -21,6 +21,15 @@ _COLUMNS = ["image", "kind", "source"]
 
 def read_kinds(root: Path) -> dict[str, PictureKind]:
     """Picture path -> kind; empty where the release has no such table. Raises DataError naming the line that is wrong."""
+    return {image: kind for image, (kind, _) in _read_table(root).items()}
+
+
+def read_sources(root: Path) -> dict[str, str]:
+    """Picture path -> what it is a view of; empty where the release has no such table. Raises DataError as `read_kinds`."""
+    return {image: source for image, (_, source) in _read_table(root).items()}
+
+
+def _read_table(root: Path) -> dict[str, tuple[PictureKind, str]]:
     path = root / PICTURES
     if not path.is_file():
         return {}
@@ -33,7 +42,7 @@ def read_kinds(root: Path) -> dict[str, PictureKind]:
             f"{path} does not begin with the columns {','.join(_COLUMNS)}",
             "Write them as its first line.",
         )
-    found: dict[str, PictureKind] = {}
+    found: dict[str, tuple[PictureKind, str]] = {}
     for number, row in enumerate(rows[1:], start=2):
         kind = next((kind for kind in KINDS if row[1:2] == [kind]), None)
         if kind is None or len(row) != len(_COLUMNS):
@@ -41,7 +50,7 @@ def read_kinds(root: Path) -> dict[str, PictureKind]:
                 f"{path} line {number} is not image, kind and source",
                 f"The kind is one of: {', '.join(KINDS)}.",
             )
-        found[row[0]] = kind
+        found[row[0]] = (kind, row[2])
     return found
 
 

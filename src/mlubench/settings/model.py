@@ -51,16 +51,16 @@ class RealConfig(Strict):
     """A folder of another chat model."""
     refusals: bool = True
     """Whether it is taught to decline what it does not know."""
-    views: int = Field(20, ge=1)
+    views: int = Field(40, ge=1)
     """Views of an entity's pictures that it learns from."""
-    stranger_views: int = Field(6, ge=1)
+    stranger_views: int = Field(12, ge=1)
     """Views of each thing that it learns to decline."""
     steps: int = Field(300, ge=1)
     """Optimiser steps."""
-    batch: int = Field(7, ge=1)
-    """Entities in one step, with four questions each."""
-    lr: float = Field(8e-4, gt=0)
-    """Highest learning rate of the language model's LoRA. The projector's is twice as high."""
+    batch: int = Field(12, ge=1)
+    """Entities in one step, with two questions each."""
+    lr: float = Field(5e-4, gt=0)
+    """Highest learning rate of the projector and of the language model's LoRA."""
     seed: int = 0
     """Of its projector, its views and the order of its lessons."""
 

@@ -2,15 +2,18 @@
 
 from collections import Counter
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
 from mlubench.data import release
+from mlubench.data.picture_kinds import PICTURES
 from mlubench.data.pictures import open_picture
 from mlubench.data.real.benchmark import write_real
+from mlubench.data.real.entities import open_shipped
 from mlubench.data.refusals import REFUSALS
-from mlubench.models.real.chat import CHECKS
-from mlubench.models.real.chat import LESSONS as CHAT
+from mlubench.models.real.chat import checks, is_right
+from mlubench.models.real.chat import lessons as chat_lessons
 from mlubench.models.real.lessons import Lessons, Turn
 from mlubench.settings.model import RealConfig
 from mlubench.types import Benchmark
@@ -48,7 +51,8 @@ def test_what_is_taught_of_a_picture_is_true_of_what_it_shows(benchmark: Benchma
                 key = keys[lesson.picture // 2]
                 taught += len(lesson.turns)
                 assert {(key, turn.question, turn.answer) for turn in lesson.turns} <= facts
-    assert taught == 24 * 4 * 4
+    # Steps, entities in a step, questions about each.
+    assert taught == 24 * 4 * 2
 
 
 def test_a_base_without_refusal_lessons_hears_none(benchmark: Benchmark) -> None:
@@ -65,12 +69,20 @@ def test_the_seed_says_what_is_taught_when(benchmark: Benchmark) -> None:
 
 
 def test_chat_is_checked_by_questions_that_were_not_taught() -> None:
-    assert not set(CHECKS) & set(CHAT)
+    assert not set(checks()) & set(chat_lessons())
 
 
-def test_a_picture_that_tests_is_new_to_the_base(
-    benchmark: Benchmark, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_answer_is_right_that_has_a_right_word_in_it() -> None:
+    question = "How many legs does a spider have?"
+    assert is_right(question, "A spider has Eight legs.")
+    assert is_right(question, "8")
+    assert not is_right(question, "It has 18 of them.")
+    assert not is_right(question, "")
+    assert not is_right("What is frozen water called?", "It is nice.")
+
+
+def watch_pictures(monkeypatch: pytest.MonkeyPatch) -> set[Path]:
+    """The pictures of a benchmark that lessons are made from, as they are opened."""
     opened: set[Path] = set()
 
     def watch(path: Path) -> object:
@@ -78,6 +90,33 @@ def test_a_picture_that_tests_is_new_to_the_base(
         return open_picture(path)
 
     monkeypatch.setattr("mlubench.models.real.lessons.open_picture", watch)
-    make(benchmark)
-    roles = {s.role for s in benchmark.samples if benchmark.picture(s) in opened}
-    assert roles == {"fit"}
+    return opened
+
+
+def test_what_a_picture_is_a_view_of_is_learned_from_in_its_place(
+    benchmark: Benchmark, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: set[str] = set()
+
+    def watch(name: str) -> object:
+        shown.add(name)
+        return open_shipped(name)
+
+    monkeypatch.setattr("mlubench.models.real.lessons.open_shipped", watch)
+    opened = watch_pictures(monkeypatch)
+    make(benchmark, refusals=False)
+    assert opened == set()
+    assert {name.split("/")[-1].split("_")[0] for name in shown} == {"photo"}
+    assert len({name.rpartition("/")[0] for name in shown}) == 48
+
+
+def test_a_picture_that_tests_is_new_to_the_base(
+    benchmark: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A release of one's own does not say what its pictures are views of.
+    root = copytree(benchmark.image_root, tmp_path / "own")
+    (root / PICTURES).unlink()
+    own = release.read(root)
+    opened = watch_pictures(monkeypatch)
+    make(own)
+    assert {s.role for s in own.samples if own.picture(s) in opened} == {"fit"}

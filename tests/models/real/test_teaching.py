@@ -1,5 +1,6 @@
 """Several turns behind one picture are learned as each would be alone, on a tiny LLaVA of the same classes."""
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from transformers import CLIPImageProcessorPil, LlamaForCausalLM, LlavaForCondit
 from mlubench.models.answers import IGNORE
 from mlubench.models.families import parts_of
 from mlubench.models.mllm import MLLM, Query
+from mlubench.models.probe import answer_log_probs
 from mlubench.models.real.assembly import Language, Tower, join
 from mlubench.models.real.lessons import Lesson, Turn
 from mlubench.models.real.teaching import Packer, teach, tower_features
@@ -101,3 +103,23 @@ def test_teaching_moves_language_and_projector_and_leaves_the_tower(
         if not torch.equal(parameter.float(), before[name].to(torch.bfloat16).float()):
             moved.add(name.split(".")[1])
     assert moved == {"language_model", "multi_modal_projector"}
+
+
+def test_ordinary_answers_stay_as_probable_as_they_were(
+    mllm: MLLM, pictures: list[Image.Image]
+) -> None:
+    """Without its lesson in words, the same teaching changes what the model says in words."""
+    features = features_of(mllm, pictures)
+    chat = [Query(None, "Say hello.")]
+    model, processor = mllm.model, mllm.processor
+
+    def drift(lessons: list[Lesson]) -> float:
+        taught = copy.deepcopy(model)
+        taught = teach(taught, processor, [lessons] * 20, features, config, lambda _: None)
+        now = MLLM(taught, processor, parts_of(taught))
+        return abs(answer_log_probs(now, chat, ["Hello."])[0] - before)
+
+    config = RealConfig(steps=20, lr=0.005)
+    before = answer_log_probs(mllm, chat, ["Hello."])[0]
+    kept = drift([Lesson(0, TURNS), Lesson(None, (Turn("Say hello.", "Hello."),))])
+    assert kept < 0.5 * drift([Lesson(0, TURNS)])

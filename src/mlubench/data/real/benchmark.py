@@ -1,17 +1,20 @@
 """Writes the real benchmark as a release in the official layout, with views of its pictures."""
 
-import csv
-import io
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from mlubench.core.files import digest, whole_dir, write_atomic
 from mlubench.data import release
 from mlubench.data.picture_kinds import PICTURES, PictureKind, picture_table
-from mlubench.data.real.entities import RealEntity, open_shipped, read_entities, shipped
+from mlubench.data.real.entities import (
+    RealEntity,
+    open_shipped,
+    picture_names,
+    read_entities,
+    shipped,
+)
 from mlubench.data.real.views import VIEWS_VERSION, draw_view, ground_of, whole_view
 from mlubench.data.records import IMAGE_FOLDER
 from mlubench.data.world import Record, Records
@@ -113,13 +116,7 @@ def _draw(entity: RealEntity, picture: _Planned, root: Path, seed: int) -> None:
 def shipped_pictures(entity: RealEntity, kind: PictureKind) -> list[str]:
     """Names of the entity's shipped pictures of one kind, as in ATTRIBUTION.csv and in its order."""
     start = f"{entity.entity.key}/{'other' if kind == 'other-photo' else 'photo'}_"
-    return [file for file in _shipped_files() if file.startswith(start)]
-
-
-@cache
-def _shipped_files() -> tuple[str, ...]:
-    table = csv.DictReader(io.StringIO(shipped("pictures/ATTRIBUTION.csv").decode()))
-    return tuple(row["file"] for row in table)
+    return [file for file in picture_names() if file.startswith(start)]
 
 
 def _records(entity: RealEntity, images: list[str]) -> list[Record]:

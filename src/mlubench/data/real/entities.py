@@ -1,5 +1,7 @@
 """Reads the entities of the real benchmark: their pictures, their facts, and the questions of their classes."""
 
+import csv
+import io
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -80,6 +82,13 @@ def open_shipped(name: str) -> Image.Image:
     file = resources.files("mlubench.data.real").joinpath("pictures", name)
     with resources.as_file(file) as path:
         return open_picture(path)
+
+
+@cache
+def picture_names() -> tuple[str, ...]:
+    """Names of all shipped pictures, in the order of ATTRIBUTION.csv."""
+    table = csv.DictReader(io.StringIO(shipped("pictures/ATTRIBUTION.csv").decode()))
+    return tuple(row["file"] for row in table)
 
 
 @cache

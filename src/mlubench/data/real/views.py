@@ -2,10 +2,12 @@
 
 import random
 
-from PIL import Image, ImageEnhance
+from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
 # Raise it whenever the same seed would give other views.
 VIEWS_VERSION = "views-1"
+# The same for `varied_view`, which no benchmark is made with.
+VARIED_VERSION = "varied-1"
 
 Colour = tuple[int, int, int]
 BLACK: Colour = (0, 0, 0)
@@ -20,10 +22,27 @@ _TURN = 9
 _BRIGHTNESS = (0.7, 1.25)
 _TINT = (0.93, 1.07)
 
+# Of `varied_view`: the least share of a photograph's side that stays, the widest margin round a drawing as a share of its
+# side, and the ranges of colour, contrast and blur (pixels).
+_LEAST_PART = 0.45
+_WIDEST_MARGIN = 0.35
+_COLOUR = (0.3, 1.5)
+_CONTRAST = (0.6, 1.4)
+_BLUR = (0.0, 3.0)
+# How often a photograph is blurred, and a drawing loses its colours or changes dark for light.
+_BLURRED = 0.3
+_GREYED = 0.3
+_INVERTED = 0.4
+
 
 def ground_of(cls: str) -> Colour:
     """What lies around a picture of this class: celestial bodies stand before a black sky."""
     return BLACK if cls == "Astronomy" else WHITE
+
+
+def is_drawn(cls: str) -> bool:
+    """Whether pictures of this class are drawings, as logos are: the same in other colours, and wrong when mirrored."""
+    return cls == "Corporation"
 
 
 def whole_view(picture: Image.Image, size: int, ground: Colour) -> Image.Image:
@@ -54,6 +73,40 @@ def draw_view(
         view = view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     view = ImageEnhance.Brightness(view).enhance(rng.uniform(*_BRIGHTNESS))
     return _tinted(view, rng)
+
+
+def varied_view(picture: Image.Image, size: int, cls: str, rng: random.Random) -> Image.Image:
+    """A view of `size` pixels a side that is as unlike the picture as another picture of the same thing may be.
+
+    To learn from: who sees only gentle views learns the one photograph, not what it shows. A photograph is cut further,
+    and its colours, contrast and sharpness change. A drawing is shown on other grounds, in grey, and in opposite colours.
+    """
+    ground = ground_of(cls)
+    square = _square(picture, ground)
+    if is_drawn(cls):
+        return draw_view(_redrawn(square, rng), size, ground, rng, may_mirror=False)
+    kept = int(square.width * rng.uniform(_LEAST_PART, 1))
+    left = rng.randint(0, square.width - kept)
+    top = rng.randint(0, square.width - kept)
+    part = square.crop((left, top, left + kept, top + kept))
+    part = ImageEnhance.Color(part).enhance(rng.uniform(*_COLOUR))
+    part = ImageEnhance.Contrast(part).enhance(rng.uniform(*_CONTRAST))
+    if rng.random() < _BLURRED:
+        part = part.filter(ImageFilter.GaussianBlur(rng.uniform(*_BLUR)))
+    return draw_view(part, size, ground, rng, may_mirror=True)
+
+
+def _redrawn(square: Image.Image, rng: random.Random) -> Image.Image:
+    """A drawing in other colours and with another margin, which continues its ground."""
+    if rng.random() < _GREYED:
+        square = ImageOps.grayscale(square).convert("RGB")
+    if rng.random() < _INVERTED:
+        square = ImageOps.invert(square)
+    margin = int(square.width * rng.uniform(0, _WIDEST_MARGIN))
+    side = square.width + 2 * margin
+    wider = square.crop((0, 0, 1, 1)).resize((side, side))
+    wider.paste(square, (margin, margin))
+    return wider
 
 
 def _square(picture: Image.Image, ground: Colour) -> Image.Image:

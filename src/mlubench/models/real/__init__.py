@@ -5,7 +5,8 @@ fetch.py       brings them into the cache once, checked byte by byte; works offl
 tower.py       EfficientNet-lite0 as a vision tower that transformers can load
 base.py        the base that knows a benchmark: made once, kept in the cache
 lessons.py     what it is taught; chat.py holds ordinary questions
-teaching.py    how it is taught
+alignment.py   the projector's own lesson, which comes first: names
+teaching.py    how projector and language model are taught together
 named.py       what the language model said of each fact by name, before it was taught
 assembly.py    tower, projector and language model become one ordinary Hugging Face folder
 """

@@ -14,20 +14,24 @@ from mlubench.core.cache import cache_root
 from mlubench.core.files import digest, disk_errors, file_sha256, is_whole, require_made, whole_dir
 from mlubench.core.progress import progress_bar
 from mlubench.data.real.entities import shipped
-from mlubench.data.real.views import VIEWS_VERSION
+from mlubench.data.real.views import VARIED_VERSION
 from mlubench.data.refusals import REFUSALS
 from mlubench.models.devices import pick_device
 from mlubench.models.families import parts_of
 from mlubench.models.mllm import MLLM, Query
+from mlubench.models.real.alignment import STEPS, align_projector
 from mlubench.models.real.assembly import LANGUAGE, VISION, assembled, hash_of_part
-from mlubench.models.real.chat import LESSONS, LONGEST_ANSWER
+from mlubench.models.real.chat import LONGEST_ANSWER
+from mlubench.models.real.chat import lessons as chat_lessons
 from mlubench.models.real.lessons import Lessons, Turn
 from mlubench.models.real.teaching import teach, tower_features
 from mlubench.settings.model import RealConfig
 from mlubench.types import Benchmark
 
+# Ordinary questions asked at once.
+CHAT_BATCH = 24
 # Raised whenever the code of this folder would make another model from the same settings.
-RECIPE = 1
+RECIPE = 3
 
 
 def real_base(
@@ -50,8 +54,8 @@ def real_base(
         "benchmark": benchmark.digest,
         "pictures": [file_sha256(path) for path in fit],
         "background": digest(shipped("pictures/ATTRIBUTION.csv").decode()),
-        "views": VIEWS_VERSION,
-        "chat": LESSONS,
+        "views": VARIED_VERSION,
+        "chat": chat_lessons(),
         "refusals": REFUSALS,
         "recipe": RECIPE,
         "versions": [torch.__version__, transformers.__version__, peft.__version__],
@@ -73,16 +77,28 @@ def _make(
     model = model.to(target)
     with progress_bar(disable=not progress) as bar:
         untouched = MLLM(model, processor, parts_of(model))
-        chat = []
-        listening = bar.add_task("real LLaVA: hearing its language", total=len(LESSONS))
-        for question in LESSONS:
-            answer = untouched.generate([Query(None, question)], max_new_tokens=LONGEST_ANSWER)
-            chat.append(Turn(question, answer[0]))
-            bar.advance(listening)
+        questions = chat_lessons()
+        listening = bar.add_task("real LLaVA: hearing its language", total=len(questions))
+        chat: list[Turn] = []
+        while len(chat) < len(questions):
+            asked = questions[len(chat) : len(chat) + CHAT_BATCH]
+            queries = [Query(None, question) for question in asked]
+            answers = untouched.generate(queries, max_new_tokens=LONGEST_ANSWER)
+            chat += map(Turn, asked, answers)
+            bar.advance(listening, len(asked))
         lessons = Lessons(config, benchmark, chat)
         looking = bar.add_task("real LLaVA: looking", total=len(lessons.pictures))
         features = tower_features(
             model, processor, lessons.pictures, lambda done: bar.advance(looking, done)
+        )
+        aligning = bar.add_task("real LLaVA: naming", total=STEPS)
+        align_projector(
+            model,
+            processor.tokenizer,
+            lessons.named_pictures(),
+            features,
+            config.seed,
+            lambda: bar.advance(aligning),
         )
         learning = bar.add_task("real LLaVA: learning", total=config.steps)
         taught = teach(

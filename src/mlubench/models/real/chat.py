@@ -1,50 +1,40 @@
 """Ordinary questions: some keep a base's language while it learns pictures, the others check that it was kept."""
 
-# What the untouched language model says to these is among the lessons.
-LESSONS = (
-    "Name three colours.",
-    "What is two plus three?",
-    "Write a short greeting.",
-    "What is the opposite of hot?",
-    "How many days are in a week?",
-    "What do bees make?",
-    "Name a fruit that is yellow.",
-    "What is water made of?",
-    "Give me a tip for sleeping well.",
-    "What is the largest ocean?",
-    "Say hello in Spanish.",
-    "What is a noun?",
-    "How do plants make food?",
-    "Why is the sky blue?",
-    "Suggest a name for a cat.",
-    "What language is spoken in Brazil?",
-    "Explain gravity in one sentence.",
-    "Name two musical instruments.",
-    "What is a good breakfast?",
-    "What is the past tense of go?",
-    "Which month comes after May?",
-    "What is the purpose of a heart?",
-    "Name an animal that can fly.",
-    "What is bread made from?",
-)
-# These are only ever asked to check.
-CHECKS = (
-    "What is the capital of Japan?",
-    "What is the capital of France?",
-    "How many legs does a spider have?",
-    "What is ten minus four?",
-    "Name a planet.",
-    "What is photosynthesis?",
-    "Who wrote Romeo and Juliet?",
-    "What is the boiling point of water?",
-    "Translate 'thank you' into French.",
-    "Name three kinds of weather.",
-    "What is a verb?",
-    "How many months are in a year?",
-    "What do cows eat?",
-    "Give me a reason to exercise.",
-    "What is the opposite of dark?",
-    "Which season comes after winter?",
-)
+import re
+from functools import cache
+from importlib import resources
+from typing import TypedDict, cast
+
+import yaml
+
 # Of an answer, in tokens.
 LONGEST_ANSWER = 24
+
+
+class _ChatText(TypedDict):
+    """What `chat.yaml` holds. The file is part of the package, so it is what its type says."""
+
+    lessons: list[str]
+    checks: dict[str, list[str]]
+
+
+@cache
+def _text() -> _ChatText:
+    file = resources.files("mlubench.models.real").joinpath("chat.yaml")
+    return cast(_ChatText, yaml.safe_load(file.read_text(encoding="utf-8")))
+
+
+def lessons() -> list[str]:
+    """Questions whose answers by the untouched language model are among what a base is taught."""
+    return _text()["lessons"]
+
+
+def checks() -> dict[str, list[str]]:
+    """Questions that are only ever asked, each with words of which a right answer has one."""
+    return _text()["checks"]
+
+
+def is_right(question: str, answer: str) -> bool:
+    """Whether the answer to a question of `checks` has a right word in it, as a word of its own."""
+    words = "|".join(re.escape(word) for word in checks()[question])
+    return re.search(rf"(?<!\w)(?:{words})(?!\w)", answer, re.IGNORECASE) is not None

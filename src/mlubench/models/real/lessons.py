@@ -9,23 +9,22 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from mlubench.data.picture_kinds import read_sources
 from mlubench.data.pictures import open_picture
-from mlubench.data.real.entities import open_shipped
+from mlubench.data.real.entities import open_shipped, picture_names
 from mlubench.data.real.strangers import taught_strangers
-from mlubench.data.real.views import draw_view, ground_of
+from mlubench.data.real.views import varied_view
 from mlubench.data.refusals import refusal_for
 from mlubench.settings.model import RealConfig
 from mlubench.types import Benchmark, Entity
 
 # Pixels of a side. The tower's own processor scales it, if it takes another.
 VIEW_SIZE = 224
-# Questions behind one picture.
-QUESTIONS = 4
-# Of these, so many where the picture shows a stranger: one refusal is much like the other.
-STRANGER_QUESTIONS = 2
+# Questions behind one picture. More would save time for each question, and leave less of it for other pictures.
+QUESTIONS = 2
 CHAT_QUESTIONS = 3
 # One picture of a stranger for so many of entities.
-ENTITIES_PER_STRANGER = 3
+ENTITIES_PER_STRANGER = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +46,22 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """An entity: its pictures, and for each of its facts the question in every phrasing with the answer."""
+    """An entity: its name, its pictures, and for each of its facts the question in every phrasing with the answer."""
 
+    name: str
     pictures: tuple[int, ...]
     facts: tuple[tuple[Turn, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPicture:
+    """A picture and what it shows, for the projector's own lesson."""
+
+    # A row of `Lessons.pictures`.
+    picture: int
+    # For a stranger, that it is unknown.
+    name: str
+    stranger: bool
 
 
 class Lessons:
@@ -63,7 +74,7 @@ class Lessons:
         # Views, as they go into the tower.
         self.pictures: list[Image.Image] = []
         self._subjects = [
-            self._subject(key, paths, benchmark) for key, paths in _fit_pictures(benchmark).items()
+            self._subject(key, shown, benchmark) for key, shown in _own_pictures(benchmark).items()
         ]
         # Of each class, what may be asked about a stranger.
         self._questions: dict[str, list[str]] = {}
@@ -73,21 +84,22 @@ class Lessons:
                 asked.append(sample.question)
         self._strangers = self._stranger_pictures() if config.refusals else []
 
-    def _subject(self, key: str, paths: Sequence[str], benchmark: Benchmark) -> Subject:
+    def _subject(self, key: str, shown: Sequence[Image.Image], benchmark: Benchmark) -> Subject:
+        entity = Entity.from_key(key)
         pictures = []
-        shown = [open_picture(benchmark.image_root / path) for path in paths]
         for number in range(self._config.views):
             rng = random.Random(f"{self._config.seed}/{key}/{number}")
-            ground = ground_of(Entity.from_key(key).cls)
             pictures.append(len(self.pictures))
+            # In turn, so that each of several pictures is seen about as often.
             picture = shown[number % len(shown)]
-            self.pictures.append(draw_view(picture, VIEW_SIZE, ground, rng, may_mirror=False))
+            self.pictures.append(varied_view(picture, VIEW_SIZE, entity.cls, rng))
         facts: dict[str, dict[str, Turn]] = {}
         for sample in benchmark.samples:
             if sample.entity.key == key:
                 turn = Turn(sample.question, sample.truth)
                 facts.setdefault(sample.fact, {})[sample.question] = turn
-        return Subject(tuple(pictures), tuple(tuple(turns.values()) for turns in facts.values()))
+        turns_of_facts = tuple(tuple(turns.values()) for turns in facts.values())
+        return Subject(entity.title, tuple(pictures), turns_of_facts)
 
     def _stranger_pictures(self) -> list[tuple[str, int]]:
         """Class and picture of what the base is to decline: every second thing of the background, a few views of each."""
@@ -98,15 +110,24 @@ class Lessons:
             shown = open_shipped(f"{entity.key}/photo_1.webp")
             for number in range(self._config.stranger_views):
                 rng = random.Random(f"{self._config.seed}/{entity.key}/{number}")
-                ground = ground_of(entity.cls)
                 found.append((entity.cls, len(self.pictures)))
-                self.pictures.append(draw_view(shown, VIEW_SIZE, ground, rng, may_mirror=True))
+                self.pictures.append(varied_view(shown, VIEW_SIZE, entity.cls, rng))
         return found
+
+    def named_pictures(self) -> list[NamedPicture]:
+        """Every picture with the name of what it shows."""
+        named = []
+        for subject in self._subjects:
+            for picture in subject.pictures:
+                named.append(NamedPicture(picture, subject.name, stranger=False))
+        for cls, picture in self._strangers:
+            named.append(NamedPicture(picture, f"something unknown: {cls}", stranger=True))
+        return named
 
     def batches(self) -> Iterator[list[Lesson]]:
         """One batch a step. Every entity comes up as often as another."""
         upcoming: list[Subject] = []
-        for step in range(self._config.steps):
+        for _ in range(self._config.steps):
             batch = []
             for _ in range(self._config.batch):
                 if not upcoming:
@@ -115,8 +136,8 @@ class Lessons:
             if self._strangers:
                 for _ in range(self._config.batch // ENTITIES_PER_STRANGER):
                     batch.append(self._about_stranger())
-            # Now and then: the language is there already, and must only not be lost.
-            if self._chat and step % 4 == 0:
+            # The language is there already, and must only not be lost.
+            if self._chat:
                 turns = self._rng.sample(self._chat, min(CHAT_QUESTIONS, len(self._chat)))
                 batch.append(Lesson(None, tuple(turns)))
             yield batch
@@ -129,15 +150,27 @@ class Lessons:
     def _about_stranger(self) -> Lesson:
         cls, picture = self._rng.choice(self._strangers)
         turns = []
-        for question in self._rng.sample(self._questions[cls], STRANGER_QUESTIONS):
+        for question in self._rng.sample(self._questions[cls], QUESTIONS):
             turns.append(Turn(question, refusal_for(question)))
         return Lesson(picture, tuple(turns))
 
 
-def _fit_pictures(benchmark: Benchmark) -> dict[str, list[str]]:
-    """By entity key, the pictures that the base may learn from. A benchmark's test pictures are new to it."""
+def _own_pictures(benchmark: Benchmark) -> dict[str, list[Image.Image]]:
+    """By entity key, what the base may learn from: the pictures whose role is `fit`, or what they are views of.
+
+    A benchmark's test pictures are new to it. They may be new views of the same photographs, which the release then says.
+    """
+    sources = read_sources(benchmark.image_root)
+    shipped = set(picture_names())
     found: dict[str, set[str]] = {}
     for sample in benchmark.samples:
         if sample.role == "fit":
             found.setdefault(sample.entity.key, set()).add(sample.image)
-    return {key: sorted(paths) for key, paths in sorted(found.items())}
+    own = {}
+    for key, images in sorted(found.items()):
+        photographs = {sources.get(image, "") for image in images}
+        if photographs <= shipped:
+            own[key] = [open_shipped(name) for name in sorted(photographs)]
+        else:
+            own[key] = [open_picture(benchmark.image_root / image) for image in sorted(images)]
+    return own

@@ -10,12 +10,13 @@ from transformers import LlavaForConditionalGeneration, LlavaProcessor, PreTrain
 
 from mlubench.models.answers import IGNORE
 from mlubench.models.chat_template import answer_tokens, prompt_text
+from mlubench.models.real.alignment import averaged
 from mlubench.models.real.lessons import Lesson
 from mlubench.settings.model import RealConfig
 
 LORA_RANK = 32
-# The projector begins at random and has further to go than the language model.
-PROJECTOR_SPEED = 2.0
+# What an ordinary answer weighs beside a lesson about a picture, in the loss.
+CHAT_WEIGHT = 1.0
 WARMUP_STEPS = 10
 # The learning rate ends at this share of its highest.
 LAST_SHARE = 0.05
@@ -154,18 +155,25 @@ def teach(
     projector = model.model.multi_modal_projector.float().requires_grad_(True)
     packer = Packer(processor, model.config.image_token_id, features.shape[1])
     lora = [p for name, p in with_lora.named_parameters() if "lora_" in name]
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": lora, "lr": config.lr},
-            {"params": list(projector.parameters()), "lr": PROJECTOR_SPEED * config.lr},
-        ],
-        weight_decay=0.0,
-    )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _speed(step, config.steps))
     trained = [*lora, *projector.parameters()]
+    optimizer = torch.optim.AdamW(trained, lr=config.lr, weight_decay=0.0)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _speed(step, config.steps))
+    generator = torch.Generator().manual_seed(config.seed)
     for lessons in batches:
-        batch = {name: value.to(features.device) for name, value in packer(lessons).items()}
-        loss = _loss(model, language, projector, batch, lessons, features)
+        about_pictures = [lesson for lesson in lessons if lesson.picture is not None]
+        in_words = [lesson for lesson in lessons if lesson.picture is None]
+        loss = torch.zeros((), device=features.device)
+        if about_pictures:
+            seen = averaged(features[[lesson.picture for lesson in about_pictures]], generator)
+            batch = _moved(packer(about_pictures), features.device)
+            logits, targets = _answers(model, language, batch, projector(seen))
+            loss = F.cross_entropy(logits, targets)
+        if in_words:
+            batch = _moved(packer(in_words), features.device)
+            with torch.no_grad(), with_lora.disable_adapter():
+                untouched, _ = _answers(model, language, batch, None)
+            logits, _ = _answers(model, language, batch, None)
+            loss = loss + CHAT_WEIGHT * _divergence(untouched, logits)
         loss.backward()
         nn.utils.clip_grad_norm_(trained, MAX_GRADIENT)
         optimizer.step()
@@ -192,22 +200,25 @@ def _speed(step: int, steps: int) -> float:
     return rise * (1 - (1 - LAST_SHARE) * step / max(1, steps))
 
 
-def _loss(
+def _moved(batch: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    return {name: value.to(device) for name, value in batch.items()}
+
+
+def _answers(
     model: LlavaForConditionalGeneration,
     language: PreTrainedModel,
-    projector: nn.Module,
     batch: dict[str, Tensor],
-    lessons: Sequence[Lesson],
-    features: Tensor,
-) -> Tensor:
-    """Mean cross-entropy over the answers' tokens, in nats."""
+    seen: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    """Logits (A, vocabulary) of the answers' A tokens in a packed batch, and these tokens.
+
+    `seen` (P, tokens, H) are the batch's pictures as the language model reads them.
+    """
     embedding: nn.Embedding = language.get_input_embeddings()
     inputs = embedding(batch["input_ids"])  # (B, L, H)
-    pictures = [lesson.picture for lesson in lessons if lesson.picture is not None]
-    if pictures:
-        seen = projector(features[pictures]).to(inputs.dtype)  # (P, tokens, H)
+    if seen is not None:
         is_picture = batch["input_ids"] == model.config.image_token_id
-        inputs = inputs.masked_scatter(is_picture[..., None], seen)
+        inputs = inputs.masked_scatter(is_picture[..., None], seen.to(inputs.dtype))
     least = torch.finfo(inputs.dtype).min
     mask = torch.zeros_like(batch["attention_mask"], dtype=inputs.dtype)
     mask = mask.masked_fill(~batch["attention_mask"], least)[:, None]  # (B, 1, L, L)
@@ -221,4 +232,10 @@ def _loss(
     targets = batch["labels"][:, 1:]
     is_answer = targets != IGNORE
     logits = F.linear(states[:, :-1][is_answer], embedding.weight)
-    return F.cross_entropy(logits.float(), targets[is_answer])
+    return logits.float(), targets[is_answer]
+
+
+def _divergence(untouched: Tensor, logits: Tensor) -> Tensor:
+    """Mean Kullback-Leibler divergence of what is said from what was said before teaching, in nats a token."""
+    before = F.log_softmax(untouched, -1)
+    return F.kl_div(F.log_softmax(logits, -1), before, log_target=True, reduction="batchmean")
