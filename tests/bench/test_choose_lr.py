@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from choose_lr import Trial, choose, try_rate
 
 
