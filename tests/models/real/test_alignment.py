@@ -14,10 +14,10 @@ from support.tiny_parts import save_language, save_vision
 
 def test_some_tokens_give_way_to_the_mean_of_their_picture() -> None:
     features = torch.rand(50, 16, 3)
-    averaged = averaged(features, torch.Generator().manual_seed(0))
-    kept = (averaged == features).all(-1)
+    mixed = averaged(features, torch.Generator().manual_seed(0))
+    kept = (mixed == features).all(-1)
     means = features.mean(1, keepdim=True).expand_as(features)
-    assert torch.equal(averaged[~kept], means[~kept])
+    assert torch.equal(mixed[~kept], means[~kept])
     # Between none and three quarters of each picture's.
     assert kept.float().mean() == pytest.approx(1 - 0.75 / 2, abs=0.05)
 
