@@ -32,7 +32,7 @@ from mlubench.models.mllm import MLLM, Query
 from mlubench.models.probe import answer_log_probs
 from mlubench.models.quiet import quiet
 from mlubench.models.real.assembly import assembled
-from mlubench.models.real.base import real_base
+from mlubench.models.real.base import CHAT_BATCH, real_base
 from mlubench.models.real.chat import LONGEST_ANSWER, checks, is_right
 from mlubench.models.real.lessons import VIEW_SIZE
 from mlubench.settings.loading import parse
@@ -115,17 +115,33 @@ def stranger_queries(benchmark: Benchmark, folder: Path) -> tuple[list[Query], l
     return queries, keys
 
 
+def _said(mllm: MLLM, queries: Sequence[Query]) -> list[str]:
+    said: list[str] = []
+    for start in range(0, len(queries), CHAT_BATCH):
+        batch = queries[start : start + CHAT_BATCH]
+        said += mllm.generate(batch, max_new_tokens=LONGEST_ANSWER)
+    return said
+
+
+def _log_probs(mllm: MLLM, queries: Sequence[Query], answers: Sequence[str]) -> list[float]:
+    found: list[float] = []
+    for start in range(0, len(queries), CHAT_BATCH):
+        chosen = slice(start, start + CHAT_BATCH)
+        found += answer_log_probs(mllm, queries[chosen], answers[chosen])
+    return found
+
+
 def chat_check(untouched: MLLM, base: MLLM) -> dict[str, object]:
     """How both answer ordinary questions: how many right, how alike, how probable the untouched one's answers are."""
     questions = list(checks())
     queries = [Query(None, question) for question in questions]
-    before = [untouched.generate([query], max_new_tokens=LONGEST_ANSWER)[0] for query in queries]
-    after = [base.generate([query], max_new_tokens=LONGEST_ANSWER)[0] for query in queries]
+    before = _said(untouched, queries)
+    after = _said(base, queries)
     right_before = sum(map(is_right, questions, before))
     right_after = sum(map(is_right, questions, after))
     likeness = [rouge_l(now, then) for now, then in zip(after, before, strict=True)]
-    log_probs_before = answer_log_probs(untouched, queries, before)
-    log_probs_after = answer_log_probs(base, queries, before)
+    log_probs_before = _log_probs(untouched, queries, before)
+    log_probs_after = _log_probs(base, queries, before)
     return {
         "right_untouched": Share(right_before, len(queries)).as_json(),
         "right_base": Share(right_after, len(queries)).as_json(),

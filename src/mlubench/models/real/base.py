@@ -31,7 +31,7 @@ from mlubench.types import Benchmark
 # Ordinary questions asked at once.
 CHAT_BATCH = 24
 # Raised whenever the code of this folder would make another model from the same settings.
-RECIPE = 3
+RECIPE = 2
 
 
 def real_base(

@@ -22,7 +22,7 @@ from mlubench.types import Benchmark, Entity
 VIEW_SIZE = 224
 # Questions behind one picture. More would save time for each question, and leave less of it for other pictures.
 QUESTIONS = 2
-CHAT_QUESTIONS = 3
+CHAT_QUESTIONS = 6
 # One picture of a stranger for so many of entities.
 ENTITIES_PER_STRANGER = 4
 

@@ -16,7 +16,7 @@ from mlubench.settings.model import RealConfig
 
 LORA_RANK = 32
 # What an ordinary answer weighs beside a lesson about a picture, in the loss.
-CHAT_WEIGHT = 1.0
+CHAT_WEIGHT = 2.0
 WARMUP_STEPS = 10
 # The learning rate ends at this share of its highest.
 LAST_SHARE = 0.05
