@@ -54,5 +54,6 @@ def test_a_picture_becomes_what_is_read_where_its_thing_is_named(tmp_path: Path)
     with torch.no_grad():
         seen = model.model.multi_modal_projector(features[:, 5]).mean(1)  # (3, H)
     cosines = F.normalize(seen - centre, dim=1) @ F.normalize(torch.stack(words) - centre, dim=1).T
-    assert cosines.argmax(1).tolist() == [0, 1, 2]
-    assert cosines.diagonal().min() > 0.9
+    own = cosines.diagonal()
+    others = cosines.masked_fill(torch.eye(3, dtype=torch.bool), -1).amax(1)
+    assert (own > others + 0.1).all()
