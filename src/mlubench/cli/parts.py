@@ -64,10 +64,15 @@ Examples:
   mlubench parts list --json
 """,
 )
-@click.option("--licences", is_flag=True, help="Also who made each part and where its licence is.")
+@click.option(
+    "--licences",
+    is_flag=True,
+    help="Also who made each part, and author, licence and source of every shipped picture and fact.",
+)
 @JSON
 def list_parts(licences: bool, as_json: bool) -> None:
     """The parts, where each comes from and whether it is in the cache."""
+    from mlubench.data.real.entities import read_credits, read_sources
     from mlubench.models.real.fetch import state_of
     from mlubench.models.real.parts import PARTS
 
@@ -85,6 +90,10 @@ def list_parts(licences: bool, as_json: bool) -> None:
             "credit": part.credit,
         }
         rows.append(row)
+    if as_json and licences:
+        facts = list(read_sources().values())
+        print_json({"parts": rows, "pictures": read_credits(), "facts": facts})
+        return
     if as_json:
         print_json(rows)
         return
@@ -92,6 +101,15 @@ def list_parts(licences: bool, as_json: bool) -> None:
         click.echo(f"{row['name']}  {row['state']}\n  {row['summary']}; {row['package']}")
         if licences:
             click.echo(f"  {row['licence']} ({row['licence_source']}); by {row['credit']}")
+    if licences:
+        click.echo("\nFacts of the real benchmark were compared with:")
+        for source in read_sources().values():
+            click.echo(f"  {source['name']}; {source['licence']}")
+        click.echo("\nPictures of the real benchmark:")
+        for credit in read_credits():
+            click.echo(
+                f"  {credit['file']}; {credit['licence']}; {credit['author']}; {credit['source']}"
+            )
 
 
 @parts.command(

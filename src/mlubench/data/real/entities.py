@@ -37,9 +37,26 @@ _EntityText = TypedDict(
 )
 
 
+class FactSource(TypedDict):
+    """What facts were compared with. Nothing of its words is taken."""
+
+    name: str
+    licence: str
+
+
+class Credit(TypedDict):
+    """A line of ATTRIBUTION.csv."""
+
+    file: str
+    author: str
+    licence: str
+    source: str
+
+
 class _EntitiesText(TypedDict):
     """What `entities.yaml` holds. The file is part of the package, so it is what its type says."""
 
+    sources: dict[str, FactSource]  # by the name that `checked` gives
     questions: dict[str, dict[str, list[str]]]  # by class and question id: five phrasings
     answers: dict[str, dict[str, str]]  # by class and question id: a sentence with {} for the fact
     entities: dict[str, _EntityText]  # by key
@@ -85,10 +102,20 @@ def open_shipped(name: str) -> Image.Image:
 
 
 @cache
+def read_credits() -> tuple[Credit, ...]:
+    """Author, licence and source of every shipped picture."""
+    table = csv.DictReader(io.StringIO(shipped("pictures/ATTRIBUTION.csv").decode()))
+    return tuple(cast(Credit, row) for row in table)
+
+
 def picture_names() -> tuple[str, ...]:
     """Names of all shipped pictures, in the order of ATTRIBUTION.csv."""
-    table = csv.DictReader(io.StringIO(shipped("pictures/ATTRIBUTION.csv").decode()))
-    return tuple(row["file"] for row in table)
+    return tuple(credit["file"] for credit in read_credits())
+
+
+def read_sources() -> dict[str, FactSource]:
+    """What facts were compared with, by the names that `RealFact.checked` holds."""
+    return _text()["sources"]
 
 
 @cache
