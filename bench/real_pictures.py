@@ -1,11 +1,11 @@
 """Makes the pictures of the real benchmark from the packages that hold them, with author, licence and source of each.
 
-Photographs come from Debian's gcompris-qt-data, logos from three npm packages. Only what is in the public domain, under CC0
-or under MIT is taken. The result is part of the package, so this is run only when pictures are added:
+Photographs come from Debian's gcompris-qt-data, logos from three npm packages, surface maps of moons from Debian's
+stellarium-data. Only what is in the public domain, under CC0 or under MIT is taken. The result is part of the package, so this is run only when pictures are added:
 
-    apt-get download gcompris-qt-data
+    apt-get download gcompris-qt-data stellarium-data
     npm pack simple-icons @iconify-json/logos @iconify-json/cib
-    python bench/real_pictures.py gcompris-qt-data_3.1-2_all.deb NPM_FOLDER src/mlubench/data/real/pictures
+    python bench/real_pictures.py gcompris-qt-data_3.1-2_all.deb stellarium-data_0.22.2-1_all.deb NPM_FOLDER src/mlubench/data/real/pictures
 
 Needs dpkg-deb and the package cairosvg.
 """
@@ -24,11 +24,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from mlubench.core.errors import MlubenchError
 from mlubench.data.real.entities import RealEntity, read_background, read_entities
 from mlubench.types import Entity
+
+FloatArray = NDArray[np.float64]
 
 # Pixels of the longer side, and WebP's quality.
 SIDE = 384
@@ -43,6 +47,12 @@ FOLDERS = {
     "solar_system": "solar_system/resource",
     "explore_farm_animals": "explore_farm_animals/resource/animals",
     "erase": "erase/resource",
+}
+# What stellarium-data says of the maps that are in the public domain (its CREDITS, 4.4 and 4.5l).
+MAPS_CREDIT = {
+    "moon": "USGS Astrogeology Research Program, and Clementine data of NASA",
+    "dione": "NASA (CICLOPS team), coloured by RVS",
+    "enceladus": "NASA (CICLOPS team), coloured by RVS",
 }
 ICONS_CREDIT = {
     "simple-icons": ("Simple Icons contributors", "CC0-1.0", "https://simpleicons.org"),
@@ -151,13 +161,9 @@ class Logos:
         """Kind of picture, picture and credit: in the brand's colour, white on it, and by another hand."""
         logo = entity.logo
         assert logo is not None
-        simple = Credit(*ICONS_CREDIT["simple-icons"])
         colour = f"#{logo['colour']}"
-        svg = self._read("simple-icons", f"package/icons/{logo['slug']}.svg").decode()
-        # A margin, as other renderings have one.
-        svg = svg.replace('viewBox="0 0 24 24"', 'viewBox="-2 -2 28 28"')
-        yield "photo", _draw(svg.replace("<svg ", f'<svg fill="{colour}" ')), simple
-        white = _draw(svg.replace("<svg ", '<svg fill="#ffffff" '))
+        yield "photo", *self.coloured(logo["slug"], logo["colour"])
+        white, simple = self.coloured(logo["slug"], "ffffff")
         ground = Image.new("RGBA", white.size, colour)
         ground.alpha_composite(white)
         yield "photo", ground, simple
@@ -165,6 +171,13 @@ class Logos:
         icons = json.loads(self._read(f"iconify-json-{package}", "package/icons.json"))
         other = _draw(_iconify(icons, name, colour))
         yield "other", other, Credit(*ICONS_CREDIT[package])
+
+    def coloured(self, slug: str, colour: str) -> tuple[Image.Image, Credit]:
+        """A logo of simple-icons in one colour, with a margin, as other renderings have one."""
+        svg = self._read("simple-icons", f"package/icons/{slug}.svg").decode()
+        svg = svg.replace('viewBox="0 0 24 24"', 'viewBox="-2 -2 28 28"')
+        picture = _draw(svg.replace("<svg ", f'<svg fill="#{colour}" '))
+        return picture, Credit(*ICONS_CREDIT["simple-icons"])
 
     def _read(self, package: str, path: str) -> bytes:
         archive = next(self._folder.glob(f"{package}-[0-9]*.tgz"))
@@ -194,6 +207,52 @@ def _draw(svg: str) -> Image.Image:
     return Image.open(io.BytesIO(png)).convert("RGBA")
 
 
+class Maps:
+    """The package of surface maps, unpacked."""
+
+    def __init__(self, package: Path, scratch: Path) -> None:
+        subprocess.run(["dpkg-deb", "-x", str(package), str(scratch)], check=True)
+        self._textures = scratch / "usr" / "share" / "stellarium" / "textures"
+
+    def globe(self, name: str) -> tuple[Image.Image, Credit]:
+        """The body as it looks from afar, lit a little from the side."""
+        author = MAPS_CREDIT[name]
+        with Image.open(self._textures / f"{name}.png") as texture:
+            picture = _globe(np.asarray(texture.convert("RGB"), dtype=float))
+        return picture, Credit(author, "Public Domain", "https://github.com/Stellarium/stellarium")
+
+
+def _globe(texture: FloatArray) -> Image.Image:
+    """An orthographic view of an equirectangular map (H, W, 3) on black, with the sun 20 degrees east of the viewer."""
+    height, width = texture.shape[:2]
+    radius = 0.45 * SIDE
+    row, column = np.mgrid[0:SIDE, 0:SIDE]
+    x = (column - SIDE / 2) / radius
+    y = (SIDE / 2 - row) / radius
+    on_disc = x**2 + y**2 <= 1
+    z = np.sqrt(np.clip(1 - x**2 - y**2, 0, 1))
+    latitude = np.arcsin(np.clip(y, -1, 1))
+    longitude = np.arctan2(x, z)
+    map_row = ((0.5 - latitude / np.pi) * (height - 1)).round().astype(int)
+    map_column = ((longitude / (2 * np.pi) + 0.5) * (width - 1)).round().astype(int)
+    sun = np.radians(20)
+    light = np.clip(x * np.sin(sun) + z * np.cos(sun), 0.03, 1)
+    colours = texture[map_row, map_column] * (light * on_disc)[..., None]
+    return Image.fromarray(colours.astype(np.uint8))
+
+
+def _background(
+    source: str, photographs: Photographs, logos: Logos, maps: Maps
+) -> tuple[Image.Image, Credit]:
+    """The picture that entities.yaml names so."""
+    kind, _, name = source.partition(":")
+    if kind == "logo":
+        return logos.coloured(*name.split())
+    if kind == "map":
+        return maps.globe(name)
+    return photographs.get(source)
+
+
 def _write(out: Path, entity: Entity, name: str, picture: Image.Image, credit: Credit) -> list[str]:
     """Save a picture and return its line of ATTRIBUTION.csv."""
     file = f"{entity.key}/{name}"
@@ -215,13 +274,16 @@ def _save(picture: Image.Image, path: Path, ground: str) -> None:
 
 @click.command()
 @click.argument("package", type=click.Path(path_type=Path, exists=True))
-@click.argument("logos", type=click.Path(path_type=Path, exists=True))
+@click.argument("surfaces", type=click.Path(path_type=Path, exists=True))
+@click.argument("icons", type=click.Path(path_type=Path, exists=True))
 @click.argument("out", type=click.Path(path_type=Path))
-def main(package: Path, logos: Path, out: Path) -> None:
+def main(package: Path, surfaces: Path, icons: Path, out: Path) -> None:
     """Write the pictures of every entity and ATTRIBUTION.csv to OUT."""
     rows = []
-    with TemporaryDirectory() as scratch:
-        photographs = Photographs(package, Path(scratch))
+    with TemporaryDirectory() as one, TemporaryDirectory() as two:
+        photographs = Photographs(package, Path(one))
+        maps = Maps(surfaces, Path(two))
+        logos = Logos(icons)
         for entity in read_entities():
             pictures: list[tuple[str, Image.Image, Credit]] = []
             for name in entity.photographs:
@@ -229,11 +291,12 @@ def main(package: Path, logos: Path, out: Path) -> None:
             for name in entity.other:
                 pictures.append(("other", *photographs.get(name)))
             if entity.logo is not None:
-                pictures += Logos(logos).renderings(entity)
+                pictures += logos.renderings(entity)
             for number, (kind, picture, credit) in enumerate(pictures, start=1):
                 rows.append(_write(out, entity.entity, f"{kind}_{number}.webp", picture, credit))
-        for stranger, name in read_background().items():
-            rows.append(_write(out, stranger, "photo_1.webp", *photographs.get(name)))
+        for stranger, source in read_background().items():
+            picture, credit = _background(source, photographs, logos, maps)
+            rows.append(_write(out, stranger, "photo_1.webp", picture, credit))
     with (out / "ATTRIBUTION.csv").open("w", encoding="utf-8", newline="") as handle:
         writer = csv.writer(handle)
         writer.writerow(["file", "author", "licence", "source"])

@@ -60,7 +60,7 @@ class _EntitiesText(TypedDict):
     questions: dict[str, dict[str, list[str]]]  # by class and question id: five phrasings
     answers: dict[str, dict[str, str]]  # by class and question id: a sentence with {} for the fact
     entities: dict[str, _EntityText]  # by key
-    background: dict[str, dict[str, str]]  # by class and name: a photograph
+    background: dict[str, dict[str, str]]  # by class and name: where its picture comes from
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +124,11 @@ def _text() -> _EntitiesText:
 
 
 def read_background() -> dict[Entity, str]:
-    """What is in no task: entity -> its photograph's name in the package that it comes from."""
+    """What is in no task: entity -> where its picture comes from, as entities.yaml says."""
     found = {}
-    for cls, photographs in _text()["background"].items():
-        for name, photograph in photographs.items():
-            found[Entity(cls, name)] = photograph
+    for cls, pictures in _text()["background"].items():
+        for name, picture in pictures.items():
+            found[Entity(cls, name)] = picture
     return found
 
 
