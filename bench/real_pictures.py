@@ -1,11 +1,13 @@
 """Makes the pictures of the real benchmark from the packages that hold them, with author, licence and source of each.
 
 Photographs come from Debian's gcompris-qt-data, logos from three npm packages, surface maps of moons from Debian's
-stellarium-data. Only what is in the public domain, under CC0 or under MIT is taken. The result is part of the package, so this is run only when pictures are added:
+stellarium-data. Only what is in the public domain, under CC0 or under MIT is taken. The result is part of the package, so
+this is run only when pictures are added:
 
     apt-get download gcompris-qt-data stellarium-data
     npm pack simple-icons @iconify-json/logos @iconify-json/cib
-    python bench/real_pictures.py gcompris-qt-data_3.1-2_all.deb stellarium-data_0.22.2-1_all.deb NPM_FOLDER src/mlubench/data/real/pictures
+    python bench/real_pictures.py gcompris-qt-data_3.1-2_all.deb stellarium-data_0.22.2-1_all.deb NPM_FOLDER \\
+        src/mlubench/data/real/pictures
 
 Needs dpkg-deb and the package cairosvg.
 """
