@@ -109,11 +109,15 @@ def test_it_answers(old: Path, whole_benchmark: Benchmark, base_path: Path) -> N
     row = next(row for row in rows if row.split == "forget" and row.route and row.route.experts)
     picture = whole_benchmark.image_root / row.image
     called = call("ask", old, "--json", "--image", picture, row.question)
+    # Another processor, or another number of threads, rounds otherwise and trains a base that is not this one to the last
+    # bit. The experts were not made for it.
+    manifest = read_json(old / "models" / "lumoe" / "B" / "manifest.json", dict)
+    trained_here = read_json(base_path / "manifest.json", dict)["files"]["model.safetensors"]
+    if trained_here != manifest["base_sha256"]["model.safetensors"]:
+        assert called.code == 1
+        assert "was made for other weights" in called.err
+        return
     assert called.code == 0, called.err
     said = json.loads(called.out)
     assert said["route"]["experts"] == list(row.route.experts)
-    # Another processor rounds otherwise, and trains a base that is not this one to the last bit.
-    manifest = read_json(old / "models" / "lumoe" / "B" / "manifest.json", dict)
-    trained_here = read_json(base_path / "manifest.json", dict)["files"]["model.safetensors"]
-    if trained_here == manifest["base_sha256"]["model.safetensors"]:
-        assert said["answer"] == row.response
+    assert said["answer"] == row.response
