@@ -21,9 +21,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from mlubench.data.real.entities import open_shipped
-from mlubench.data.real.strangers import unseen_strangers
-from mlubench.data.real.views import ground_of, whole_view
+from mlubench.data.real.strangers import stranger_picture, unseen_strangers, write_strangers
 from mlubench.experiment.prepare import open_benchmark
 from mlubench.judging.rouge import rouge_l
 from mlubench.judging.run import make_judge
@@ -32,9 +30,9 @@ from mlubench.models.mllm import MLLM, Query
 from mlubench.models.probe import answer_log_probs
 from mlubench.models.quiet import quiet
 from mlubench.models.real.assembly import assembled
-from mlubench.models.real.base import CHAT_BATCH, real_base
-from mlubench.models.real.chat import LONGEST_ANSWER, checks, is_right
-from mlubench.models.real.lessons import VIEW_SIZE
+from mlubench.models.real.base import real_base
+from mlubench.models.real.chat import answers_in_words, checks, is_right
+from mlubench.models.real.named import named_question
 from mlubench.settings.loading import parse
 from mlubench.statistics.intervals import wilson
 from mlubench.types import Benchmark, Metric, Question, Sample
@@ -105,28 +103,19 @@ def stranger_queries(benchmark: Benchmark, folder: Path) -> tuple[list[Query], l
         asked.setdefault(sample.entity.cls, []).append(sample.question)
     queries = []
     keys = []
+    write_strangers(folder)
     for entity in unseen_strangers():
-        path = folder / f"{entity.cls}_{entity.name}.png"
-        shown = open_shipped(f"{entity.key}/photo_1.webp")
-        whole_view(shown, VIEW_SIZE, ground_of(entity.cls)).save(path)
+        path = stranger_picture(folder, entity)
         for question in rng.sample(sorted(set(asked[entity.cls])), STRANGER_QUESTIONS):
             queries.append(Query(path, question))
             keys.append(entity.key)
     return queries, keys
 
 
-def _said(mllm: MLLM, queries: Sequence[Query]) -> list[str]:
-    said: list[str] = []
-    for start in range(0, len(queries), CHAT_BATCH):
-        batch = queries[start : start + CHAT_BATCH]
-        said += mllm.generate(batch, max_new_tokens=LONGEST_ANSWER)
-    return said
-
-
 def _log_probs(mllm: MLLM, queries: Sequence[Query], answers: Sequence[str]) -> list[float]:
     found: list[float] = []
-    for start in range(0, len(queries), CHAT_BATCH):
-        chosen = slice(start, start + CHAT_BATCH)
+    for start in range(0, len(queries), BATCH):
+        chosen = slice(start, start + BATCH)
         found += answer_log_probs(mllm, queries[chosen], answers[chosen])
     return found
 
@@ -135,8 +124,8 @@ def chat_check(untouched: MLLM, base: MLLM) -> dict[str, object]:
     """How both answer ordinary questions: how many right, how alike, how probable the untouched one's answers are."""
     questions = list(checks())
     queries = [Query(None, question) for question in questions]
-    before = _said(untouched, queries)
-    after = _said(base, queries)
+    before = answers_in_words(untouched, questions)
+    after = answers_in_words(base, questions)
     right_before = sum(map(is_right, questions, before))
     right_after = sum(map(is_right, questions, after))
     likeness = [rouge_l(now, then) for now, then in zip(after, before, strict=True)]
@@ -182,7 +171,7 @@ def main(no_refusals: bool, steps: int, seed: int, quick: bool, as_json: bool) -
         found["strangers_declined"] = exam.declined(base, queries, keys).as_json()
     found["chat"] = chat_check(untouched, base)
     named = pick(benchmark, "same-photo", most)
-    queries = [Query(None, f"This is about {s.entity.title}. {s.question}") for s in named]
+    queries = [Query(None, named_question(s)) for s in named]
     found["known_before"] = exam.right(untouched, named, queries).as_json()
     if as_json:
         click.echo(json.dumps(found))

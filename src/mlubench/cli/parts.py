@@ -72,7 +72,7 @@ Examples:
 @JSON
 def list_parts(licences: bool, as_json: bool) -> None:
     """The parts, where each comes from and whether it is in the cache."""
-    from mlubench.data.real.entities import read_credits, read_sources
+    from mlubench.data.real.entities import read_credits, read_fact_sources
     from mlubench.models.real.fetch import state_of
     from mlubench.models.real.parts import PARTS
 
@@ -91,7 +91,7 @@ def list_parts(licences: bool, as_json: bool) -> None:
         }
         rows.append(row)
     if as_json and licences:
-        facts = list(read_sources().values())
+        facts = list(read_fact_sources().values())
         print_json({"parts": rows, "pictures": read_credits(), "facts": facts})
         return
     if as_json:
@@ -103,7 +103,7 @@ def list_parts(licences: bool, as_json: bool) -> None:
             click.echo(f"  {row['licence']} ({row['licence_source']}); by {row['credit']}")
     if licences:
         click.echo("\nFacts of the real benchmark were compared with:")
-        for source in read_sources().values():
+        for source in read_fact_sources().values():
             click.echo(f"  {source['name']}; {source['licence']}")
         click.echo("\nPictures of the real benchmark:")
         for credit in read_credits():

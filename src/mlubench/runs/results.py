@@ -116,7 +116,16 @@ class SummaryRow(_Row):
     gate_failed_base: int | None = None
 
 
-class GatePart(_Row):
+class _RateRow(_Row):
+    """Rates, each with its interval and its number of queries."""
+
+    def interval(self, rate: str) -> tuple[float, float] | None:
+        """The 95% interval of the rate of that name, where the run measured one."""
+        found: tuple[float, float] | None = getattr(self, f"{rate}_ci95")
+        return found
+
+
+class GatePart(_RateRow):
     """How a gate routes the test pictures that have `value` in common. `GateRow` says what each rate counts."""
 
     by: str = ""  # picture
@@ -130,11 +139,6 @@ class GatePart(_Row):
     wrong_expert_rate: Number = None
     wrong_expert_rate_ci95: Interval = None
     wrong_expert_rate_n: int = 0
-
-    def interval(self, rate: str) -> tuple[float, float] | None:
-        """The 95% interval of the rate of that name."""
-        found: tuple[float, float] | None = getattr(self, f"{rate}_ci95")
-        return found
 
 
 class EndingRow(_Row):
@@ -150,7 +154,7 @@ class EndingRow(_Row):
     distinct_truths: int = 0  # different truths that were asked for
 
 
-class GateRow(_Row):
+class GateRow(_RateRow):
     """How a gate routes the test pictures after a task. Each rate comes with its interval and its number of queries."""
 
     gate: str
@@ -191,11 +195,6 @@ class GateRow(_Row):
     rerouted_n: int | None = None
     configured: bool = False  # whether this gate routes; the others are measured beside it
     breakdowns: list[GatePart] = []  # only where the benchmark says of which kind its pictures are
-
-    def interval(self, rate: str) -> tuple[float, float] | None:
-        """The 95% interval of the rate of that name, where the run measured one."""
-        found: tuple[float, float] | None = getattr(self, f"{rate}_ci95")
-        return found
 
 
 class BenchmarkFacts(_Row):

@@ -12,7 +12,7 @@ from mlubench.data.real.entities import (
     open_shipped,
     read_background,
     read_entities,
-    read_sources,
+    read_fact_sources,
     shipped,
 )
 
@@ -61,8 +61,8 @@ def test_the_name_answers_the_first_question(entity: RealEntity) -> None:
 
 def test_what_a_fact_was_checked_with_is_one_of_the_named_sources() -> None:
     sources = {fact.checked for entity in ENTITIES for fact in entity.facts}
-    assert sources == {"", *read_sources()}
-    assert all(source["name"] and source["licence"] for source in read_sources().values())
+    assert sources == {"", *read_fact_sources()}
+    assert all(source["name"] and source["licence"] for source in read_fact_sources().values())
 
 
 def test_every_picture_is_free_and_says_whose_it_is() -> None:

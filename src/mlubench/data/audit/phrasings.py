@@ -72,8 +72,8 @@ def _other_kind(groups: dict[str, list[str]]) -> dict[str, str]:
         if len(questions) < _ENOUGH:
             continue
         asked = {question: _kinds(question) for question in questions}
-        counts = Counter(kind for kinds in asked.values() for kind in kinds)
-        usual = _usual_kinds(questions)
+        counts = _count_kinds(questions)
+        usual = _usual(counts, questions)
         for question, kinds in asked.items():
             alone = sorted(kind for kind in kinds if counts[kind] == 1)
             if usual and alone and not kinds & usual:
@@ -86,11 +86,16 @@ def _kinds(question: str) -> set[str]:
     return {asks_for for asks_for, pattern in _PATTERNS.items() if pattern.search(question)}
 
 
-def _usual_kinds(questions: list[str]) -> set[str]:
-    """What most of these phrasings ask for, as keys of `_PATTERNS`."""
+def _count_kinds(questions: list[str]) -> Counter[str]:
+    """How many of the phrasings ask for each kind of thing."""
     counts: Counter[str] = Counter()
     for question in questions:
         counts.update(_kinds(question))
+    return counts
+
+
+def _usual(counts: Counter[str], questions: list[str]) -> set[str]:
+    """What most of the phrasings ask for, of which `counts` says how many ask for each."""
     return {kind for kind, count in counts.items() if count * 2 > len(questions)}
 
 
@@ -122,7 +127,7 @@ def _elsewhere(groups: dict[str, list[str]]) -> dict[str, str]:
             if not marks or root in owners:
                 continue
             # It asks for what the others ask for, whatever words it borrows.
-            if _kinds(question) & _usual_kinds(groups[root]):
+            if _kinds(question) & _usual(_count_kinds(groups[root]), groups[root]):
                 continue
             # The message names the owner of the first mark, and the last of that owner's marks.
             other_root = owners[0]

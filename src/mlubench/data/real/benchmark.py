@@ -15,14 +15,12 @@ from mlubench.data.real.entities import (
     read_entities,
     shipped,
 )
-from mlubench.data.real.views import VIEWS_VERSION, draw_view, ground_of, whole_view
+from mlubench.data.real.views import SIZE, VIEWS_VERSION, draw_view, ground_of, whole_view
 from mlubench.data.records import IMAGE_FOLDER
 from mlubench.data.world import Record, Records
 
 # Raise it whenever the same seed would give another release.
 REAL_VERSION = "real-1"
-# Pixels of a side, which is what the vision tower takes.
-SIZE = 224
 JPEG_QUALITY = 92
 
 

@@ -113,7 +113,7 @@ def picture_names() -> tuple[str, ...]:
     return tuple(credit["file"] for credit in read_credits())
 
 
-def read_sources() -> dict[str, FactSource]:
+def read_fact_sources() -> dict[str, FactSource]:
     """What facts were compared with, by the names that `RealFact.checked` holds."""
     return _text()["sources"]
 

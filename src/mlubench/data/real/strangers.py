@@ -4,11 +4,8 @@ from pathlib import Path
 
 from mlubench.core.files import digest
 from mlubench.data.real.entities import open_shipped, read_background, shipped
-from mlubench.data.real.views import VIEWS_VERSION, ground_of, whole_view
+from mlubench.data.real.views import SIZE, VIEWS_VERSION, ground_of, whole_view
 from mlubench.types import Entity
-
-# Pixels of a side, as of the benchmark's own pictures.
-SIZE = 224
 
 
 def taught_strangers() -> list[Entity]:

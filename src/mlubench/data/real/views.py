@@ -9,6 +9,9 @@ VIEWS_VERSION = "views-1"
 # The same for `varied_view`, which no benchmark is made with.
 VARIED_VERSION = "varied-1"
 
+# Pixels of a side, which is what the vision tower of the real base takes.
+SIZE = 224
+
 Colour = tuple[int, int, int]
 BLACK: Colour = (0, 0, 0)
 WHITE: Colour = (255, 255, 255)

@@ -18,18 +18,16 @@ from mlubench.data.real.views import VARIED_VERSION
 from mlubench.data.refusals import REFUSALS
 from mlubench.models.devices import pick_device
 from mlubench.models.families import parts_of
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
 from mlubench.models.real.alignment import STEPS, align_projector
 from mlubench.models.real.assembly import LANGUAGE, VISION, assembled, hash_of_part
-from mlubench.models.real.chat import LONGEST_ANSWER
+from mlubench.models.real.chat import answers_in_words
 from mlubench.models.real.chat import lessons as chat_lessons
 from mlubench.models.real.lessons import Lessons, Turn
 from mlubench.models.real.teaching import teach, tower_features
 from mlubench.settings.model import RealConfig
 from mlubench.types import Benchmark
 
-# Ordinary questions asked at once.
-CHAT_BATCH = 24
 # Raised whenever the code of this folder would make another model from the same settings.
 RECIPE = 2
 
@@ -79,13 +77,10 @@ def _make(
         untouched = MLLM(model, processor, parts_of(model))
         questions = chat_lessons()
         listening = bar.add_task("real LLaVA: hearing its language", total=len(questions))
-        chat: list[Turn] = []
-        while len(chat) < len(questions):
-            asked = questions[len(chat) : len(chat) + CHAT_BATCH]
-            queries = [Query(None, question) for question in asked]
-            answers = untouched.generate(queries, max_new_tokens=LONGEST_ANSWER)
-            chat += map(Turn, asked, answers)
-            bar.advance(listening, len(asked))
+        answers = answers_in_words(
+            untouched, questions, advance=lambda done: bar.advance(listening, done)
+        )
+        chat = list(map(Turn, questions, answers))
         lessons = Lessons(config, benchmark, chat)
         looking = bar.add_task("real LLaVA: looking", total=len(lessons.pictures))
         features = tower_features(

@@ -1,14 +1,19 @@
-"""Ordinary questions: some keep a base's language while it learns pictures, the others check that it was kept."""
+"""Questions in words alone: some keep a base's language while it learns pictures, the others check that it was kept."""
 
 import re
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import resources
 from typing import TypedDict, cast
 
 import yaml
 
+from mlubench.models.mllm import MLLM, Query
+
 # Of an answer, in tokens.
 LONGEST_ANSWER = 24
+# Questions asked at once.
+BATCH = 24
 
 
 class _ChatText(TypedDict):
@@ -38,3 +43,22 @@ def is_right(question: str, answer: str) -> bool:
     """Whether the answer to a question of `checks` has a right word in it, as a word of its own."""
     words = "|".join(re.escape(word) for word in checks()[question])
     return re.search(rf"(?<!\w)(?:{words})(?!\w)", answer, re.IGNORECASE) is not None
+
+
+def answers_in_words(
+    mllm: MLLM,
+    questions: Sequence[str],
+    *,
+    longest: int = LONGEST_ANSWER,
+    advance: Callable[[int], object] = lambda _: None,
+) -> list[str]:
+    """What a model says to questions without a picture, in at most `longest` tokens each.
+
+    `advance` is called with the number of answers that came in.
+    """
+    answers: list[str] = []
+    for start in range(0, len(questions), BATCH):
+        queries = [Query(None, question) for question in questions[start : start + BATCH]]
+        answers += mllm.generate(queries, max_new_tokens=longest)
+        advance(len(queries))
+    return answers

@@ -13,13 +13,11 @@ from mlubench.data.picture_kinds import read_sources
 from mlubench.data.pictures import open_picture
 from mlubench.data.real.entities import open_shipped, picture_names
 from mlubench.data.real.strangers import taught_strangers
-from mlubench.data.real.views import varied_view
+from mlubench.data.real.views import SIZE, varied_view
 from mlubench.data.refusals import refusal_for
 from mlubench.settings.model import RealConfig
 from mlubench.types import Benchmark, Entity
 
-# Pixels of a side. The tower's own processor scales it, if it takes another.
-VIEW_SIZE = 224
 # Questions behind one picture. More would save time for each question, and leave less of it for other pictures.
 QUESTIONS = 2
 CHAT_QUESTIONS = 6
@@ -92,7 +90,7 @@ class Lessons:
             pictures.append(len(self.pictures))
             # In turn, so that each of several pictures is seen about as often.
             picture = shown[number % len(shown)]
-            self.pictures.append(varied_view(picture, VIEW_SIZE, entity.cls, rng))
+            self.pictures.append(varied_view(picture, SIZE, entity.cls, rng))
         facts: dict[str, dict[str, Turn]] = {}
         for sample in benchmark.samples:
             if sample.entity.key == key:
@@ -111,7 +109,7 @@ class Lessons:
             for number in range(self._config.stranger_views):
                 rng = random.Random(f"{self._config.seed}/{entity.key}/{number}")
                 found.append((entity.cls, len(self.pictures)))
-                self.pictures.append(varied_view(shown, VIEW_SIZE, entity.cls, rng))
+                self.pictures.append(varied_view(shown, SIZE, entity.cls, rng))
         return found
 
     def named_pictures(self) -> list[NamedPicture]:

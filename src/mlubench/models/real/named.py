@@ -3,8 +3,6 @@
 This depends on the language model and the benchmark, not on how a base is taught, so all bases of both share the answers.
 """
 
-from collections.abc import Callable
-
 import transformers
 
 from mlubench.core.cache import cache_root
@@ -13,8 +11,9 @@ from mlubench.core.progress import progress_bar
 from mlubench.core.reading import read_json
 from mlubench.models.devices import pick_device
 from mlubench.models.families import parts_of
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
 from mlubench.models.real.assembly import LANGUAGE, assembled, hash_of_part
+from mlubench.models.real.chat import answers_in_words
 from mlubench.runs.named import NamedAnswer
 from mlubench.settings.model import RealConfig
 from mlubench.types import Benchmark, Sample
@@ -23,7 +22,6 @@ from mlubench.types import Benchmark, Sample
 VERSION = 1
 # Of an answer, in tokens.
 LONGEST_ANSWER = 40
-BATCH = 32
 _FILE = "answers.json"
 
 
@@ -58,29 +56,23 @@ def named_question(sample: Sample) -> str:
 def _ask_all(untouched: MLLM, benchmark: Benchmark, *, progress: bool) -> list[NamedAnswer]:
     facts = {sample.fact: sample for sample in benchmark.samples if sample.phrasing == 0}
     samples = [facts[fact] for fact in sorted(facts)]
+    questions = [named_question(sample) for sample in samples]
     with progress_bar(disable=not progress) as bar:
         task = bar.add_task("asking the untouched language model by name", total=len(samples))
-        responses = _responses(untouched, samples, lambda done: bar.advance(task, done))
+        responses = answers_in_words(
+            untouched,
+            questions,
+            longest=LONGEST_ANSWER,
+            advance=lambda done: bar.advance(task, done),
+        )
     rows = []
-    for sample, response in zip(samples, responses, strict=True):
+    for sample, question, response in zip(samples, questions, responses, strict=True):
         row = NamedAnswer(
             fact=sample.fact,
             entity=sample.entity.key,
-            question=named_question(sample),
+            question=question,
             truth=sample.truth,
             response=response,
         )
         rows.append(row)
     return rows
-
-
-def _responses(
-    untouched: MLLM, samples: list[Sample], advance: Callable[[int], object]
-) -> list[str]:
-    responses: list[str] = []
-    for start in range(0, len(samples), BATCH):
-        batch = samples[start : start + BATCH]
-        queries = [Query(None, named_question(sample)) for sample in batch]
-        responses += untouched.generate(queries, max_new_tokens=LONGEST_ANSWER)
-        advance(len(batch))
-    return responses
