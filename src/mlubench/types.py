@@ -128,6 +128,22 @@ class Route:
     why: str
     failed: bool = False
     refused: bool = False
+    # Keys of the entities that are near enough for the second look, whether or not they were near enough to be routed.
+    suspects: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SecondLook:
+    """Why an answer was replaced before it left, and who answered instead.
+
+    It repeats nothing of the forgotten fact, but for the draft, which a run keeps and nobody who asks is shown.
+    """
+
+    tells: Literal["fact", "name"]  # what of the entity the draft tells
+    entity: str  # its key
+    experts: tuple[str, ...]  # those that answered instead; none: the fixed refusal
+    why: str
+    draft: str = ""  # what would have been said
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +168,9 @@ class AnswerRow:
     # refused. The line holds this key only if the run measures it.
     truth_probability: float | None = None
     picture_kind: str = ""  # as in Sample; the line holds this key only where it is known
+    second_look: SecondLook | None = (
+        None  # the line holds this key only where the answer was replaced
+    )
     probability_measured: bool = False  # no key of the line: whether it holds `truth_probability`
 
     @property

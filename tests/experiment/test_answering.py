@@ -12,7 +12,9 @@ from mlubench.core.lines import read_lines
 from mlubench.experiment import answering
 from mlubench.experiment.answering import KnownAnswers, _batches, answer_cell, known_answers
 from mlubench.experiment.learners import Base, Context
-from mlubench.types import Benchmark, Route, Sample
+from mlubench.lumoe.engine.looking_again import Reply
+from mlubench.runs.rows import read_answers
+from mlubench.types import Benchmark, Route, Sample, SecondLook
 
 PROBABILITY = "truth_probability"
 BATCH = 8
@@ -162,6 +164,93 @@ def test_a_failed_gates_refusal_is_never_taken_for_an_answer(
     assert [rows[s.id][PROBABILITY] is None for s in samples] == [
         n % 2 == 0 for n in range(len(samples))
     ]
+
+
+class HoldingBack(Counting):
+    """The second look holds back every other draft: expert A declines instead, and tells the same for the first."""
+
+    frozen = True
+
+    def routes(self, samples: Sequence[Sample]) -> list[Route | None]:
+        return [Route((), None, 0.0, "", suspects=(s.entity.key,)) for s in samples]
+
+    def answer(self, samples: Sequence[Sample], routes: Sequence[Route | None]) -> list[str]:
+        texts = super().answer(samples, routes)
+        found = []
+        for sample, route, text in zip(samples, routes, texts, strict=True):
+            found.append(f"{sample.id} declined." if route and route.experts else text)
+        return found
+
+    def second_looks(
+        self, samples: Sequence[Sample], routes: Sequence[Route | None], drafts: Sequence[str]
+    ) -> list[SecondLook | None]:
+        found: list[SecondLook | None] = []
+        for number, (sample, draft) in enumerate(zip(samples, drafts, strict=True)):
+            look = SecondLook("fact", sample.entity.key, ("A",), "planted", draft)
+            found.append(look if number % 2 == 0 else None)
+        return found
+
+    def settled(
+        self,
+        samples: Sequence[Sample],
+        routes: Sequence[Route | None],
+        looks: Sequence[SecondLook],
+        texts: Sequence[str],
+    ) -> list[Reply]:
+        assert all(route and not route.experts for route in routes)
+        return [Reply(text, look) for text, look in zip(texts, looks, strict=True)]
+
+
+class DyingLate(HoldingBack):
+    """Dies over the second batch of what was held back."""
+
+    def answer(self, samples: Sequence[Sample], routes: Sequence[Route | None]) -> list[str]:
+        if len(self.asked) >= len(set(self.asked)) + BATCH:
+            raise KeyboardInterrupt
+        return super().answer(samples, routes)
+
+
+def test_what_was_held_back_is_written_with_its_draft(
+    plain: Path, context: Callable, samples: list[Sample], tmp_path: Path
+) -> None:
+    known: KnownAnswers = {}
+    path = tmp_path / "x.jsonl"
+    learner = HoldingBack(context(tmp_path))
+    answer_cell(path, samples, learner, batch=BATCH, known=known)
+    held_back = {s.id for s in samples[::2]}
+    said = {row.id: row.response for row in read_answers(plain)}
+    for row in read_answers(path):
+        assert row.route is not None and row.route.experts == ()
+        if row.id in held_back:
+            assert row.second_look is not None
+            assert (row.response, row.second_look.draft) == (f"{row.id} declined.", said[row.id])
+        else:
+            assert (row.response, row.second_look) == (said[row.id], None)
+    # Drafts and what was answered instead are both known, and asked for once.
+    assert learner.asked.count(samples[0].id) == 2
+    assert known == known_answers(path)
+    assert {key for key in known if key[1]} == {(name, ("A",)) for name in held_back}
+    assert {name: known[name, ()].response for name in said} == said
+    again = HoldingBack(context(tmp_path))
+    answer_cell(tmp_path / "y.jsonl", samples, again, batch=BATCH, known=known)
+    assert again.asked == []
+    assert (tmp_path / "y.jsonl").read_bytes() == path.read_bytes()
+
+
+def test_a_kill_over_what_was_held_back_resumes_to_the_same_bytes(
+    context: Callable, samples: list[Sample], tmp_path: Path
+) -> None:
+    path = tmp_path / "x.jsonl"
+    answer_cell(path, samples, HoldingBack(context(tmp_path)), batch=BATCH, known={})
+    killed = tmp_path / "y.jsonl"
+    with pytest.raises(KeyboardInterrupt):
+        answer_cell(killed, samples, DyingLate(context(tmp_path)), batch=BATCH, known={})
+    # All drafts, and the first batch of what leaves instead.
+    assert len(read_answers(killed.with_name("y.jsonl.part"))) == len(samples) + BATCH
+    again = HoldingBack(context(tmp_path))
+    answer_cell(killed, samples, again, batch=BATCH, known={})
+    assert killed.read_bytes() == path.read_bytes()
+    assert 0 < len(again.asked) < len(samples) / 2
 
 
 def test_only_test_pictures_are_tested(benchmark: Benchmark) -> None:

@@ -51,6 +51,15 @@ def test_a_draft_may_lack_the_root(name: str) -> None:
     assert load(name, ["benchmark.root=data"], draft=True) == load(name, ["benchmark.root=data"])
 
 
+@pytest.mark.parametrize("written", ["off", '"off"', "band", "always"])
+def test_off_may_be_written_plainly(written: str) -> None:
+    """YAML reads a plain `off` as false."""
+    config = load("smoke", [f"gates.second_look={written}"])
+    assert config.gates.second_look == written.strip('"')
+    assert parse(yaml.safe_load(dump(config))) == config
+    assert "second_look" in wrong("smoke", "gates.second_look=true")
+
+
 def test_dump_holds_every_setting_and_odd_names(tmp_path: Path) -> None:
     config = load("smoke", ["benchmark.kind=release", f"benchmark.root={tmp_path}/Pokémon"])
     assert "Pokémon" in dump(config)

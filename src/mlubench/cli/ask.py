@@ -58,7 +58,7 @@ def ask(
     base: bool,
     as_json: bool,
 ) -> None:
-    """Answer QUESTION with a LUMoE: its gate, its experts, its base.
+    """Answer QUESTION with a LUMoE: its gate, its experts, its base, and a second look at what is about to be said.
 
     RUN is the folder of a run, STORE a plain folder of experts, as `mlubench experts import` fills it.
     """
@@ -76,8 +76,15 @@ def ask(
     answer = lumoe.answer(question, image, history=turns, leave_out_disabled=base)
     route = answer.route
     assert route is not None, "an answer without an error has a route"
+    look = answer.second_look
     if as_json:
-        print_json({"answer": answer.text, "route": asdict(route)})
+        told = {"answer": answer.text, "route": asdict(route)}
+        if look is not None:
+            shown = asdict(look)
+            # The draft is what must not leave.
+            del shown["draft"]
+            told["second_look"] = shown
+        print_json(told)
         return
     click.echo(answer.text)
     where = "the untouched base"
@@ -86,6 +93,9 @@ def ask(
     entity = f" ({route.entity})" if route.entity else ""
     # To stderr, so that stdout holds the answer alone.
     click.echo(f"route: {where}{entity}; {route.why}", err=True)
+    if look is not None:
+        instead = " + ".join(f"expert {expert}" for expert in look.experts) or "a fixed refusal"
+        click.echo(f"second look: {instead} in its place; {look.why}", err=True)
 
 
 def _require_picture(image: Path) -> None:

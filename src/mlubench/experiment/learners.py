@@ -6,14 +6,17 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
 
 from mlubench.core import processes
 from mlubench.core.errors import UsageError, unknown_name
 from mlubench.core.files import digest, read_manifest, whole_dir
 from mlubench.experiment.answering import Learner
 from mlubench.experiment.table import METHODS
+from mlubench.lumoe.engine.looking_again import Reply
 from mlubench.lumoe.engine.lumoe import LUMoE
-from mlubench.lumoe.engine.opening import gate_access, load_gate
+from mlubench.lumoe.engine.opening import gate_access, load_forgotten, load_gate
 from mlubench.lumoe.experts.manifest import (
     WEIGHTS,
     base_id,
@@ -24,6 +27,7 @@ from mlubench.lumoe.experts.manifest import (
 from mlubench.lumoe.experts.store import ExpertStore
 from mlubench.lumoe.gates.base import Gate, GateQuery, ModelAccess
 from mlubench.lumoe.gates.making import gate_class, make_gate
+from mlubench.lumoe.second_look.forgotten import Forgotten
 from mlubench.models.adapters import add_adapter, load_adapter, remove_adapters, save_adapter
 from mlubench.models.features import FeatureCache
 from mlubench.models.mllm import MLLM, Query
@@ -32,7 +36,7 @@ from mlubench.runs.folder import RunDir
 from mlubench.runs.manifest import ManifestFacts
 from mlubench.settings.run import Config
 from mlubench.settings.training import TrainConfig
-from mlubench.types import Benchmark, Route, Sample, Task
+from mlubench.types import Benchmark, Route, Sample, SecondLook, Task
 from mlubench.unlearning.methods.base import make_method
 from mlubench.unlearning.schedule import step_seed
 from mlubench.unlearning.table import LOSSES
@@ -122,15 +126,21 @@ def data_hash(task: Task, settings: TrainConfig) -> str:
     return digest([asdict(sample) for sample in samples], 64)
 
 
+class Saved(Protocol):
+    """What writes files into the folder of an archive: a gate, what the second look compares with."""
+
+    def save(self, folder: Path) -> None: ...
+
+
 def archive(
     ctx: Context,
     label: str,
     task: Task,
     adapter: str,
     facts: ManifestFacts,
-    gate: Gate | None = None,
+    beside: Sequence[Saved] = (),
 ) -> None:
-    """Write the state after the task as RUN/models/LABEL/TASK: the adapter, and the gate that goes with it."""
+    """Write the state after the task as RUN/models/LABEL/TASK: the adapter, and what goes with it."""
 
     def write() -> None:
         def manifest_facts() -> ManifestFacts:
@@ -139,8 +149,8 @@ def archive(
 
         with whole_dir(ctx.run.archive(label, task.name), manifest_facts) as out:
             save_adapter(ctx.mllm, adapter, out)
-            if gate is not None:
-                gate.save(out)
+            for saved in beside:
+                saved.save(out)
 
     processes.written(write)
 
@@ -172,6 +182,23 @@ class Base:
         return self.ctx.mllm.generate(
             self.ctx.queries(samples), max_new_tokens=self.ctx.config.evaluate.max_new_tokens
         )
+
+    def second_looks(
+        self,
+        samples: Sequence[Sample],
+        routes: Sequence[Route | None],
+        drafts: Sequence[str],
+    ) -> list[SecondLook | None]:
+        return [None] * len(samples)
+
+    def settled(
+        self,
+        samples: Sequence[Sample],
+        routes: Sequence[Route | None],
+        looks: Sequence[SecondLook],
+        texts: Sequence[str],
+    ) -> list[Reply]:
+        raise AssertionError("nothing was held back")
 
     def truth_probabilities(
         self, samples: Sequence[Sample], routes: Sequence[Route | None]
@@ -230,7 +257,7 @@ class LumoeLearner(Base):
     """LUMoE: an expert a task on the untouched base, and a gate, which is fitted anew on all tasks after each.
 
     The gate is archived in the folder of the newest expert. `frozen` stays True: an expert never changes once it is
-    trained, so an answer depends on the query and the experts alone and need not be generated twice.
+    trained, so a draft depends on the query and the experts alone and need not be generated twice.
     """
 
     name = "lumoe"
@@ -255,6 +282,7 @@ class LumoeLearner(Base):
             ctx.config.gates.on_error,
             weights=ctx.config.lumoe.weights,
             resident=ctx.config.lumoe.resident,
+            second_look=ctx.config.gates.second_look,
         )
         self.current: list[str] | None = None
         self.features_file = ctx.run.gate_features
@@ -272,7 +300,12 @@ class LumoeLearner(Base):
             return
         self._mount(done)
         self.engine.gate = self._gate_after(done)
+        self.engine.forgotten = self._forgotten_after(done)
         self.current = list(done)
+
+    def _forgotten_after(self, done: list[str]) -> Forgotten | None:
+        """What was archived for the second look; None before the first task, and in an archive of an older run."""
+        return load_forgotten(self.store, done[-1]) if done else None
 
     def _mount(self, done: list[str]) -> None:
         """Mount the experts of these tasks. `studies.consolidation` mounts merged ones instead."""
@@ -290,16 +323,17 @@ class LumoeLearner(Base):
         )
         # A gate learns from pictures and questions, never from the expert, so it is fitted before the long training: what
         # it lacks then comes to light early.
+        settings = self.ctx.config.gates
+        tasks = [self.ctx.benchmark.task(t) for t in done]
         gate = make_gate(self.ctx.config.gate, self.access)
-        gate.fit(
-            [self.ctx.benchmark.task(t) for t in done],
-            self.ctx.benchmark,
-            self.engine.features,
-            self.ctx.config.gates,
-        )
+        gate.fit(tasks, self.ctx.benchmark, self.engine.features, settings)
         facts = train(self.ctx, self.ctx.config.lumoe.expert, self.name, task, self.settings)
         facts |= {"tasks": done, "gate": self.ctx.config.gate}
-        archive(self.ctx, self.name, task, task.name, facts, gate)
+        beside: list[Saved] = [gate]
+        if settings.second_look != "off":
+            facts |= {"second_look": settings.second_look}
+            beside.append(Forgotten.of(tasks, settings))
+        archive(self.ctx, self.name, task, task.name, facts, beside)
         processes.written(lambda: self.engine.features.save(self.features_file))
         # Answers are those of the archive: mounted from it, the expert has the base's precision.
         self.current = None
@@ -313,11 +347,28 @@ class LumoeLearner(Base):
         return list(self.engine.routes(queries))
 
     def answer(self, samples: Sequence[Sample], routes: Sequence[Route | None]) -> list[str]:
-        return self.engine.generate(
+        return self.engine.drafts(
             self.ctx.queries(samples),
             _routes_or_base(routes),
             max_new_tokens=self.ctx.config.evaluate.max_new_tokens,
         )
+
+    def second_looks(
+        self,
+        samples: Sequence[Sample],
+        routes: Sequence[Route | None],
+        drafts: Sequence[str],
+    ) -> list[SecondLook | None]:
+        return self.engine.second_looks(self.ctx.queries(samples), drafts, _routes_or_base(routes))
+
+    def settled(
+        self,
+        samples: Sequence[Sample],
+        routes: Sequence[Route | None],
+        looks: Sequence[SecondLook],
+        texts: Sequence[str],
+    ) -> list[Reply]:
+        return self.engine.settled(self.ctx.queries(samples), texts, _routes_or_base(routes), looks)
 
     def truth_probabilities(
         self, samples: Sequence[Sample], routes: Sequence[Route | None]
@@ -344,6 +395,10 @@ class OracleLumoeLearner(LumoeLearner):
             tasks = [self.ctx.benchmark.task(name) for name in done]
             gate.fit(tasks, self.ctx.benchmark, self.engine.features, self.ctx.config.gates)
         return gate
+
+    def _forgotten_after(self, done: list[str]) -> Forgotten | None:
+        """None: what the bound says of the experts is not to depend on a second look."""
+        return None
 
 
 def learner_for(name: str, ctx: Context) -> Learner:

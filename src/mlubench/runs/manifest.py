@@ -47,6 +47,7 @@ class ManifestFacts(TypedDict, total=False):
     modules: list[str] | None  # of the base, that it changes
     versions: dict[str, str] | None  # of the packages that wrote it
     gate: str | None  # which gate's state lies beside it
+    second_look: str  # its mode, where its state lies beside it too
     scores: list[CarriedScore] | None  # at birth
     # Of a merged expert alone.
     members: dict[str, int] | None  # what it was made of, with versions

@@ -52,6 +52,10 @@ def _answer_line(row: AnswerRow) -> dict[str, Any]:
     del line["probability_measured"]
     if not row.picture_kind:
         del line["picture_kind"]
+    if row.second_look is None:
+        del line["second_look"]
+    if row.route is not None and not row.route.suspects:
+        del line["route"]["suspects"]
     if not row.probability_measured:
         del line["truth_probability"]
     return line

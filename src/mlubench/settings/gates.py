@@ -1,15 +1,21 @@
 """Settings of the gates: thresholds, aliases, what a failed gate leads to, and the model that a gate asks."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from mlubench.settings.endpoint import EndpointSettings, ModelPrice, Parallel, Retries, Seconds
 from mlubench.settings.places import AbsolutePath
 from mlubench.settings.strict import Strict
 
 OnError = Literal["refuse", "base"]
+SecondLookMode = Literal["off", "band", "always"]
+
+
+def _plain_off(value: object) -> object:
+    """YAML reads a plain `off` as false."""
+    return "off" if value is False else value
 
 
 class AskedGateConfig(EndpointSettings):
@@ -55,6 +61,12 @@ class GateConfig(Strict):
     """How like a name a misspelt one must be, 0 to 100."""
     aliases: dict[str, list[str]] = {}
     """More names by entity key, as `Personage/Jane_Doe`."""
+    second_look: Annotated[SecondLookMode, BeforeValidator(_plain_off)] = "off"
+    """Which answers are compared with what is forgotten before they leave: none, those about a suspect, or all."""
+    band: float = Field(0.1, ge=0, le=1)
+    """The share of pictures to keep that a picture gate may hand to the second look as suspect."""
+    second_look_hashed: bool = False
+    """Whether the words that the second look keeps of forgotten facts and names are hashed."""
     on_error: OnError = "refuse"
     """What becomes of a query whose gate failed: a fixed refusal, or the base's answer."""
     also: tuple[Literal["self", "mllm"], ...] = ()

@@ -3,6 +3,7 @@
 lumoe.py           LUMoE: route, and answer
 opening.py         what an engine is made of; no experiment is needed
 router.py          asks the gate, and settles what it cannot place
+looking_again.py   which drafts tell what is forgotten, and who answers instead
 batching.py        any number of questions, answered in batches
 mixing.py          one batch for the base and for any experts
 residents.py       experts to hand: in memory, on disk or mounted; stacked.py has one as a matrix

@@ -8,10 +8,11 @@ from threading import Event
 from typing import Protocol
 
 from mlubench.core.errors import MlubenchError
+from mlubench.lumoe.engine.looking_again import Reply
 from mlubench.lumoe.gates.base import GateQuery
 from mlubench.models.chat_template import History, adds_special_tokens
 from mlubench.models.mllm import MLLM, Query
-from mlubench.types import Route
+from mlubench.types import Route, SecondLook
 
 
 class BatchEngine(Protocol):
@@ -23,14 +24,14 @@ class BatchEngine(Protocol):
 
     def passes(self, queries: Sequence[Query], routes: Sequence[Route]) -> list[list[int]]: ...
 
-    def generate(
+    def replies(
         self,
         queries: Sequence[Query],
         routes: Sequence[Route],
         *,
         max_new_tokens: int,
         stop: Callable[[], bool] | None = None,
-    ) -> list[str]: ...
+    ) -> list[Reply]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,8 @@ class RoutedAnswer:
     # None where the error came before the gate was asked.
     route: Route | None
     error: MlubenchError | None = None
+    # Why this is not what was first to be said; None where it is.
+    second_look: SecondLook | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +87,10 @@ class _Job:
             total += len(question) + len(answer)
         return total
 
-    def answered(self, text: str) -> RoutedAnswer:
-        return RoutedAnswer(self.request.id, self.number, text, self.route)
+    def answered(self, reply: Reply) -> RoutedAnswer:
+        return RoutedAnswer(
+            self.request.id, self.number, reply.text, self.route, second_look=reply.second_look
+        )
 
     def failed(self, error: MlubenchError) -> RoutedAnswer:
         return RoutedAnswer(self.request.id, self.number, None, self.route, error)
@@ -201,10 +206,10 @@ def _answers(
     engine: BatchEngine, jobs: Sequence[_Job], max_new_tokens: int, cancelled: Event
 ) -> Iterator[RoutedAnswer]:
     """The answers of a batch. Where it fails, its halves are asked, down to the one request whose error it is."""
-    texts: list[str] = []
+    replies: list[Reply] = []
     try:
         if not cancelled.is_set():
-            texts = engine.generate(
+            replies = engine.replies(
                 [job.request.query for job in jobs],
                 [job.route for job in jobs],
                 max_new_tokens=max_new_tokens,
@@ -224,5 +229,5 @@ def _answers(
         for job in jobs:
             yield job.failed(cut_short)
         return
-    for job, text in zip(jobs, texts, strict=True):
-        yield job.answered(text)
+    for job, reply in zip(jobs, replies, strict=True):
+        yield job.answered(reply)

@@ -1,6 +1,6 @@
 """LUMoE: each query goes to its experts on the one base, and one batch holds rows for any of them."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from mlubench.core.errors import MlubenchError
 from mlubench.lumoe.engine.batching import AskRequest, RoutedAnswer, answer_all
+from mlubench.lumoe.engine.looking_again import LookingAgain, Reply, route_of
 from mlubench.lumoe.engine.mixing import WeightedExperts, mixed
 from mlubench.lumoe.engine.opening import (
     EngineSource,
@@ -23,13 +24,14 @@ from mlubench.lumoe.engine.router import redirected, route_all
 from mlubench.lumoe.experts.merging import active_experts
 from mlubench.lumoe.experts.store import ExpertStore
 from mlubench.lumoe.gates.base import Gate, GateQuery
+from mlubench.lumoe.second_look.forgotten import Forgotten
 from mlubench.models.adapters import mounted, reason_without_sum, remove_adapters
 from mlubench.models.chat_template import as_history
 from mlubench.models.features import FeatureCache
 from mlubench.models.mllm import MLLM, Query
 from mlubench.models.probe import answer_probabilities
-from mlubench.settings.gates import OnError
-from mlubench.types import Route
+from mlubench.settings.gates import OnError, SecondLookMode
+from mlubench.types import Route, SecondLook
 
 T = TypeVar("T")
 # The answer to a query whose gate failed. It says nothing of the picture, which no model has looked at.
@@ -38,7 +40,10 @@ GATE_REFUSAL = "I'm sorry, but I am unable to answer that question."
 
 @dataclass(eq=False)
 class LUMoE:
-    """The base, its experts, and the gate in front of them. One batch at a time: threads wait for one another."""
+    """The base, its experts, the gate in front of them and the second look behind them.
+
+    One batch at a time: threads wait for one another.
+    """
 
     mllm: MLLM
     gate: Gate
@@ -55,6 +60,9 @@ class LUMoE:
     resident: int | str | None = None
     # The longest answer of `answer`, in tokens.
     max_new_tokens: int = 250
+    # What drafts are compared with before they leave, and which of them. None: with nothing.
+    forgotten: Forgotten | None = None
+    second_look: SecondLookMode = "band"
     # Experts that are stacked in memory. One that PEFT has mounted is an expert too, but not among these.
     experts: Residents = field(init=False)
     _lock: RLock = field(default_factory=RLock, init=False, repr=False)
@@ -100,6 +108,8 @@ class LUMoE:
             weights=source.weights if weights is None else weights,
             resident=source.resident if resident is None else resident,
             max_new_tokens=source.max_new_tokens,
+            forgotten=source.forgotten(),
+            second_look=source.second_look,
         )
         engine.mount_experts(source.store, source.tasks)
         return engine
@@ -161,8 +171,9 @@ class LUMoE:
             route = self.without_disabled([route])[0]
         limit = self.max_new_tokens if max_new_tokens is None else max_new_tokens
         query = Query(picture, question, turns)
-        text = self.generate([query], [route], max_new_tokens=limit)[0]
-        return RoutedAnswer(id="", number=0, text=text, route=route)
+        left_out = self.disabled if leave_out_disabled else frozenset()
+        (reply,) = self.replies([query], [route], max_new_tokens=limit, left_out=left_out)
+        return RoutedAnswer("", 0, reply.text, route, second_look=reply.second_look)
 
     def answers(
         self,
@@ -281,7 +292,98 @@ class LUMoE:
         max_new_tokens: int,
         stop: Callable[[], bool] | None = None,
     ) -> list[str]:
-        """Answers in the order of the queries. A query without experts is answered by the untouched base.
+        """The texts of `replies`."""
+        replies = self.replies(queries, routes, max_new_tokens=max_new_tokens, stop=stop)
+        return [reply.text for reply in replies]
+
+    def replies(
+        self,
+        queries: Sequence[Query],
+        routes: Sequence[Route],
+        *,
+        max_new_tokens: int,
+        stop: Callable[[], bool] | None = None,
+        left_out: frozenset[str] = frozenset(),
+    ) -> list[Reply]:
+        """Answers in the order of the queries, after the second look. Only rows whose draft is held back are asked again.
+
+        What experts in `left_out` have in charge is not looked for. Parameters and errors are those of `drafts`.
+        """
+        drafts = self.drafts(queries, routes, max_new_tokens=max_new_tokens, stop=stop)
+        replies = [Reply(draft) for draft in drafts]
+        held_back = self.second_looks(queries, drafts, routes, left_out=left_out)
+        rows = [row for row, look in enumerate(held_back) if look is not None]
+        looks = [look for look in held_back if look is not None]
+        if not rows:
+            return replies
+        again = [queries[row] for row in rows]
+        first_routes = [routes[row] for row in rows]
+        second_routes = [
+            route_of(look, route) for look, route in zip(looks, first_routes, strict=True)
+        ]
+        texts = self.drafts(again, second_routes, max_new_tokens=max_new_tokens, stop=stop)
+        settled = self.settled(again, texts, first_routes, looks)
+        for row, reply in zip(rows, settled, strict=True):
+            replies[row] = reply
+        return replies
+
+    def second_looks(
+        self,
+        queries: Sequence[Query],
+        drafts: Sequence[str],
+        routes: Sequence[Route],
+        *,
+        left_out: frozenset[str] = frozenset(),
+    ) -> list[SecondLook | None]:
+        """For each draft why it must not leave and who is to answer instead; None where it may leave."""
+        looking = self._looking_again()
+        if looking is None:
+            return [None] * len(queries)
+        return looking.looks(queries, drafts, routes, left_out=left_out)
+
+    def settled(
+        self,
+        queries: Sequence[Query],
+        texts: Sequence[str],
+        routes: Sequence[Route],
+        looks: Sequence[SecondLook],
+    ) -> list[Reply]:
+        """What leaves of the `texts` that were answered instead of drafts. `routes` are those of the drafts."""
+        looking = self._looking_again()
+        if looking is None:
+            return [Reply(text, look) for text, look in zip(texts, looks, strict=True)]
+        return looking.settled(queries, texts, routes, looks, refusal=GATE_REFUSAL)
+
+    def _looking_again(self) -> LookingAgain | None:
+        if self.forgotten is None:
+            return None
+        return LookingAgain(
+            self.forgotten, self.second_look, self._experts_to_hand, self.expert_for
+        )
+
+    def _experts_to_hand(self, named: Set[str]) -> tuple[str, ...]:
+        """The experts that stand for those named; none where one of them is switched off, absent, or they have no sum."""
+        experts = tuple(sorted({self.expert_for.get(name, name) for name in named}))
+        mounted_by_peft = getattr(self.mllm.model, "peft_config", {})
+        for expert in experts:
+            if expert in self.disabled or (
+                expert not in self.experts and expert not in mounted_by_peft
+            ):
+                return ()
+        route = Route(experts, None, 0.0, "")
+        if reason_without_sum(self.mllm, experts, dict(self.weighted(route))):
+            return ()
+        return experts
+
+    def drafts(
+        self,
+        queries: Sequence[Query],
+        routes: Sequence[Route],
+        *,
+        max_new_tokens: int,
+        stop: Callable[[], bool] | None = None,
+    ) -> list[str]:
+        """Answers before the second look, in the order of the queries; without experts the untouched base answers.
 
         A refused query gets a fixed text, and no model is asked. `stop` is asked after each token: once it says True,
         what is left is cut short.
@@ -299,9 +401,9 @@ class LUMoE:
     def truth_probabilities(
         self, queries: Sequence[Query], truths: Sequence[str], routes: Sequence[Route]
     ) -> list[float | None]:
-        """How probable each truth is to the experts of its route (see `answer_probabilities`), by the passes of `generate`.
+        """How probable each truth is to the experts of its route (see `answer_probabilities`), by the passes of `drafts`.
 
-        None for a refused query, which no model is asked. Raises as `generate` does.
+        None for a refused query, which no model is asked. Raises as `drafts` does.
         """
 
         def measure_rows(rows: list[int]) -> list[float | None]:

@@ -11,13 +11,14 @@ from mlubench.lumoe.experts.store import ExpertStore, is_merged
 from mlubench.lumoe.gates.base import Gate, ModelAccess
 from mlubench.lumoe.gates.making import make_gate
 from mlubench.lumoe.gates.replies import Replies
+from mlubench.lumoe.second_look.forgotten import Forgotten
 from mlubench.models.bases import cached_base
 from mlubench.models.mllm import MLLM
 from mlubench.models.plugins import register_model_classes
 from mlubench.runs.folder import RunDir
 from mlubench.runs.manifest import ManifestFacts
 from mlubench.runs.opening import open_run
-from mlubench.settings.gates import GateConfig
+from mlubench.settings.gates import GateConfig, SecondLookMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,16 @@ class EngineSource:
     base: BaseSource | None = None
     # Modules that register the classes of the base, wherever it lies.
     plugins: tuple[str, ...] = ()
+
+    @property
+    def second_look(self) -> SecondLookMode:
+        """As the run has it, or a plain store the default."""
+        return (self.settings or GateConfig()).second_look
+
+    def forgotten(self) -> Forgotten | None:
+        """What the second look compares with; None where nothing was kept for it beside the gate."""
+        # A caller who brings a gate along may have a store without any.
+        return load_forgotten(self.store, self.tasks[-1], self.version) if self.gate else None
 
 
 def engine_source(
@@ -201,3 +212,8 @@ def load_gate(
     loaded = make_gate(gate, access)
     loaded.load(store.folder(task, version))
     return loaded
+
+
+def load_forgotten(store: ExpertStore, task: str, version: int = 1) -> Forgotten | None:
+    """What was saved for the second look beside a version of the task's expert; None where it was made without one."""
+    return Forgotten.load(store.folder(task, version))

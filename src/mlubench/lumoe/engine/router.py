@@ -67,11 +67,13 @@ def _united(turns: Sequence[GateQuery], routes: Sequence[Route]) -> Route:
     if len(routes) == 1:
         return first
     experts: set[str] = set()
+    suspects = list(first.suspects)
     reasons = [first.why]
     for turn, route in zip(turns[1:], routes[1:], strict=True):
         if route.failed or not set(route.experts) <= {*experts, *first.experts}:
             reasons.append(f"earlier in the dialogue ({turn.question!r:.60}): {route.why}")
         experts |= set(route.experts)
+        suspects += route.suspects
     surest = max(routes, key=lambda route: (bool(route.experts), route.score))
     return Route(
         tuple(sorted({*first.experts, *experts})),
@@ -79,6 +81,7 @@ def _united(turns: Sequence[GateQuery], routes: Sequence[Route]) -> Route:
         surest.score,
         "; ".join(reasons),
         failed=any(route.failed for route in routes),
+        suspects=tuple(dict.fromkeys(suspects)),
     )
 
 

@@ -65,8 +65,9 @@ class Gate(Protocol):
         """One route for each query, in order. No query has a history: the router puts the turns of a dialogue singly.
 
         A route without experts leaves the query to the base. A higher `score` means more surely to be forgotten, `why`
-        is a line for a person. A single query that the gate cannot place has `failed=True`; MlubenchError says that the
-        whole batch could not be placed, and each query is then asked alone. UsageError is for a wrong setting.
+        is a line for a person. `suspects` are entities near enough for the second look; a gate may leave them out. A
+        single query that the gate cannot place has `failed=True`; MlubenchError says that the whole batch could not be
+        placed, and each query is then asked alone. UsageError is for a wrong setting.
         """
         ...
 

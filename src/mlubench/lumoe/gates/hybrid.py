@@ -51,4 +51,5 @@ def _union(query: GateQuery, picture: Route, text: Route) -> Route:
     experts = tuple(sorted({*picture.experts, *text.experts}))
     score = max(picture.score, text.score) if text.experts else picture.score
     entity = picture.entity or text.entity
-    return Route(experts, entity, score, f"picture: {picture.why}; text: {text.why}")
+    why = f"picture: {picture.why}; text: {text.why}"
+    return Route(experts, entity, score, why, suspects=picture.suspects)

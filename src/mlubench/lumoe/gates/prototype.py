@@ -36,6 +36,8 @@ class SavedPrototypes(SavedGate):
     experts: list[str]
     threshold: Annotated[float, Field(allow_inf_nan=False)]
     risk: float | None = None
+    # From which margin on the second look is told of an entity. Older files have none: no entity is suspect.
+    suspicion: Annotated[float, Field(allow_inf_nan=False)] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -70,6 +72,7 @@ class PrototypeGate(Gate):
         self.experts: list[str] = []
         self.threshold = 0.0
         self.risk: float | None = None
+        self.suspicion: float | None = None
 
     def fit(
         self, tasks: Sequence[Task], benchmark: Benchmark, features: Features, config: GateConfig
@@ -92,6 +95,7 @@ class PrototypeGate(Gate):
                 "Use at least two pictures an entity.",
             )
         self.threshold, self.risk = threshold_of(forget_margins, retain_margins, config.max_leak)
+        self.suspicion = suspicion_of(retain_margins, self.threshold, config.band)
 
     def route(self, queries: Sequence[GateQuery], features: Features) -> list[Route]:
         # A query without a picture scores below every query that reaches an expert.
@@ -104,20 +108,33 @@ class PrototypeGate(Gate):
                 pictures.append(query.image)
         if not rows or not self.entities:
             return routes
-        found, nearest = margins(features(pictures).double(), self.state)
-        for row, margin, number in zip(rows, found.tolist(), nearest.tolist(), strict=True):
-            routes[row] = self._route(margin, number)
+        vectors = features(pictures).double()
+        found, nearest = margins(vectors, self.state)
+        suspects = self._suspects(vectors)
+        for n, row in enumerate(rows):
+            routes[row] = self._route(float(found[n]), int(nearest[n]), suspects[n])
         return routes
 
-    def _route(self, margin: float, number: int) -> Route:
+    def _route(self, margin: float, number: int, suspects: tuple[str, ...]) -> Route:
         """`number` is that of the nearest forget entity."""
         entity = self.entities[number]
         score = margin - self.threshold
         if margin > self.threshold:
             why = f"margin {margin:.2f} > {self.threshold:.2f}, nearest {entity}"
-            return Route((self.experts[number],), entity, score, why)
+            return Route((self.experts[number],), entity, score, why, suspects=suspects)
         why = f"margin {margin:.2f} <= {self.threshold:.2f}, nearest {entity}"
-        return Route((), None, score, why)
+        return Route((), None, score, why, suspects=suspects)
+
+    def _suspects(self, rows: Tensor) -> list[tuple[str, ...]]:
+        """For each row (N, D) the forget entities whose margin is above `suspicion`, the nearest first."""
+        if self.suspicion is None:
+            return [()] * len(rows)
+        found = []
+        for of_row in margins_of_all(rows, self.state):
+            order = of_row.argsort(descending=True).tolist()
+            above = [n for n in order if float(of_row[n]) > self.suspicion]
+            found.append(tuple(self.entities[n] for n in above))
+        return found
 
     @classmethod
     def saved_bytes(cls, width: int) -> int:
@@ -132,6 +149,7 @@ class PrototypeGate(Gate):
             experts=self.experts,
             threshold=self.threshold,
             risk=self.risk,
+            suspicion=self.suspicion,
         )
         write_json(folder / "prototype.json", state.model_dump())
 
@@ -141,6 +159,7 @@ class PrototypeGate(Gate):
         self.experts = state.experts
         self.threshold = state.threshold
         self.risk = state.risk
+        self.suspicion = state.suspicion
         self.state = load_file(folder / "prototype.safetensors")
         means = self.state.get("forget")
         if means is None or len(means) != len(self.entities):
@@ -208,6 +227,32 @@ def margins(rows: Tensor, state: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
     # Where there is no other entity at all, nearness to the one alone decides.
     rival = rival.nan_to_num(posinf=0.0)
     return RIVAL * rival - nearest, number
+
+
+def margins_of_all(rows: Tensor, state: Mapping[str, Tensor]) -> Tensor:
+    """For each row (N, D) the margin of each forget entity (N, F), as if that one were the nearest."""
+    white = rows @ state["whitening"]
+    retain = state["retain"]
+    distances = torch.cdist(white, state["forget"])  # (N, F)
+    nearest = distances.min(1)
+    # The nearest other forget entity is the nearest of all, save for the nearest itself.
+    rival = nearest.values[:, None].expand_as(distances).clone()
+    others = distances.scatter(1, nearest.indices[:, None], torch.inf).min(1).values
+    rival.scatter_(1, nearest.indices[:, None], others[:, None])
+    if len(retain):
+        rival = torch.minimum(rival, torch.cdist(white, retain).min(1).values[:, None])
+    return RIVAL * rival.nan_to_num(posinf=0.0) - distances
+
+
+def suspicion_of(retain_margins: Sequence[float], threshold: float, band: float) -> float | None:
+    """The margin that a share `band` of held-out retain pictures exceeds, never above the threshold.
+
+    None where no retain picture says what is usual, or where the band is to be empty.
+    """
+    if not retain_margins or not band:
+        return None
+    ranked = sorted(retain_margins, reverse=True)
+    return min(threshold, ranked[min(int(band * len(ranked)), len(ranked) - 1)])
 
 
 def held_out_margins(groups: Groups, forget: Sequence[str]) -> tuple[list[float], list[float]]:
