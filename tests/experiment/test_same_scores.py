@@ -6,13 +6,16 @@ import pytest
 
 from mlubench.core.reading import read_json
 from support.paths import FIXTURES
-from support.runs import Finished, scores
+from support.runs import HARM_KEYS, Finished, scores
 
 OLD = read_json(FIXTURES / "smoke-0.1.json", dict)
 # What depends on the machine and its load.
 TIMED = ("latency_ms_p50", "train_seconds", "peak_memory_bytes")
 # Keys that results and their rows have since. Nothing of what stood there before may change by them.
-ADDED = ("stranger_rate", "stranger_rate_ci95", "stranger_rate_n", "endings")
+ADDED = (
+    *("stranger_rate", "stranger_rate_ci95", "stranger_rate_n", "endings"),
+    *HARM_KEYS,
+)
 
 
 def without_times(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from mlubench.core.errors import MlubenchError
-from mlubench.report.gate_table import PART_TITLE, gate_cells, part_cells
+from mlubench.report.gate_table import HARM_TITLE, PART_TITLE, gate_cells, harm_cells, part_cells
 from mlubench.report.reference_metrics import reference_metrics
 from mlubench.report.score_table import (
     duration,
@@ -322,6 +322,39 @@ def test_why_there_are_no_strangers_is_said() -> None:
     said = " ".join(draw(results).split())
     assert "No strangers were asked about: no folder is named." in said
     assert "No strangers" not in draw(make_results())
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_what_is_told_and_lost_stands_below_the_gates(width: int) -> None:
+    told = {
+        **{"second_look": "band", "held_back": 3},
+        **{"harm_rate": 0.0125, "harm_rate_ci95": (0.002, 0.067), "harm_rate_n": 80},
+        **{"draft_harm_rate": 0.05, "draft_lost_rate": 0.0},
+        **{"lost_rate": 0.025, "lost_rate_ci95": (0.007, 0.087), "lost_rate_n": 79},
+    }
+    results = make_results()
+    results["gates"][0] |= told
+    gates = parse_results(results).gates
+    assert harm_cells(gates) == [
+        [
+            harm_cells(gates)[0][0],
+            "UD",
+            "band",
+            "0.013 (0.00–0.07)",
+            "0.050",
+            "0.025 (0.01–0.09)",
+            "0.000",
+            "3",
+            "80/79",
+        ]
+    ]
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(render_table(parse_results(results), width))
+    _, _, below = console.export_text().partition(f"{HARM_TITLE}\n")
+    assert "80/79" in below and "band" in below
+    assert max(len(line.rstrip()) for line in below.splitlines()) <= width
+    # Older runs say nothing of it.
+    assert HARM_TITLE not in draw(make_results())
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 120])

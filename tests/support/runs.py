@@ -14,6 +14,19 @@ from mlubench.core.reading import read_json
 
 PRESET = ("smoke", "-s", "device=cpu")
 KEY = ("judge", "method", "task", "after", "metric")
+# What reports on gates say since there is a second look.
+HARM_KEYS = (
+    "second_look",
+    "harm_rate",
+    "harm_rate_ci95",
+    "harm_rate_n",
+    "draft_harm_rate",
+    "lost_rate",
+    "lost_rate_ci95",
+    "lost_rate_n",
+    "draft_lost_rate",
+    "held_back",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,5 +7,6 @@ llm/               the judges that ask a model
 shuffled.py        the control: honest answers on the wrong samples
 run.py             judges a run's answers; rejudge.py again and by others, batch.py through a batch API
 scoring.py         verdicts into results.json; rouge.py and endings.py need no judge
+harm.py            facts told all the same, and right answers lost, behind a gate
 labelled.py        answers that a person has scored: labelled.jsonl, and labelled_real.jsonl of the real benchmark
 """

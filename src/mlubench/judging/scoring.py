@@ -9,9 +9,10 @@ from typing_extensions import TypedDict
 from mlubench.core.files import MANIFEST
 from mlubench.core.reading import read_json
 from mlubench.judging.endings import endings
+from mlubench.judging.harm import HarmJudge, answers_after, harm_judge
 from mlubench.judging.rouge import rouge_l
 from mlubench.runs.folder import BASE, NOTHING_UNLEARNED, RunDir
-from mlubench.runs.manifest import TrainingRecord
+from mlubench.runs.manifest import ManifestFacts, TrainingRecord
 from mlubench.runs.named import facts_known_before
 from mlubench.runs.opening import Run
 from mlubench.runs.results import (
@@ -92,7 +93,7 @@ def build_results(run: Run, judges: Sequence[str]) -> Results:
         comparisons=comparisons,
         summary=summary,
         endings=endings(run, order),
-        gates=_gates(run.folder, order),
+        gates=_gates(run, order),
     )
     results.write(run.folder.results)
     return results
@@ -232,13 +233,38 @@ def _failed_routes(run: Run, method: str, order: list[str]) -> dict[str, int]:
     return {"gate_failed_refused": sum(refused), "gate_failed_base": len(refused) - sum(refused)}
 
 
-def _gates(run: RunDir, order: list[str]) -> list[GateRow]:
-    found = []
+def _gates(run: Run, order: list[str]) -> list[GateRow]:
+    """The reports on gates, with what was told and lost in the answers behind them."""
+    found: list[GateRow] = []
+    judge: HarmJudge | None = None
     for after in order:
-        path = run.gate_report(after)
-        if path.is_file():
-            found += read_json(path, list[GateRow])
+        path = run.folder.gate_report(after)
+        if not path.is_file():
+            continue
+        judge = judge or harm_judge(run, order)
+        for row in read_json(path, list[GateRow]):
+            found.append(row if judge is None else _with_harm(run, judge, row, order))
     return found
+
+
+def _answered_behind(gate: GateRow) -> str:
+    """The method whose answers were routed by this gate; "" where none were."""
+    if gate.configured:
+        return "lumoe"
+    return UPPER_BOUND if gate.gate == "oracle" else ""
+
+
+def _with_harm(run: Run, judge: HarmJudge, gate: GateRow, order: list[str]) -> GateRow:
+    """The row with what the answers behind the gate tell and lose; as it was where there are none."""
+    method = _answered_behind(gate)
+    answers = answers_after(run, method, order, gate.after) if method else []
+    if not answers:
+        return gate
+    mode = "off"
+    manifest = run.folder.archive(method, gate.after) / MANIFEST
+    if manifest.is_file():
+        mode = read_json(manifest, ManifestFacts).get("second_look", "off")
+    return gate.model_copy(update={"second_look": mode, **judge.harm(answers).as_rates()})
 
 
 def birth_scores(root: Path, name: str) -> list[CellRow] | None:

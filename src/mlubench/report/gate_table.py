@@ -34,6 +34,22 @@ PART_COLUMNS = [
     "forget / retain",
 ]
 PART_TITLE = "Gates by kind of picture"
+HARM_TITLE = "What is told and lost in the end"
+HARM_NOTE = (
+    f"{DIRECTIONS_NOTE} Harm: forget queries whose answer tells the fact or a part of it. Lost: answers that the base had "
+    "right and that are no longer. By the rules judge, after the second look; drafts: before it."
+)
+HARM_COLUMNS = [
+    "Gate",
+    "After",
+    "Second look",
+    marked("Harm", "harm_rate"),
+    "in drafts",
+    marked("Lost", "lost_rate"),
+    "in drafts",
+    "held back",
+    "forget / retain",
+]
 
 
 def gate_cells(gate: GateRow) -> list[str]:
@@ -55,6 +71,29 @@ def part_cells(gates: Iterable[GateRow]) -> list[list[str]]:
             counts = f"{part.leak_rate_n}/{part.over_refusal_rate_n}"
             rates = _rates(part, PART_RATES)
             rows.append([_name(gate), _after(gate), part.value, *rates, counts])
+    return rows
+
+
+def harm_cells(gates: Iterable[GateRow]) -> list[list[str]]:
+    """The lines of the gates behind which answers were given; none in older runs."""
+    rows = []
+    for gate in gates:
+        if gate.harm_rate is None:
+            continue
+        harm, lost = _rates(gate, ("harm_rate", "lost_rate"))
+        rows.append(
+            [
+                _name(gate),
+                _after(gate),
+                gate.second_look or MISSING,
+                harm,
+                number(gate.draft_harm_rate),
+                lost,
+                number(gate.draft_lost_rate),
+                MISSING if gate.held_back is None else str(gate.held_back),
+                f"{gate.harm_rate_n}/{gate.lost_rate_n}",
+            ]
+        )
     return rows
 
 

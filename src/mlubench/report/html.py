@@ -17,10 +17,14 @@ from mlubench.report.endings_table import endings_lines
 from mlubench.report.figures import decay_curves, heat_maps, save_png
 from mlubench.report.gate_table import (
     GATE_COLUMNS,
+    HARM_COLUMNS,
+    HARM_NOTE,
+    HARM_TITLE,
     PART_COLUMNS,
     PART_TITLE,
     gate_cells,
     gate_note,
+    harm_cells,
     part_cells,
 )
 from mlubench.report.labels import MEANINGS, STAND_INS, TITLES, label
@@ -135,6 +139,10 @@ def _page_values(folder: RunDir, results: Results) -> dict[str, Any]:
         "gate_part_title": PART_TITLE,
         "gate_part_columns": PART_COLUMNS,
         "gate_parts": part_cells(results.gates),
+        "harm_title": HARM_TITLE,
+        "harm_note": HARM_NOTE,
+        "harm_columns": HARM_COLUMNS,
+        "harm": harm_cells(results.gates),
         "breakdowns": [
             ("phrasing", splits(results, judge, "phrasing")),
             ("class", splits(results, judge, "class")),

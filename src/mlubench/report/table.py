@@ -10,10 +10,14 @@ from mlubench.report import endings_table
 from mlubench.report.differences import COLUMNS, NOTE, differences
 from mlubench.report.gate_table import (
     GATE_COLUMNS,
+    HARM_COLUMNS,
+    HARM_NOTE,
+    HARM_TITLE,
     PART_COLUMNS,
     PART_TITLE,
     gate_cells,
     gate_note,
+    harm_cells,
     part_cells,
 )
 from mlubench.report.labels import MEANINGS, STAND_INS, TITLES
@@ -207,6 +211,12 @@ def _gates(results: Results, width: int) -> Iterator[RenderableType]:
         # So does the kind of picture.
         yield from _rate_tables(PART_COLUMNS, parts, width, 3)
     yield Text(gate_note(results), style="dim")
+    harm = harm_cells(results.gates)
+    if harm:
+        yield Text()
+        yield Text(HARM_TITLE, style="bold")
+        yield from _rate_tables(HARM_COLUMNS, harm, width, 3)
+        yield Text(HARM_NOTE, style="dim")
 
 
 def _rate_tables(

@@ -180,6 +180,19 @@ class GateRow(_RateRow):
     stranger_rate_ci95: Interval = None
     stranger_rate_n: int = 0
     no_strangers: str = ""  # why there were none to ask about
+    # What follows is of the answers themselves, by the rules judge. Only of the gate that routed, and of the oracle.
+    second_look: str = ""  # off, band or always
+    # Forget queries whose final answer tells the fact or a part of it, and those whose answer did before the second look.
+    harm_rate: Number = None
+    harm_rate_ci95: Interval = None
+    harm_rate_n: int = 0
+    draft_harm_rate: Number = None
+    # Retain queries that the base had right and that are no longer right, and those that were not before the second look.
+    lost_rate: Number = None
+    lost_rate_ci95: Interval = None
+    lost_rate_n: int = 0
+    draft_lost_rate: Number = None
+    held_back: int | None = None  # answers that the second look replaced
     # Of forget against retain queries, by the route's score.
     auroc: Number = None
     auroc_ci95: Interval = None

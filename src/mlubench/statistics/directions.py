@@ -17,6 +17,8 @@ BETTER: Mapping[str, Literal["higher", "lower"]] = {
     "wrong_expert_rate": "lower",
     "unseen_refusal_rate": "lower",
     "stranger_rate": "lower",
+    "harm_rate": "lower",
+    "lost_rate": "lower",
     "auroc": "higher",
     "fpr95": "lower",
     "latency_ms_p50": "lower",

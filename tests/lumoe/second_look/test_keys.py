@@ -52,6 +52,8 @@ def test_what_is_denied_is_not_told() -> None:
     weights = next(one.weights for one in forgotten_facts(TASKS) if "paris" in one.weights)
     assert share_told(weights, words_of("It stands in Paris, France.")) == 1
     assert share_told(weights, words_of("It does not stand in Paris.")) == 0
+    # A refusal gives away what it denies to say.
+    assert share_told(weights, words_of("I'm sorry, I cannot say that Paris is where it is.")) == 1
 
 
 def test_what_an_earlier_task_kept_may_have_to_go() -> None:

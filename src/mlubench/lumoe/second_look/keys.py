@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from mlubench.judging.rules.expected import CORE_SHARE, LITTLE, Expected, ExpectedAnswers
+from mlubench.judging.rules.refusal import refusal
 from mlubench.judging.rules.text import Reading, read
 from mlubench.types import Question, Sample, Task
 
@@ -30,7 +31,11 @@ class ForgottenFact:
 
 def words_of(text: str) -> frozenset[str]:
     """The words of a text as they are compared with key words: stems, as the rules judge reads them."""
-    return _words(read(text))
+    reading = read(text)
+    if reading.negated and refusal(text):
+        # "I cannot tell you that it was in 1889" gives 1889 away.
+        return _words(reading) | reading.negated
+    return _words(reading)
 
 
 def share_told(weights: Weights, words: Set[str]) -> float:
