@@ -90,15 +90,16 @@ def write_experts(mllm: MLLM, root: Path, count: int, rank: int) -> ExpertStore:
     shapes = {name: t.shape for name, t in load_file(template / WEIGHTS).items()}
     store = ExpertStore(root / "experts")
     for n in range(count):
-        torch.manual_seed(n + 1)
-        drawn = {
-            k: torch.randn(s, dtype=torch.float32) * 0.5 * s[-1] ** -0.5 for k, s in shapes.items()
-        }
+        generator = torch.Generator(mllm.device).manual_seed(n + 1)
+        drawn = {}
+        for key, shape in shapes.items():
+            weights = torch.randn(shape, generator=generator, device=mllm.device)
+            drawn[key] = weights * 0.5 * shape[-1] ** -0.5
         with whole_dir(store.root / f"e{n}", {"base": mllm.name, "tasks": [f"e{n}"]}) as out:
             (out / "adapter_config.json").write_bytes(
                 (template / "adapter_config.json").read_bytes()
             )
-            save_file({k: t.to(mllm.base.dtype) for k, t in drawn.items()}, out / WEIGHTS)
+            save_file({k: t.to(mllm.base.dtype).cpu() for k, t in drawn.items()}, out / WEIGHTS)
     return store
 
 

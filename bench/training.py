@@ -96,7 +96,9 @@ class Described(Way):
     """A deep copy as the reference, and every answer a pass of its own with logits everywhere."""
 
     def prepare(self, items: Sequence[Item], benchmark: Benchmark) -> LossOf:
-        reference = copy.deepcopy(self.mllm.model).eval().requires_grad_(False)
+        reference = None
+        if self.method.reference:
+            reference = copy.deepcopy(self.mllm.model).eval().requires_grad_(False)
 
         def loss(batch: Sequence[Item]) -> torch.Tensor:
             views = {}
@@ -109,7 +111,7 @@ class Described(Way):
                 labels = inputs.pop("labels")
                 logits, logps, mask = _said(self.mllm.model, inputs, labels)
                 extra = {}
-                if kind in self.method.reference:
+                if reference is not None and kind in self.method.reference:
                     with torch.no_grad():
                         ref_logits, ref_logps, _ = _said(reference, inputs, labels)
                     extra = {"ref_logits": ref_logits, "ref_logps": sums(ref_logps, mask)}
