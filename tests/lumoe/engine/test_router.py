@@ -10,7 +10,7 @@ from mlubench.judging.rules.refusal import refusal
 from mlubench.lumoe.engine.batching import AskRequest
 from mlubench.lumoe.engine.lumoe import GATE_REFUSAL, LUMoE
 from mlubench.lumoe.engine.router import route_all
-from mlubench.lumoe.gates.base import GateQuery
+from mlubench.lumoe.gates.base import Gate, GateQuery
 from mlubench.lumoe.gates.hybrid import HybridGate
 from mlubench.lumoe.gates.metrics import gate_report, rerouted, warm
 from mlubench.models.chat_template import as_history
@@ -192,6 +192,27 @@ def test_experts_of_all_turns_and_of_the_picture_are_united(
     # The picture is that of the whole dialogue, so it counts in every later turn.
     later = reading.route("And since when?", shown, history=[("What is it?", "I cannot say.")])
     assert later.experts == ("A",)
+
+
+class Suspecting(Gate):
+    """Suspects whoever the question names."""
+
+    name = "suspecting"
+
+    def route(self, queries: Sequence[GateQuery], features: object) -> list[Route]:
+        routes = []
+        for query in queries:
+            suspects = [word for word in query.question.split() if "/" in word]
+            routes.append(Route((), None, 0.0, "near", suspects=tuple(suspects)))
+        return routes
+
+
+def test_suspects_of_all_turns_are_united() -> None:
+    query = GateQuery(
+        None, "Is it Animals/Cat ?", history=(("Is it Animals/Dog ?", "Or Animals/Cat ?"),)
+    )
+    (route,) = route_all(Suspecting(), [query], None, "refuse")
+    assert route.suspects == ("Animals/Cat", "Animals/Dog")
 
 
 def test_a_dialogue_about_nothing_forgotten_goes_to_the_base(

@@ -1,5 +1,6 @@
 """The local gate on real features: right experts for pictures it never saw, and a threshold set on held-out ones."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from mlubench.lumoe.gates.prototype import (
     PrototypeGate,
     held_out_margins,
     margins,
+    margins_of_all,
     state_of,
     whitening,
 )
@@ -239,3 +241,67 @@ def test_no_retain_entity_is_no_hindrance(benchmark: Benchmark, features: Featur
     routes = gate.route(queries(benchmark, samples), features)
     right = sum(r.experts == (s.task,) for s, r in zip(samples, routes, strict=True))
     assert right >= 0.7 * len(samples) > 0
+
+
+def test_whoever_is_routed_is_suspected_first(
+    whole_benchmark: Benchmark, features: FeatureCache
+) -> None:
+    gate = fitted(whole_benchmark, features)
+    routes = gate.route(queries(whole_benchmark, pictures(whole_benchmark, "forget")), features)
+    routed = [route for route in routes if route.experts]
+    assert len(routed) > 20
+    assert all(route.suspects[0] == route.entity for route in routed)
+
+
+def test_about_a_tenth_of_what_is_kept_is_in_the_band(
+    whole_benchmark: Benchmark, features: FeatureCache
+) -> None:
+    kept = queries(whole_benchmark, pictures(whole_benchmark, "retain"))
+    shares = {}
+    routed = {}
+    for band in (0.0, 0.1, 1.0):
+        gate = fitted(whole_benchmark, features, band=band)
+        routes = gate.route(kept, features)
+        shares[band] = sum(bool(route.suspects) for route in routes) / len(routes)
+        routed[band] = [route.experts for route in routes]
+    # Whom it suspects changes nothing of where it routes.
+    assert routed[0.0] == routed[0.1] == routed[1.0]
+    assert shares[0.0] == 0
+    assert 0.02 < shares[0.1] < 0.3
+    assert shares[1.0] > 0.8
+
+
+def test_margins_of_all_agree_with_the_margin_of_the_nearest(
+    whole_benchmark: Benchmark, features: FeatureCache
+) -> None:
+    gate = fitted(whole_benchmark, features)
+    samples = [*pictures(whole_benchmark, "forget"), *pictures(whole_benchmark, "retain")]
+    rows = features([whole_benchmark.picture(s) for s in samples]).double()
+    nearest, numbers = margins(rows, gate.state)
+    of_all = margins_of_all(rows, gate.state)
+    assert torch.allclose(of_all.gather(1, numbers[:, None])[:, 0], nearest)
+    assert (of_all.max(1).indices == numbers).all()
+    # Of another entity the rival is the nearest of all.
+    white = rows @ gate.state["whitening"]
+    distances = torch.cdist(white, torch.cat([gate.state["forget"], gate.state["retain"]]))
+    other = (numbers + 1) % len(gate.entities)
+    expected = 0.5 * distances.min(1).values - distances.gather(1, other[:, None])[:, 0]
+    assert torch.allclose(of_all.gather(1, other[:, None])[:, 0], expected)
+
+
+def test_a_gate_that_was_saved_without_a_band_suspects_nobody(
+    benchmark: Benchmark, features: FeatureCache, tmp_path: Path
+) -> None:
+    gate = fitted(benchmark, features)
+    gate.save(tmp_path)
+    saved = json.loads((tmp_path / "prototype.json").read_text())
+    assert saved.pop("suspicion") == gate.suspicion
+    (tmp_path / "prototype.json").write_text(json.dumps(saved))
+    older = PrototypeGate()
+    older.load(tmp_path)
+    asked = queries(benchmark, pictures(benchmark, "forget"))
+    routes = older.route(asked, features)
+    assert [route.suspects for route in routes] == [()] * len(routes)
+    assert [route.experts for route in routes] == [
+        route.experts for route in gate.route(asked, features)
+    ]

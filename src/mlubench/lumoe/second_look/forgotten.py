@@ -49,7 +49,7 @@ class Forgotten:
     """
 
     def __init__(self, saved: SavedForgotten) -> None:
-        self._saved = saved
+        self.saved = saved
         self.expert_of: Mapping[str, str] = saved.experts
         self._hash = _hash_with(bytes.fromhex(saved.salt)) if saved.salt else None
         self._facts: dict[str, list[Mapping[str, float]]] = defaultdict(list)
@@ -89,7 +89,7 @@ class Forgotten:
     @property
     def facts(self) -> int:
         """How many facts can be recognised."""
-        return len(self._saved.facts)
+        return len(self.saved.facts)
 
     def told(
         self,
@@ -133,7 +133,7 @@ class Forgotten:
         return None
 
     def save(self, folder: Path) -> None:
-        write_json(folder / FILE, self._saved.model_dump(mode="json"))
+        write_json(folder / FILE, self.saved.model_dump(mode="json"))
 
     @classmethod
     def load(cls, folder: Path) -> "Forgotten | None":
@@ -153,7 +153,7 @@ class Forgotten:
     def _named_in(self, text: str) -> set[str]:
         if isinstance(self._names, HashedNames):
             return self._names.find(text)
-        return {hit.entity for hit in self._names.find(text, threshold=self._saved.similarity)}
+        return {hit.entity for hit in self._names.find(text, threshold=self.saved.similarity)}
 
     def _words_of(self, draft: str) -> frozenset[str]:
         words = words_of(draft)

@@ -9,8 +9,8 @@ from mlubench.judging.rules.refusal import refusal
 from mlubench.judging.rules.text import Reading, read
 from mlubench.types import Question, Sample, Task
 
-# So many names and numbers of a truth are told by chance by nobody.
-FEWEST_SHARP = 2
+# So many names and numbers of a truth are hardly told by chance. Of two, a city and a year, many requests have any.
+FEWEST_SHARP = 3
 # From this share of its key words on, a text tells a fact in full: the rules' own share for a 2.
 IN_FULL = 0.8
 # Words said only to deny them are other words: "not in Paris" does not say "Paris".
