@@ -1,10 +1,16 @@
 """The smoke preset gives what version 0.1.0 gave, to the last digit: its results.json is `fixtures/smoke-0.1.json`."""
 
+from dataclasses import replace
+from shutil import copytree
 from typing import Any
 
 import pytest
 
 from mlubench.core.reading import read_json
+from mlubench.judging.rejudge import rejudge
+from mlubench.runs.folder import RunDir
+from mlubench.runs.rows import read_answers, write_answers
+from mlubench.runs.wholeness import record
 from support.paths import FIXTURES
 from support.runs import HARM_KEYS, Finished, scores
 
@@ -28,13 +34,47 @@ def keys_of(rows: list[dict[str, Any]]) -> list[list[str]]:
     return [[key for key in row if key not in ADDED] for row in rows]
 
 
-def test_smoke_scores_as_it_did(finished: Finished) -> None:
+@pytest.fixture(scope="module")
+def drafts(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The results of the same run as it would be without the second look, which version 0.1.0 did not have."""
+    folder = copytree(finished.folder, tmp_path_factory.mktemp("drafts") / "run")
+    run = RunDir(folder)
+    for file in run.answer_files("lumoe"):
+        rows = []
+        for row in read_answers(file.path):
+            look = row.second_look
+            rows.append(
+                row if look is None else replace(row, response=look.draft, second_look=None)
+            )
+        write_answers(file.path, rows)
+        record(run, file.path)
+    assert rejudge(folder, ["rules"]) is not None
+    return read_json(folder / "results.json", dict)
+
+
+def test_smoke_scores_as_it_did(drafts: dict[str, Any]) -> None:
     """Exactly so where the base is the same. A skip of this test is a sign to look at."""
-    new = finished.results
-    if new["run"]["model_sha256"] != OLD["run"]["model_sha256"]:
+    if drafts["run"]["model_sha256"] != OLD["run"]["model_sha256"]:
         pytest.skip("this processor rounds otherwise and has trained a base of other weights")
     for part in ("base", "cells", "upper_bound", "breakdowns", "comparisons", "summary", "gates"):
-        assert without_times(new[part]) == without_times(OLD[part]), part
+        assert without_times(drafts[part]) == without_times(OLD[part]), part
+
+
+def test_the_second_look_moves_scores_only_where_it_held_something_back(
+    finished: Finished, drafts: dict[str, Any]
+) -> None:
+    run = RunDir(finished.folder)
+    held_back = set()
+    for file in run.answer_files("lumoe"):
+        if any(row.second_look for row in read_answers(file.path)):
+            held_back.add(("lumoe", file.task, file.after))
+    first, final = scores(drafts["cells"]), scores(finished.results["cells"])
+    assert set(first) == set(final)
+    for cell, score in final.items():
+        if cell[1:4] not in held_back:
+            assert score == first[cell], cell
+        elif cell[4] == "forget_quality":
+            assert score[0] >= first[cell][0], cell
 
 
 def test_smoke_scores_are_alike_on_any_processor(finished: Finished) -> None:

@@ -110,7 +110,9 @@ def test_a_finished_run_says_it_of_the_gate_that_routed(finished: Finished) -> N
     # Nothing of the base tells less than all; the oracle's experts decline.
     oracle = next(gate for gate in told if gate.gate == "oracle" and gate.after == "B")
     assert oracle.harm_rate is not None and oracle.harm_rate < 0.2
+    # What the experts themselves say is looked at once.
     assert oracle.second_look == "off"
+    assert [gate.second_look for gate in told if gate.gate == "hybrid"] == ["band", "band"]
 
 
 def test_an_unfinished_run_has_no_judge_of_harm(finished: Finished) -> None:

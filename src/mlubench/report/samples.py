@@ -29,6 +29,7 @@ NOTE = (
     "(0, 1 or 2), and why."
 )
 _LONGEST = 600  # characters of an answer
+_REFUSAL = "a fixed refusal"
 _SIDE = 200  # pixels of a thumbnail
 
 
@@ -258,21 +259,28 @@ def _shown_answer(method: str, archive: str, answer: AnswerRow | None, verdict: 
     text = answer.response
     if len(text) > _LONGEST:
         text = f"{text[:_LONGEST]}… ({len(text) - _LONGEST} more characters)"
-    return ShownAnswer(label(method), archive, text, _describe_route(answer.route), verdict)
+    way = _describe_route(answer.route)
+    if answer.second_look is not None:
+        instead = _who(answer.second_look.experts)
+        way += f"; second look: {instead} answered instead: {answer.second_look.why}"
+    return ShownAnswer(label(method), archive, text, way, verdict)
 
 
 def _describe_route(route: Route | None) -> str:
     """A routed answer's way in a few words; empty for models that have no gate."""
     if route is None:
         return ""
+    who = _who(route.experts)
     if route.refused:
-        who = "a fixed refusal"
-    elif route.experts:
-        who = f"expert {' + '.join(route.experts)}"
-    else:
+        who = _REFUSAL
+    elif not route.experts:
         who = "the untouched base"
     because = f": {route.why}" if route.why else ""
     return f"answered by {who}{because}"
+
+
+def _who(experts: tuple[str, ...]) -> str:
+    return f"expert {' + '.join(experts)}" if experts else _REFUSAL
 
 
 def _picture(image_root: Path | None, image: str) -> tuple[str, str]:

@@ -61,7 +61,7 @@ class GateConfig(Strict):
     """How like a name a misspelt one must be, 0 to 100."""
     aliases: dict[str, list[str]] = {}
     """More names by entity key, as `Personage/Jane_Doe`."""
-    second_look: Annotated[SecondLookMode, BeforeValidator(_plain_off)] = "off"
+    second_look: Annotated[SecondLookMode, BeforeValidator(_plain_off)] = "band"
     """Which answers are compared with what is forgotten before they leave: none, those about a suspect, or all."""
     band: float = Field(0.1, ge=0, le=1)
     """The share of pictures to keep that a picture gate may hand to the second look as suspect."""

@@ -44,6 +44,33 @@ def test_a_plain_folder_answers_as_its_run(
     assert (called.code, called.out) == (0, row.response + "\n")
 
 
+def test_a_run_and_its_folder_of_experts_look_twice(
+    finished: Finished, folder: Path, mllm: MLLM
+) -> None:
+    of_run = engine.open(finished.folder)
+    of_folder = engine.open(folder, mllm)
+    assert of_run.forgotten is not None and of_folder.forgotten is not None
+    assert of_run.forgotten.saved == of_folder.forgotten.saved
+    assert of_run.forgotten.facts > 10
+    assert (of_run.second_look, of_folder.second_look) == ("band", "band")
+    assert read_json(folder / "B" / "manifest.json", dict)["second_look"] == "band"
+
+
+def test_experts_of_an_older_version_are_opened_without_a_second_look(
+    finished: Finished, folder: Path, mllm: MLLM
+) -> None:
+    for name in ("A", "B"):
+        manifest = read_json(folder / name / "manifest.json", dict)
+        del manifest["second_look"], manifest["files"]["second_look.json"]
+        (folder / name / "second_look.json").unlink()
+        write_json(folder / name / "manifest.json", manifest)
+    older = engine.open(folder, mllm)
+    assert older.forgotten is None
+    row = row_of(finished, "A", "forget", "A")
+    answer = older.answer(row.question, picture(finished, row))
+    assert (answer.text, answer.second_look) == (row.response, None)
+
+
 def test_the_settings_of_a_run_hold_unless_others_are_given(finished: Finished) -> None:
     source = engine_source(finished.folder)
     assert (source.tasks, source.gate, source.version) == (("A", "B"), "hybrid", 1)

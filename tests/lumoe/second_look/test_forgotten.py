@@ -9,7 +9,8 @@ from mlubench.core.errors import MlubenchError
 from mlubench.lumoe.second_look.forgotten import Forgotten
 from mlubench.lumoe.second_look.saved import FILE
 from mlubench.settings.gates import GateConfig
-from support.forgotten_things import MUSEUM, TASKS, TOWER
+from mlubench.types import Entity, Task
+from support.forgotten_things import COMPLETED, MUSEUM, TASKS, TOWER, fact
 
 ARCHITECTS = "Maurice Koechlin and Stephen Sauvestre designed it."
 SUSPECTED = frozenset({TOWER.key})
@@ -114,3 +115,15 @@ def test_a_folder_of_an_older_version_has_none(tmp_path: Path) -> None:
     (tmp_path / FILE).write_text('{"experts": {"Buildings/Louvre": "B"}, "facts": 7, "names": {}}')
     with pytest.raises(MlubenchError, match=FILE):
         Forgotten.load(tmp_path)
+
+
+def test_the_longer_name_of_what_is_kept_names_nobody_forgotten() -> None:
+    gate = Entity("Buildings", "Golden_Gate")
+    forget = fact(gate, COMPLETED, "It opened in 1937.", task="C", split="forget")
+    forgotten = Forgotten.of([*TASKS, Task("C", forget, ())], GateConfig())
+    for draft, entities in (
+        ("It is the Golden Gate Bridge.", None),
+        ("It is the Golden Gate.", (gate.key,)),
+    ):
+        told = forgotten.told(draft, suspects=set(), everywhere=True)
+        assert (told.entities if told else None) == entities

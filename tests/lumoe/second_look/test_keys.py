@@ -58,10 +58,10 @@ def test_what_is_denied_is_not_told() -> None:
 
 def test_what_an_earlier_task_kept_may_have_to_go() -> None:
     kept_before = replace(
-        TASK_A, retain=fact(MUSEUM, DESIGNED, "By Ada Lovelace.", task="A", split="retain")
+        TASK_A, retain=fact(MUSEUM, DESIGNED, "By Ada King Lovelace.", task="A", split="retain")
     )
     goes_now = replace(
-        TASKS[1], forget=fact(MUSEUM, DESIGNED, "By Ada Lovelace.", task="B", split="forget")
+        TASKS[1], forget=fact(MUSEUM, DESIGNED, "By Ada King Lovelace.", task="B", split="forget")
     )
     facts = forgotten_facts([kept_before, goes_now])
     assert [one.stands_alone for one in facts if one.entity == MUSEUM.key] == [True]

@@ -56,11 +56,8 @@ class EngineSource:
     base: BaseSource | None = None
     # Modules that register the classes of the base, wherever it lies.
     plugins: tuple[str, ...] = ()
-
-    @property
-    def second_look(self) -> SecondLookMode:
-        """As the run has it, or a plain store the default."""
-        return (self.settings or GateConfig()).second_look
+    # Which answers are looked at again, where anything was kept for it.
+    second_look: SecondLookMode = "band"
 
     def forgotten(self) -> Forgotten | None:
         """What the second look compares with; None where nothing was kept for it beside the gate."""
@@ -109,6 +106,7 @@ def _run_source(root: Path) -> EngineSource:
         features=run.folder.gate_features,
         base=base if path else None,
         plugins=tuple(config.model.plugins),
+        second_look=config.gates.second_look,
     )
 
 
@@ -135,7 +133,13 @@ def _store_source(store: ExpertStore, needs_gate: bool) -> EngineSource:
                 tasks = tuple(facts.get("tasks", ()))
                 _require_known(store, experts, name, tasks)
                 return EngineSource(
-                    store, tasks, gate, version, base=_base_source(facts), plugins=_plugins(facts)
+                    store,
+                    tasks,
+                    gate,
+                    version,
+                    base=_base_source(facts),
+                    plugins=_plugins(facts),
+                    second_look=_second_look(facts),
                 )
     raise UsageError(
         f"no expert in {store.root} has a gate beside it",
@@ -157,6 +161,11 @@ def _require_known(
 
 def _plugins(facts: ManifestFacts) -> tuple[str, ...]:
     return tuple(facts.get("base_plugins", ()))
+
+
+def _second_look(facts: ManifestFacts) -> SecondLookMode:
+    """As it was in the run that made the expert."""
+    return "always" if facts.get("second_look") == "always" else "band"
 
 
 def _base_source(facts: ManifestFacts) -> BaseSource | None:

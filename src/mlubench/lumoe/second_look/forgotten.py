@@ -77,6 +77,9 @@ class Forgotten:
         facts = forgotten_facts(tasks)
         if config.second_look_hashed:
             return cls(_hashed(experts, facts, names))
+        for entity in sorted({sample.entity for task in tasks for sample in task.retain}):
+            # What is written like both goes to the better of the two, and does not name what is forgotten.
+            names.setdefault(entity.key, names_of(entity, aliases))
         return cls(
             SavedForgotten(
                 experts=experts,

@@ -20,7 +20,7 @@ class SavedForgotten(SavedGate):
 
     experts: ExpertOf
     facts: list[SavedFact]
-    # Folded names, or the hashes of their letters.
+    # Folded names, of what is kept too, or the hashes of the letters of those that are forgotten.
     names: dict[EntityKey, list[str]]
     # How like a name a misspelt one must be, 0 to 100. Hashes are compared as they are.
     similarity: float = Field(80, ge=0, le=100)
