@@ -1,7 +1,7 @@
 """The smoke preset gives what version 0.1.0 gave, to the last digit: its results.json is `fixtures/smoke-0.1.json`."""
 
 from dataclasses import replace
-from shutil import copytree
+from shutil import copytree, rmtree
 from typing import Any
 
 import pytest
@@ -48,6 +48,7 @@ def drafts(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> dict
             )
         write_answers(file.path, rows)
         record(run, file.path)
+    rmtree(folder / "verdicts")
     assert rejudge(folder, ["rules"]) is not None
     return read_json(folder / "results.json", dict)
 
