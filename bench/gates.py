@@ -10,6 +10,7 @@ bases, which it trains unless the cache has them. `--root` adds the official ann
 
 import argparse
 import json
+import random
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,9 +27,12 @@ from mlubench.lumoe.gates.metrics import report_of
 from mlubench.models.quiet import quiet
 from mlubench.settings.loading import load
 
-GATES = ("hybrid", "prototype", "mention", "oracle")
+GATES = ("hybrid", "metric", "prototype", "mention", "oracle")
+# Of these, those that ask the base nothing where pictures are drawn.
+WITHOUT_BASE = ("hybrid", "oracle")
 PARTS = ("tasks", "evasion", "requests")
-NEVER = 100  # entities that exist nowhere else
+NEVER = 300  # entities that exist nowhere else
+NEVER_PICTURES = 6  # of each
 
 
 def by_tasks(world: World, with_self: bool) -> Iterator[dict[str, Any]]:
@@ -37,15 +41,20 @@ def by_tasks(world: World, with_self: bool) -> Iterator[dict[str, Any]]:
     The gate `self` asks the base, which is slow: it comes after the last task only, on one picture an entity.
     """
     tasks = world.benchmark.tasks
-    for done in range(1, len(tasks) + 1):
+    gates = GATES if world.mllm is not None else WITHOUT_BASE
+    # Without a base, what many worlds give in the end is what is asked for.
+    first = 1 if world.mllm is not None else len(tasks)
+    for done in range(first, len(tasks) + 1):
         known = sorted({sample.entity for task in tasks[:done] for sample in task.samples})
-        names = list(GATES)
+        names = list(gates)
         if with_self and done == len(tasks):
             names.append("self")
         for name in names:
             pictures = 1 if name == "self" else world.pictures
             entities, queries = queries_about(world, known, pictures)
-            unknown, more_queries = queries_about(world, strangers(world, NEVER), min(pictures, 10))
+            unknown, more_queries = queries_about(
+                world, strangers(world, NEVER), min(pictures, NEVER_PICTURES)
+            )
             gate = fitted(world, name, tasks[:done])
             row = report_of(
                 gate, tasks[:done], entities + unknown, queries + more_queries, world.features
@@ -55,12 +64,28 @@ def by_tasks(world: World, with_self: bool) -> Iterator[dict[str, Any]]:
 
 def worlds(args: argparse.Namespace, folder: Path) -> Iterator[World]:
     pictures = 10 if args.quick else 40
-    for seed in range(1 if args.quick else args.seeds):
-        config = load("toy", [f"benchmark.seed={seed}"])
-        yield open_world(f"toy, seed {seed}", config, folder / f"toy-{seed}", pictures)
-    if args.root:
-        config = load("official-rendered", [f"benchmark.root={args.root}"])
-        yield open_world("official-rendered", config, folder / "official", pictures // 2)
+    with_base = not args.without_base
+    for seed in range(args.first_seed, args.first_seed + (1 if args.quick else args.seeds)):
+        world = [f"benchmark.seed={seed}", f"benchmark.order={drawn_order(seed)}"]
+        config = load("toy", world if args.shuffle else world[:1])
+        place = folder / f"toy-{seed}"
+        yield open_world(f"toy, seed {seed}", config, place, pictures, with_base=with_base)
+    for seed in range(args.first_seed, args.first_seed + args.official if args.root else 0):
+        world = [f"benchmark.root={args.root}", f"benchmark.seed={seed}"]
+        if args.shuffle:
+            world.append(f"benchmark.order={drawn_order(seed)}")
+        name = f"official-rendered, seed {seed}"
+        # The same pictures for every seed, as the entities are the same.
+        place = folder / "official"
+        config = load("official-rendered", world)
+        yield open_world(name, config, place, pictures // 2, with_base=with_base)
+
+
+def drawn_order(seed: int) -> str:
+    """The four tasks in an order of the seed's own, as a setting."""
+    order = list("ABCD")
+    random.Random(seed).shuffle(order)
+    return f"[{', '.join(order)}]"
 
 
 def measure(args: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
@@ -70,10 +95,8 @@ def measure(args: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
             if "tasks" in args.parts:
                 found["tasks"] += by_tasks(world, with_self=args.self and number == 0)
             if "evasion" in args.parts:
-                gates = {
-                    name: fitted(world, name, world.benchmark.tasks)
-                    for name in ("hybrid", "prototype", "mention")
-                }
+                names = ("hybrid", "prototype", "mention") if world.mllm else ("hybrid",)
+                gates = {name: fitted(world, name, world.benchmark.tasks) for name in names}
                 found["evasion"] += gates_evasion.rows(world, gates)
             if "requests" in args.parts and number == 0:
                 sizes = (1, 10, 100) if args.quick else (1, 3, 10, 30, 100, 300, 1000)
@@ -103,6 +126,16 @@ def main() -> None:
     )
     parser.add_argument("--root", type=Path, help="the official annotations")
     parser.add_argument("--seeds", type=int, default=3, help="toy worlds")
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--official", type=int, default=1, help="seeds of the official annotations")
+    parser.add_argument(
+        "--shuffle", action="store_true", help="the tasks in an order of each seed's own"
+    )
+    parser.add_argument(
+        "--without-base",
+        action="store_true",
+        help="no base is made, so gates that need one are left out",
+    )
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--self", action="store_true", help="the gate that asks the base, too")
     parser.add_argument(

@@ -28,7 +28,7 @@ def rows(world: World, sizes: Sequence[int]) -> Iterator[dict[str, Any]]:
         forget = _samples(world, entity, str(number), "forget")
         # What must stay comes with the first request, and stays what it is.
         tasks.append(Task(str(number), tuple(forget), tuple(kept) if number == 0 else ()))
-    benchmark = Benchmark(tuple(tasks), world.folder, True, "")
+    benchmark = Benchmark(tuple(tasks), world.folder, True, "", background="drawn")
     of_strangers = []
     for number in range(STRANGERS):
         stranger = Entity("Personage", f"Stranger_{number}")

@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from mlubench.data.render import render_release
-from mlubench.experiment.prepare import open_base, open_benchmark
+from mlubench.experiment.prepare import in_order, open_base, open_benchmark
 from mlubench.lumoe.engine.base_answers import base_asker
-from mlubench.lumoe.gates.base import Gate, GateQuery, ModelAccess
+from mlubench.lumoe.gates.base import Features, Gate, GateQuery, ModelAccess
 from mlubench.lumoe.gates.making import make_gate
-from mlubench.models.features import FeatureCache
+from mlubench.models.features import EncoderName, FeatureCache, LayerCache, open_encoder
 from mlubench.models.mllm import MLLM
 from mlubench.settings.run import Config
 from mlubench.types import Benchmark, Entity, Task
@@ -24,8 +27,9 @@ class World:
 
     name: str
     benchmark: Benchmark
-    mllm: MLLM
-    features: FeatureCache
+    # None: no gate that is asked needs a base.
+    mllm: MLLM | None
+    features: Features
     folder: Path
     pictures: int  # how many of each entity a gate is asked about
 
@@ -38,8 +42,27 @@ class World:
         return [self.folder / path for path in paths]
 
 
-def open_world(name: str, config: Config, folder: Path, pictures: int) -> World:
-    benchmark = open_benchmark(config)
+class OwnEncoders:
+    """Features without a base, for gates that look with an encoder of their own."""
+
+    def __init__(self) -> None:
+        self._layers: dict[EncoderName, LayerCache] = {}
+
+    def __call__(self, pictures: Sequence[Path]) -> Tensor:
+        return torch.zeros(len(pictures), 1)
+
+    def encoded_by(self, encoder: EncoderName) -> LayerCache:
+        if encoder not in self._layers:
+            self._layers[encoder] = LayerCache(open_encoder(encoder))
+        return self._layers[encoder]
+
+
+def open_world(
+    name: str, config: Config, folder: Path, pictures: int, *, with_base: bool = True
+) -> World:
+    benchmark = in_order(open_benchmark(config), config.benchmark.order)
+    if not with_base:
+        return World(name, benchmark, None, OwnEncoders(), folder / "pictures", pictures)
     mllm = open_base(config, benchmark)
     mllm.keep_pictures = 0  # each is seen once
     return World(name, benchmark, mllm, FeatureCache(mllm), folder / "pictures", pictures)
@@ -47,7 +70,8 @@ def open_world(name: str, config: Config, folder: Path, pictures: int) -> World:
 
 def fitted(world: World, name: str, tasks: Sequence[Task]) -> Gate:
     """The gate of that name, fitted on the tasks with the default settings."""
-    gate = make_gate(name, ModelAccess(ask_base=base_asker(world.mllm)))
+    asker = None if world.mllm is None else base_asker(world.mllm)
+    gate = make_gate(name, ModelAccess(ask_base=asker))
     gate.fit(tasks, world.benchmark, world.features, Config().gates)
     return gate
 
@@ -82,6 +106,8 @@ def queries_about(
 
 
 def strangers(world: World, count: int) -> list[Entity]:
-    """Entities that exist nowhere else, spread over the classes of the world."""
+    """Entities that exist nowhere else, spread over the classes of the world. Each world has others."""
     classes = sorted({sample.entity.cls for sample in world.benchmark.samples})
-    return [Entity(classes[number % len(classes)], f"Nobody_{number}") for number in range(count)]
+    place = "".join(letter for letter in world.name if letter.isalnum())
+    names = [f"Nobody_of_{place}_{number}" for number in range(count)]
+    return [Entity(classes[number % len(classes)], name) for number, name in enumerate(names)]

@@ -22,6 +22,9 @@ PARTS_OF_SCOPE: dict[Scope, tuple[Part, ...]] = {
     "all": ("vision", "projector", "language"),
 }
 
+# Where things come from that are in no task.
+Background = Literal["", "drawn", "real"]
+
 # The metric that a split is scored by: refusal on what must go, correctness on what must stay.
 METRIC_OF: dict[Split, Metric] = {"forget": "forget_quality", "retain": "utility"}
 
@@ -99,6 +102,8 @@ class Benchmark:
     image_root: Path
     stand_ins: bool
     digest: str
+    # Where pictures of other things come from, which nobody asked to forget: `data.background` opens them. "": nowhere.
+    background: Background = ""
 
     def __iter__(self) -> Iterator[Task]:
         return iter(self.tasks)

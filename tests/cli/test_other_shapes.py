@@ -87,7 +87,7 @@ def test_a_file_of_another_shape_is_one_line(run: Path, name: str, shape: str) -
         assert not before or command == "run"
 
 
-@pytest.mark.parametrize("name", ["prototype.json", "mention.json"])
+@pytest.mark.parametrize("name", ["metric.json", "mention.json"])
 @pytest.mark.parametrize("text", ["{}", "[]", '{"entities": [], "experts": [], "threshold": 0}'])
 def test_a_gate_that_knows_nothing_is_refused(run: Path, name: str, text: str) -> None:
     """Also where the manifest vouches for its bytes: every query would reach the base."""

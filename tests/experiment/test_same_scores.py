@@ -1,4 +1,8 @@
-"""The smoke preset gives what version 0.1.0 gave, to the last digit: its results.json is `fixtures/smoke-0.1.json`."""
+"""The smoke preset gives what version 0.1.0 gave, to the last digit: its results.json is `fixtures/smoke-0.1.json`.
+
+But for what the gate `hybrid` changes, since its picture gate is `metric`: it refuses nothing that must stay any more, so
+LUMoE's utility on A after B is 1.00 where it was 0.90. Those rows of the file are today's.
+"""
 
 from dataclasses import replace
 from shutil import copytree, rmtree
@@ -21,17 +25,22 @@ TIMED = ("latency_ms_p50", "train_seconds", "peak_memory_bytes")
 ADDED = (
     *("stranger_rate", "stranger_rate_ci95", "stranger_rate_n", "endings"),
     *HARM_KEYS,
+    "stated",
 )
+# Gates that are reported since.
+ADDED_GATES = ("metric",)
 
 
 def without_times(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     left_out = (*TIMED, *ADDED)
-    return [{key: value for key, value in row.items() if key not in left_out} for row in rows]
+    old = [row for row in rows if row.get("gate") not in ADDED_GATES]
+    return [{key: value for key, value in row.items() if key not in left_out} for row in old]
 
 
 def keys_of(rows: list[dict[str, Any]]) -> list[list[str]]:
     """The keys of each row, in their order, without those that were added."""
-    return [[key for key in row if key not in ADDED] for row in rows]
+    old = [row for row in rows if row.get("gate") not in ADDED_GATES]
+    return [[key for key in row if key not in ADDED] for row in old]
 
 
 @pytest.fixture(scope="module")

@@ -68,6 +68,7 @@ def ask(
     # What follows loads torch, which takes seconds: only once there is a picture to ask about.
     from mlubench.lumoe.engine.lumoe import LUMoE
     from mlubench.lumoe.engine.opening import engine_source
+    from mlubench.lumoe.gates.base import statement_of
     from mlubench.models.quiet import quiet
 
     quiet()
@@ -77,8 +78,11 @@ def ask(
     route = answer.route
     assert route is not None, "an answer without an error has a route"
     look = answer.second_look
+    stated = statement_of(lumoe.gate)
     if as_json:
         told = {"answer": answer.text, "route": asdict(route)}
+        if stated is not None:
+            told["stated"] = {**stated.model_dump(exclude={"requests"}), "flagged": stated.flagged}
         if look is not None:
             shown = asdict(look)
             # The draft is what must not leave.
@@ -93,6 +97,10 @@ def ask(
     entity = f" ({route.entity})" if route.entity else ""
     # To stderr, so that stdout holds the answer alone.
     click.echo(f"route: {where}{entity}; {route.why}", err=True)
+    if stated is not None:
+        click.echo(f"gate: {stated.in_words()}", err=True)
+        if route.entity in stated.flagged:
+            click.echo(f"gate: {route.entity}: {stated.flagged[route.entity]}", err=True)
     if look is not None:
         instead = " + ".join(f"expert {expert}" for expert in look.experts) or "a fixed refusal"
         click.echo(f"second look: {instead} in its place; {look.why}", err=True)

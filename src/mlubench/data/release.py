@@ -62,6 +62,7 @@ def read(root: Path, images: Path | None = None, *, seed: int = 0) -> Benchmark:
         image_root=image_root,
         stand_ins=mark.is_file(),
         digest=digest(made_of),
+        background="drawn" if mark.is_file() else "",
     )
 
 

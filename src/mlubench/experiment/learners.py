@@ -25,7 +25,7 @@ from mlubench.lumoe.experts.manifest import (
     writing_versions,
 )
 from mlubench.lumoe.experts.store import ExpertStore
-from mlubench.lumoe.gates.base import Gate, GateQuery, ModelAccess
+from mlubench.lumoe.gates.base import Gate, GateQuery, ModelAccess, statement_of
 from mlubench.lumoe.gates.making import gate_class, make_gate
 from mlubench.lumoe.second_look.forgotten import Forgotten
 from mlubench.models.adapters import add_adapter, load_adapter, remove_adapters, save_adapter
@@ -329,6 +329,9 @@ class LumoeLearner(Base):
         gate.fit(tasks, self.ctx.benchmark, self.engine.features, settings)
         facts = train(self.ctx, self.ctx.config.lumoe.expert, self.name, task, self.settings)
         facts |= {"tasks": done, "gate": self.ctx.config.gate}
+        stated = statement_of(gate)
+        if stated is not None:
+            facts |= {"gate_states": stated.in_words()}
         beside: list[Saved] = [gate]
         if settings.second_look != "off":
             facts |= {"second_look": settings.second_look}

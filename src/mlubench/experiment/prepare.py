@@ -34,6 +34,7 @@ def open_benchmark(config: Config) -> Benchmark:
         benchmark = release.read(root, seed=settings.seed)
     elif settings.kind == "real":
         benchmark = release.read(_real_benchmark(settings), seed=settings.seed)
+        benchmark = replace(benchmark, background="real")
     else:
         # A configuration that is no draft has it: `BenchmarkConfig` refuses one without.
         assert settings.root is not None

@@ -11,6 +11,7 @@ packing.py         several answers to one prompt in one pass
 prompt_cache.py    prompts tokenised once, picture features computed once
 adapters.py        LoRA adapters on one base in memory
 features.py        what the vision tower says of pictures, kept over the life of a run
+encoders.py        what several layers of any vision model say of pictures
 probe.py           what a model makes of pictures inside
 rater.py           a language model that rates texts
 room.py            whether texts fit into a model's positions

@@ -313,6 +313,16 @@ class MLLM:
         ).pooler_output
         return tokens
 
+    def pixels(self, pictures: list[Image.Image]) -> dict[str, Tensor]:
+        """Decoded pictures as the vision tower takes them."""
+        return self._to_model(self.processor.image_processor(images=pictures, return_tensors="pt"))
+
+    def mean_tokens(self, pixels: Mapping[str, Tensor]) -> Tensor:
+        """The mean over each picture's projected tokens, (N, hidden). Adapters are switched off meanwhile."""
+        with self.adapters_off():
+            tokens: Sequence[Tensor] = self.base.get_image_features(**pixels).pooler_output
+        return torch.stack([of_picture.float().mean(0) for of_picture in tokens])
+
     @contextmanager
     def adapters_off(self) -> Iterator[None]:
         """The untouched base answers within; afterwards the adapters are on again."""

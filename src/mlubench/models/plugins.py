@@ -41,9 +41,12 @@ def _register_installed() -> None:
     from transformers import AutoConfig, AutoModel
 
     from mlubench.models.real.tower import EfficientNetLiteConfig, EfficientNetLiteModel
+    from mlubench.models.toy.eye import EmblemEyeConfig, EmblemEyeModel
 
     AutoConfig.register(EfficientNetLiteConfig.model_type, EfficientNetLiteConfig)
     AutoModel.register(EfficientNetLiteConfig, EfficientNetLiteModel)
+    AutoConfig.register(EmblemEyeConfig.model_type, EmblemEyeConfig)
+    AutoModel.register(EmblemEyeConfig, EmblemEyeModel)
     for entry in entry_points(group=GROUP):
         try:
             entry.load()()

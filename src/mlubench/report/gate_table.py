@@ -102,7 +102,18 @@ def gate_note(results: Results) -> str:
     # Every gate of a run is asked about the same strangers.
     reasons = {gate.no_strangers for gate in results.gates} - {""}
     absent = [f"No strangers were asked about: {reason}." for reason in sorted(reasons)]
-    return " ".join([GATE_NOTE, *absent])
+    return " ".join([GATE_NOTE, *absent, *_stated(results)])
+
+
+def _stated(results: Results) -> list[str]:
+    """What the gate in use said beforehand, the last time that it was fitted, and of which requests it thinks ill."""
+    stated = [gate.stated for gate in results.gates if gate.configured and gate.stated]
+    if not stated:
+        return []
+    lines = [f"The gate in use states: {stated[-1].in_words}"]
+    for entity, problem in stated[-1].flagged.items():
+        lines.append(f"{entity}: {problem}.")
+    return lines
 
 
 def _name(gate: GateRow) -> str:

@@ -47,6 +47,7 @@ class ManifestFacts(TypedDict, total=False):
     modules: list[str] | None  # of the base, that it changes
     versions: dict[str, str] | None  # of the packages that wrote it
     gate: str | None  # which gate's state lies beside it
+    gate_states: str  # what that gate says beforehand of its errors, where it says anything
     second_look: str  # its mode, where its state lies beside it too
     scores: list[CarriedScore] | None  # at birth
     # Of a merged expert alone.

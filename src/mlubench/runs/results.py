@@ -154,6 +154,21 @@ class EndingRow(_Row):
     distinct_truths: int = 0  # different truths that were asked for
 
 
+class StatedRow(_Row):
+    """What a gate says of its errors before it is measured."""
+
+    # The share of pictures of other things that reach an expert at most; None where nothing can be stated.
+    strangers: Number = None
+    background: str = ""  # which other things that rests on
+    background_things: int = 0
+    background_pictures: int = 0
+    # The share of new pictures of requests that is likely to be missed, and how many pictures were left out for it.
+    leak: Number = None
+    pictures: int = 0
+    flagged: dict[str, str] = {}  # requests that something is wrong with, and what
+    in_words: str = ""
+
+
 class GateRow(_RateRow):
     """How a gate routes the test pictures after a task. Each rate comes with its interval and its number of queries."""
 
@@ -207,6 +222,7 @@ class GateRow(_RateRow):
     rerouted: int | None = None
     rerouted_n: int | None = None
     configured: bool = False  # whether this gate routes; the others are measured beside it
+    stated: StatedRow | None = None  # None where the gate says nothing beforehand
     breakdowns: list[GatePart] = []  # only where the benchmark says of which kind its pictures are
 
 

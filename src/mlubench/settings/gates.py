@@ -57,6 +57,16 @@ class GateConfig(Strict):
 
     max_leak: float = Field(0.01, ge=0, le=0.5)
     """The share of forget pictures that the threshold of a picture gate may leave to the base."""
+    strangers: float = Field(0.01, gt=0, lt=0.5)
+    """The share of pictures of other things that the picture gate may send to an expert, for any number of requests."""
+    views: int = Field(4, ge=0, le=50)
+    """Views that are rendered of each picture of a request, and learned from beside it."""
+    parts: bool = False
+    """Whether the picture gate looks at halves and quarters of a picture too, which may show several things."""
+    encoder: AbsolutePath | None = None
+    """A folder of a vision model that the picture gate looks with. Left out: the base's tower; for drawn pictures, ours."""
+    background: AbsolutePath | None = None
+    """A folder of pictures of other things, which the picture gate learns from. `world` and `real` have their own."""
     similarity: float = Field(80, ge=50, le=100)
     """How like a name a misspelt one must be, 0 to 100."""
     aliases: dict[str, list[str]] = {}

@@ -135,7 +135,11 @@ def test_features_of_what_can_be_read_are_computed(
     (tmp_path / "x.jpg").write_bytes(b"no picture")
     good = [benchmark.picture(s) for s in benchmark.task("B").retain[:2]]
     lumoe.features.rows.clear()
-    warm([GateQuery(p, "") for p in (good[0], tmp_path / "x.jpg", good[1])], lumoe.features)
+    warm(
+        [GateQuery(p, "") for p in (good[0], tmp_path / "x.jpg", good[1])],
+        lumoe.features,
+        lumoe.gate,
+    )
     assert set(lumoe.features.rows) == set(good)
 
 

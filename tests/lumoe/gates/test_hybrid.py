@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from mlubench.lumoe.gates.base import GateQuery
+from mlubench.lumoe.gates.base import GateQuery, statement_of
 from mlubench.lumoe.gates.hybrid import HybridGate
+from mlubench.lumoe.gates.prototype import PrototypeGate
 from mlubench.models.features import FeatureCache
 from mlubench.settings.gates import GateConfig
 from mlubench.types import Benchmark, Sample
@@ -41,7 +42,7 @@ def test_union_of_picture_and_text(
     query = GateQuery(benchmark.picture(shown), f"What has this to do with {told.title}?")
     (route,) = gate.route([query], features)
     assert route.experts == ("A", "B")
-    assert "picture: margin" in route.why and "text: " in route.why and told.key in route.why
+    assert "picture: likeness" in route.why and "text: " in route.why and told.key in route.why
     (alone,) = gate.route([replace(query, question="What is this?")], features)
     assert alone.experts == ("A",) and "no name" in alone.why
 
@@ -72,3 +73,18 @@ def test_saved_and_loaded(
         (r.experts, r.entity, r.why) for r in first
     ]
     assert [r.score for r in again] == pytest.approx([r.score for r in first])
+
+
+def test_a_folder_of_an_older_version_holds_a_prototype_gate(
+    benchmark: Benchmark, features: FeatureCache, tmp_path: Path
+) -> None:
+    older = HybridGate()
+    older.picture = PrototypeGate()
+    older.picture.fit(benchmark.tasks, benchmark, features, GateConfig())
+    older.text.fit(benchmark.tasks, benchmark, features, GateConfig())
+    older.save(tmp_path)
+    other = HybridGate()
+    other.load(tmp_path)
+    asked = [GateQuery(benchmark.picture(s), s.question) for s in benchmark.samples[::40]]
+    assert other.route(asked, features) == older.route(asked, features)
+    assert statement_of(other) is None

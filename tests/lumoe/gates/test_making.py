@@ -25,19 +25,21 @@ class NoGate(Gate):
 
 
 def test_a_gate_is_local_unless_it_asks_a_model() -> None:
-    assert local_gates() == ["prototype", "mention", "hybrid", "oracle"]
+    assert local_gates() == ["prototype", "metric", "mention", "hybrid", "oracle"]
     access = ModelAccess(ask_base=lambda queries: [""] * len(queries))
     assert not isinstance(make_gate("hybrid", access), AskingGate)
     gate = make_gate("self", access)
     assert isinstance(gate, AskingGate) and not gate.local
 
 
-def test_picture_gates_save_a_square_matrix_of_doubles() -> None:
+def test_picture_gates_save_a_matrix() -> None:
+    """Of doubles that whitens, or of floats that turn six layers into 256 features."""
     sizes = {name: gate_class(name).saved_bytes(64) for name in GATES}
     assert sizes == {
         "prototype": 8 * 64**2,
+        "metric": 4 * 6 * 64 * 256,
         "mention": 0,
-        "hybrid": 8 * 64**2,
+        "hybrid": 4 * 6 * 64 * 256,
         "mllm": 0,
         "self": 0,
         "oracle": 0,

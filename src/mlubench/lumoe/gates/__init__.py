@@ -1,6 +1,8 @@
 """Which experts a query needs. base.py says what a gate is; table.py lists them; making.py makes one.
 
-prototype.py       by the picture; nearest.py finds prototypes among many, risk.py sets the threshold
+metric.py          by the picture, with a metric that other things taught (learned.py); looks.py is how it looks
+statement.py       what a gate says beforehand of its errors
+prototype.py       by the picture alone; nearest.py finds prototypes among many, risk.py sets the threshold
 mention.py         by names in the question
 hybrid.py          by both
 mllm.py            asks a model at an endpoint; ask_base.py asks the base

@@ -9,12 +9,23 @@ from torch import Tensor
 
 from mlubench.endpoint.prices import Spend
 from mlubench.lumoe.gates.replies import Answerer, Replies
+from mlubench.lumoe.gates.statement import Statement
 from mlubench.models.chat_template import History
+from mlubench.models.features import EncoderName, LayerCache
 from mlubench.settings.gates import GateConfig
 from mlubench.types import Benchmark, Entity, Route, Task
 
 # Pictures -> their features (N, D), float32 on the CPU. Raises MlubenchError for a picture that cannot be read.
 Features = Callable[[Sequence[Path]], Tensor]
+
+
+@runtime_checkable
+class EncodingFeatures(Protocol):
+    """Features that also know what other encoders say of pictures."""
+
+    def encoded_by(self, encoder: EncoderName) -> LayerCache:
+        """What this encoder says. Raises MlubenchError for a folder that holds none."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +138,35 @@ class PaidGate(Protocol):
 
 
 @runtime_checkable
+class LookingGate(Protocol):
+    """A gate that looks at pictures with something else than the features that it is given."""
+
+    def look(self, pictures: Sequence[Path], features: Features) -> None:
+        """Look at pictures that queries will be about, which spares `route` the time.
+
+        Raises MlubenchError for a picture that cannot be read.
+        """
+        ...
+
+
+@runtime_checkable
+class StatingGate(Protocol):
+    """A gate that says beforehand how often it will be wrong."""
+
+    def statement(self) -> Statement | None:
+        """What it says; None where it was loaded from a folder that says nothing."""
+        ...
+
+
+@runtime_checkable
 class CheckedGate(Protocol):
     """A gate whose settings can be wrong in a way that only a trial shows."""
 
     def check(self, config: GateConfig) -> None:
         """Try the settings before a run does any work. Raises UsageError when no query could be routed with them."""
         ...
+
+
+def statement_of(gate: Gate) -> Statement | None:
+    """What a gate says beforehand of its errors; None for one that says nothing."""
+    return gate.statement() if isinstance(gate, StatingGate) else None

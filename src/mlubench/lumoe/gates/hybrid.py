@@ -1,11 +1,13 @@
-"""A gate that looks and reads: the picture by prototypes, the question by names, and the experts of both."""
+"""A gate that looks and reads: the picture by a learned metric, the question by names, and the experts of both."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from mlubench.lumoe.gates.base import Features, Gate, GateQuery
 from mlubench.lumoe.gates.mention import MentionGate
+from mlubench.lumoe.gates.metric import MetricGate, has_metric
 from mlubench.lumoe.gates.prototype import PrototypeGate
+from mlubench.lumoe.gates.statement import Statement
 from mlubench.settings.gates import GateConfig
 from mlubench.types import Benchmark, Route, Task
 
@@ -16,12 +18,14 @@ class HybridGate(Gate):
     name = "hybrid"
 
     def __init__(self) -> None:
-        self.picture = PrototypeGate()
+        # An older folder holds a `prototype` gate in its place.
+        self.picture: MetricGate | PrototypeGate = MetricGate()
         self.text = MentionGate()
 
     def fit(
         self, tasks: Sequence[Task], benchmark: Benchmark, features: Features, config: GateConfig
     ) -> None:
+        self.picture = MetricGate()
         self.picture.fit(tasks, benchmark, features, config)
         self.text.fit(tasks, benchmark, features, config)
 
@@ -31,15 +35,23 @@ class HybridGate(Gate):
         both = zip(queries, by_picture, by_text, strict=True)
         return [_union(query, picture, text) for query, picture, text in both]
 
+    def look(self, pictures: Sequence[Path], features: Features) -> None:
+        if isinstance(self.picture, MetricGate):
+            self.picture.look(pictures, features)
+
+    def statement(self) -> Statement | None:
+        return self.picture.statement() if isinstance(self.picture, MetricGate) else None
+
     @classmethod
     def saved_bytes(cls, width: int) -> int:
-        return PrototypeGate.saved_bytes(width)
+        return MetricGate.saved_bytes(width)
 
     def save(self, folder: Path) -> None:
         self.picture.save(folder)
         self.text.save(folder)
 
     def load(self, folder: Path) -> None:
+        self.picture = MetricGate() if has_metric(folder) else PrototypeGate()
         self.picture.load(folder)
         self.text.load(folder)
 

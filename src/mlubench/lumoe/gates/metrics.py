@@ -8,8 +8,16 @@ from typing import TypedDict
 from mlubench.core.errors import MlubenchError
 from mlubench.data.strangers import Strangers
 from mlubench.lumoe.engine.router import route_all
-from mlubench.lumoe.gates.base import Features, Gate, GateQuery, PaidGate
-from mlubench.runs.results import GatePart, GateRow
+from mlubench.lumoe.gates.base import (
+    Features,
+    Gate,
+    GateQuery,
+    LookingGate,
+    PaidGate,
+    statement_of,
+)
+from mlubench.lumoe.gates.statement import Statement
+from mlubench.runs.results import GatePart, GateRow, StatedRow
 from mlubench.settings.gates import OnError
 from mlubench.statistics.bootstrap import Interval
 from mlubench.statistics.intervals import wilson
@@ -68,7 +76,7 @@ def report_of(
     expert_of = {e.key: t.name for t in tasks for e in t.forget_entities}
     retained = {s.entity.key for t in tasks for s in t.retain} - set(expert_of)
     # Answering computes the features anyway, so they are not the gate's time.
-    warm(queries, features)
+    warm(queries, features, gate)
     money_before = _dollars(gate)
     routes, milliseconds = _timed_routes(gate, queries, features, on_error)
 
@@ -99,6 +107,7 @@ def report_of(
         [routed.route.score for routed in retain],
         ([routed.key for routed in forget], [routed.key for routed in retain]),
     )
+    stated = statement_of(gate)
     row = GateRow(
         gate=gate.name,
         after=tasks[-1].name,
@@ -113,8 +122,24 @@ def report_of(
         latency_ms_p50=latency,
         usd_per_query=usd_per_query,
     )
+    if stated is not None:
+        row = row.model_copy(update={"stated": stated_row(stated)})
     parts = _by_kind(forget, retain, expert_of)
     return row.model_copy(update={"breakdowns": parts}) if parts else row
+
+
+def stated_row(stated: Statement) -> StatedRow:
+    """What a gate said beforehand, as results hold it: without what it says of each request that it finds no fault with."""
+    return StatedRow(
+        strangers=stated.strangers,
+        background=stated.background,
+        background_things=stated.background_things,
+        background_pictures=stated.background_pictures,
+        leak=stated.leak,
+        pictures=stated.pictures,
+        flagged=stated.flagged,
+        in_words=stated.in_words(),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +203,7 @@ def _about_strangers(
 ) -> dict[str, object]:
     """The keys of `GateRow` on strangers. They are asked apart, so that they touch no other number of the row."""
     queries = [GateQuery(s.picture, s.question, s.entity) for s in strangers.found]
-    warm(queries, features)
+    warm(queries, features, gate)
     routes = route_all(gate, queries, features, on_error)
     routed = [_Routed("", route, "") for route in routes if not route.refused]
     found: dict[str, object] = {
@@ -213,15 +238,21 @@ def rerouted(
     return moved, placed
 
 
-def warm(queries: Sequence[GateQuery], features: Features) -> None:
-    """Compute the features of all pictures that can be read. The routes will tell of the others."""
+def warm(queries: Sequence[GateQuery], features: Features, gate: Gate) -> None:
+    """Look at all pictures that can be read, with all that answering and the gate look with.
+
+    The routes will tell of those that cannot.
+    """
+    pictures = [q.image for q in queries if q.image]
     try:
-        features([q.image for q in queries if q.image])
+        features(pictures)
+        if isinstance(gate, LookingGate):
+            gate.look(pictures, features)
     except MlubenchError:
         # One unreadable picture fails the whole batch, so each is tried alone.
         if len(queries) > 1:
             for query in queries:
-                warm([query], features)
+                warm([query], features, gate)
 
 
 def _timed_routes(

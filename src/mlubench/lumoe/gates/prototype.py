@@ -78,9 +78,11 @@ class PrototypeGate(Gate):
         self, tasks: Sequence[Task], benchmark: Benchmark, features: Features, config: GateConfig
     ) -> None:
         expert_of = {e.key: task.name for task in tasks for e in task.forget_entities}
-        forget = _by_entity([s for t in tasks for s in t.forget])
+        forget = pictures_by_entity([s for t in tasks for s in t.forget])
         # What an earlier task kept may have to go by now.
-        retain = _by_entity([s for t in tasks for s in t.retain if s.entity.key not in expert_of])
+        retain = pictures_by_entity(
+            [s for t in tasks for s in t.retain if s.entity.key not in expert_of]
+        )
         groups: dict[str, Tensor] = {}
         for key, samples in {**forget, **retain}.items():
             pictures = [benchmark.picture(sample) for sample in samples]
@@ -169,7 +171,7 @@ class PrototypeGate(Gate):
             )
 
 
-def _by_entity(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
+def pictures_by_entity(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
     """One sample for each picture that may be learned from, by entity; entities and pictures in sorted order."""
     pictures = {s.image: s for s in samples if s.role in ROLES}
     groups: dict[str, list[Sample]] = {}

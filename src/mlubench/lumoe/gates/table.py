@@ -11,12 +11,16 @@ GATES = Table(
             f"{_ROOM}.prototype:PrototypeGate",
             "nearest entity in whitened picture features, if near enough",
         ),
+        "metric": Entry(
+            f"{_ROOM}.metric:MetricGate",
+            "whom a picture is like, by a metric learned on other things",
+        ),
         "mention": Entry(
             f"{_ROOM}.mention:MentionGate", "names and aliases in the question, also misspelt"
         ),
         "hybrid": Entry(
             f"{_ROOM}.hybrid:HybridGate",
-            "prototype on the picture, mention on the question (default)",
+            "metric on the picture, mention on the question (default)",
         ),
         "mllm": Entry(
             f"{_ROOM}.mllm:MllmGate", "a model at an endpoint: which class, then whom", "2606.12809"

@@ -7,6 +7,7 @@ has ReLU6 for swish. The weights are ImageNet's, trained by the TPU team of Tens
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from torch import Tensor, nn
@@ -42,6 +43,9 @@ STAGES = (
     Stage(blocks=4, kernel=5, stride=2, expansion=6, width=192),
     Stage(blocks=1, kernel=3, stride=1, expansion=6, width=320),
 )
+
+# How many blocks there are up to the end of each stage.
+STAGE_ENDS = tuple(accumulate(stage.blocks for stage in STAGES))
 
 
 class EfficientNetLiteConfig(PreTrainedConfig):
@@ -98,13 +102,16 @@ class EfficientNetLiteModel(PreTrainedModel):
     def forward(self, pixel_values: Tensor, **_: Any) -> BaseModelOutput:
         x = pixel_values.to(self.dtype)
         x = F.relu6(self.stem_norm(self.stem(x)))
-        for block in self.blocks:
+        maps = []
+        for number, block in enumerate(self.blocks, start=1):
             x = block(x)
+            if number in STAGE_ENDS:
+                maps.append(x)
         x = F.relu6(self.head_norm(self.head(x)))  # (B, 1280, 7, 7)
         x = F.adaptive_avg_pool2d(x, self.config.grid)
         tokens = x.flatten(2).transpose(1, 2)  # (B, grid * grid, 1280)
-        # LLaVA picks a layer of the hidden states; there is only the last.
-        return BaseModelOutput(last_hidden_state=tokens, hidden_states=(tokens,))
+        # LLaVA picks the last of the hidden states. The others, (B, width, side, side), are for whoever looks deeper.
+        return BaseModelOutput(last_hidden_state=tokens, hidden_states=(*maps, tokens))
 
     def _init_weights(self, module: nn.Module) -> None:
         # By transformers' own functions alone: they leave what has been loaded, statistics of batch norm included.

@@ -3,4 +3,5 @@
 base.py            its shape, its tokenizer, and the cached folder
 lessons.py         what it is taught
 teaching.py        how it learns: first to see, then to answer
+eye.py             the network that gates look at drawn pictures with; its weights are in the folder `eye`
 """

@@ -1,0 +1,140 @@
+"""Things that nobody asked to forget: a gate learns from their pictures what tells things apart, and how strangers look.
+
+The drawn world gives any number of them, the real benchmark the half of its other things that a base learns to decline.
+Whoever has photographs of their own names a folder of others. Strangers that a gate is measured on are never among them.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from mlubench.core.errors import UsageError
+from mlubench.core.files import digest
+from mlubench.data.check_pictures import picture_problem
+from mlubench.data.pictures import content_hash, open_picture
+from mlubench.data.real.entities import open_shipped
+from mlubench.data.real.strangers import stranger_facts, taught_strangers
+from mlubench.data.real.views import SIZE, draw_view, ground_of, is_drawn, whole_view
+from mlubench.data.render import RENDERER_VERSION, render
+from mlubench.data.strangers import SUFFIXES
+from mlubench.types import Background as Source
+from mlubench.types import Entity
+
+# Of the drawn world: how many things, and pictures of each.
+DRAWN = 1000
+DRAWN_PICTURES = 4
+# Views of each picture of a photographed thing.
+VIEWS = 10
+# Of ten things so many teach the gate; the others set its threshold. Of few things, most are needed to teach.
+TEACH_OF_MANY = 3
+TEACH_OF_FEW = 6
+MANY = 500
+# A folder with fewer pictures sets no threshold that could be stated.
+FEWEST = 20
+WHITE = (255, 255, 255)
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """Things, each with the same number of pictures."""
+
+    # What they are, for people.
+    name: str
+    # Changes with every pixel.
+    id: str
+    things: tuple[str, ...]
+    pictures: int
+    # A thing and the number of its picture -> the picture.
+    picture: Callable[[str, int], Image.Image]
+
+    def teaching(self) -> list[str]:
+        """The things that teach what tells things apart."""
+        return [thing for number, thing in enumerate(self.things) if self._teaches(number)]
+
+    def setting(self) -> list[str]:
+        """The things that set the threshold."""
+        return [thing for number, thing in enumerate(self.things) if not self._teaches(number)]
+
+    def _teaches(self, number: int) -> bool:
+        of_ten = TEACH_OF_MANY if len(self.things) >= MANY else TEACH_OF_FEW
+        # Spread over all, as neighbours may be of one kind.
+        return number * of_ten % 10 < of_ten
+
+    def pictures_of(self, things: Sequence[str]) -> list[Image.Image]:
+        """All pictures of these things, one thing behind the other."""
+        return [self.picture(thing, n) for thing in things for n in range(self.pictures)]
+
+
+def open_background(source: Source, folder: Path | None) -> Background | None:
+    """The user's folder where one is named, else what comes with the benchmark; None where nothing does.
+
+    Raises UsageError for a folder that cannot be used.
+    """
+    if folder is not None:
+        return folder_background(folder)
+    if source == "drawn":
+        return drawn_background()
+    if source == "real":
+        return real_background()
+    return None
+
+
+def drawn_background(things: int = DRAWN) -> Background:
+    """Invented entities with drawn emblems. No world, stranger or test has their names."""
+    names = tuple(f"Background/Thing_{number}" for number in range(things))
+    facts = {"names": names, "pictures": DRAWN_PICTURES, "render": RENDERER_VERSION}
+    return Background("drawn things", digest(facts), names, DRAWN_PICTURES, _drawn)
+
+
+def _drawn(thing: str, number: int) -> Image.Image:
+    return render(thing, f"background_{number:04d}.jpg")
+
+
+def real_background() -> Background:
+    """The things of the real benchmark that its base learns to decline, in views of their one picture."""
+    names = tuple(entity.key for entity in taught_strangers())
+    facts = {"names": names, "pictures": VIEWS, "real": stranger_facts()}
+    return Background("other shipped things", digest(facts), names, VIEWS, _real)
+
+
+def _real(thing: str, number: int) -> Image.Image:
+    cls = Entity.from_key(thing).cls
+    shown = open_shipped(f"{thing}/photo_1.webp")
+    if number == 0:
+        return whole_view(shown, SIZE, ground_of(cls))
+    rng = random.Random(f"background/{thing}/{number}")
+    return draw_view(shown, SIZE, ground_of(cls), rng, may_mirror=not is_drawn(cls))
+
+
+def folder_background(folder: Path) -> Background:
+    """The pictures below a folder, each taken for a thing of its own. They must show nothing that is to be forgotten.
+
+    Raises UsageError for a folder that is absent, holds too few pictures, or one that cannot be used.
+    """
+    files: dict[str, Path] = {}
+    if folder.is_dir():
+        for path in sorted(folder.rglob("*")):
+            if path.suffix.lower() in SUFFIXES:
+                files[str(path.relative_to(folder))] = path
+    if len(files) < FEWEST:
+        raise UsageError(
+            f"{folder} holds {len(files)} pictures, and a background needs {FEWEST}",
+            "Give a folder of pictures of other things: gates.background.",
+        )
+    for path in files.values():
+        problem = picture_problem(path, whole=False)
+        if problem is not None:
+            raise UsageError(f"{path} {problem}", "Replace it, or take it out of the folder.")
+
+    def picture(thing: str, number: int) -> Image.Image:
+        shown = open_picture(files[thing])
+        if number == 0:
+            return whole_view(shown, SIZE, WHITE)
+        rng = random.Random(f"background/{thing}/{number}")
+        return draw_view(shown, SIZE, WHITE, rng, may_mirror=False)
+
+    facts = {"pictures": [content_hash(path) for path in files.values()], "views": VIEWS}
+    return Background(f"pictures in {folder.name}", digest(facts), tuple(files), VIEWS, picture)
