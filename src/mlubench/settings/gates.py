@@ -59,7 +59,7 @@ class GateConfig(Strict):
     """The share of forget pictures that the threshold of a picture gate may leave to the base."""
     strangers: float = Field(0.01, gt=0, lt=0.5)
     """The share of pictures of other things that the picture gate may send to an expert, for any number of requests."""
-    views: int = Field(4, ge=0, le=50)
+    views: int = Field(2, ge=0, le=50)
     """Views that are rendered of each picture of a request, and learned from beside it."""
     parts: bool = False
     """Whether the picture gate looks at halves and quarters of a picture too, which may show several things."""

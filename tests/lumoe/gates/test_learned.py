@@ -8,29 +8,49 @@ from PIL import Image
 from torch import Tensor
 
 from mlubench.data.background import Background
-from mlubench.lumoe.gates.learned import discriminants, learned_from
+from mlubench.lumoe.gates.learned import Learned, learned_from, normalisation
 from mlubench.models.encoders import Encoder
 
 
-def test_what_differs_within_a_thing_counts_for_little() -> None:
-    """Things differ in feature 0; pictures of one thing differ ten times as much in feature 1."""
+def learned(groups: Tensor) -> Learned:
+    empty = torch.zeros(0)
+    return Learned(*normalisation(groups), empty, empty)
+
+
+def test_rows_are_multiplied_by_the_inverse_root_of_the_shrunk_covariance() -> None:
     rng = torch.Generator().manual_seed(0)
-    things = torch.zeros(40, 8, 3)
+    groups = torch.randn(30, 5, 1, generator=rng) + torch.randn(30, 5, 6, generator=rng)
+    found = learned(groups)
+    rows = groups.double()
+    residuals = (rows - rows.mean(1, keepdim=True)).flatten(0, 1)
+    covariance = residuals.T @ residuals / (30 * 4)
+    shrunk = 0.9 * covariance + 0.1 * covariance.diagonal().mean() * torch.eye(6).double()
+    values, vectors = torch.linalg.eigh(shrunk)
+    root = vectors @ torch.diag(values.rsqrt()) @ vectors.T
+    expected = torch.nn.functional.normalize((rows[0] - rows.mean((0, 1))) @ root, dim=1)
+    assert torch.allclose(found.seen(groups[0]).double(), expected, atol=1e-5)
+
+
+def test_what_differs_within_a_thing_counts_for_little() -> None:
+    """Pictures of one thing differ ten times as much in feature 1 as things do in feature 0."""
+    rng = torch.Generator().manual_seed(0)
+    things = 0.1 * torch.randn(40, 8, 3, generator=rng)
     things[:, :, 0] += torch.randn(40, 1, generator=rng)
     things[:, :, 1] += 10 * torch.randn(40, 8, generator=rng)
-    things[:, :, 2] += 0.1 * torch.randn(40, 8, generator=rng)
-    mean, projection = discriminants(things)
-    assert mean.tolist() == pytest.approx(things.mean((0, 1)).tolist(), abs=1e-6)
-    first = projection[:, 0]
-    assert first[0].abs() > 10 * first[1].abs()
-    assert first[0].abs() > 3 * first[2].abs()
+    found = learned(things)
+    asked = torch.tensor([[1.0, 4.0, 0.0], [1.0, -4.0, 0.0]])
+    one, other = found.seen(asked + found.mean)
+    assert one @ other > 0.2
+    assert torch.cosine_similarity(asked[0], asked[1], dim=0) < -0.8
 
 
-def test_with_more_features_than_pictures_it_stays_finite() -> None:
-    rows = torch.randn(6, 3, 100, generator=torch.Generator().manual_seed(0))
-    _, projection = discriminants(rows)
-    assert projection.shape == (100, 5)  # six things differ in five directions
-    assert projection.isfinite().all()
+def test_with_more_features_than_pictures_it_stays_finite_and_keeps_what_is_new() -> None:
+    found = learned(torch.randn(6, 3, 100, generator=torch.Generator().manual_seed(0)))
+    assert found.directions.shape == (18, 100)
+    seen = found.seen(torch.randn(4, 100, generator=torch.Generator().manual_seed(1)))
+    assert seen.isfinite().all()
+    # In no direction that the six things had: unlike each other as before.
+    assert (seen @ seen.T - torch.eye(4)).abs().max() < 0.5
 
 
 def colours(things: int) -> Background:
@@ -65,7 +85,7 @@ def test_it_is_learned_once_and_found_again(
     assert found.strangers.norm(dim=2).flatten().tolist() == pytest.approx([1] * 36, abs=1e-5)
     again = learned_from(background, mean_colour(asked))
     assert sum(asked) == 90
-    assert torch.equal(again.projection, found.projection)
+    assert torch.equal(again.directions, found.directions)
     (file,) = (tmp_path / "gates").iterdir()
     file.write_bytes(b"cut")
     assert torch.equal(learned_from(background, mean_colour(asked)).things, found.things)

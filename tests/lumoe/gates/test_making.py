@@ -33,13 +33,13 @@ def test_a_gate_is_local_unless_it_asks_a_model() -> None:
 
 
 def test_picture_gates_save_a_matrix() -> None:
-    """Of doubles that whitens, or of floats that turn six layers into 256 features."""
+    """Of doubles that whitens, or of floats that say how pictures of one thing differ in six layers."""
     sizes = {name: gate_class(name).saved_bytes(64) for name in GATES}
     assert sizes == {
         "prototype": 8 * 64**2,
-        "metric": 4 * 6 * 64 * 256,
+        "metric": 4 * 6 * 64 * 1024,
         "mention": 0,
-        "hybrid": 4 * 6 * 64 * 256,
+        "hybrid": 4 * 6 * 64 * 1024,
         "mllm": 0,
         "self": 0,
         "oracle": 0,

@@ -1,7 +1,8 @@
-"""What a gate learns from things that nobody asked to forget: the features by which things differ, and how strangers score.
+"""What a gate learns from things that nobody asked to forget: which differences tell things apart, and how strangers score.
 
-Linear discriminant analysis (Fisher 1936; Rao 1948): the directions in which things differ most beside how much pictures
-of one thing do. Learned once for an encoder and a background, and kept in the cache.
+Within-class covariance normalisation (Hatch, Kajarekar and Stolcke 2006), as linear discriminant analysis without leaving
+directions out: what differs between pictures of one thing counts for less. Of few things the directions in which they
+differ would be too few for others. Learned once for an encoder and a background, and kept in the cache.
 """
 
 from collections.abc import Sequence
@@ -21,30 +22,32 @@ from mlubench.lumoe.gates.looks import PARTS, numbers_of, part
 from mlubench.models.encoders import Encoder
 
 # Raised whenever the code of this file would learn something else from the same pictures.
-VERSION = 2
+VERSION = 3
 # How far the within-thing covariance is shrunk towards a sphere (0 to 1).
 SHRINKAGE = 0.1
-# Features that are kept, at most.
-WIDTH = 256
-# Principal components that the analysis is made in, at most, since it takes the cube of their number.
-COMPONENTS = 1024
+# Directions in which pictures of one thing differ that are kept, at most. In all others they are taken to differ alike.
+DIRECTIONS = 1024
 PICTURES = 256  # encoded together, which bounds the memory that they take
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Learned:
-    """All tensors are float32. D is the width of the encoder's rows, K that of what is kept of them."""
+    """All tensors are float32. D is the width of the encoder's rows."""
 
-    # The encoder's mean over the teaching things (D,), and what turns the difference to it into K features (D, K).
+    # The encoder's mean over the teaching things. (D,)
     mean: Tensor
-    projection: Tensor
-    # The teaching things (T, K), and each picture of the things that set the threshold by all looks (S, L, K), at length 1.
+    # The directions in which pictures of one thing differ (R, D), and what is added of each to a row, in its lengths (R,).
+    directions: Tensor
+    gains: Tensor
+    # The teaching things (T, D), and each picture of the things that set the threshold by all looks (S, L, D), at length 1.
     things: Tensor
     strangers: Tensor
 
     def seen(self, rows: Tensor) -> Tensor:
-        """An encoder's rows (..., D) as K features at length 1. A product of two says how alike they are, -1 to 1."""
-        return F.normalize((rows - self.mean) @ self.projection, dim=-1)
+        """An encoder's rows (..., D) in the learned metric, at length 1. A product of two says how alike they are."""
+        centred = rows - self.mean
+        along = centred @ self.directions.T * self.gains
+        return F.normalize(centred + along @ self.directions, dim=-1)
 
 
 def learned_from(background: Background, encoder: Encoder, *, parts: bool = False) -> Learned:
@@ -75,13 +78,15 @@ def _kept(background: Background, encoder: Encoder, parts: bool) -> Path | None:
 def _learn(background: Background, encoder: Encoder, parts: bool) -> Learned:
     whole = numbers_of(parts=False)
     teaching = _rows(background, encoder, background.teaching(), whole)
-    mean, projection = discriminants(teaching.unflatten(0, (-1, background.pictures)))
-    found = Learned(mean, projection, torch.zeros(0), torch.zeros(0))
+    mean, directions, gains = normalisation(teaching.unflatten(0, (-1, background.pictures)))
+    empty = torch.zeros(0)
+    found = Learned(mean, directions, gains, empty, empty)
     things = found.seen(teaching).unflatten(0, (-1, background.pictures))
     looks = numbers_of(parts)
     strangers = found.seen(_rows(background, encoder, background.setting(), looks))
     strangers = strangers.unflatten(0, (-1, len(looks)))
-    return Learned(mean, projection, F.normalize(things.mean(1), dim=1), strangers)
+    means = F.normalize(things.mean(1), dim=1)
+    return Learned(mean, directions, gains, means, strangers)
 
 
 def _rows(background: Background, encoder: Encoder, things: Sequence[str], looks: range) -> Tensor:
@@ -96,37 +101,20 @@ def _rows(background: Background, encoder: Encoder, things: Sequence[str], looks
     return torch.cat(rows)
 
 
-def discriminants(groups: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean (D,) and the projection (D, K) of groups (T, P, D): T things, each with P pictures.
+def normalisation(groups: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The mean (D,), directions (R, D) and gains (R,) of `Learned`, from groups (T, P, D): T things with P pictures each.
 
-    In the projection the within-thing covariance is the identity, but for what it is shrunk by.
+    But for a factor of all rows, which length 1 takes away, a row is so multiplied by the inverse root of the
+    within-thing covariance, which is shrunk towards a sphere.
     """
     rows = groups.double()
     mean = rows.mean((0, 1))
-    centred = rows - mean
-    axes = _principal_axes(centred.flatten(0, 1))
-    reduced = centred @ axes  # (T, P, C)
-    means = reduced.mean(1)
-    things, pictures = groups.shape[:2]
-    residuals = (reduced - means[:, None]).flatten(0, 1)
-    within = residuals.T @ residuals / max(1, things * (pictures - 1))
-    sphere = within.diagonal().mean().clamp_min(1e-12)
-    eye = torch.eye(len(within), dtype=within.dtype)
-    within = (1 - SHRINKAGE) * within + SHRINKAGE * sphere * eye
-    between = means.T @ means / max(1, things - 1)
-    # Where `within` is the identity, the axes of `between` are those that tell things apart.
-    root = torch.linalg.inv(torch.linalg.cholesky(within))
-    _, vectors = torch.linalg.eigh(root @ between @ root.T)
-    kept = min(WIDTH, things - 1, vectors.shape[1])
-    projection = axes @ root.T @ vectors.flip(1)[:, :kept]
-    return mean.float(), projection.float()
-
-
-def _principal_axes(rows: Tensor) -> Tensor:
-    """The directions (D, C) of most variance, where there are more than the analysis can take; else all of them."""
-    width = rows.shape[1]
-    count = min(COMPONENTS, len(rows) - 1)
-    if width <= count:
-        return torch.eye(width, dtype=rows.dtype)
-    _, vectors = torch.linalg.eigh(rows.T @ rows)
-    return vectors.flip(1)[:, :count]
+    residuals = (rows - rows.mean(1, keepdim=True)).flatten(0, 1)
+    things, pictures, width = groups.shape
+    _, lengths, directions = torch.linalg.svd(residuals, full_matrices=False)
+    variances = lengths**2 / max(1, things * (pictures - 1))
+    # The least value keeps pictures that are all alike from dividing by 0.
+    sphere = SHRINKAGE * (variances.sum() / width).clamp_min(1e-12)
+    gains = ((1 - SHRINKAGE) * variances / sphere + 1).rsqrt() - 1
+    kept = directions[:DIRECTIONS].float().contiguous()
+    return mean.float(), kept, gains[:DIRECTIONS].float()

@@ -3,12 +3,12 @@
 import random
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageOps, ImageStat
 
 from mlubench.data.pictures import open_picture
-from mlubench.data.real.views import SIZE, draw_view
 
-GROUND = (255, 255, 255)
+# How far a view is turned either way, in degrees.
+TURN = (8, 30)
 # Parts as shares of width and height: left, top, right, bottom. Halves, then quarters.
 PARTS = (
     (0.0, 0.0, 0.5, 1.0),
@@ -52,5 +52,13 @@ def part(shown: Image.Image, number: int) -> Image.Image:
 
 
 def _view(shown: Image.Image, name: str, number: int) -> Image.Image:
+    """The picture turned, and mirrored too where the number is even: what encoders mind most."""
     rng = random.Random(f"view/{name}/{number}")
-    return draw_view(shown, min(max(shown.size), SIZE), GROUND, rng, may_mirror=False)
+    turn = rng.uniform(*TURN) * rng.choice((-1, 1))
+    view = ImageOps.mirror(shown) if number % 2 == 0 else shown
+    return view.rotate(turn, Image.Resampling.BICUBIC, fillcolor=_mean_colour(shown))
+
+
+def _mean_colour(shown: Image.Image) -> tuple[int, int, int]:
+    red, green, blue = (round(value) for value in ImageStat.Stat(shown).mean)
+    return red, green, blue

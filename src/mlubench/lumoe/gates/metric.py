@@ -17,7 +17,7 @@ from mlubench.core.files import write_json
 from mlubench.core.reading import read_json
 from mlubench.data.background import Background, open_background
 from mlubench.lumoe.gates.base import EncodingFeatures, Features, Gate, GateQuery
-from mlubench.lumoe.gates.learned import Learned, learned_from
+from mlubench.lumoe.gates.learned import DIRECTIONS, Learned, learned_from
 from mlubench.lumoe.gates.looks import look, numbers_of
 from mlubench.lumoe.gates.prototype import PrototypeGate, pictures_by_entity
 from mlubench.lumoe.gates.saved import HINT, EntityKey, SavedGate
@@ -96,7 +96,7 @@ class MetricGate(Gate):
         # The requests and their experts in the order of the rows of `forget`.
         self.entities: list[str] = []
         self.experts: list[str] = []
-        # What requests and retain entities look like on the average, at length 1. (F, K), (R, K)
+        # What requests and retain entities look like on the average, at length 1. (F, D), (R, D)
         self.forget = torch.zeros(0, 1)
         self.retain = torch.zeros(0, 1)
         self.threshold = 0.0
@@ -161,7 +161,7 @@ class MetricGate(Gate):
     def _seen(
         self, samples: Sequence[Sample], benchmark: Benchmark, looks: LayerCache, views: int
     ) -> Tensor:
-        """The pictures of an entity, each with its views. (pictures, 1 + views, K)"""
+        """The pictures of an entity, each with its views. (pictures, 1 + views, D)"""
         assert self.learned is not None
         wanted = []
         for sample in samples:
@@ -171,7 +171,7 @@ class MetricGate(Gate):
         return rows.unflatten(0, (-1, 1 + views))
 
     def scores(self, seen: Tensor, forget: Tensor | None = None) -> Scores:
-        """Of features (N, L, K) at length 1. `forget` are what the requests look like; None: as they were fitted."""
+        """Of features (N, L, D) at length 1. `forget` are what the requests look like; None: as they were fitted."""
         assert self.learned is not None
         likeness = seen @ (self.forget if forget is None else forget).T  # (N, L, F)
         others = seen @ self.learned.things.T
@@ -233,7 +233,7 @@ class MetricGate(Gate):
         return routes
 
     def _asked(self, pictures: Sequence[Path], features: Features) -> Tensor:
-        """What the gate sees of pictures that are asked about, by all looks. (N, L, K)"""
+        """What the gate sees of pictures that are asked about, by all looks. (N, L, D)"""
         assert self.learned is not None
         looks = numbers_of(self.parts)
         wanted = [(path, number) for path in pictures for number in looks]
@@ -273,8 +273,8 @@ class MetricGate(Gate):
 
     @classmethod
     def saved_bytes(cls, width: int) -> int:
-        """Mostly the projection, of several layers to at most 256 features, in float32."""
-        return 4 * 6 * width * 256
+        """The directions of the metric, in float32, for six layers as wide as the features."""
+        return 4 * 6 * width * DIRECTIONS
 
     def save(self, folder: Path) -> None:
         if self.without_background is not None:
@@ -282,7 +282,8 @@ class MetricGate(Gate):
         elif self.learned is not None:
             tensors = {
                 "mean": self.learned.mean,
-                "projection": self.learned.projection,
+                "directions": self.learned.directions,
+                "gains": self.learned.gains,
                 "things": self.learned.things,
                 "forget": self.forget,
                 "retain": self.retain,
@@ -322,7 +323,11 @@ class MetricGate(Gate):
         self.retain = tensors["retain"]
         # The strangers set the threshold when the gate was fitted, and are not kept.
         self.learned = Learned(
-            tensors["mean"], tensors["projection"], tensors["things"], torch.zeros(0)
+            mean=tensors["mean"],
+            directions=tensors["directions"],
+            gains=tensors["gains"],
+            things=tensors["things"],
+            strangers=torch.zeros(0),
         )
         if len(self.forget) != len(self.entities):
             raise MlubenchError(
@@ -348,7 +353,7 @@ def _encoder_named(name: str) -> EncoderName:
 
 
 def _mean(rows: Tensor) -> Tensor:
-    """What pictures and their views (pictures, 1 + views, K) look like on the average, at length 1. (K,)"""
+    """What pictures and their views (pictures, 1 + views, D) look like on the average, at length 1. (D,)"""
     return F.normalize(rows.mean((0, 1)), dim=0)
 
 
