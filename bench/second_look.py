@@ -165,31 +165,37 @@ def by_run(
     run: OpenedRun, limit: int, kinds: Sequence[str], folder: Path
 ) -> Iterator[dict[str, Any]]:
     """A row for each kind of pictures, each first gate and each mode."""
-    base_route = Route((), None, 0.0, "the base")
     for kind in kinds:
         every = asked(run, kind, limit, folder)
-        queries = [one.query for one in every]
-        said_by_base = run.answerer.drafts(queries, [base_route] * len(every))
-        judge = HarmJudge(
-            [_row(one, Reply(text)) for one, text in zip(every, said_by_base, strict=True)]
-        )
-        routes = run.engine.routes([one.gate_query for one in every])
-        unrouted = [replace(route, experts=(), entity=None) for route in routes]
-        for first, taken in (("gate", routes), ("nothing", unrouted)):
-            for mode in MODES:
-                replies = run.answerer.replies(queries, taken, mode)
-                rows = [_row(one, reply) for one, reply in zip(every, replies, strict=True)]
-                yield {
-                    "run": run.name,
-                    "pictures": kind,
-                    "first": first,
-                    "mode": mode,
-                    **judge.harm(rows).as_rates(),
-                    "verbatim": _share(
-                        [_is_verbatim(row) for row in rows if row.split == "forget"]
-                    ),
-                    **_of_the_gate(every, taken),
-                }
+        yield from _rows(run, kind, every)
+        # Another author's photograph is another matter than a new view of a known one.
+        for of_kind in sorted({one.sample.picture_kind for one in every} - {""}):
+            some = [one for one in every if one.sample.picture_kind == of_kind]
+            yield from _rows(run, f"{kind}, {of_kind}", some)
+
+
+def _rows(run: OpenedRun, pictures: str, every: Sequence[Asked]) -> Iterator[dict[str, Any]]:
+    base_route = Route((), None, 0.0, "the base")
+    queries = [one.query for one in every]
+    said_by_base = run.answerer.drafts(queries, [base_route] * len(every))
+    judge = HarmJudge(
+        [_row(one, Reply(text)) for one, text in zip(every, said_by_base, strict=True)]
+    )
+    routes = run.engine.routes([one.gate_query for one in every])
+    unrouted = [replace(route, experts=(), entity=None) for route in routes]
+    for first, taken in (("gate", routes), ("nothing", unrouted)):
+        for mode in MODES:
+            replies = run.answerer.replies(queries, taken, mode)
+            rows = [_row(one, reply) for one, reply in zip(every, replies, strict=True)]
+            yield {
+                "run": run.name,
+                "pictures": pictures,
+                "first": first,
+                "mode": mode,
+                **judge.harm(rows).as_rates(),
+                "verbatim": _share([_is_verbatim(row) for row in rows if row.split == "forget"]),
+                **_of_the_gate(every, taken),
+            }
 
 
 def _of_the_gate(every: Sequence[Asked], routes: Sequence[Route]) -> dict[str, float | None]:
@@ -262,7 +268,7 @@ def conversation(run: OpenedRun) -> dict[str, Any]:
 
 def measure(args: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {part: [] for part in args.parts}
-    kinds = [PLAIN] if args.quick else [PLAIN, *PICTURES]
+    kinds = [PLAIN] if args.quick else args.pictures
     settings = GateConfig(band=args.band) if args.band is not None else None
     with tempfile.TemporaryDirectory() as temporary:
         for folder in args.runs if {"runs", "conversation"} & set(args.parts) else ():
@@ -303,6 +309,9 @@ def main() -> None:
     )
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--limit", type=int, default=40, help="queries a task and split")
+    parser.add_argument(
+        "--pictures", nargs="+", choices=(PLAIN, *PICTURES), default=[PLAIN, *PICTURES]
+    )
     parser.add_argument("--band", type=float, help="gates.band; the run's own unless given")
     parser.add_argument(
         "--quick", action="store_true", help="plain pictures, few queries, at most 1,000 requests"
