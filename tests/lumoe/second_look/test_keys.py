@@ -38,7 +38,8 @@ def test_what_two_names_tell_stands_alone_unless_a_kept_fact_tells_it_too() -> N
 
 
 def test_a_name_alone_is_no_fact_and_neither_is_a_yes() -> None:
-    named = fact(TOWER, "What is this called?", "The Eiffel Tower.", task="A", split="forget")
+    title = "The structure in this picture goes by the title of the Eiffel Tower."
+    named = fact(TOWER, "What is this structure called?", title, task="A", split="forget")
     agreed = fact(TOWER, "Is it tall?", "Yes, it is.", task="A", split="forget")
     assert forgotten_facts([replace(TASK_A, forget=(*named, *agreed))]) == []
 

@@ -81,6 +81,8 @@ def _fact(
         expected_answers.of(Question("utility", entity, question, truth, ""))
         for question in questions
     ]
+    if any(_is_the_name(one) for one in expected):
+        return None
     weights = _weights(expected)
     if not weights:
         return None
@@ -93,6 +95,11 @@ def _fact(
             stands_alone = False
             break
     return ForgottenFact(entity, weights, stands_alone)
+
+
+def _is_the_name(expected: Expected) -> bool:
+    """Whether the entity's name is all that the truth tells: "The film goes by the title Metropolis"."""
+    return bool(expected.core) and expected.core <= expected.subject
 
 
 def _weights(expected: Sequence[Expected]) -> dict[str, float]:
