@@ -8,6 +8,7 @@ that of retain queries that the base had right and that are no longer, both by t
 depend on the rules: the share of forget answers that hold the truth word for word. `suspected` is the share of forget
 queries whose entity the gate suspects, `band` that of retain queries for which it suspects anybody.
 `conversation`: an entity is named two turns before a question that names nobody, without a picture.
+`ordinary`: questions in words alone about nothing that is forgotten (those of the real base's chat), if all tasks were.
 `speed`: requests of four drawn facts each, every other draft tells one of those that stand alone; processor time in
 microseconds a draft, where everything is looked for, and of comparing a draft with every such fact.
 
@@ -41,12 +42,13 @@ from mlubench.lumoe.gates.making import make_gate
 from mlubench.lumoe.second_look.forgotten import Forgotten
 from mlubench.models.mllm import Query
 from mlubench.models.quiet import quiet
+from mlubench.models.real.chat import checks, lessons
 from mlubench.runs.opening import open_run
 from mlubench.settings.gates import GateConfig, SecondLookMode
 from mlubench.statistics.intervals import wilson
 from mlubench.types import AnswerRow, Route, Sample
 
-PARTS = ("runs", "conversation", "speed")
+PARTS = ("runs", "conversation", "ordinary", "speed")
 MODES: tuple[SecondLookMode, ...] = ("off", "band", "always")
 PLAIN = "as they are"
 BATCH = 64
@@ -266,12 +268,38 @@ def conversation(run: OpenedRun) -> dict[str, Any]:
     }
 
 
+def ordinary(run: OpenedRun) -> Iterator[dict[str, Any]]:
+    """How many of the base's answers to ordinary questions in words alone are held back, were all tasks forgotten."""
+    tasks = open_benchmark(run.ctx.config).tasks
+    run.engine.forgotten = Forgotten.of(tasks, run.ctx.config.gates)
+    queries = [Query(None, question) for question in [*checks(), *lessons()]]
+    routes = [Route((), None, 0.0, "in words alone")] * len(queries)
+    drafts = run.answerer.drafts(queries, routes)
+    for mode in MODES:
+        run.engine.second_look = mode
+        looks = run.engine.second_looks(queries, drafts, routes)
+        told = [
+            f"{query.question} {look.draft} ({look.why})"
+            for query, look in zip(queries, looks, strict=True)
+            if look is not None
+        ]
+        yield {
+            "run": run.name,
+            "mode": mode,
+            "entities": len(set(run.engine.forgotten.expert_of)),
+            "held_back": _share([look is not None for look in looks]),
+            "held_back_ci95": wilson(len(told), len(looks)),
+            "held_back_n": len(looks),
+            "told": told,
+        }
+
+
 def measure(args: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {part: [] for part in args.parts}
     kinds = [PLAIN] if args.quick else args.pictures
     settings = GateConfig(band=args.band) if args.band is not None else None
     with tempfile.TemporaryDirectory() as temporary:
-        for folder in args.runs if {"runs", "conversation"} & set(args.parts) else ():
+        for folder in args.runs if set(args.parts) - {"speed"} else ():
             run = opened(folder, settings)
             if "runs" in args.parts:
                 found["runs"] += by_run(
@@ -279,6 +307,8 @@ def measure(args: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
                 )
             if "conversation" in args.parts:
                 found["conversation"].append(conversation(run))
+            if "ordinary" in args.parts:
+                found["ordinary"] += ordinary(run)
     if "speed" in args.parts:
         sizes = (100, 1_000) if args.quick else (100, 1_000, 10_000)
         found["speed"] = second_look_speed.rows(sizes)

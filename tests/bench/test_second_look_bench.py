@@ -38,6 +38,10 @@ def test_a_run_is_measured_with_and_without_a_first_gate(
     told = program.conversation(run)
     assert (told["routed"], told["over"]) == (1, 0)
 
+    off, band, always = program.ordinary(run)
+    assert off["held_back"] == band["held_back"] == 0 <= always["held_back"] < 0.1
+    assert always["held_back_n"] > 100
+
 
 def test_speed_tells_what_is_caught(program) -> None:
     few, more = program.second_look_speed.rows((20, 200))
