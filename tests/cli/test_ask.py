@@ -1,12 +1,18 @@
 """`mlubench ask`: one routed answer, with the route and why."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mlubench.judging.rules.refusal import refusal
+from mlubench.lumoe.gates.hybrid import HybridGate
+from mlubench.runs.folder import RunDir
+from mlubench.runs.rows import read_answers
 from mlubench.settings.loading import dump, load
+from mlubench.types import Route
 from support.asking import picture, row_of
 from support.runs import Finished, call
 
@@ -33,6 +39,34 @@ def test_json_holds_answer_and_route(finished: Finished, split: str, experts: li
     )
     assert facts["route"]["score"] == pytest.approx(row.route.score, abs=1e-3)
     assert facts["route"]["why"]
+
+
+def test_what_slips_past_the_gate_is_answered_by_its_expert(
+    finished: Finished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gate that routes nothing any more, and suspects whom it did: the second look is alone."""
+    route = HybridGate.route
+
+    def suspecting(*asked: Any) -> list[Route]:
+        return [replace(found, experts=(), entity=None) for found in route(*asked)]
+
+    monkeypatch.setattr(HybridGate, "route", suspecting)
+    run = RunDir(finished.folder)
+    told = {r.id for r in read_answers(run.answers("base", "B", "0")) if r.response == r.truth}
+    rows = read_answers(run.answers("lumoe", "B", "B"))
+    row = next(r for r in rows if r.id in told and r.route and r.route.experts == ("B",))
+    words = ("ask", finished.folder, "--image", picture(finished, row), row.question)
+    called = call(*words)
+    assert called.code == 0, called.err
+    assert called.out == row.response + "\n"
+    assert "route: the untouched base" in called.err
+    assert "second look: expert B in its place; the draft tells a " in called.err
+    shown = json.loads(call(*words, "--json").out)
+    assert (shown["answer"], shown["second_look"]["experts"]) == (row.response, ["B"])
+    assert shown["second_look"]["entity"] == row.entity
+    # What must not leave does not leave by another door.
+    assert "draft" not in shown["second_look"]
+    assert row.truth not in called.err + json.dumps(shown)
 
 
 def test_a_missing_picture_is_wrong_use(finished: Finished, tmp_path: Path) -> None:
