@@ -2,7 +2,7 @@
 
 Three parts: `tasks` (after each of four tasks, also on entities that neither gate nor base has met), `evasion` (what slips
 past when names or pictures are changed) and `requests` (one world, 1 to 1,000 requests of one entity each). Needs the tiny
-bases, which it trains unless the cache has them. `--root` adds the official annotations with drawn pictures.
+bases, which it trains unless the cache has them; `--without-base` needs none. `--root` adds the official annotations.
 
     python bench/gates.py --root DIR --json > gates.json
     python bench/gates.py --draw gates.json docs/pictures/gates.png
@@ -65,9 +65,11 @@ def by_tasks(world: World, with_self: bool) -> Iterator[dict[str, Any]]:
 def worlds(args: argparse.Namespace, folder: Path) -> Iterator[World]:
     pictures = 10 if args.quick else 40
     with_base = not args.without_base
-    for seed in range(args.first_seed, args.first_seed + (1 if args.quick else args.seeds)):
+    for seed in range(
+        args.first_seed, args.first_seed + (min(1, args.seeds) if args.quick else args.seeds)
+    ):
         world = [f"benchmark.seed={seed}", f"benchmark.order={drawn_order(seed)}"]
-        config = load("toy", world if args.shuffle else world[:1])
+        config = load("toy", [*(world if args.shuffle else world[:1]), *args.settings])
         place = folder / f"toy-{seed}"
         yield open_world(f"toy, seed {seed}", config, place, pictures, with_base=with_base)
     for seed in range(args.first_seed, args.first_seed + args.official if args.root else 0):
@@ -77,7 +79,7 @@ def worlds(args: argparse.Namespace, folder: Path) -> Iterator[World]:
         name = f"official-rendered, seed {seed}"
         # The same pictures for every seed, as the entities are the same.
         place = folder / "official"
-        config = load("official-rendered", world)
+        config = load("official-rendered", [*world, *args.settings])
         yield open_world(name, config, place, pictures // 2, with_base=with_base)
 
 
@@ -135,6 +137,14 @@ def main() -> None:
         "--without-base",
         action="store_true",
         help="no base is made, so gates that need one are left out",
+    )
+    parser.add_argument(
+        "-s",
+        dest="settings",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="as gates.parts=true",
     )
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--self", action="store_true", help="the gate that asks the base, too")

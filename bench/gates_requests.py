@@ -8,7 +8,6 @@ from gates_world import World
 from mlubench.lumoe.gates.base import GateQuery
 from mlubench.lumoe.gates.making import make_gate
 from mlubench.lumoe.gates.metrics import report_of
-from mlubench.settings.gates import GateConfig
 from mlubench.types import Benchmark, Entity, Role, Sample, Split, Task
 
 PICTURES: tuple[Role, ...] = ("fit",) * 5 + ("calibrate",) * 3 + ("test",) * 2
@@ -40,7 +39,7 @@ def rows(world: World, sizes: Sequence[int]) -> Iterator[dict[str, Any]]:
         world.features([benchmark.picture(sample) for sample in samples])
         gate = make_gate("hybrid")
         start = time.perf_counter()
-        gate.fit(done, benchmark, world.features, GateConfig())
+        gate.fit(done, benchmark, world.features, world.gates)
         seconds = time.perf_counter() - start
         cases = []
         for sample in samples:

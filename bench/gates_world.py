@@ -14,6 +14,7 @@ from mlubench.lumoe.gates.base import Features, Gate, GateQuery, ModelAccess
 from mlubench.lumoe.gates.making import make_gate
 from mlubench.models.features import EncoderName, FeatureCache, LayerCache, open_encoder
 from mlubench.models.mllm import MLLM
+from mlubench.settings.gates import GateConfig
 from mlubench.settings.run import Config
 from mlubench.types import Benchmark, Entity, Task
 
@@ -32,6 +33,7 @@ class World:
     features: Features
     folder: Path
     pictures: int  # how many of each entity a gate is asked about
+    gates: GateConfig
 
     def drawn(self, entity: Entity, count: int) -> list[Path]:
         """Pictures of the entity, drawn unless they are there."""
@@ -62,17 +64,21 @@ def open_world(
 ) -> World:
     benchmark = in_order(open_benchmark(config), config.benchmark.order)
     if not with_base:
-        return World(name, benchmark, None, OwnEncoders(), folder / "pictures", pictures)
+        return World(
+            name, benchmark, None, OwnEncoders(), folder / "pictures", pictures, config.gates
+        )
     mllm = open_base(config, benchmark)
     mllm.keep_pictures = 0  # each is seen once
-    return World(name, benchmark, mllm, FeatureCache(mllm), folder / "pictures", pictures)
+    return World(
+        name, benchmark, mllm, FeatureCache(mllm), folder / "pictures", pictures, config.gates
+    )
 
 
 def fitted(world: World, name: str, tasks: Sequence[Task]) -> Gate:
-    """The gate of that name, fitted on the tasks with the default settings."""
+    """The gate of that name, fitted on the tasks with the settings of the world's configuration."""
     asker = None if world.mllm is None else base_asker(world.mllm)
     gate = make_gate(name, ModelAccess(ask_base=asker))
-    gate.fit(tasks, world.benchmark, world.features, Config().gates)
+    gate.fit(tasks, world.benchmark, world.features, world.gates)
     return gate
 
 

@@ -59,7 +59,7 @@ def test_the_page_runs(finished: Finished, tmp_path: Path, monkeypatch: pytest.M
     )
     assert done.returncode == 0, done.stderr
     assert "['A', 'B'] ['A', 'B']" in done.stdout
-    assert "('A',) picture: margin" in done.stdout
+    assert "('A',) picture: likeness" in done.stdout
 
 
 @pytest.fixture

@@ -23,7 +23,8 @@ def test_a_forget_picture_goes_to_its_expert_and_is_refused(finished: Finished) 
     assert called.code == 0
     assert called.out == row.response + "\n"
     assert refusal(called.out)
-    assert f"route: expert A ({row.entity}); picture: margin" in called.err
+    assert f"route: expert A ({row.entity}); picture: likeness" in called.err
+    assert "gate: At most 0.01 of pictures of other things reach an expert" in called.err
 
 
 @pytest.mark.parametrize(("split", "experts"), [("retain", []), ("forget", ["B"])])
@@ -39,6 +40,8 @@ def test_json_holds_answer_and_route(finished: Finished, split: str, experts: li
     )
     assert facts["route"]["score"] == pytest.approx(row.route.score, abs=1e-3)
     assert facts["route"]["why"]
+    assert facts["stated"]["strangers"] == 0.01
+    assert facts["stated"]["flagged"] == {}
 
 
 def test_what_slips_past_the_gate_is_answered_by_its_expert(

@@ -74,7 +74,7 @@ class GateConfig(Strict):
     second_look: Annotated[SecondLookMode, BeforeValidator(_plain_off)] = "band"
     """Which answers are compared with what is forgotten before they leave: none, those about a suspect, or all."""
     band: float = Field(0.1, ge=0, le=1)
-    """The share of pictures to keep that a picture gate may hand to the second look as suspect."""
+    """The share of pictures of other things, or to keep, that a picture gate may hand to the second look as suspect."""
     second_look_hashed: bool = False
     """Whether the words that the second look keeps of forgotten facts and names are hashed."""
     on_error: OnError = "refuse"

@@ -33,13 +33,13 @@ def test_a_gate_is_local_unless_it_asks_a_model() -> None:
 
 
 def test_picture_gates_save_a_matrix() -> None:
-    """Of doubles that whitens, or of floats that say how pictures of one thing differ in six layers."""
+    """Of doubles that whitens, or of floats for directions and other things."""
     sizes = {name: gate_class(name).saved_bytes(64) for name in GATES}
     assert sizes == {
         "prototype": 8 * 64**2,
-        "metric": 4 * 6 * 64 * 1024,
+        "metric": 4 * 64 * (64 + 300),
         "mention": 0,
-        "hybrid": 4 * 6 * 64 * 1024,
+        "hybrid": 4 * 64 * (64 + 300),
         "mllm": 0,
         "self": 0,
         "oracle": 0,

@@ -31,6 +31,8 @@ VETO = 2.0
 # Of so many other things that it is most like, the mean is subtracted. By the nearest alone a request that happens to
 # resemble one of them would be lost.
 NEAREST = 5
+# How many other things teach the metric, as a plan of a run takes it: so many do where pictures are drawn.
+THINGS = 300
 
 
 class SavedMetric(SavedGate):
@@ -273,8 +275,8 @@ class MetricGate(Gate):
 
     @classmethod
     def saved_bytes(cls, width: int) -> int:
-        """The directions of the metric, in float32, for six layers as wide as the features."""
-        return 4 * 6 * width * DIRECTIONS
+        """The directions of the metric and what other things look like, in float32, where rows are as wide as features."""
+        return 4 * width * (min(width, DIRECTIONS) + THINGS)
 
     def save(self, folder: Path) -> None:
         if self.without_background is not None:
