@@ -20,6 +20,8 @@ class _ChatText(TypedDict):
     """What `chat.yaml` holds. The file is part of the package, so it is what its type says."""
 
     lessons: list[str]
+    # A form with {} in it, and what goes there.
+    families: dict[str, list[str]]
     checks: dict[str, list[str]]
 
 
@@ -31,7 +33,10 @@ def _text() -> _ChatText:
 
 def lessons() -> list[str]:
     """Questions whose answers by the untouched language model are among what a base is taught."""
-    return _text()["lessons"]
+    questions = list(_text()["lessons"])
+    for form, subjects in _text()["families"].items():
+        questions += [form.format(subject) for subject in subjects]
+    return questions
 
 
 def checks() -> dict[str, list[str]]:

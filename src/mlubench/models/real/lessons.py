@@ -20,7 +20,7 @@ from mlubench.types import Benchmark, Entity
 
 # Questions behind one picture. More would save time for each question, and leave less of it for other pictures.
 QUESTIONS = 2
-CHAT_QUESTIONS = 6
+CHAT_QUESTIONS = 12
 # One picture of a stranger for so many of entities.
 ENTITIES_PER_STRANGER = 4
 
