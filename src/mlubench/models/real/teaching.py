@@ -17,9 +17,8 @@ from mlubench.settings.model import RealConfig
 LORA_RANK = 32
 # What an ordinary answer weighs beside a lesson about a picture, in the loss.
 CHAT_WEIGHT = 2.0
-# The projector's learning rate beside the LoRA's. It has learned names already: at full speed it turns to the photographs
-# at hand, and other photographs of the same things are no longer known.
-PROJECTOR_SHARE = 0.1
+# The projector's learning rate beside the LoRA's. The slower it is, the more the language model learns photographs by heart.
+PROJECTOR_SHARE = 2.0
 WARMUP_STEPS = 10
 # The learning rate ends at this share of its highest.
 LAST_SHARE = 0.05
