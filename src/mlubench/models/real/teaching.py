@@ -17,7 +17,8 @@ from mlubench.settings.model import RealConfig
 LORA_RANK = 32
 # What an ordinary answer weighs beside a lesson about a picture, in the loss.
 CHAT_WEIGHT = 2.0
-# The projector's learning rate beside the LoRA's. The slower it is, the more the language model learns photographs by heart.
+# The projector's learning rate beside the LoRA's. The slower the projector, the more photographs the language model learns
+# by heart.
 PROJECTOR_SHARE = 2.0
 WARMUP_STEPS = 10
 # The learning rate ends at this share of its highest.
