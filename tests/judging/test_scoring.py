@@ -52,7 +52,7 @@ def test_summary_and_gates_keep_the_contract(results: dict[str, Any]) -> None:
         assert set(row["stability"]) == set(row["final"]) == set(METRICS)
         assert row["train_seconds"] > 0
         assert row["peak_memory_bytes"] is None or row["peak_memory_bytes"] > 1_000_000
-    gates = ["hybrid", "prototype", "mention", "oracle"]
+    gates = ["hybrid", "prototype", "metric", "mention", "oracle"]
     assert [(row["after"], row["gate"]) for row in results["gates"]] == [
         (t, g) for t in "AB" for g in gates
     ]
