@@ -139,6 +139,16 @@ def test_suspects_are_more_than_what_is_routed(
     assert not any(r.suspects for r in none.route(queries(benchmark, samples), features))
 
 
+def test_what_is_more_like_something_that_must_stay_is_suspected_of_nothing(
+    whole_benchmark: Benchmark, features: FeatureCache
+) -> None:
+    gate = fitted(whole_benchmark, features, band=0.5)
+    retain = queries(whole_benchmark, pictures(whole_benchmark, "retain"))
+    assert not any(route.suspects for route in gate.route(retain, features))
+    gate.retain = gate.retain[:0]
+    assert any(route.suspects for route in gate.route(retain, features))
+
+
 def test_saved_and_loaded_it_routes_and_states_the_same(
     benchmark: Benchmark, features: FeatureCache, tmp_path: Path
 ) -> None:

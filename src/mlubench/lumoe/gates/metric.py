@@ -69,7 +69,7 @@ class Scores:
     values: Tensor
     # The number of the request that each look is most like. (N, L)
     numbers: Tensor
-    # How like each picture is to each request in the look that is most like it, whatever must stay. (N, F)
+    # The same for each request, in the look that is most like it. (N, F)
     of_each: Tensor
 
     @property
@@ -178,13 +178,12 @@ class MetricGate(Gate):
         likeness = seen @ (self.forget if forget is None else forget).T  # (N, L, F)
         others = seen @ self.learned.things.T
         usual = others.topk(min(NEAREST, others.shape[2]), 2).values.mean(2)
-        nearest, numbers = likeness.max(2)
-        values = nearest - usual
+        of_each = likeness - usual[:, :, None]  # (N, L, F)
         if len(self.retain):
-            stays = (seen @ self.retain.T).max(2).values
-            values = torch.where(stays > nearest, nearest - stays - VETO, values)
-        of_each = (likeness - usual[:, :, None]).max(1).values
-        return Scores(values, numbers, of_each)
+            stays = (seen @ self.retain.T).max(2).values[:, :, None]
+            of_each = torch.where(stays > likeness, likeness - stays - VETO, of_each)
+        values, numbers = of_each.max(2)
+        return Scores(values, numbers, of_each.max(1).values)
 
     def _statement(
         self, background: Background, seen: Mapping[str, Tensor], strangers: float
