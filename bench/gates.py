@@ -65,14 +65,14 @@ def by_tasks(world: World, with_self: bool) -> Iterator[dict[str, Any]]:
 def worlds(args: argparse.Namespace, folder: Path) -> Iterator[World]:
     pictures = 10 if args.quick else 40
     with_base = not args.without_base
-    for seed in range(
-        args.first_seed, args.first_seed + (min(1, args.seeds) if args.quick else args.seeds)
-    ):
+    toy_worlds = min(1, args.seeds) if args.quick else args.seeds
+    for seed in range(args.first_seed, args.first_seed + toy_worlds):
         world = [f"benchmark.seed={seed}", f"benchmark.order={drawn_order(seed)}"]
         config = load("toy", [*(world if args.shuffle else world[:1]), *args.settings])
         place = folder / f"toy-{seed}"
         yield open_world(f"toy, seed {seed}", config, place, pictures, with_base=with_base)
-    for seed in range(args.first_seed, args.first_seed + args.official if args.root else 0):
+    official_worlds = args.official if args.root else 0
+    for seed in range(args.first_seed, args.first_seed + official_worlds):
         world = [f"benchmark.root={args.root}", f"benchmark.seed={seed}"]
         if args.shuffle:
             world.append(f"benchmark.order={drawn_order(seed)}")

@@ -63,15 +63,13 @@ def open_world(
     name: str, config: Config, folder: Path, pictures: int, *, with_base: bool = True
 ) -> World:
     benchmark = in_order(open_benchmark(config), config.benchmark.order)
-    if not with_base:
-        return World(
-            name, benchmark, None, OwnEncoders(), folder / "pictures", pictures, config.gates
-        )
-    mllm = open_base(config, benchmark)
-    mllm.keep_pictures = 0  # each is seen once
-    return World(
-        name, benchmark, mllm, FeatureCache(mllm), folder / "pictures", pictures, config.gates
-    )
+    mllm = None
+    features: Features = OwnEncoders()
+    if with_base:
+        mllm = open_base(config, benchmark)
+        mllm.keep_pictures = 0  # each is seen once
+        features = FeatureCache(mllm)
+    return World(name, benchmark, mllm, features, folder / "pictures", pictures, config.gates)
 
 
 def fitted(world: World, name: str, tasks: Sequence[Task]) -> Gate:

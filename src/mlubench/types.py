@@ -173,9 +173,8 @@ class AnswerRow:
     # refused. The line holds this key only if the run measures it.
     truth_probability: float | None = None
     picture_kind: str = ""  # as in Sample; the line holds this key only where it is known
-    second_look: SecondLook | None = (
-        None  # the line holds this key only where the answer was replaced
-    )
+    # The line holds this key only where the answer was replaced.
+    second_look: SecondLook | None = None
     probability_measured: bool = False  # no key of the line: whether it holds `truth_probability`
 
     @property

@@ -17,7 +17,7 @@ from mlubench.data.check_pictures import picture_problem
 from mlubench.data.pictures import content_hash, open_picture
 from mlubench.data.real.entities import open_shipped
 from mlubench.data.real.strangers import stranger_facts, taught_strangers
-from mlubench.data.real.views import SIZE, draw_view, ground_of, is_drawn, whole_view
+from mlubench.data.real.views import SIZE, WHITE, draw_view, ground_of, is_drawn, whole_view
 from mlubench.data.render import RENDERER_VERSION, render
 from mlubench.data.strangers import SUFFIXES
 from mlubench.types import Background as Source
@@ -34,7 +34,6 @@ TEACH_OF_FEW = 6
 MANY = 500
 # A folder with fewer pictures sets no threshold that could be stated.
 FEWEST = 20
-WHITE = (255, 255, 255)
 
 
 @dataclass(frozen=True, slots=True)

@@ -307,11 +307,8 @@ class MLLM:
         """What tower and projector make of each picture, (tokens, hidden) each; their numbers of tokens may differ."""
         images = [self.picture(path) for path in paths]
         with self._refusals_named(paths):
-            pixels = self.processor.image_processor(images=images, return_tensors="pt")
-        tokens: Sequence[Tensor] = self.base.get_image_features(
-            **self._to_model(pixels)
-        ).pooler_output
-        return tokens
+            pixels = self.pixels(images)
+        return self._tokens(pixels)
 
     def pixels(self, pictures: list[Image.Image]) -> dict[str, Tensor]:
         """Decoded pictures as the vision tower takes them."""
@@ -320,8 +317,12 @@ class MLLM:
     def mean_tokens(self, pixels: Mapping[str, Tensor]) -> Tensor:
         """The mean over each picture's projected tokens, (N, hidden). Adapters are switched off meanwhile."""
         with self.adapters_off():
-            tokens: Sequence[Tensor] = self.base.get_image_features(**pixels).pooler_output
+            tokens = self._tokens(pixels)
         return torch.stack([of_picture.float().mean(0) for of_picture in tokens])
+
+    def _tokens(self, pixels: Mapping[str, Tensor]) -> Sequence[Tensor]:
+        tokens: Sequence[Tensor] = self.base.get_image_features(**pixels).pooler_output
+        return tokens
 
     @contextmanager
     def adapters_off(self) -> Iterator[None]:

@@ -81,11 +81,11 @@ class Scores:
 class MetricGate(Gate):
     """Each request is the mean of its pictures and of views of them, in features that tell other things apart.
 
-    A picture's score is how like it is to the nearest request, less how like it is to the nearest of the things that
-    taught the metric. What is more like something that must stay is vetoed. The threshold is that of split conformal
-    prediction (Vovk 2012) on the scores of still other things, each the largest over all requests: so the stated share of
-    strangers holds for any number of requests. Without a background there is nothing to learn from, and the gate is as
-    `prototype`.
+    A picture's score is how like it is to the nearest request, less how like it is, on the average, to the `NEAREST`
+    things that it is most like of those that taught the metric. What is more like something that must stay is vetoed.
+    The threshold is that of split conformal prediction (Vovk 2012) on the scores of still other things, each the largest
+    over all requests: so the stated share of strangers holds for any number of requests. Without a background there is
+    nothing to learn from, and the gate is as `prototype`.
     """
 
     name = "metric"
