@@ -7,6 +7,8 @@ examination.py     what a model is asked and answered with, tried once before it
 chat_template.py   a conversation as the model's own template renders it
 plain_text.py      control tokens in what users write, broken so that they are text
 answers.py         answers behind prompts, as tokens and labels
+running.py         a batch that questions join and leave while it is being answered
+sampling.py        which token comes next
 packing.py         several answers to one prompt in one pass
 prompt_cache.py    prompts tokenised once, picture features computed once
 adapters.py        LoRA adapters on one base in memory

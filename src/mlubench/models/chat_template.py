@@ -39,11 +39,19 @@ def as_history(turns: object) -> History:
 
 
 def prompt_text(
-    processor: "ProcessorMixin", question: str, *, with_image: bool, history: History = ()
+    processor: "ProcessorMixin",
+    question: str,
+    *,
+    with_image: bool,
+    history: History = (),
+    picture_turns: Sequence[int] | None = None,
+    keep: bool = True,
 ) -> str:
     """The text up to where the answer to `question` begins; the picture stands in the first turn.
 
-    Control tokens in a turn are broken (`as_plain_text`), so that the template's own are the only ones.
+    `picture_turns` are the numbers of the turns in which pictures stand, one for each picture, where these are others.
+    Control tokens in a turn are broken (`as_plain_text`), so that the template's own are the only ones. With `keep`
+    the text stays in memory, for whoever asks the same again and again.
     Raises UsageError when a turn holds the marker that stands for a picture or a video.
     """
     texts = [question]
@@ -57,7 +65,10 @@ def prompt_text(
                 f"the question holds the picture marker {marker!r}",
                 "Leave it out: the picture goes apart.",
             )
-    return render(processor, question, None, with_image, history)
+    if picture_turns is None:
+        picture_turns = (0,) if with_image else ()
+    write = render if keep else render.__wrapped__
+    return write(processor, question, None, tuple(picture_turns), history)
 
 
 def adds_special_tokens(tokenizer: "PreTrainedTokenizerBase", text: str) -> bool:
@@ -92,7 +103,7 @@ def answer_tokens(
     write no end after an answer, or a misspelt one. What the template writes after the end is no part of the answer.
     """
     prompt = prompt_text(processor, question, with_image=with_image, history=history)
-    whole = render(processor, question, answer, with_image, history)
+    whole = render(processor, question, answer, (0,) if with_image else (), history)
     behind = whole.removeprefix(prompt)
     # Templates may strip the answer, so its stripped form is what must be found.
     stripped = as_plain_text(processor.tokenizer, answer).strip()
@@ -128,22 +139,26 @@ def render(
     processor: "ProcessorMixin",
     question: str,
     answer: str | None,
-    with_image: bool,
+    picture_turns: tuple[int, ...],
     history: History,
 ) -> str:
-    """The whole conversation as the template writes it; up to where the answer begins where `answer` is None."""
+    """The whole conversation as the template writes it; up to where the answer begins where `answer` is None.
+
+    `picture_turns` says of each picture in which turn it stands, from 0.
+    """
 
     def message(role: str, text: str) -> dict[str, Any]:
         plain = as_plain_text(processor.tokenizer, text)
         return {"role": role, "content": [{"type": "text", "text": plain}]}
 
     messages: list[dict[str, Any]] = []
-    for asked, answered in (*history, (question, answer)):
-        messages.append(message("user", asked))
+    for turn, (asked, answered) in enumerate((*history, (question, answer))):
+        asking = message("user", asked)
+        pictures = [{"type": "image"}] * picture_turns.count(turn)
+        asking["content"] = [*pictures, *asking["content"]]
+        messages.append(asking)
         if answered is not None:
             messages.append(message("assistant", answered))
-    if with_image:
-        messages[0]["content"].insert(0, {"type": "image"})
     text = processor.apply_chat_template(
         messages, tokenize=False, add_generation_prompt=answer is None
     )

@@ -143,7 +143,7 @@ def _rendered(
     try:
         if answer is None:
             return prompt_text(processor, QUESTION, with_image=with_image)
-        return render(processor, QUESTION, answer, with_image, ())
+        return render(processor, QUESTION, answer, (0,) if with_image else (), ())
     except TEMPLATE_ERRORS as error:
         reason = first_line(error)
         if _takes_texts_only(processor):

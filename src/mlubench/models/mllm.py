@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from PIL import Image
@@ -41,13 +41,35 @@ if TYPE_CHECKING:
 _REFUSALS = (ValueError, ArithmeticError, LookupError, AssertionError)
 
 
+class TooLongError(MlubenchError):
+    """A question leaves no room for its answer."""
+
+
+class TurnPicture(NamedTuple):
+    """A picture of a dialogue, and the number of the turn in which it stands, from 0."""
+
+    turn: int
+    path: Path
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question about a picture."""
+    """A question about a picture, or about several."""
 
     image: Path | None  # None for a question in words alone
     question: str
-    history: History = ()  # the turns before it; the picture stands in the first of all turns
+    history: History = ()  # the turns before it
+    # The turn in which the picture stands, from 0; the question's own is `len(history)`.
+    image_turn: int = 0
+    # More pictures, in the order of their turns. There are none without `image`.
+    further: tuple[TurnPicture, ...] = ()
+
+    @property
+    def pictures(self) -> tuple[TurnPicture, ...]:
+        """All pictures, in the order in which they stand in the dialogue."""
+        if self.image is None:
+            return ()
+        return (TurnPicture(self.image_turn, self.image), *self.further)
 
 
 @dataclass(eq=False)
@@ -70,6 +92,8 @@ class MLLM:
     revision: str | None = None
     # Decoded pictures in memory at most; 0 keeps none.
     keep_pictures: int = 20_000
+    # Whether prompts stay in memory, as the same are asked again and again; a server's would only fill it.
+    keep_prompts: bool = True
     # Decoded pictures with the stamp of the file that they were read from.
     _pictures: dict[Path, tuple[tuple[int, int], Image.Image]] = field(
         default_factory=dict, repr=False
@@ -190,7 +214,25 @@ class MLLM:
 
     def prompt(self, question: str, *, with_image: bool = True, history: History = ()) -> str:
         """The chat template's text up to where the answer begins. UsageError for a question with a picture marker."""
-        return prompt_text(self.processor, question, with_image=with_image, history=history)
+        return prompt_text(
+            self.processor,
+            question,
+            with_image=with_image,
+            history=history,
+            keep=self.keep_prompts,
+        )
+
+    def prompt_of(self, query: Query) -> str:
+        """The prompt of a query, with a marker for each of its pictures. Raises UsageError as `prompt` does."""
+        turns = [picture.turn for picture in query.pictures]
+        return prompt_text(
+            self.processor,
+            query.question,
+            with_image=query.image is not None,
+            history=query.history,
+            picture_turns=turns,
+            keep=self.keep_prompts,
+        )
 
     def answer_ids(
         self, question: str, answer: str, *, with_image: bool = True, history: History = ()
@@ -201,23 +243,20 @@ class MLLM:
     def encode(
         self, queries: Sequence[Query], answers: Sequence[str] | None = None
     ) -> dict[str, Tensor]:
-        """A batch for the model. All queries have a picture, or none has.
+        """A batch for the model. All queries have pictures, or none has.
 
         Prompts are padded on the left to (B, P). With answers, these follow, padded on the right to (B, A), and
         `labels` (B, A) holds the answers' tokens and their ends, `IGNORE` elsewhere. So answers stand in the last A
         columns, and logits of prompts need never be computed.
         """
         with_image = queries[0].image is not None
-        paths = [query.image for query in queries if query.image is not None]
-        images = [self.picture(path) for path in paths]
-        if len(images) not in (0, len(queries)):
+        if any((query.image is not None) is not with_image for query in queries):
             raise MlubenchError(
                 "a batch mixes queries with and without a picture", "Batch them apart."
             )
-        texts = [
-            self.prompt(query.question, with_image=with_image, history=query.history)
-            for query in queries
-        ]
+        paths = [picture.path for query in queries for picture in query.pictures]
+        images = [self.picture(path) for path in paths]
+        texts = [self.prompt_of(query) for query in queries]
         with self._refusals_named(paths):
             encoded = self.processor(
                 text=texts,
@@ -258,16 +297,12 @@ class MLLM:
     ) -> list[str]:
         """Greedy answers to a batch, in its order. A sharded model answers a batch of every process at once.
 
-        `stop` is asked after each token and ends all answers where they are. MlubenchError where the longest prompt
+        `stop` is asked after each token and ends all answers where they are. TooLongError where the longest prompt
         leaves no room for `max_new_tokens`: cutting answers would cut those of its neighbours too.
         """
         batch = self.encode(queries)
         width = batch["input_ids"].shape[1]
-        if width + max_new_tokens > self.positions:
-            raise MlubenchError(
-                f"the question takes {width:,} tokens, and {self.positions:,} are all there is for it and the answer",
-                "Ask a shorter one, or for a shorter answer.",
-            )
+        self.require_room(width, max_new_tokens)
         criteria = [] if stop is None else [_stop_all(stop)]
         with self.no_gradients():
             ids = self.model.generate(
@@ -279,8 +314,20 @@ class MLLM:
                 synced_gpus=self.sharded,
                 stopping_criteria=criteria,
             )  # (B, P + new tokens)
-        texts = self.tokenizer.batch_decode(ids[:, width:], skip_special_tokens=True)
-        return [text.strip() for text in texts]
+        return [self.text_of(row) for row in ids[:, width:]]
+
+    def text_of(self, tokens: Sequence[int] | Tensor) -> str:
+        """An answer's tokens as the text that its reader sees."""
+        text: str = self.tokenizer.decode(tokens, skip_special_tokens=True)
+        return text.strip()
+
+    def require_room(self, tokens: int, max_new_tokens: int) -> None:
+        """Raises TooLongError where a question of so many tokens leaves no room for its answer."""
+        if tokens + max_new_tokens > self.positions:
+            raise TooLongError(
+                f"the question takes {tokens:,} tokens, and {self.positions:,} are all there is for it and the answer",
+                "Ask a shorter one, or for a shorter answer.",
+            )
 
     def no_gradients(self) -> AbstractContextManager[None]:
         """Inference mode, but `no_grad` on a sharded base.

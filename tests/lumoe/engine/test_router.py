@@ -1,6 +1,7 @@
 """A gate that fails ends nothing: its queries are refused with a fixed text or left to the base, and counted."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from mlubench.lumoe.gates.base import Gate, GateQuery
 from mlubench.lumoe.gates.hybrid import HybridGate
 from mlubench.lumoe.gates.metrics import gate_report, rerouted, warm
 from mlubench.models.chat_template import as_history
-from mlubench.models.mllm import Query
+from mlubench.models.mllm import Query, TurnPicture
 from mlubench.settings.gates import GateConfig
 from mlubench.types import Benchmark, Route, Sample
 
@@ -198,6 +199,32 @@ def test_experts_of_all_turns_and_of_the_picture_are_united(
     assert later.experts == ("A",)
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_any_of_several_pictures_is_routed(
+    reading: LUMoE, benchmark: Benchmark, first: bool
+) -> None:
+    """Whether it is the first that the gate is shown or another one, in whatever turn."""
+
+    def shown(samples: Sequence[Sample], experts: tuple[str, ...]) -> Path:
+        pictures = [benchmark.picture(s) for s in samples if s.role == "test"]
+        return next(p for p in pictures if reading.route("What is it?", p).experts == experts)
+
+    hit = shown(benchmark.task("A").forget, ("A",))
+    kept = shown(benchmark.task("A").retain, ())
+    pictures = [hit, kept] if first else [kept, hit]
+    further = (TurnPicture(1, pictures[1]),)
+    history = (("What is it?", "A thing."),)
+    request = AskRequest("1", pictures[0], "And this?", history, further=further)
+    (answer,) = reading.answers([request], max_new_tokens=NEW)
+    assert answer.route is not None
+    assert answer.route.experts == ("A",)
+    assert ("another picture" in answer.route.why) is not first
+    untouched = replace(request, image=kept, further=(TurnPicture(1, kept),))
+    (answer,) = reading.answers([untouched], max_new_tokens=NEW)
+    assert answer.route is not None
+    assert answer.route.experts == ()
+
+
 class Suspecting(Gate):
     """Suspects whoever the question names."""
 
@@ -265,6 +292,23 @@ def test_a_gate_that_asks_a_model_reads_the_dialogue_as_a_whole() -> None:
         "What is it?\nIt is a dog.\nHow old is it?",
     ]
     assert (route.experts, route.entity, route.score) == (("A",), "Animals/Dog", 1.0)
+
+
+def test_a_gate_that_asks_a_model_is_asked_about_every_picture() -> None:
+    class Seeing(Asked):
+        def route(self, queries: Sequence[GateQuery], features: object) -> list[Route]:
+            pictures.extend(q.image for q in queries)
+            assert not any(q.further for q in queries)
+            return super().route(queries, features)
+
+    pictures: list[Path | None] = []
+    gate = Seeing()
+    first, second = Path("first.png"), Path("second.png")
+    query = GateQuery(first, "Is it?", history=(("Who?", "It."),), further=(second, second))
+    route_all(gate, [query], None, "refuse")
+    whole = "Who?\nIt.\nIs it?"
+    assert gate.questions == ["Is it?", "Who?", whole, "Is it?", whole]
+    assert pictures == [first] * 3 + [second] * 2
 
 
 @pytest.mark.parametrize(("on_error", "refused"), [("refuse", True), ("base", False)])

@@ -5,6 +5,9 @@ opening.py         what an engine is made of; no experiment is needed
 router.py          asks the gate, and settles what it cannot place
 looking_again.py   which drafts tell what is forgotten, and who answers instead
 batching.py        any number of questions, answered in batches
+continuous.py      requests of many callers, which join and leave a running batch
+live.py            the rows of such a batch, with their experts
+requests.py        a request as it waits, and what becomes of it; cutting.py cuts an answer to what was wanted
 mixing.py          one batch for the base and for any experts
 residents.py       experts to hand: in memory, on disk or mounted; stacked.py has one as a matrix
 base_answers.py    questions to the untouched base

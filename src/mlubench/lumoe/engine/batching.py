@@ -11,7 +11,7 @@ from mlubench.core.errors import MlubenchError
 from mlubench.lumoe.engine.looking_again import Reply
 from mlubench.lumoe.gates.base import GateQuery
 from mlubench.models.chat_template import History, adds_special_tokens
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM, Query, TurnPicture
 from mlubench.types import Route, SecondLook
 
 
@@ -45,14 +45,18 @@ class AskRequest:
     question: str
     # The turns before it, as (question, answer).
     history: History = ()
+    # As in Query: the turn in which the picture stands, and more pictures.
+    image_turn: int = 0
+    further: tuple[TurnPicture, ...] = ()
 
     @property
     def query(self) -> Query:
-        return Query(self.image, self.question, self.history)
+        return Query(self.image, self.question, self.history, self.image_turn, self.further)
 
     @property
     def gate_query(self) -> GateQuery:
-        return GateQuery(self.image, self.question, history=self.history)
+        further = tuple(picture.path for picture in self.further)
+        return GateQuery(self.image, self.question, history=self.history, further=further)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +126,14 @@ def answer_all(
             return
         sound: list[tuple[int, AskRequest]] = []
         for number, request in taken:
-            error = _request_error(engine.mllm, request, max_new_tokens)
+            error = request_error(engine.mllm, request, max_new_tokens)
             if error is None:
                 sound.append((number, request))
             else:
                 yield RoutedAnswer(request.id, number, None, None, error)
         jobs = []
         for job in _routed(engine, sound):
-            error = _picture_error(engine.mllm, job)
+            error = picture_error(engine.mllm, job.request, job.route)
             if error is None:
                 jobs.append(job)
             else:
@@ -138,13 +142,13 @@ def answer_all(
             yield from _answers(engine, jobs_of_batch, max_new_tokens, cancelled)
 
 
-def _request_error(mllm: MLLM, request: AskRequest, max_new_tokens: int) -> MlubenchError | None:
+def request_error(mllm: MLLM, request: AskRequest, max_new_tokens: int) -> MlubenchError | None:
     """What is wrong with a request in itself: a picture that cannot be read, a marker in its text, its length."""
-    with_image = request.image is not None
+    query = request.query
     try:
-        if request.image is not None:
-            mllm.picture(request.image)
-        text = mllm.prompt(request.question, with_image=with_image, history=request.history)
+        for picture in query.pictures:
+            mllm.picture(picture.path)
+        text = mllm.prompt_of(query)
     except MlubenchError as error:
         return error
     special = adds_special_tokens(mllm.tokenizer, text)
@@ -158,15 +162,16 @@ def _request_error(mllm: MLLM, request: AskRequest, max_new_tokens: int) -> Mlub
     return None
 
 
-def _picture_error(mllm: MLLM, job: _Job) -> MlubenchError | None:
+def picture_error(mllm: MLLM, request: AskRequest, route: Route) -> MlubenchError | None:
     """Where the gate has failed over a picture that the model does not take, the error that says so.
 
     Otherwise the request would be refused as one that the gate could not place, and nobody would know why.
     """
-    if not job.route.failed or job.request.image is None:
+    if not route.failed:
         return None
     try:
-        mllm.require_picture(job.request.image)
+        for picture in request.query.pictures:
+            mllm.require_picture(picture.path)
     except MlubenchError as error:
         return error
     return None

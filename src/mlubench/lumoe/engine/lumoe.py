@@ -253,14 +253,19 @@ class LUMoE:
         """
 
         def pass_of(row: int) -> tuple[WeightedExperts, bool]:
-            return self._mounted_by_peft(routes[row]), queries[row].image is None
+            return self.mounted_by_peft(routes[row]), queries[row].image is None
 
         rows = [row for row, route in enumerate(routes) if not route.refused]
         # `mixed` wants equal needs side by side, and the base, which needs nothing, first.
         rows.sort(key=lambda row: (pass_of(row), self._stacked(routes[row]), row))
         return [list(same) for _, same in groupby(rows, key=pass_of)]
 
-    def _mounted_by_peft(self, route: Route) -> WeightedExperts:
+    def order(self, routes: Sequence[Route]) -> list[int]:
+        """The rows in the order in which `answering` takes them: the base's first, and equal needs side by side."""
+        return sorted(range(len(routes)), key=lambda row: (self._stacked(routes[row]), row))
+
+    def mounted_by_peft(self, route: Route) -> WeightedExperts:
+        """The experts of a route that are no matrices. Rows that differ in them cannot share a pass."""
         return tuple(pair for pair in self.weighted(route) if pair[0] not in self.experts)
 
     def _stacked(self, route: Route) -> WeightedExperts:
@@ -272,7 +277,7 @@ class LUMoE:
 
         The rows are those of one of the `passes`.
         """
-        by_peft = {self._mounted_by_peft(route) for route in routes}
+        by_peft = {self.mounted_by_peft(route) for route in routes}
         if len(by_peft) > 1:
             raise ValueError("the rows of a pass need different adapters of PEFT")
         factors = dict(by_peft.pop()) if by_peft else {}

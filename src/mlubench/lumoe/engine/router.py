@@ -15,15 +15,17 @@ def route_all(
 ) -> list[Route]:
     """One route a query. Where the gate fails, the route says so, and is refused or left to the base.
 
-    A query with a history needs what any of its turns needs, so the gate is asked about each and the routes are united.
+    A query with a history needs what any of its turns needs, and one with several pictures what any of these needs, so
+    the gate is asked about each and the routes are united.
     A failure is an endpoint that is down or late, or a picture that cannot be read. UsageError, which is a wrong setting
     and would fail for every query, is raised.
     """
-    single_turns = [_single_turns(query, gate) for query in queries]
-    routes = iter(_routes([turn for turns in single_turns for turn in turns], gate, features))
+    single_questions = [_single_questions(query, gate) for query in queries]
+    all_asked = [query for asked in single_questions for query in asked]
+    routes = iter(_routes(all_asked, gate, features))
     found = []
-    for query, turns in zip(queries, single_turns, strict=True):
-        route = _united(turns, [next(routes) for _ in turns])
+    for query, asked in zip(queries, single_questions, strict=True):
+        route = _united(asked, [next(routes) for _ in asked])
         found.append(_after_failure(route, query, on_error) if route.failed else route)
     return found
 
@@ -38,28 +40,48 @@ def _routes(queries: Sequence[GateQuery], gate: Gate, features: Features) -> lis
         return [_route_alone(gate, query, features) for query in queries]
 
 
-def _single_turns(query: GateQuery, gate: Gate) -> list[GateQuery]:
-    """What a gate is asked of a dialogue, each without a history: first the question itself, then what was said before.
+def _single_questions(query: GateQuery, gate: Gate) -> list[GateQuery]:
+    """What a gate is asked of a dialogue, each without a history and about one picture: first the question itself.
+
+    With the first picture it is asked all that was said. With every other it is asked the question and the dialogue as a
+    whole: what was said in single turns has been asked about by then, and what counts is the picture.
+    """
+    texts = _said(query, gate)
+    asked = [replace(query, question=text, history=(), further=()) for text in texts]
+    whole = _whole(query)
+    for picture in dict.fromkeys(query.further):
+        for text in dict.fromkeys([query.question, whole]):
+            asked.append(replace(query, image=picture, question=text, history=(), further=()))
+    return asked
+
+
+def _said(query: GateQuery, gate: Gate) -> list[str]:
+    """The question and then what was said before it, each once.
 
     A name may be told in one turn and asked about in the next, or be spread over several, so all turns together are asked
     about too. A gate that asks a model is not asked about earlier answers singly, since each of its questions costs time
     or money: they are in the dialogue as a whole, and it has answered the earlier questions when they were put.
     """
     if not query.history:
-        return [query]
+        return [query.question]
     questions = [question for question, _ in query.history]
     answers = [answer for _, answer in query.history]
-    whole: list[str] = []
-    for turn in query.history:
-        whole += turn
-    texts = [query.question, *questions, "\n".join([*whole, query.question])]
+    texts = [query.question, *questions, _whole(query)]
     if getattr(gate, "local", True):
         texts += [*answers, "\n".join([*questions, query.question])]
-    return [replace(query, question=text, history=()) for text in dict.fromkeys(texts)]
+    return list(dict.fromkeys(texts))
 
 
-def _united(turns: Sequence[GateQuery], routes: Sequence[Route]) -> Route:
-    """The route to all experts that any turn needs, with the score and the entity of the surest turn.
+def _whole(query: GateQuery) -> str:
+    """All that was said, one line a turn."""
+    lines: list[str] = []
+    for turn in query.history:
+        lines += turn
+    return "\n".join([*lines, query.question])
+
+
+def _united(asked: Sequence[GateQuery], routes: Sequence[Route]) -> Route:
+    """The route to all experts that any turn or picture needs, with the score and the entity of the surest.
 
     The first route is that of the question itself. Where the gate failed at any turn, it has failed.
     """
@@ -69,9 +91,12 @@ def _united(turns: Sequence[GateQuery], routes: Sequence[Route]) -> Route:
     experts: set[str] = set()
     suspects = list(first.suspects)
     reasons = [first.why]
-    for turn, route in zip(turns[1:], routes[1:], strict=True):
+    for query, route in zip(asked[1:], routes[1:], strict=True):
         if route.failed or not set(route.experts) <= {*experts, *first.experts}:
-            reasons.append(f"earlier in the dialogue ({turn.question!r:.60}): {route.why}")
+            where = "earlier in the dialogue"
+            if query.image != asked[0].image:
+                where = "another picture"
+            reasons.append(f"{where} ({query.question!r:.60}): {route.why}")
         experts |= set(route.experts)
         suspects += route.suspects
     surest = max(routes, key=lambda route: (bool(route.experts), route.score))
@@ -122,10 +147,9 @@ def _after_failure(route: Route, query: GateQuery, on_error: OnError) -> Route:
 
 
 def _readable(query: GateQuery) -> bool:
-    if query.image is None:
-        return True
     try:
-        open_picture(query.image)
+        for picture in query.pictures:
+            open_picture(picture)
     except MlubenchError:
         return False
     return True

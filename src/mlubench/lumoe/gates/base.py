@@ -30,7 +30,7 @@ class EncodingFeatures(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class GateQuery:
-    """What a gate may look at. `engine.router` asks a gate about each turn of a dialogue by itself."""
+    """What a gate may look at. `engine.router` asks a gate about each turn and each picture of a dialogue by itself."""
 
     # None: the question is asked without a picture.
     image: Path | None
@@ -39,6 +39,12 @@ class GateQuery:
     entity: Entity | None = None
     # The turns before the question. The picture is that of the whole dialogue.
     history: History = ()
+    # More pictures of the dialogue, in any of its turns.
+    further: tuple[Path, ...] = ()
+
+    @property
+    def pictures(self) -> tuple[Path, ...]:
+        return () if self.image is None else (self.image, *self.further)
 
 
 class Gate(Protocol):
@@ -73,7 +79,7 @@ class Gate(Protocol):
         ...
 
     def route(self, queries: Sequence[GateQuery], features: Features) -> list[Route]:
-        """One route for each query, in order. No query has a history: the router puts the turns of a dialogue singly.
+        """One route for each query, in order. No query has a history or several pictures: the router puts them singly.
 
         A route without experts leaves the query to the base. A higher `score` means more surely to be forgotten, `why`
         is a line for a person. `suspects` are entities near enough for the second look; a gate may leave them out. A

@@ -1,0 +1,326 @@
+"""Requests of many callers, answered side by side: each joins the running batch as soon as there is room, and leaves
+it when it is done.
+
+One thread does all that touches the model. Whoever has a better loop puts it in the place of `ContinuousEngine`: callers
+know `submit`, `close` and the ticket alone.
+"""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Sequence
+from threading import Condition, Thread
+
+from mlubench.core.errors import MlubenchError, UsageError
+from mlubench.data.pictures import UnusablePictureError
+from mlubench.lumoe.engine.batching import picture_error, request_error
+from mlubench.lumoe.engine.cutting import cut_to
+from mlubench.lumoe.engine.live import LiveBatch
+from mlubench.lumoe.engine.looking_again import Reply, route_of
+from mlubench.lumoe.engine.lumoe import GATE_REFUSAL, LUMoE
+from mlubench.lumoe.engine.requests import (
+    BusyError,
+    CancelledError,
+    Finished,
+    IsRefusal,
+    Job,
+    OverdueError,
+    Ticket,
+    UnanswerableError,
+    Wanted,
+)
+from mlubench.models.mllm import TooLongError
+from mlubench.models.running import Row
+from mlubench.types import Route
+
+log = logging.getLogger(__name__)
+
+# A draft is made so long at least, in tokens, before it is looked at, however little of it the caller wants. Otherwise a
+# fact could be fetched in pieces, none of which tells it.
+LOOKED_AT = 64
+
+
+class ContinuousEngine:
+    """A LUMoE that many callers ask at once. A gate that fails refuses; the base never answers in its place."""
+
+    def __init__(
+        self,
+        engine: LUMoE,
+        *,
+        rows: int = 16,
+        waiting: int = 64,
+        is_refusal: IsRefusal | None = None,
+    ) -> None:
+        """`rows` requests are answered at once at most, and `waiting` more wait.
+
+        What an expert says and `is_refusal` holds for a refusal leaves as one fixed text, so that nobody can tell by the
+        words which expert it was.
+        """
+        engine.on_error = "refuse"
+        self.engine = engine
+        self.rows = rows
+        self.most_waiting = waiting
+        self._is_refusal = is_refusal
+        self._live: list[LiveBatch] = []
+        self._waiting: deque[Ticket] = deque()
+        # Requests whose draft was held back; they have been admitted once.
+        self._again: list[Job] = []
+        self._closed = False
+        self._changed = Condition()
+        self._thread = Thread(target=self._run, name="answering", daemon=True)
+        self._thread.start()
+
+    @property
+    def running(self) -> int:
+        return sum(len(live) for live in self._live) + len(self._again)
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def alive(self) -> bool:
+        """Whether requests are taken."""
+        return self._thread.is_alive() and not self._closed
+
+    def submit(self, wanted: Wanted) -> Ticket:
+        """Have a request answered. Raises BusyError where too many wait already, or where the engine is closed."""
+        deadline = None
+        if wanted.seconds is not None:
+            deadline = time.monotonic() + wanted.seconds
+        ticket = Ticket(wanted, deadline)
+        # From here on whoever holds the future cannot cancel it behind our back; the ticket can.
+        ticket.answer.set_running_or_notify_cancel()
+        with self._changed:
+            if self._closed:
+                raise BusyError("the server is stopping", "Ask another one.")
+            if len(self._waiting) >= self.most_waiting:
+                raise BusyError("too many requests wait", "Ask again in a moment.")
+            self._waiting.append(ticket)
+            self._changed.notify()
+        return ticket
+
+    def close(self) -> None:
+        """Take no more requests, answer those that were taken, and end."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not (self._waiting or self.running or self._closed):
+                    self._changed.wait()
+                if self._closed and not (self._waiting or self.running):
+                    return
+                tickets = self._taken()
+            try:
+                self._admit(tickets)
+                self._step()
+            # Whatever it is: callers are told, and the next ones are answered.
+            except Exception as error:
+                log.exception("a batch failed")
+                self._fail_all(tickets, error)
+
+    def _taken(self) -> list[Ticket]:
+        """Those that have waited longest, as many as there is room for."""
+        self._waiting = deque(ticket for ticket in self._waiting if not _is_over(ticket))
+        room = max(0, self.rows - self.running)
+        return [self._waiting.popleft() for _ in range(min(room, len(self._waiting)))]
+
+    def _admit(self, tickets: Sequence[Ticket]) -> None:
+        """Have the requests routed and read, and join what runs."""
+        sound = [ticket for ticket in tickets if self._is_sound(ticket)]
+        jobs = self._again
+        self._again = []
+        if sound or jobs:
+            # The gate may ask the base, and questions are read by themselves.
+            for live in self._live:
+                live.release()
+        for ticket, route in zip(sound, self._routes(sound), strict=True):
+            job = Job(ticket, route)
+            if self._may_start(job):
+                jobs.append(job)
+        queries = [job.request.query for job in jobs]
+        for rows in self.engine.passes(queries, [job.route for job in jobs]):
+            self._start([jobs[row] for row in rows])
+
+    def _is_sound(self, ticket: Ticket) -> bool:
+        if _is_over(ticket):
+            return False
+        wanted = ticket.wanted
+        error = request_error(self.engine.mllm, wanted.request, wanted.max_new_tokens)
+        if error is not None:
+            _refuse_request(ticket, error)
+        return error is None
+
+    def _routes(self, tickets: Sequence[Ticket]) -> list[Route]:
+        """Whatever a gate does, no request gets past it."""
+        if not tickets:
+            return []
+        try:
+            return self.engine.routes([ticket.wanted.request.gate_query for ticket in tickets])
+        # A gate may be anybody's, and raise anything.
+        except Exception:
+            log.exception("the gate failed")
+            route = Route((), None, 0.0, "the gate failed; refused", failed=True, refused=True)
+            return [route] * len(tickets)
+
+    def _may_start(self, job: Job) -> bool:
+        """Whether a model is to be asked. Otherwise the request is settled now."""
+        error = picture_error(self.engine.mllm, job.request, job.route)
+        if error is not None:
+            _refuse_request(job.ticket, error)
+            return False
+        if job.route.refused:
+            self._finish(job, Reply(GATE_REFUSAL, job.look), fault=job.route.why)
+            return False
+        try:
+            self.engine.require_experts([job.route])
+        except MlubenchError as missing:
+            # Whose expert it is must not be told.
+            self._finish(job, Reply(GATE_REFUSAL), fault=str(missing))
+            return False
+        return True
+
+    def _start(self, jobs: Sequence[Job]) -> None:
+        """Read these questions. Where it fails, halves are read, down to the one request whose error it is."""
+        started = LiveBatch(self.engine)
+        try:
+            started.start(jobs, ahead=LOOKED_AT if self._looks else 0)
+        except (UsageError, UnusablePictureError, TooLongError) as error:
+            if len(jobs) == 1:
+                _refuse_request(jobs[0].ticket, error)
+                return
+            middle = len(jobs) // 2
+            self._start(jobs[:middle])
+            self._start(jobs[middle:])
+            return
+        for live in self._live:
+            if live.takes(started):
+                live.join(started)
+                break
+        else:
+            self._live.append(started)
+
+    @property
+    def _looks(self) -> bool:
+        return self.engine.forgotten is not None and self.engine.second_look != "off"
+
+    def _step(self) -> None:
+        """One more token for all that is not done."""
+        for live in self._live:
+            self._let_go(live)
+        self._live = [live for live in self._live if len(live)]
+        for live in self._live:
+            live.step()
+            # Only where it is alone may its experts stay on the base.
+            if len(self._live) > 1:
+                live.release()
+        for live in self._live:
+            self._let_go(live)
+        self._live = [live for live in self._live if len(live)]
+
+    def _let_go(self, live: LiveBatch) -> None:
+        """Settle what is done, and forget what nobody waits for."""
+        leaving: list[Row] = []
+        done: list[tuple[Row, Job]] = []
+        for row, job in live.jobs.items():
+            if _is_over(job.ticket):
+                leaving.append(row)
+            elif row.done or self._is_stopped(row, job):
+                leaving.append(row)
+                done.append((row, job))
+        live.leave(leaving)
+        for row, job in done:
+            self._settle(row, job)
+
+    def _is_stopped(self, row: Row, job: Job) -> bool:
+        stop = job.ticket.wanted.stop
+        if not stop or (self._looks and len(row.tokens) < LOOKED_AT):
+            return False
+        text = self.engine.mllm.text_of(row.tokens)
+        return any(end in text for end in stop)
+
+    def _settle(self, row: Row, job: Job) -> None:
+        """Look at a draft: it leaves, or somebody else is asked."""
+        query = job.request.query
+        text = self.engine.mllm.text_of(row.tokens)
+        whole = row.complete
+        if job.look is not None:
+            assert job.first_route is not None
+            (reply,) = self.engine.settled([query], [text], [job.first_route], [job.look])
+            self._finish(job, reply, row=row, whole=whole)
+            return
+        (look,) = self.engine.second_looks([query], [text], [job.route])
+        if look is None:
+            self._finish(job, Reply(text), row=row, whole=whole)
+            return
+        again = Job(job.ticket, route_of(look, job.route), look, job.route)
+        if self._may_start(again):
+            self._again.append(again)
+
+    def _finish(
+        self,
+        job: Job,
+        reply: Reply,
+        *,
+        row: Row | None = None,
+        whole: bool = True,
+        fault: str | None = None,
+    ) -> None:
+        """Give the answer out, cut to what was wanted."""
+        if fault is not None:
+            log.warning("refused: %s", fault)
+        route = job.first_route or job.route
+        text = reply.text
+        tokens = None
+        # Of an answer that was replaced, the row's tokens are another text's.
+        if row is not None and text == self.engine.mllm.text_of(row.tokens):
+            tokens = row.tokens
+        by_expert = bool(job.route.experts) or reply.second_look is not None
+        if by_expert and self._is_refusal is not None and self._is_refusal(text):
+            text = GATE_REFUSAL
+            tokens = None
+        cut = cut_to(self.engine.mllm, text, tokens, job.ticket.wanted, whole=whole)
+        prompt_tokens = row.prompt_tokens if row is not None else self._prompt_tokens(job)
+        answer = Finished(
+            cut.text, cut.ended, prompt_tokens, cut.tokens, route, reply.second_look, fault
+        )
+        job.ticket.answer.set_result(answer)
+
+    def _prompt_tokens(self, job: Job) -> int:
+        """Counted though no model was asked, so that the count does not tell."""
+        try:
+            return len(self.engine.mllm.encode([job.request.query])["input_ids"][0])
+        except MlubenchError:
+            return 0
+
+    def _fail_all(self, tickets: Sequence[Ticket], error: Exception) -> None:
+        """Give up what runs, and tell everybody who waits for it."""
+        jobs = list(self._again)
+        for live in self._live:
+            live.release()
+            jobs += live.jobs.values()
+        self._live = []
+        self._again = []
+        for ticket in [*tickets, *(job.ticket for job in jobs)]:
+            if not ticket.answer.done():
+                ticket.answer.set_exception(error)
+
+
+def _is_over(ticket: Ticket) -> bool:
+    """Whether nobody waits for the answer any more, or nobody should; the ticket then says so."""
+    if ticket.cancelled:
+        ticket.answer.set_exception(CancelledError("the request was cancelled", "Ask it again."))
+        return True
+    if ticket.deadline is not None and time.monotonic() > ticket.deadline:
+        late = OverdueError("the answer was not finished in time", "Ask for a shorter one.")
+        ticket.answer.set_exception(late)
+        return True
+    return False
+
+
+def _refuse_request(ticket: Ticket, error: MlubenchError) -> None:
+    ticket.answer.set_exception(UnanswerableError(error.what, error.hint))

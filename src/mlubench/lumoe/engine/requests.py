@@ -1,0 +1,97 @@
+"""A request as it waits to be answered beside others, and what becomes of it."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from threading import Event
+from typing import Literal
+
+from mlubench.core.errors import MlubenchError
+from mlubench.lumoe.engine.batching import AskRequest
+from mlubench.models.sampling import GREEDY, Sampling
+from mlubench.types import Route, SecondLook
+
+
+class BusyError(MlubenchError):
+    """More requests wait than may; this one was not taken."""
+
+
+class UnanswerableError(MlubenchError):
+    """Something is wrong with the request itself, and its caller may be told what."""
+
+
+class OverdueError(MlubenchError):
+    """The answer was not finished in time."""
+
+
+class CancelledError(MlubenchError):
+    """Nobody waits for the answer any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A request, and how its answer is to be made."""
+
+    request: AskRequest
+    # Tokens of the answer at most.
+    max_new_tokens: int
+    sampling: Sampling = GREEDY
+    # The answer ends before the first of these texts.
+    stop: tuple[str, ...] = ()
+    # Seconds from now on.
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A whole answer."""
+
+    text: str
+    # Why it ends: by itself or at a stop, or at the limit of its tokens.
+    ended: Literal["stop", "length"]
+    prompt_tokens: int
+    answer_tokens: int
+    route: Route
+    # None where nothing was replaced.
+    second_look: SecondLook | None = None
+    # Why a refusal stands in place of an answer that could not be given; None where there is none.
+    fault: str | None = None
+
+
+@dataclass(eq=False)
+class Ticket:
+    """What a caller holds meanwhile."""
+
+    wanted: Wanted
+    # By `time.monotonic`; None for no end.
+    deadline: float | None
+    # Raises what is wrong: UnanswerableError, OverdueError, CancelledError, or an error that is not the caller's.
+    answer: "Future[Finished]" = field(default_factory=Future)
+    _cancelled: Event = field(default_factory=Event)
+
+    def cancel(self) -> None:
+        """Nobody waits any more. Its row leaves at the next token."""
+        self._cancelled.set()
+
+    @property
+    def cancelled(self) -> bool:
+        return self._cancelled.is_set()
+
+
+@dataclass(eq=False)
+class Job:
+    """A request that has its route."""
+
+    ticket: Ticket
+    route: Route
+    # Where it is being asked again, since its draft was held back: why, and the route of that draft.
+    look: SecondLook | None = None
+    first_route: Route | None = None
+
+    @property
+    def request(self) -> AskRequest:
+        return self.ticket.wanted.request
+
+
+# Whether a text is a refusal.
+IsRefusal = Callable[[str], bool]
