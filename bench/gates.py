@@ -1,8 +1,9 @@
 """How good the local gates are: leaks, over-refusals, wrong experts and cost, on pictures drawn for the test alone.
 
-Three parts: `tasks` (after each of four tasks, also on entities that neither gate nor base has met), `evasion` (what slips
-past when names or pictures are changed) and `requests` (one world, 1 to 1,000 requests of one entity each). Needs the tiny
-bases, which it trains unless the cache has them; `--without-base` needs none. `--root` adds the official annotations.
+Four parts: `tasks` (after each of four tasks, also on entities that neither gate nor base has met), `evasion` (what slips
+past when names or pictures are changed), `requests` (one world, 1 to 1,000 requests of one entity each) and `cost` (what
+one request more and one query take beside the encoder). Needs the tiny bases, which it trains unless the cache has them;
+`--without-base` needs none, and `cost` none in any case. `--root` adds the official annotations.
 
     python bench/gates.py --root DIR --json > gates.json
     python bench/gates.py --draw gates.json docs/pictures/gates.png
@@ -19,6 +20,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+import gates_cost
 import gates_evasion
 import gates_figure
 import gates_requests
@@ -30,7 +32,7 @@ from mlubench.settings.loading import load
 GATES = ("hybrid", "metric", "prototype", "mention", "oracle")
 # Of these, those that ask the base nothing where pictures are drawn.
 WITHOUT_BASE = ("hybrid", "oracle")
-PARTS = ("tasks", "evasion", "requests")
+PARTS = ("tasks", "evasion", "requests", "cost")
 NEVER = 300  # entities that exist nowhere else
 NEVER_PICTURES = 6  # of each
 
@@ -91,8 +93,13 @@ def drawn_order(seed: int) -> str:
 
 
 def measure(args: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
-    found: dict[str, list[dict[str, Any]]] = {"tasks": [], "evasion": [], "requests": []}
+    found: dict[str, list[dict[str, Any]]] = {part: [] for part in PARTS}
     with tempfile.TemporaryDirectory() as temporary:
+        if "cost" in args.parts:
+            sizes = (24, 100) if args.quick else (24, 100, 1000)
+            found["cost"] += gates_cost.rows(Path(temporary), sizes)
+        if set(args.parts) == {"cost"}:
+            return found
         for number, world in enumerate(worlds(args, Path(temporary))):
             if "tasks" in args.parts:
                 found["tasks"] += by_tasks(world, with_self=args.self and number == 0)

@@ -54,3 +54,11 @@ def test_its_parts_on_the_smoke_world(
     found = {"tasks": tasks, "evasion": [], "requests": requests}
     programs.gates_figure.draw(found, tmp_path / "pictures" / "gates.png")
     assert (tmp_path / "pictures" / "gates.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_request_more_costs_less_than_all_requests_anew(programs, tmp_path: Path) -> None:
+    few, many = programs.gates_cost.rows(tmp_path, (3, 30))[-2:]
+    assert (few["gate"], few["requests"]) == ("hybrid", 3)
+    assert (many["gate"], many["requests"]) == ("hybrid", 30)
+    assert many["next_ms"] < many["whole_ms"] / 3
+    assert many["route_ms"] > 0

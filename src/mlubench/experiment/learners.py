@@ -25,7 +25,7 @@ from mlubench.lumoe.experts.manifest import (
     writing_versions,
 )
 from mlubench.lumoe.experts.store import ExpertStore
-from mlubench.lumoe.gates.base import Gate, GateQuery, ModelAccess, statement_of
+from mlubench.lumoe.gates.base import Gate, GateQuery, GrowingGate, ModelAccess, statement_of
 from mlubench.lumoe.gates.making import gate_class, make_gate
 from mlubench.lumoe.second_look.forgotten import Forgotten
 from mlubench.models.adapters import add_adapter, load_adapter, remove_adapters, save_adapter
@@ -295,6 +295,17 @@ class LumoeLearner(Base):
             return make_gate(name, self.access)
         return load_gate(self.store, name, self.access, done[-1])
 
+    def _gate_with(self, tasks: Sequence[Task]) -> Gate:
+        """The gate of these tasks, from the one that was archived after all but the last of them where that saves work."""
+        arguments = (tasks, self.ctx.benchmark, self.engine.features, self.ctx.config.gates)
+        gate = self._gate_after([task.name for task in tasks[:-1]])
+        if isinstance(gate, GrowingGate):
+            gate.fit_next(*arguments)
+            return gate
+        gate = make_gate(self.ctx.config.gate, self.access)
+        gate.fit(*arguments)
+        return gate
+
     def at(self, done: list[str]) -> None:
         if self.current == done:
             return
@@ -325,8 +336,7 @@ class LumoeLearner(Base):
         # it lacks then comes to light early.
         settings = self.ctx.config.gates
         tasks = [self.ctx.benchmark.task(t) for t in done]
-        gate = make_gate(self.ctx.config.gate, self.access)
-        gate.fit(tasks, self.ctx.benchmark, self.engine.features, settings)
+        gate = self._gate_with(tasks)
         facts = train(self.ctx, self.ctx.config.lumoe.expert, self.name, task, self.settings)
         facts |= {"tasks": done, "gate": self.ctx.config.gate}
         stated = statement_of(gate)

@@ -88,3 +88,29 @@ def test_a_folder_of_an_older_version_holds_a_prototype_gate(
     asked = [GateQuery(benchmark.picture(s), s.question) for s in benchmark.samples[::40]]
     assert other.route(asked, features) == older.route(asked, features)
     assert statement_of(other) is None
+
+
+def test_the_next_task_is_learned_as_in_a_whole_fit(
+    gate: HybridGate, benchmark: Benchmark, features: FeatureCache, tmp_path: Path
+) -> None:
+    first = HybridGate()
+    first.fit(benchmark.tasks[:1], benchmark, features, GateConfig())
+    first.save(tmp_path)
+    grown = HybridGate()
+    grown.load(tmp_path)
+    grown.fit_next(benchmark.tasks, benchmark, features, GateConfig())
+    asked = []
+    for sample in benchmark.samples[::40]:
+        question = f"{sample.question} {sample.entity.title}"
+        asked.append(GateQuery(benchmark.picture(sample), question))
+    assert grown.route(asked, features) == gate.route(asked, features)
+    assert statement_of(grown) == statement_of(gate)
+
+
+def test_an_older_folder_is_made_anew_for_the_next_task(
+    gate: HybridGate, benchmark: Benchmark, features: FeatureCache
+) -> None:
+    older = HybridGate()
+    older.picture = PrototypeGate()
+    older.fit_next(benchmark.tasks, benchmark, features, GateConfig())
+    assert statement_of(older) == statement_of(gate)

@@ -14,7 +14,7 @@ from mlubench.models.encoders import Encoder
 
 def learned(groups: Tensor) -> Learned:
     empty = torch.zeros(0)
-    return Learned(*normalisation(groups), empty, empty)
+    return Learned(*normalisation(groups), empty, empty, empty)
 
 
 def test_rows_are_multiplied_by_the_inverse_root_of_the_shrunk_covariance() -> None:

@@ -239,3 +239,27 @@ def test_no_false_hit_on_the_official_questions(official: Benchmark) -> None:
     assert {e.key for e in entities} == {
         h.entity for e in entities for h in gate.hits(f"Tell me about {e.title}.")
     }
+
+
+@pytest.mark.parametrize("saved", [False, True], ids=["in memory", "from a folder"])
+def test_the_next_task_is_learned_as_in_a_whole_fit(tmp_path: Path, saved: bool) -> None:
+    gate = fitted("A")
+    if saved:
+        gate.save(tmp_path)
+        gate = MentionGate()
+        gate.load(tmp_path)
+    made = tasks("AB")
+    whole = fitted("AB")
+    gate.fit_next(made, Benchmark(made, Path("pictures"), True, ""), unused, GateConfig())
+    assert gate.expert_of == whole.expert_of
+    assert gate.names.names == whole.names.names
+    for entity in (*FORGET["A"], *FORGET["B"], *RETAIN):
+        question = f"Who is {entity.title}?"
+        assert gate.hits(question) == whole.hits(question)
+
+
+def test_a_gate_that_knows_other_tasks_is_made_anew() -> None:
+    gate = fitted("B")
+    made = tasks("AB")
+    gate.fit_next(made, Benchmark(made, Path("pictures"), True, ""), unused, GateConfig())
+    assert gate.expert_of == fitted("AB").expert_of

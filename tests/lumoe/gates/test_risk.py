@@ -4,8 +4,9 @@ import random
 import statistics
 
 import pytest
+import torch
 
-from mlubench.lumoe.gates.risk import CONFIDENCE, threshold_of
+from mlubench.lumoe.gates.risk import CONFIDENCE, conformal_threshold, threshold_of
 
 
 def test_230_scores_are_the_fewest_that_state_one_percent() -> None:
@@ -44,3 +45,11 @@ def test_no_risk_and_a_great_many_scores_are_no_trouble(risk: float) -> None:
     threshold, stated = threshold_of(scores, [-1.0, -2.0], risk)
     assert stated == (risk or None)
     assert sum(s <= threshold for s in scores) <= max(1, risk * 20_000)
+
+
+def test_a_conformal_threshold_is_a_quantile_of_the_scores_of_others() -> None:
+    scores = torch.arange(100.0).flip(0)
+    # Rank ceil(101 * 0.9) = 91 of 0, 1, 2, ...
+    assert conformal_threshold(scores, 0.1) == 90
+    # Of so few nothing lower than the largest can be stated.
+    assert conformal_threshold(scores[:5], 0.01) == 99

@@ -1,6 +1,10 @@
 """Which experts a query needs. base.py says what a gate is; table.py lists them; making.py makes one.
 
 metric.py          by the picture, with a metric that other things taught (learned.py); looks.py is how it looks
+known.py           what it knows of requests; standing.py is how rows stand to all of them, kept while they come
+forecasts.py       what it is likely to miss
+metric_state.py    what it keeps beside an expert
+growing_rows.py    a matrix that takes more rows
 statement.py       what a gate says beforehand of its errors
 prototype.py       by the picture alone; nearest.py finds prototypes among many, risk.py sets the threshold
 mention.py         by names in the question

@@ -156,6 +156,21 @@ class LookingGate(Protocol):
 
 
 @runtime_checkable
+class GrowingGate(Protocol):
+    """A gate that learns one task more without learning all others anew."""
+
+    def fit_next(
+        self, tasks: Sequence[Task], benchmark: Benchmark, features: Features, config: GateConfig
+    ) -> None:
+        """As `fit`, by a gate that knows all of these tasks but the last: it costs what the last one brings.
+
+        The gate is then the same, to the last digit, as one that was fitted on all of them. A gate that knows other
+        tasks, or cannot tell, is fitted anew.
+        """
+        ...
+
+
+@runtime_checkable
 class StatingGate(Protocol):
     """A gate that says beforehand how often it will be wrong."""
 

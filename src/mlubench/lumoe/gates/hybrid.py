@@ -5,7 +5,8 @@ from pathlib import Path
 
 from mlubench.lumoe.gates.base import Features, Gate, GateQuery
 from mlubench.lumoe.gates.mention import MentionGate
-from mlubench.lumoe.gates.metric import MetricGate, has_metric
+from mlubench.lumoe.gates.metric import MetricGate
+from mlubench.lumoe.gates.metric_state import has_metric
 from mlubench.lumoe.gates.prototype import PrototypeGate
 from mlubench.lumoe.gates.statement import Statement
 from mlubench.settings.gates import GateConfig
@@ -28,6 +29,14 @@ class HybridGate(Gate):
         self.picture = MetricGate()
         self.picture.fit(tasks, benchmark, features, config)
         self.text.fit(tasks, benchmark, features, config)
+
+    def fit_next(
+        self, tasks: Sequence[Task], benchmark: Benchmark, features: Features, config: GateConfig
+    ) -> None:
+        if not isinstance(self.picture, MetricGate):
+            self.picture = MetricGate()
+        self.picture.fit_next(tasks, benchmark, features, config)
+        self.text.fit_next(tasks, benchmark, features, config)
 
     def route(self, queries: Sequence[GateQuery], features: Features) -> list[Route]:
         by_picture = self.picture.route(queries, features)

@@ -6,7 +6,7 @@ differ would be too few for others. Learned once for an encoder and a background
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -22,12 +22,15 @@ from mlubench.lumoe.gates.looks import PARTS, numbers_of, part
 from mlubench.models.encoders import Encoder
 
 # Raised whenever the code of this file would learn something else from the same pictures.
-VERSION = 3
+VERSION = 4
 # How far the within-thing covariance is shrunk towards a sphere (0 to 1).
 SHRINKAGE = 0.1
 # Directions in which pictures of one thing differ that are kept, at most. In all others they are taken to differ alike.
 DIRECTIONS = 1024
 PICTURES = 256  # encoded together, which bounds the memory that they take
+# Likeness is usual to the mean of so many other things, those that a picture is most like. By the nearest alone a request
+# that happens to resemble one of them would be lost.
+NEAREST = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,12 +45,19 @@ class Learned:
     # The teaching things (T, D), and each picture of the things that set the threshold by all looks (S, L, D), at length 1.
     things: Tensor
     strangers: Tensor
+    # `usual` of the strangers. (S, L)
+    usual_of_strangers: Tensor
 
     def seen(self, rows: Tensor) -> Tensor:
         """An encoder's rows (..., D) in the learned metric, at length 1. A product of two says how alike they are."""
         centred = rows - self.mean
         along = centred @ self.directions.T * self.gains
         return F.normalize(centred + along @ self.directions, dim=-1)
+
+    def usual(self, seen: Tensor) -> Tensor:
+        """How like rows (..., D) in the metric are to other things, on the average over the nearest. (...)"""
+        likeness = seen @ self.things.T
+        return likeness.topk(min(NEAREST, len(self.things)), -1).values.mean(-1)
 
 
 def learned_from(background: Background, encoder: Encoder, *, parts: bool = False) -> Learned:
@@ -80,13 +90,14 @@ def _learn(background: Background, encoder: Encoder, parts: bool) -> Learned:
     teaching = _rows(background, encoder, background.teaching(), whole)
     mean, directions, gains = normalisation(teaching.unflatten(0, (-1, background.pictures)))
     empty = torch.zeros(0)
-    found = Learned(mean, directions, gains, empty, empty)
-    things = found.seen(teaching).unflatten(0, (-1, background.pictures))
+    metric = Learned(mean, directions, gains, empty, empty, empty)
+    pictures = metric.seen(teaching).unflatten(0, (-1, background.pictures))
+    things = F.normalize(pictures.mean(1), dim=1)
     looks = numbers_of(parts)
-    strangers = found.seen(_rows(background, encoder, background.setting(), looks))
+    strangers = metric.seen(_rows(background, encoder, background.setting(), looks))
     strangers = strangers.unflatten(0, (-1, len(looks)))
-    means = F.normalize(things.mean(1), dim=1)
-    return Learned(mean, directions, gains, means, strangers)
+    taught = replace(metric, things=things, strangers=strangers)
+    return replace(taught, usual_of_strangers=taught.usual(strangers))
 
 
 def _rows(background: Background, encoder: Encoder, things: Sequence[str], looks: range) -> Tensor:

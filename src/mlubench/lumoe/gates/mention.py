@@ -1,6 +1,6 @@
 """A gate that reads: which names and aliases of what is to be forgotten stand in the question."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mlubench.core.files import write_json
@@ -9,13 +9,15 @@ from mlubench.lumoe.gates.base import Features, Gate, GateQuery
 from mlubench.lumoe.gates.names import Hit, Names, known_aliases, names_of
 from mlubench.lumoe.gates.saved import HINT, SavedNames
 from mlubench.settings.gates import GateConfig
-from mlubench.types import Benchmark, Entity, Route, Task
+from mlubench.types import Benchmark, Route, Task
 
 
 class SavedMention(SavedNames):
     """The state of the gate."""
 
     similarity: float = GateConfig().similarity
+    # The tasks that it knows. Files of earlier versions lack them: such a gate is made anew for one task more.
+    tasks: list[str] = []
 
 
 class MentionGate(Gate):
@@ -30,18 +32,33 @@ class MentionGate(Gate):
         self.expert_of: dict[str, str] = {}  # by entity key
         self.names = Names({})
         self.similarity = 100.0  # of 100, how like a name a misspelt one must be
+        # The tasks that the gate knows. Files of earlier versions do not say.
+        self.tasks: list[str] = []
 
     def fit(
         self, tasks: Sequence[Task], benchmark: Benchmark, features: Features, config: GateConfig
     ) -> None:
-        self.expert_of = {e.key: task.name for task in tasks for e in task.forget_entities}
+        self.__init__()  # type: ignore[misc]
         self.similarity = config.similarity
-        entities: set[Entity] = set()
-        for task in tasks:
-            entities |= set(task.forget_entities)
-            entities |= {sample.entity for sample in task.retain}
         aliases = known_aliases(config.aliases)
-        self.names = Names({e.key: names_of(e, aliases) for e in sorted(entities)})
+        for task in tasks:
+            self._take(task, aliases)
+
+    def fit_next(
+        self, tasks: Sequence[Task], benchmark: Benchmark, features: Features, config: GateConfig
+    ) -> None:
+        if self.tasks and self.tasks == [task.name for task in tasks[:-1]]:
+            self.similarity = config.similarity
+            self._take(tasks[-1], known_aliases(config.aliases))
+        else:
+            self.fit(tasks, benchmark, features, config)
+
+    def _take(self, task: Task, aliases: Mapping[str, Sequence[str]]) -> None:
+        """Learn one task more."""
+        for entity in sorted({sample.entity for sample in task.samples}):
+            self.names.add(entity.key, names_of(entity, aliases))
+        self.expert_of |= {entity.key: task.name for entity in task.forget_entities}
+        self.tasks.append(task.name)
 
     def route(self, queries: Sequence[GateQuery], features: Features) -> list[Route]:
         # Many queries ask the same question about different pictures.
@@ -67,7 +84,10 @@ class MentionGate(Gate):
 
     def save(self, folder: Path) -> None:
         state = SavedMention(
-            experts=self.expert_of, names=self.names.names, similarity=self.similarity
+            experts=self.expert_of,
+            names=self.names.names,
+            similarity=self.similarity,
+            tasks=self.tasks,
         )
         write_json(folder / "mention.json", state.model_dump())
 
@@ -76,3 +96,4 @@ class MentionGate(Gate):
         self.expert_of = state.experts
         self.similarity = state.similarity
         self.names = Names(state.names)
+        self.tasks = state.tasks

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from itertools import accumulate
 from typing import NamedTuple
@@ -54,10 +55,16 @@ def names_of(entity: Entity, aliases: Mapping[str, Sequence[str]]) -> list[str]:
     return [name for name in dict.fromkeys(found) if name]
 
 
-def known_aliases(added: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """Our aliases of the official entities, and those that the settings add."""
+@cache
+def _our_aliases() -> Mapping[str, Sequence[str]]:
     source = resources.files("mlubench.lumoe.gates").joinpath("aliases.yaml")
     known: dict[str, list[str]] = yaml.safe_load(source.read_text(encoding="utf-8"))
+    return known
+
+
+def known_aliases(added: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Our aliases of the official entities, and those that the settings add."""
+    known = {key: list(names) for key, names in _our_aliases().items()}
     for key, names in added.items():
         known[key] = [*known.get(key, []), *names]
     return known

@@ -4,6 +4,8 @@ import math
 import statistics
 from collections.abc import Sequence
 
+from torch import Tensor
+
 CONFIDENCE = 0.9  # that the share of leaks is no more than was stated
 
 
@@ -46,3 +48,12 @@ def _allowed(n: int, risk: float) -> int | None:
         if chance > 1 - CONFIDENCE:
             return count - 1 if count else None
     return None
+
+
+def conformal_threshold(scores: Tensor, share: float) -> float:
+    """The score above which a new stranger scores with a chance of `share` at most, by the scores (N,) of others.
+
+    Split conformal prediction: the ceil((N + 1)(1 - share))-th smallest, or the largest where N is too small for that.
+    """
+    rank = math.ceil((len(scores) + 1) * (1 - share))
+    return float(scores.sort().values[min(rank, len(scores)) - 1])

@@ -1,0 +1,116 @@
+"""What a picture gate knows: how requests look, and what must stay. It takes in more of both without comparing anew."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from mlubench.lumoe.gates.forecasts import OwnPictures, mean_of
+from mlubench.lumoe.gates.growing_rows import GrowingRows
+from mlubench.lumoe.gates.learned import Learned
+from mlubench.lumoe.gates.standing import Standing, scored
+from mlubench.lumoe.gates.statement import Forecast
+
+Seen = Mapping[
+    str, Tensor
+]  # entity -> its pictures with their views (pictures, 1 + views, D), in the learned metric
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scores:
+    """How pictures look to the gate, each by L looks."""
+
+    # Of each look. Above the threshold the picture is routed. (N, L)
+    values: Tensor
+    # The number of the request that each look is most like. (N, L)
+    numbers: Tensor
+    # The same for each request, in the look that is most like it. (N, F)
+    of_each: Tensor
+
+    @property
+    def highest(self) -> Tensor:
+        """Of the look that scores highest. (N,)"""
+        return self.values.max(1).values
+
+
+@dataclass(slots=True, eq=False)
+class Known:
+    """Requests and what must stay, in the order in which they came."""
+
+    learned: Learned
+    # The requests and their experts in the order of the rows of `forget`.
+    entities: list[str]
+    experts: list[str]
+    # What requests and retain entities look like on the average, at length 1. (F, D), (R, D)
+    forget: Tensor
+    retain: Tensor
+    # How each look at each stranger (S, L) and each picture of the requests stand to all of these.
+    strangers: Standing
+    own: OwnPictures
+    # The tasks that these are of, and the keys of all their entities, also of those without pictures.
+    tasks: list[str] = field(default_factory=list)
+    met: set[str] = field(default_factory=set)
+
+    @classmethod
+    def nothing(cls, learned: Learned) -> "Known":
+        """What a gate knows that has met no task yet."""
+        none = learned.things[:0]
+        strangers = Standing.of(learned.strangers, learned.usual_of_strangers)
+        return cls(learned, [], [], none, none, strangers, OwnPictures.none(none.shape[1]))
+
+    def take(self, forget: Seen, retain: Seen, expert_of: Mapping[str, str]) -> None:
+        """Take in requests and things that must stay, of which none is known."""
+        requests = self._means(forget)
+        kept = self._means(retain)
+        for known in (self.strangers, self.own.standing):
+            known.meet_requests(requests, first=len(self.entities))
+            known.meet_kept(kept)
+        self.entities += forget
+        self.experts += [expert_of[key] for key in forget]
+        self.forget = torch.cat([self.forget, requests])
+        self.retain = torch.cat([self.retain, kept])
+        if forget:
+            seen = list(forget.values())
+            usual = self.learned.usual(torch.cat([rows[:, 0] for rows in seen]))
+            self.own.add(seen, usual, self.forget, self.retain)
+
+    def bring(self, learned: Learned) -> bool:
+        """Bring back strangers that were not kept with the rest. False where they belong to another metric."""
+        of_this = torch.equal(learned.mean, self.learned.mean) and torch.equal(
+            learned.directions, self.learned.directions
+        )
+        if not of_this or learned.strangers.shape[:2] != self.strangers.to_request.shape:
+            return False
+        self.learned = learned
+        self.strangers.rows = GrowingRows(learned.strangers)
+        self.strangers.usual = learned.usual_of_strangers
+        self.strangers.nearest = torch.full_like(self.strangers.to_request, -1, dtype=torch.long)
+        return True
+
+    def stranger_scores(self) -> Tensor:
+        """Of each picture of a stranger, by the look that scores highest. (S,)"""
+        return self.strangers.scores().max(1).values
+
+    def forecasts(self, threshold: float) -> dict[str, Forecast]:
+        """Of each request."""
+        of_each = self.own.forecasts(self.experts, threshold)
+        return dict(zip(self.entities, of_each, strict=True))
+
+    def scores(self, seen: Tensor) -> Scores:
+        """Of pictures by L looks each, in the learned metric. (N, L, D)"""
+        likeness = seen @ self.forget.T  # (N, L, F)
+        usual = self.learned.usual(seen)[..., None]
+        if len(self.retain):
+            to_kept = (seen @ self.retain.T).max(2, keepdim=True).values
+        else:
+            to_kept = torch.full_like(usual, -torch.inf)
+        of_each = scored(likeness, usual, to_kept)
+        values, numbers = of_each.max(2)
+        return Scores(values, numbers, of_each.max(1).values)
+
+    def _means(self, seen: Seen) -> Tensor:
+        """What entities look like. (entities, D)"""
+        if not seen:
+            return self.forget[:0]
+        return torch.stack([mean_of(rows) for rows in seen.values()])
