@@ -34,24 +34,38 @@ from mlubench.models.real.base import real_base
 from mlubench.models.real.chat import answers_in_words, checks, is_right
 from mlubench.models.real.named import named_question
 from mlubench.settings.loading import parse
-from mlubench.statistics.intervals import wilson
+from mlubench.statistics.intervals import clustered_mean, wilson
 from mlubench.types import Benchmark, Metric, Question, Sample
 
 ANSWER_TOKENS = 40
 BATCH = 32
 # Questions about each stranger.
 STRANGER_QUESTIONS = 4
+RESAMPLES = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """How many of how many, with a 95% interval."""
+    """How many of how many, with 95% intervals.
 
-    hits: int
-    n: int
+    The narrow one takes questions as independent. The wide one resamples entities, since a picture that is not recognised
+    spoils all questions about it; it is left out where nothing groups the questions.
+    """
+
+    hits: Sequence[bool]
+    # The entity of each question.
+    entities: Sequence[str] = ()
 
     def as_json(self) -> dict[str, object]:
-        return {"share": self.hits / self.n, "ci95": wilson(self.hits, self.n), "n": self.n}
+        right = sum(self.hits)
+        n = len(self.hits)
+        found: dict[str, object] = {"share": right / n, "ci95": wilson(right, n), "n": n}
+        if self.entities:
+            mean = clustered_mean(list(map(float, self.hits)), self.entities, resamples=RESAMPLES)
+            assert mean is not None  # there are questions
+            found["ci95_by_entity"] = mean[1]
+            found["entities"] = len(set(self.entities))
+        return found
 
 
 class Exam:
@@ -85,7 +99,8 @@ class Exam:
         for (subject, truth), query, answer in zip(subjects, queries, answers, strict=True):
             questions.append(Question(metric, subject, query.question, truth, answer))
         verdicts = self._judge.judge(questions)
-        return Share(sum(verdict.score == 2 for verdict in verdicts), len(verdicts))
+        hits = [verdict.score == 2 for verdict in verdicts]
+        return Share(hits, [key for key, _ in subjects])
 
 
 def pick(benchmark: Benchmark, kind: str, most: int) -> list[Sample]:
@@ -126,14 +141,14 @@ def chat_check(untouched: MLLM, base: MLLM) -> dict[str, object]:
     queries = [Query(None, question) for question in questions]
     before = answers_in_words(untouched, questions)
     after = answers_in_words(base, questions)
-    right_before = sum(map(is_right, questions, before))
-    right_after = sum(map(is_right, questions, after))
+    right_before = list(map(is_right, questions, before))
+    right_after = list(map(is_right, questions, after))
     likeness = [rouge_l(now, then) for now, then in zip(after, before, strict=True)]
     log_probs_before = _log_probs(untouched, queries, before)
     log_probs_after = _log_probs(base, queries, before)
     return {
-        "right_untouched": Share(right_before, len(queries)).as_json(),
-        "right_base": Share(right_after, len(queries)).as_json(),
+        "right_untouched": Share(right_before).as_json(),
+        "right_base": Share(right_after).as_json(),
         "rouge_l": sum(likeness) / len(likeness),
         "log_prob_untouched": sum(log_probs_before) / len(log_probs_before),
         "log_prob_base": sum(log_probs_after) / len(log_probs_after),
