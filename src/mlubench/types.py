@@ -9,7 +9,9 @@ from mlubench.core.spelling import path_below
 
 Split = Literal["forget", "retain"]
 Metric = Literal["forget_quality", "utility"]
-Role = Literal["fit", "calibrate", "test"]
+Role = Literal["fit", "calibrate", "test", "all"]
+# Whether what trains and what tests are kept apart, or are the same records, as was published.
+ProtocolName = Literal["held-out", "published"]
 Part = Literal["vision", "projector", "language"]  # of a model; `vision` is its tower
 # What a method may change; here `vision` is the tower and the projector.
 Scope = Literal["language", "projector", "vision", "all"]  # what may change of a model
@@ -57,7 +59,7 @@ class Sample:
     `fact` is shared by all samples that ask for one answer about one entity, in any phrasing and on any picture.
     `phrasing` counts the fact's distinct questions from 0; the first is the one that unlearning trains on.
     `role` says what the picture is for: `fit` trains experts and gates, `calibrate` serves gates too and decides what
-    the base knows, `test` is only ever tested on.
+    the base knows, `test` is only ever tested on. Under the published protocol it is `all`.
     """
 
     id: str
@@ -72,6 +74,21 @@ class Sample:
     role: Role
     # `same-photo` or `other-photo`, where the release says so.
     picture_kind: str = ""
+
+    @property
+    def trains(self) -> bool:
+        """Whether experts and methods may learn from it."""
+        return self.role in ("fit", "all")
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether it sets thresholds, and tells what the base knows."""
+        return self.role in ("calibrate", "all")
+
+    @property
+    def tests(self) -> bool:
+        """Whether scores are measured on it."""
+        return self.role in ("test", "all")
 
 
 @dataclass(frozen=True, slots=True)

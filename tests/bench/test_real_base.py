@@ -1,6 +1,7 @@
 """The shares that the examination of the real base reports."""
 
 import pytest
+
 from real_base import Share
 
 

@@ -85,7 +85,7 @@ def test_dry_run_as_json(tmp_path: Path) -> None:
 
 
 def test_presets_of_published_models_say_what_to_add(tmp_path: Path) -> None:
-    for preset in ("llava-v1.6-7b", "llava-v1.6-13b", "qwen3-vl-4b"):
+    for preset in ("llava-v1.6-7b", "llava-v1.6-13b", "qwen3-vl-4b", "llava-v1.6-7b-published"):
         called = call("run", preset, "--out", tmp_path / "run")
         assert called.code == 2
         assert "-s benchmark.root=DIR" in called.error

@@ -380,3 +380,30 @@ def test_gates_stand_apart_by_kind_of_picture(width: int) -> None:
     assert max(map(len, lines)) <= width
     # Where kinds are not told apart, nothing is said of them.
     assert PART_TITLE not in draw(make_results())
+
+
+def test_the_papers_scores_stand_below_each_method_that_it_published() -> None:
+    found = score_table(
+        parse_results(make_results(("ga", "gd", "lumoe"))), "rules", "utility", with_paper=True
+    )
+    assert [row.label for row in found.rows][1:] == [
+        "GA",
+        "GA, paper",
+        "GD",
+        "LUMoE",
+        "LUMoE, paper",
+    ]
+    paper = dict(zip(found.columns, found.rows[-1].scores, strict=True))
+    assert paper["A-UA"].text == "0.930"
+    assert paper["D-UD"].text == "0.910"
+    # Not published.
+    assert paper["B-UB"].text == "–"
+    assert not any(shown.best for shown in paper.values())
+
+
+def test_runs_from_before_there_was_a_protocol_are_held_out() -> None:
+    results = make_results(("ga",))
+    assert "protocol" not in results["run"].get("benchmark", {})
+    text = draw(results)
+    assert "held-out protocol" in text
+    assert "Do not compare with held-out scores" not in text

@@ -10,10 +10,11 @@ from mlubench.core.errors import UsageError
 from mlubench.settings.loading import dump, load, parse, preset_names, preset_summaries
 from mlubench.settings.run import Config
 
+PAPERS_MODELS = ("llava-v1.6-7b", "llava-v1.6-13b", "qwen3-vl-4b")
 # What a preset cannot know by itself.
 NEEDED = {
     name: ["benchmark.root=data"]
-    for name in ("official-rendered", "llava-v1.6-7b", "llava-v1.6-13b", "qwen3-vl-4b")
+    for name in ("official-rendered", *PAPERS_MODELS, *map("{}-published".format, PAPERS_MODELS))
 }
 
 

@@ -38,7 +38,7 @@ def print_table(table: "RenderableType") -> None:
     plain_console(fold=True).print(table)
 
 
-def print_results(results: "Results", *, as_json: bool) -> None:
+def print_results(results: "Results", *, as_json: bool, with_paper: bool = False) -> None:
     if as_json:
         print_json(results.as_json())
         return
@@ -47,4 +47,5 @@ def print_results(results: "Results", *, as_json: bool) -> None:
 
     console = plain_console(fold=True)
     # A wide terminal does not pull the columns apart.
-    console.print(render_table(results, min(console.width, WIDTH)))
+    width = min(console.width, WIDTH)
+    console.print(render_table(results, width, with_paper=with_paper))

@@ -187,6 +187,9 @@ def _whole(
         "grid": spec.grid,
         "schema_version": 1,
         "stand_ins": any(result.run.stand_ins for _, _, result in done),
+        "published_protocol": any(
+            result.run.benchmark.protocol == "published" for _, _, result in done
+        ),
         "runs": rows,
         "summary": summarise(done),
     }

@@ -77,7 +77,7 @@ def tested(task: Task, limit: int | None) -> list[Sample]:
     chosen: list[Sample] = []
     for split in (task.forget, task.retain):
         # Sorted, so that the choice does not depend on the order of the records.
-        rows = sorted((s for s in split if s.role == "test"), key=lambda s: s.id)
+        rows = sorted((s for s in split if s.tests), key=lambda s: s.id)
         rows = _deal_round(rows, lambda s: (s.fact, s.phrasing))
         rows = _deal_round(rows, lambda s: s.fact)
         chosen += rows[:limit]

@@ -17,7 +17,7 @@ from mlubench.types import Benchmark, Sample
 def drop_damaged_know(run: RunDir, benchmark: Benchmark, console: Console) -> None:
     """Have the base asked anew what it knows, where these answers are damaged."""
     file = AnswerFile(run.know_answers, BASE, KNOW, NOTHING_UNLEARNED)
-    asked = [s for s in benchmark.samples if s.role == "calibrate"]
+    asked = [s for s in benchmark.samples if s.calibrates]
     if file.path.is_file() and _is_dropped(run, file, asked, console):
         # What follows from them is judged from the new ones.
         run.know.unlink(missing_ok=True)

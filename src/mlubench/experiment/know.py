@@ -64,7 +64,7 @@ def know_filter(ctx: Context) -> Benchmark:
         return ctx.benchmark
     path = ctx.run.know_answers
     # Neither trained on nor tested on: choosing facts by test pictures would flatter the scores.
-    asked = [s for s in ctx.benchmark.samples if s.role == "calibrate"]
+    asked = [s for s in ctx.benchmark.samples if s.calibrates]
     if not processes.agreed(path.is_file):
         base = Base(ctx)
         base.at([])
@@ -96,7 +96,7 @@ def without(benchmark: Benchmark, dropped: set[str]) -> Benchmark:
         task = replace(whole, forget=known(whole.forget), retain=known(whole.retain))
         tasks.append(task)
         for split in ("forget", "retain"):
-            if not any(s.role == "test" for s in task.split(split)):
+            if not any(s.tests for s in task.split(split)):
                 raise MlubenchError(
                     f"the base knows no fact of task {task.name}'s {split} set",
                     "Lower know.min_score, or train a base that knows them (model.toy.steps, model.real.steps).",

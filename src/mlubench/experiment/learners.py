@@ -75,11 +75,12 @@ def check_weights(config: Config, order: Sequence[str]) -> None:
 
 def fit_samples(samples: Sequence[Sample], settings: TrainConfig) -> list[Sample]:
     """The samples that a method trains on."""
-    chosen = [s for s in samples if s.role == "fit"]
-    if settings.phrasings != "all":
-        # The first phrasing alone: the others then test whether what was unlearned depends on the words.
-        chosen = [s for s in chosen if s.phrasing == 0]
-    return chosen
+    chosen = [s for s in samples if s.trains]
+    if settings.phrasings == "all":
+        return chosen
+    # The first phrasing alone: the others then test whether what was unlearned depends on the words. The published
+    # protocol holds nothing back.
+    return [s for s in chosen if s.phrasing == 0 or s.role == "all"]
 
 
 def train(ctx: Context, loss: str, label: str, task: Task, settings: TrainConfig) -> ManifestFacts:

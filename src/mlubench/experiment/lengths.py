@@ -35,7 +35,7 @@ def _uses(benchmark: Benchmark, config: Config) -> Iterator[Use]:
     for task in benchmark:
         asked += tested(task, config.evaluate.limit)
     if config.know.enabled:
-        asked += [sample for sample in benchmark.samples if sample.role == "calibrate"]
+        asked += [sample for sample in benchmark.samples if sample.calibrates]
     for sample in asked:
         answers = [sample.truth] if config.evaluate.probability else []
         yield Use(sample, benchmark.picture(sample), tuple(answers), config.evaluate.max_new_tokens)

@@ -15,6 +15,7 @@ from rich.text import Text
 from mlubench.core import processes
 from mlubench.core.files import is_whole, write_json
 from mlubench.core.progress import progress_bar
+from mlubench.data.protocols import under_protocol
 from mlubench.experiment.answering import (
     KnownAnswers,
     Learner,
@@ -74,7 +75,8 @@ def run_lifelong(config: Config, out: Path, console: Console) -> Results:
         console.print(f"benchmark: {len(whole.samples):,} samples, {len(whole.tasks)} tasks")
         with processes.leader_first():
             mllm = open_base(config, whole)
-        require_short_records(mllm, benchmark, config)
+        protocol = config.benchmark.protocol
+        require_short_records(mllm, under_protocol(benchmark, protocol), config)
         # Only now is the folder written to, so that a mistyped setting, a device that is not here or a model that cannot
         # be loaded leaves nothing in the way of the right command.
         processes.written(lambda: run.claim(config))
@@ -82,7 +84,7 @@ def run_lifelong(config: Config, out: Path, console: Console) -> Results:
         processes.written(lambda: drop_damaged_know(run, benchmark, console))
         # What the base does not know cannot be unlearned, so only what it knows is trained and tested.
         known = know_filter(Context(config, benchmark, mllm, run))
-        ctx = Context(config, known, mllm, run)
+        ctx = Context(config, under_protocol(known, protocol), mllm, run)
         processes.written(lambda: drop_damaged(run, known, config.evaluate, console))
         processes.written(lambda: run.note(_facts(ctx, benchmark)))
 
@@ -221,7 +223,7 @@ def _facts(ctx: Context, benchmark: Benchmark) -> RunFacts:
     for task in ctx.benchmark:
         counts = {}
         for split in METRIC_OF:
-            counts[split] = sum(s.role == "test" for s in task.split(split))
+            counts[split] = sum(s.tests for s in task.split(split))
         tested_samples[task.name] = counts
     facts = {s.fact for s in benchmark.samples}
     known_facts = {s.fact for s in ctx.benchmark.samples}
@@ -250,5 +252,6 @@ def _facts(ctx: Context, benchmark: Benchmark) -> RunFacts:
             digest=benchmark.digest,
             facts=len(facts),
             facts_dropped=len(facts) - len(known_facts),
+            protocol=config.benchmark.protocol,
         ),
     )

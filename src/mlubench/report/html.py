@@ -27,7 +27,7 @@ from mlubench.report.gate_table import (
     harm_cells,
     part_cells,
 )
-from mlubench.report.labels import MEANINGS, STAND_INS, TITLES, label
+from mlubench.report.labels import MEANINGS, PUBLISHED_PROTOCOL, STAND_INS, TITLES, label
 from mlubench.report.reference_metrics import TITLE, reference_metrics
 from mlubench.report.samples import NOTE as EXAMPLES_NOTE
 from mlubench.report.samples import pick_examples
@@ -62,7 +62,9 @@ class _LevelRow:
     memory: str
 
 
-def write_report(run_dir: Path, results: Results | None = None) -> Path:
+def write_report(
+    run_dir: Path, results: Results | None = None, *, with_paper: bool = False
+) -> Path:
     """Write RUN/report.html and return its path. `results` defaults to RUN/results.json.
 
     Works on partial runs: what is missing is said to be missing. Raises MlubenchError when the results cannot be read.
@@ -70,7 +72,7 @@ def write_report(run_dir: Path, results: Results | None = None) -> Path:
     folder = RunDir(run_dir)
     if results is None:
         results = read_results(folder.results)
-    page = _template().render(_page_values(folder, results))
+    page = _template().render(_page_values(folder, results, with_paper))
     # An answer may hold halves of characters, which UTF-8 cannot spell.
     write_atomic(folder.report, page.encode(errors="replace"))
     return folder.report
@@ -100,16 +102,16 @@ def _template() -> "Template":
     return environment.from_string(source.read_text(encoding="utf-8"))
 
 
-def _page_values(folder: RunDir, results: Results) -> dict[str, Any]:
+def _page_values(folder: RunDir, results: Results, with_paper: bool) -> dict[str, Any]:
     """What report.html.j2 shows, under the names that it uses."""
     # Figures and breakdowns show one judge, or the page would double with each; the notices say so.
     judge = results.judges[0]
     return {
         "line": tables.run_line(results),
-        "notices": _notices(results),
+        "notices": [*_notices(results), *([tables.PAPER_NOTE] if with_paper else [])],
         "warning": tables.unscored_warning(results),
         "facts": _facts(results),
-        "score_tables": tables.score_tables(results),
+        "score_tables": tables.score_tables(results, with_paper=with_paper),
         "titles": TITLES,
         "meanings": MEANINGS,
         "judge": judge,
@@ -164,6 +166,8 @@ def _where_told(results: Results, judge: str, by: str) -> list[tuple[str, list[S
 def _notices(results: Results) -> list[str]:
     """What a reader must know before the scores: stand-ins, what is missing, and which judge is shown."""
     notices = []
+    if results.run.benchmark.protocol == "published":
+        notices.append(PUBLISHED_PROTOCOL)
     if results.run.stand_ins:
         notices.append(STAND_INS)
     # Those that the run was asked for count too: one that has not started yet has no results.

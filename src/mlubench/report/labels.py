@@ -15,6 +15,10 @@ LABELS = {name: name.upper() for name in ("ga", "gd", "kl", "npo", "po", "dpo")}
     "lumoe+oracle": "LUMoE + oracle",
     BASE: "Base",
 }
+PUBLISHED_PROTOCOL = (
+    "Published protocol: tested on the records that methods and gate learned from. "
+    "Do not compare with held-out scores."
+)
 STAND_INS = "Pictures are drawn stand-ins, not photographs: compare these scores with each other, not with published ones."
 
 

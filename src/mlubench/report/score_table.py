@@ -1,6 +1,6 @@
 """Turns scores into the text of the paper's table, so that terminal and page cannot disagree."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from mlubench.report import liveness
@@ -8,12 +8,14 @@ from mlubench.report.labels import label
 from mlubench.runs.folder import BASE
 from mlubench.runs.results import CellRow, Results
 from mlubench.statistics.directions import marked
+from mlubench.statistics.published import MAIN_TABLE, published_score
 from mlubench.statistics.scores import METRICS
 from mlubench.types import Metric
 
 MISSING = "–"
 UNJUDGED = "?"
 UNSCORED_LIMIT = 0.01
+PAPER_NOTE = "Rows of the paper: LLaVA-v1.6-7B, one seed, its own photographs and judge, the published protocol."
 STABILITY_NOTE = (
     "Stability: the sum over tasks of |first score - last score|; lower is better, but a dead model is perfectly "
     "stable, so read it beside Final and never alone."
@@ -155,10 +157,19 @@ def _reference(results: Results, name: str, cells: dict[Step, CellRow | None]) -
     )
 
 
-def score_table(results: Results, judge: str, metric: Metric) -> ScoreTable:
+def _paper_row(method: str, metric: Metric, columns: Sequence[str]) -> ScoreRow:
+    """What the paper published of a method, in the columns of this run."""
+    scores = [ShownNumber(number(published_score(method, metric, step))) for step in columns]
+    name = f"{label(method)}, paper"
+    return ScoreRow(method, name, scores, ShownNumber(), ShownNumber(), 0, reference=True)
+
+
+def score_table(
+    results: Results, judge: str, metric: Metric, *, with_paper: bool = False
+) -> ScoreTable:
     """One row per method, references first. The best method of each column is marked; a reference is no rival.
 
-    A dead archive is no rival either.
+    A dead archive is no rival either. `with_paper` sets the paper's row below each method that it published.
     Stability is never marked, because a model that answers nothing would win it.
     """
     steps = results.steps()
@@ -179,6 +190,7 @@ def score_table(results: Results, judge: str, metric: Metric) -> ScoreTable:
             stabilities[summary.method] = summary.stability.get(metric)
     last = results.tasks[-1] if results.tasks else ""
     top_final = _top(finals, [name for name, archive in dead if archive == last])
+    columns = [step_name(*step) for step in steps]
     rows = _reference_rows(results, judge, metric)
     for method in results.methods:
         scores = []
@@ -196,12 +208,18 @@ def score_table(results: Results, judge: str, metric: Metric) -> ScoreTable:
             unscored=sum(cell.unscored for cell in cells.values() if cell.method == method),
         )
         rows.append(row)
-    return ScoreTable(metric, judge, [step_name(*step) for step in steps], rows)
+        if with_paper and method in MAIN_TABLE:
+            rows.append(_paper_row(method, metric, columns))
+    return ScoreTable(metric, judge, columns, rows)
 
 
-def score_tables(results: Results) -> list[ScoreTable]:
+def score_tables(results: Results, *, with_paper: bool = False) -> list[ScoreTable]:
     """The tables of a run: each metric under each judge."""
-    return [score_table(results, judge, metric) for judge in results.judges for metric in METRICS]
+    tables = []
+    for judge in results.judges:
+        for metric in METRICS:
+            tables.append(score_table(results, judge, metric, with_paper=with_paper))
+    return tables
 
 
 def step_name(task: str, after: str) -> str:
@@ -244,6 +262,7 @@ def run_line(results: Results) -> str:
     parts = [
         f"preset {run.preset}" if run.preset else "",
         f"{run.benchmark.kind} benchmark, tasks {order}" if order else "",
+        f"{run.benchmark.protocol} protocol",
         f"model {run.model}" if run.model else "",
         f"pictures {run.train_images} in training" if run.train_images else "",
         f"seed {run.seed}" if run.seed is not None else "",

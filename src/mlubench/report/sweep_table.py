@@ -7,7 +7,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from mlubench.report.labels import STAND_INS, TITLES, label
+from mlubench.report.labels import PUBLISHED_PROTOCOL, STAND_INS, TITLES, label
 from mlubench.report.score_table import STABILITY_NOTE
 from mlubench.runs.sweeps import SeedsMeasure, Sweep, SweepSummaryRow
 from mlubench.statistics.directions import DIRECTIONS_NOTE, marked
@@ -45,6 +45,8 @@ def notes_of(sweep: Sweep) -> list[str]:
     unfinished = len(states) - states.count("finished")
     if unfinished:
         notes.append(f"{unfinished} of {len(states)} runs are not finished and not in the table.")
+    if sweep.get("published_protocol"):
+        notes.append(PUBLISHED_PROTOCOL)
     if sweep["stand_ins"]:
         notes.append(STAND_INS)
     measures = [measure for row in sweep["summary"] for measure in _measures(row)]

@@ -20,10 +20,11 @@ from mlubench.report.gate_table import (
     harm_cells,
     part_cells,
 )
-from mlubench.report.labels import MEANINGS, STAND_INS, TITLES
+from mlubench.report.labels import MEANINGS, PUBLISHED_PROTOCOL, STAND_INS, TITLES
 from mlubench.report.reference_metrics import TITLE, reference_metrics
 from mlubench.report.score_table import (
     FINAL,
+    PAPER_NOTE,
     STABILITY,
     STABILITY_NOTE,
     ScoreRow,
@@ -47,14 +48,16 @@ _CLOSING_WIDTH = 8 + 12
 _UNSCORED_WIDTH = 10
 
 
-def render_table(results: Results, width: int = WIDTH) -> Group:
+def render_table(results: Results, width: int = WIDTH, *, with_paper: bool = False) -> Group:
     """The run as rich renderables of at most `width` columns: a table per metric and judge, then the gates.
 
     Where the cells are too many for the width, they go on in a second table below.
-    The results may be partial.
+    The results may be partial. `with_paper` sets the paper's scores below each method's.
     """
     parts = [*_opening(results)]
-    for scores in score_tables(results):
+    if with_paper:
+        parts.append(Text(PAPER_NOTE, style="dim"))
+    for scores in score_tables(results, with_paper=with_paper):
         parts += _score_section(results, scores, width)
     parts.append(Text(STABILITY_NOTE, style="dim"))
     parts += _endings(results)
@@ -69,6 +72,8 @@ def render_table(results: Results, width: int = WIDTH) -> Group:
 def _opening(results: Results) -> Iterator[RenderableType]:
     """What a reader must know before the first number."""
     yield Text(run_line(results), style="bold")
+    if results.run.benchmark.protocol == "published":
+        yield Text(PUBLISHED_PROTOCOL, style="yellow")
     if results.run.stand_ins:
         yield Text(STAND_INS, style="yellow")
     warning = unscored_warning(results)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 from mlubench.core.errors import MlubenchError
 from mlubench.core.files import write_json
 from mlubench.core.reading import of_shape, read_json
-from mlubench.types import Metric
+from mlubench.types import Metric, ProtocolName
 
 SCHEMA_VERSION = 1
 _WRITE_ANEW = "Write them anew with `mlubench judge RUN`."
@@ -235,6 +235,7 @@ class BenchmarkFacts(_Row):
     digest: str = ""
     facts: int | None = None
     facts_dropped: int | None = None  # of them, those that the base did not know
+    protocol: ProtocolName = "held-out"  # runs from before it was a setting were held-out
 
 
 class RunFacts(_Row):

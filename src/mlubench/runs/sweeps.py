@@ -51,5 +51,7 @@ class Sweep(TypedDict):
     grid: dict[str, list[Any]]
     schema_version: int
     stand_ins: bool
+    # Whether runs were tested on what they learned from; files from before it could be so lack it.
+    published_protocol: NotRequired[bool]
     runs: list[SweepRunRow]
     summary: list[SweepSummaryRow]

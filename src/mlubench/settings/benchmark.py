@@ -6,6 +6,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from mlubench.settings.places import AbsolutePath
 from mlubench.settings.strict import Strict
+from mlubench.types import ProtocolName
 
 
 class BenchmarkConfig(Strict):
@@ -23,6 +24,8 @@ class BenchmarkConfig(Strict):
     """Draw stand-in pictures for a release whose photographs are not at hand."""
     strangers: AbsolutePath | None = None
     """A folder of pictures of other things, in no task: gates are measured on them. `world` and `real` have their own."""
+    protocol: ProtocolName = "held-out"
+    """`held-out` tests on pictures that nothing learned from; `published` on the records that were learned from."""
     order: list[str] | None = Field(None, min_length=1)
     """The tasks to unlearn, in this order; some may be left out. None is the official order."""
     entities: int = Field(44, ge=16, le=400)

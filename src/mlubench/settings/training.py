@@ -33,7 +33,7 @@ class TrainConfig(Strict):
     full: tuple[Part, ...] = ()
     """Parts of the scope that are trained whole, not by LoRA."""
     phrasings: Literal["first", "all"] = "first"
-    """Train on the first phrasing of each fact (the others then test it), or on all."""
+    """Train on the first phrasing of each fact (the others then test it), or on all. The published protocol takes all."""
     lora: LoraConfig = LoraConfig()
     lr: LearningRate = 5e-5
     """Learning rate of AdamW."""

@@ -8,5 +8,6 @@ claims.py          when a claim holds
 comparisons.py     paired differences between methods
 agreement.py       how far two judges agree; agreement_rows.py holds the rows that say so
 separation.py      AUROC and false positives at 95% recall
+published.py       the paper's own scores
 directions.py      which direction of each measure is better
 """

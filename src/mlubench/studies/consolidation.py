@@ -13,6 +13,7 @@ from mlubench.core.errors import UsageError
 from mlubench.core.files import MANIFEST, digest, is_whole, whole_dir
 from mlubench.core.progress import progress_bar
 from mlubench.core.reading import read_json, read_json_as_it_stands
+from mlubench.data.protocols import under_protocol
 from mlubench.experiment.answering import KnownAnswers, answer_cell, known_answers, tested
 from mlubench.experiment.know import know_filter
 from mlubench.experiment.learners import Context, LumoeLearner, train
@@ -201,7 +202,7 @@ def _context(run: RunDir) -> Context:
     config = run.config()
     whole = open_benchmark(config)
     ctx = Context(config, in_order(whole, config.benchmark.order), open_base(config, whole), run)
-    return replace(ctx, benchmark=know_filter(ctx))
+    return replace(ctx, benchmark=under_protocol(know_filter(ctx), config.benchmark.protocol))
 
 
 def _answered(run: RunDir, store: ExpertStore, done: list[str]) -> KnownAnswers:

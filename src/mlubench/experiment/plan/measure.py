@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 from mlubench.core.errors import MlubenchError
 from mlubench.core.files import NotMadeError, is_whole
+from mlubench.data.protocols import under_protocol
 from mlubench.experiment.answering import tested
 from mlubench.experiment.learners import LumoeLearner, OracleLumoeLearner, fit_samples
 from mlubench.experiment.plan.plan import MethodPlan, Plan
@@ -84,7 +85,8 @@ def measure(config: Config, plan: Plan) -> Measured:
     if plan.missing:
         raise MlubenchError("something is missing, as the plan says")
     mllm, whole = _open(config)
-    benchmark = in_order(whole, config.benchmark.order)
+    ordered = in_order(whole, config.benchmark.order)
+    benchmark = under_protocol(ordered, config.benchmark.protocol)
     _warm_up(mllm, config, benchmark, plan.methods[0])
     counts = _answers(config, plan, benchmark)
     seconds_per_answer, peak = _time_answers(mllm, config, benchmark)

@@ -8,6 +8,7 @@ from typing import Any
 
 from mlubench.core.errors import MlubenchError
 from mlubench.core.files import is_whole
+from mlubench.data.protocols import under_protocol
 from mlubench.experiment.answering import tested, tested_after
 from mlubench.experiment.learners import (
     LumoeLearner,
@@ -174,14 +175,17 @@ def plan_run(config: Config, out: Path) -> Plan:
         missing += foresee_strangers(config.benchmark)
     missing += foresee_judge(config.judge, config.judging, config.device)
     missing += _missing_place(config, run)
+    # Of which the base is asked what it knows, and which methods and gates then see.
+    held_out = None
     benchmark = None
     exact = False
     order = config.benchmark.order
     if whole is not None:
         check_aliases(config.gates.aliases, whole)
-        benchmark, exact = known_part(config, whole, run)
+        held_out, exact = known_part(config, whole, run)
+        benchmark = under_protocol(held_out, config.benchmark.protocol)
         order = [task.name for task in benchmark]
-        missing += foresee_tests(benchmark, config.know)
+        missing += foresee_tests(held_out, config.know)
         if LumoeLearner.name in config.methods:
             check_weights(config, order)
         # A model with something wrong cannot measure anything.
@@ -192,6 +196,9 @@ def plan_run(config: Config, out: Path) -> Plan:
         _plan_method(name, config, benchmark, order, adapters, run) for name in config.methods
     ]
     missing += _missing_rate(config, methods)
+    asked = None
+    if held_out is not None and benchmark is not None:
+        asked = _plan_answers(config, held_out, benchmark)
     return Plan(
         preset=config.preset,
         out=out,
@@ -200,7 +207,7 @@ def plan_run(config: Config, out: Path) -> Plan:
         order=order,
         exact_samples=exact,
         methods=methods,
-        asked=_plan_answers(config, benchmark) if benchmark is not None else None,
+        asked=asked,
         files=_planned_files(config, order or [], run),
         missing=missing,
     )
@@ -362,11 +369,11 @@ def _learners(config: Config) -> list[str]:
     return list(config.methods)
 
 
-def _plan_answers(config: Config, benchmark: Benchmark) -> list[AnswersPlan]:
+def _plan_answers(config: Config, held_out: Benchmark, benchmark: Benchmark) -> list[AnswersPlan]:
     sizes = {task.name: len(tested(task, config.evaluate.limit)) for task in benchmark}
     plans = []
     if config.know.enabled:
-        asked = sum(sample.role == "calibrate" for sample in benchmark.samples)
+        asked = sum(sample.calibrates for sample in held_out.samples)
         plans.append(AnswersPlan("base: what it knows", 1, asked))
     plans.append(AnswersPlan(BASE, len(sizes), sum(sizes.values())))
     cells = _tested_cells(config.evaluate, list(sizes))

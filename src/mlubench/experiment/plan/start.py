@@ -113,10 +113,10 @@ def foresee_tests(benchmark: Benchmark, know: KnowConfig) -> list[Missing]:
     for task in benchmark:
         for split in SPLITS:
             samples = task.split(split)
-            tested = {s.fact for s in samples if s.role == "test"}
+            tested = {s.fact for s in samples if s.tests}
             if know.enabled:
                 # What the base knows is asked on pictures that neither train nor test.
-                tested &= {s.fact for s in samples if s.role == "calibrate"}
+                tested &= {s.fact for s in samples if s.calibrates}
             if not tested:
                 what = f"no fact of task {task.name}'s {split} set has a picture to test on"
                 missing.append(Missing(what, "Give facts three pictures or more."))

@@ -224,7 +224,7 @@ def rerouted(
 
     `tasks` are those that `before` was fitted on. A query that either could not place is left out.
     """
-    samples = {s.image: s for t in tasks for s in t.samples if s.role == "calibrate"}.values()
+    samples = {s.image: s for t in tasks for s in t.samples if s.calibrates}.values()
     queries = [GateQuery(benchmark.picture(s), s.question, s.entity) for s in samples]
     old = route_all(before, queries, features, "refuse")
     new = route_all(now, queries, features, "refuse")

@@ -16,14 +16,13 @@ from mlubench.lumoe.gates.base import Features, Gate, GateQuery
 from mlubench.lumoe.gates.risk import threshold_of
 from mlubench.lumoe.gates.saved import HINT, EntityKey, SavedGate
 from mlubench.settings.gates import GateConfig
-from mlubench.types import Benchmark, Role, Route, Sample, Task
+from mlubench.types import Benchmark, Route, Sample, Task
 
 # How far the within-entity covariance is shrunk towards a sphere (0 to 1), since pictures are fewer than features.
 SHRINKAGE = 0.5
 # The share of the distance to the next entity that counts for a query: how much nearer it is to one than to others.
 RIVAL = 0.5
 FOLDS = 5  # of cross-fitting
-ROLES: tuple[Role, ...] = ("fit", "calibrate")  # never `test`
 
 Groups = Mapping[str, Tensor]  # entity -> features of its pictures (n, D)
 
@@ -173,7 +172,7 @@ class PrototypeGate(Gate):
 
 def pictures_by_entity(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
     """One sample for each picture that may be learned from, by entity; entities and pictures in sorted order."""
-    pictures = {s.image: s for s in samples if s.role in ROLES}
+    pictures = {s.image: s for s in samples if s.trains or s.calibrates}
     groups: dict[str, list[Sample]] = {}
     for image in sorted(pictures):
         groups.setdefault(pictures[image].entity.key, []).append(pictures[image])

@@ -81,7 +81,13 @@ def load_groups(folders: Sequence[Path], judge: str | None = None) -> list[Group
         run = open_run(folder)
         results = run.results()
         benchmark = results.run.benchmark
-        key = (run.config.preset, benchmark.kind, benchmark.digest, *results.tasks)
+        made_by = (
+            run.config.preset,
+            results.run.benchmark.protocol,
+            benchmark.kind,
+            benchmark.digest,
+        )
+        key = (*made_by, *results.tasks)
         together.setdefault(key, []).append(Loaded(folder, run, results))
     return [_group(runs, judge) for runs in together.values()]
 
