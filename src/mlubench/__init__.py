@@ -5,6 +5,7 @@ Every name of `__all__` is loaded when it is first used. `docs/python.md` shows 
 The rooms, from the top down; a file imports only from rooms below its own (docs/architecture.md):
 
 cli/  api.py       the command line; the names above (__main__.py is `python -m mlubench`)
+serving/           a LUMoE behind an OpenAI-compatible address
 studies/  authoring/
                    what stands above finished runs; the builder of benchmarks
 experiment/        the lifelong sequence

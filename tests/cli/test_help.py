@@ -6,13 +6,14 @@ import pytest
 from mlubench.cli.data.group import data
 from mlubench.cli.experts.group import experts
 from mlubench.cli.judge.group import COMMANDS as JUDGE_COMMANDS
+from mlubench.cli.keys import keys
 from mlubench.cli.main import COMMANDS, cli
 from mlubench.cli.parts import parts
 from support.runs import call
 
 HELPS = (
     [(name,) for name in COMMANDS]
-    + [(g.name, name) for g in (data, experts, parts) for name in g.commands]
+    + [(g.name, name) for g in (data, experts, keys, parts) for name in g.commands]
     + [("judge", name) for name in JUDGE_COMMANDS]
 )
 
@@ -47,5 +48,5 @@ def test_every_option_and_command_says_what_it_does(words: tuple[str, ...]) -> N
 
 
 def test_commands_that_print_facts_have_json() -> None:
-    for words in [w for w in HELPS if w not in (("data",), ("experts",), ("parts",))]:
+    for words in [w for w in HELPS if w not in (("data",), ("experts",), ("keys",), ("parts",))]:
         assert "--json" in call(*words, "--help").out

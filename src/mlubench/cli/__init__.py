@@ -1,10 +1,10 @@
 """The command line: nothing is imported before it is called.
 
 main.py            the commands, and errors as one line; lazy.py loads a command when it is called
-run.py  plan.py  sweep.py  status.py  report.py  claims.py  ask.py  parts.py  list.py
+run.py  plan.py  sweep.py  status.py  report.py  claims.py  ask.py  serve.py  keys.py  parts.py  list.py
                    one file for each command
 judge/  experts/  data/
                    one folder for each group of commands
-options.py  output.py  streams.py
-                   what commands share: options, JSON and tables, and streams that take every letter
+options.py  opening.py  output.py  streams.py
+                   what commands share: options, opening a LUMoE, JSON and tables, and streams that take every letter
 """

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlubench.cli.opening import BASE_MODEL, PLACE, open_lumoe
 from mlubench.cli.options import JSON, PATH
 from mlubench.cli.output import print_json
 
 if TYPE_CHECKING:
-    from mlubench.lumoe.engine.opening import EngineSource
     from mlubench.models.chat_template import History
-    from mlubench.models.mllm import MLLM
 
 
 @click.command(
@@ -24,7 +23,7 @@ Examples:
   mlubench ask experts --base-model models/llava --image picture.jpg "Who is this?"
 """
 )
-@click.argument("place", metavar="RUN|STORE", type=PATH)
+@PLACE
 @click.argument("question")
 @click.option(
     "--image",
@@ -38,11 +37,7 @@ Examples:
     help="The turns before the question, oldest first, as a JSON list: "
     '[{"question": "Who is this?", "answer": "A painter."}]. The gate is asked about every turn.',
 )
-@click.option(
-    "--base-model",
-    metavar="FOLDER",
-    help="The base that the experts were made for, where RUN or STORE does not say where it lies.",
-)
+@BASE_MODEL
 @click.option(
     "--base",
     is_flag=True,
@@ -66,14 +61,9 @@ def ask(
         _require_picture(image)
     turns = _turns(history) if history is not None else ()
     # What follows loads torch, which takes seconds: only once there is a picture to ask about.
-    from mlubench.lumoe.engine.lumoe import LUMoE
-    from mlubench.lumoe.engine.opening import engine_source
     from mlubench.lumoe.gates.base import statement_of
-    from mlubench.models.quiet import quiet
 
-    quiet()
-    source = engine_source(place)
-    lumoe = LUMoE.open(source, base_model or _base_made_again(place, source))
+    lumoe = open_lumoe(place, base_model)
     answer = lumoe.answer(question, image, history=turns, leave_out_disabled=base)
     route = answer.route
     assert route is not None, "an answer without an error has a route"
@@ -133,15 +123,3 @@ def _turns(file: Path) -> "History":
         raise UsageError(f"{file}: {error.what}", error.hint) from None
     except MlubenchError as error:
         raise UsageError(error.what, "Give a JSON file with --history.") from None
-
-
-def _base_made_again(place: Path, source: "EngineSource") -> "MLLM | None":
-    """A run's tiny base, trained again where the cache has lost it; None where the source says where the base lies."""
-    # A source without replies is a plain store: there is no run to train a base by.
-    if source.base is not None or source.replies is None:
-        return None
-    from mlubench.experiment.prepare import open_base, open_benchmark
-    from mlubench.runs.folder import RunDir
-
-    config = RunDir(place).config()
-    return open_base(config, open_benchmark(config))

@@ -29,6 +29,11 @@ COMMANDS = {
         "ask:ask",
         "One routed answer of the LUMoE of a run or a store, with the route and why.",
     ),
+    "serve": LazyCommand(
+        "serve:serve",
+        "The LUMoE of a run or a store behind an OpenAI-compatible address.",
+    ),
+    "keys": LazyCommand("keys:keys", "Who may ask a server: keys with scopes, kept as hashes."),
     "experts": LazyCommand(
         "experts.group:experts",
         "Experts of a run or a store: list, verify, switch, roll back, carry elsewhere.",

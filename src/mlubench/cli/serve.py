@@ -1,0 +1,134 @@
+"""`mlubench serve`: a LUMoE behind an OpenAI-compatible address."""
+
+from pathlib import Path
+
+import click
+
+from mlubench.cli.opening import BASE_MODEL, PLACE, open_lumoe
+from mlubench.cli.options import JSON, PATH
+from mlubench.cli.output import print_json
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  mlubench serve runs/toy                                   for this machine alone, without keys
+  mlubench keys add keys.json alice && mlubench serve runs/toy --keys keys.json --host 0.0.0.0
+  mlubench serve experts --base-model models/llava --port 9000 --name llava
+"""
+)
+@PLACE
+@BASE_MODEL
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where it listens.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="0 takes a free one.",
+)
+@click.option(
+    "--back-end",
+    "--backend",
+    "back_end",
+    type=click.Choice(["local"]),
+    default="local",
+    show_default=True,
+    help="What generates: this process.",
+)
+@click.option("--name", help="Under which callers ask for it; the folder's name if not given.")
+@click.option(
+    "--keys",
+    type=PATH,
+    help="File of keys (`mlubench keys add`). Keys in MLUBENCH_KEYS count besides: user:KEY,admin:KEY.",
+)
+@click.option(
+    "--allow-host",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="A name by which the server may be called, as its proxy's; several times. Then it answers to no other.",
+)
+@click.option(
+    "--rows",
+    type=click.IntRange(min=1),
+    default=16,
+    show_default=True,
+    help="Requests that are answered at once.",
+)
+@click.option(
+    "--waiting",
+    type=click.IntRange(min=0),
+    default=64,
+    show_default=True,
+    help="Requests that wait besides. More are turned away.",
+)
+@click.option(
+    "--max-tokens",
+    type=click.IntRange(min=1),
+    help="Tokens of an answer at most; the run's own limit if not given.",
+)
+@click.option(
+    "--max-seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    default=120.0,
+    show_default=True,
+    help="For an answer, waiting included.",
+)
+@click.option(
+    "--max-pictures",
+    type=click.IntRange(min=0),
+    default=8,
+    show_default=True,
+    help="In a request.",
+)
+@JSON
+def serve(
+    place: Path,
+    base_model: str | None,
+    host: str,
+    port: int,
+    back_end: str,
+    name: str | None,
+    keys: Path | None,
+    names: tuple[str, ...],
+    rows: int,
+    waiting: int,
+    max_tokens: int | None,
+    max_seconds: float,
+    max_pictures: int,
+    as_json: bool,
+) -> None:
+    """Answer OpenAI's clients with a LUMoE: every request goes through the gate, every turn and picture of it.
+
+    RUN is the folder of a run, STORE a plain folder of experts. Without keys it is for this machine alone.
+    """
+    import os
+
+    from mlubench.serving.keys import Keys
+    from mlubench.serving.limits import Limits
+    from mlubench.serving.server import Address, require_safe
+    from mlubench.serving.server import serve as start
+
+    address = Address(host, port, names)
+    taken = Keys.open(keys, os.environ.get("MLUBENCH_KEYS"))
+    # Before the model is loaded, which takes a while.
+    require_safe(address, taken)
+    limits = Limits(
+        rows=rows,
+        waiting=waiting,
+        tokens=max_tokens,
+        seconds=max_seconds,
+        pictures=max_pictures,
+    )
+    model = name or place.resolve().name
+    engine = open_lumoe(place, base_model)
+
+    def say(url: str) -> None:
+        if as_json:
+            print_json({"url": url, "model": model, "keys": taken is not None})
+            return
+        guard = "keys are asked for" if taken is not None else "no keys, for this machine alone"
+        click.echo(f"serving {model} at {url} ({guard})", err=True)
+
+    start(engine, model=model, address=address, keys=taken, limits=limits, ready=say)

@@ -1,0 +1,15 @@
+"""A LUMoE behind an OpenAI-compatible address. Read app.py first, then chat.py.
+
+app.py             the application: its routes, and who may call which
+chat.py            one chat completion, from the request to the answer
+wire.py            what callers send, checked field by field
+replies.py         what callers get, whole or as a stream
+dialogue.py        messages as a question with its history and its pictures
+pictures.py        pictures in data URIs, as files for as long as a request lasts
+doors.py           every call passes here first: the host that it names, the key that it holds
+keys.py            keys with scopes, kept as hashes
+limits.py          how much may be asked, and how often by one key
+failures.py        errors as OpenAI's clients read them
+metrics.py         figures for Prometheus
+server.py          the server's life: open, serve, stop
+"""

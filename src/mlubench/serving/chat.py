@@ -1,0 +1,214 @@
+"""One chat completion, from the request to the answer."""
+
+import asyncio
+import logging
+import re
+import secrets
+import tempfile
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from mlubench.lumoe.engine.requests import (
+    BusyError,
+    CancelledError,
+    Finished,
+    OverdueError,
+    Ticket,
+    UnanswerableError,
+    Wanted,
+)
+from mlubench.models.sampling import Sampling
+from mlubench.serving.dialogue import as_request
+from mlubench.serving.failures import ApiError, too_many, wrong
+from mlubench.serving.keys import Caller
+from mlubench.serving.limits import Accounts, Limits
+from mlubench.serving.metrics import Metrics
+from mlubench.serving.pictures import save_picture
+from mlubench.serving.replies import Reply
+from mlubench.serving.wire import ChatRequest, chat_request
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+log = logging.getLogger(__name__)
+
+# Admins who send it are told the route.
+ROUTE_HEADER = "x-mlubench-route"
+# How often it is looked whether the caller is still there, in seconds.
+_LOOK = 0.2
+
+
+class BackEnd(Protocol):
+    """What answers requests. It sends each through the gate, all of it; a gate that fails refuses.
+
+    `lumoe.engine.continuous.ContinuousEngine` is one.
+    """
+
+    @property
+    def running(self) -> int: ...
+
+    @property
+    def waiting(self) -> int: ...
+
+    @property
+    def alive(self) -> bool:
+        """Whether requests are taken."""
+        ...
+
+    def submit(self, wanted: Wanted) -> Ticket:
+        """Raises BusyError where no more are taken."""
+        ...
+
+    def close(self) -> None:
+        """Answer what was taken, and end."""
+        ...
+
+
+@dataclass(eq=False)
+class Chat:
+    """The endpoint."""
+
+    back_end: BackEnd
+    # By which callers know it.
+    model: str
+    # Tokens of an answer at most.
+    tokens: int
+    limits: Limits
+    metrics: Metrics
+    # Where pictures lie while their request lasts.
+    folder: Path
+    accounts: Accounts
+
+    async def __call__(self, request: "Request") -> "Response":
+        caller: Caller = request.scope["caller"]
+        arrived = time.perf_counter()
+        told = self._may_see_route(request, caller)
+        self.accounts.enter(caller)
+        try:
+            asked = chat_request(await self._body(request))
+            if asked.model != self.model:
+                raise ApiError(
+                    HTTPStatus.NOT_FOUND,
+                    f"there is no such model; there is {self.model!r}",
+                    "model_not_found",
+                    "model",
+                )
+            reply_id = f"chatcmpl-{secrets.token_hex(12)}"
+            with tempfile.TemporaryDirectory(prefix="request-", dir=self.folder) as folder:
+                wanted = await self._wanted(reply_id, asked, Path(folder))
+                finished = await self._finished(request, wanted)
+        finally:
+            self.accounts.leave(caller)
+        self._count(finished, time.perf_counter() - arrived)
+        reply = Reply(reply_id, int(time.time()), self.model, finished, told)
+        return _response(reply, asked)
+
+    def _may_see_route(self, request: "Request", caller: Caller) -> bool:
+        if ROUTE_HEADER not in request.headers:
+            return False
+        if caller.scope != "admin":
+            raise ApiError(
+                HTTPStatus.FORBIDDEN, "only an admin's key is told the route", "not_allowed"
+            )
+        return True
+
+    async def _body(self, request: "Request") -> bytes:
+        # A form of another page cannot send JSON.
+        if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+            raise ApiError(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                "send JSON, as: Content-Type: application/json",
+                "unsupported_media_type",
+            )
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self.limits.body_seconds):
+                async for part in request.stream():
+                    body += part
+                    if len(body) > self.limits.body_bytes:
+                        raise ApiError(
+                            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                            f"the request has more than {self.limits.body_bytes:,} bytes",
+                            "request_too_large",
+                        )
+        except TimeoutError:
+            raise ApiError(
+                HTTPStatus.REQUEST_TIMEOUT, "the request did not arrive in time", "timeout"
+            ) from None
+        return bytes(body)
+
+    async def _wanted(self, reply_id: str, asked: ChatRequest, folder: Path) -> Wanted:
+        save = partial(save_picture, folder=folder, limits=self.limits)
+        # In a thread: pictures are decoded, which takes a while.
+        request = await asyncio.to_thread(
+            as_request,
+            reply_id,
+            asked.messages,
+            self.limits,
+            lambda address, number: save(address, number=number),
+        )
+        sampling = Sampling(
+            temperature=asked.temperature or 0.0,
+            top_p=1.0 if asked.top_p is None else asked.top_p,
+            seed=asked.seed,
+        )
+        tokens = min(asked.tokens or self.tokens, self.tokens)
+        return Wanted(request, tokens, sampling, asked.stops, self.limits.seconds)
+
+    async def _finished(self, request: "Request", wanted: Wanted) -> Finished:
+        try:
+            ticket = self.back_end.submit(wanted)
+        except BusyError as error:
+            raise too_many(str(error), "server_busy", 1) from None
+        try:
+            return await self._while_there(request, ticket)
+        except UnanswerableError as error:
+            raise wrong(self._without_files(str(error)), "messages") from None
+        except OverdueError as error:
+            raise ApiError(HTTPStatus.GATEWAY_TIMEOUT, str(error), "timeout") from None
+        finally:
+            ticket.cancel()
+
+    def _without_files(self, message: str) -> str:
+        """The message with the number of a picture in place of its file."""
+        file = re.escape(str(self.folder)) + r"\S*?(\d+)(?=\s)"
+        return re.sub(file, lambda found: str(int(found[1]) + 1), message)
+
+    async def _while_there(self, request: "Request", ticket: Ticket) -> Finished:
+        """The answer, unless the caller leaves before."""
+        answer: Future[Finished] = ticket.answer
+        waiting = asyncio.ensure_future(asyncio.wrap_future(answer))
+        while not waiting.done():
+            await asyncio.wait({waiting}, timeout=_LOOK)
+            if not waiting.done() and await request.is_disconnected():
+                ticket.cancel()
+                self.metrics.left.inc()
+        try:
+            return waiting.result()
+        except CancelledError:
+            # Nobody reads it.
+            raise ApiError(HTTPStatus.REQUEST_TIMEOUT, "the caller has left", "left") from None
+
+    def _count(self, finished: Finished, seconds: float) -> None:
+        self.metrics.seconds.observe(seconds)
+        self.metrics.prompt_tokens.inc(finished.prompt_tokens)
+        self.metrics.answer_tokens.inc(finished.answer_tokens)
+        if finished.fault is not None:
+            self.metrics.faults.inc()
+
+
+def _response(reply: Reply, asked: ChatRequest) -> "Response":
+    from starlette.responses import JSONResponse, StreamingResponse
+
+    headers = {"Cache-Control": "no-store"}
+    if not asked.stream:
+        return JSONResponse(reply.whole(), headers=headers)
+    options = asked.stream_options
+    events = reply.stream(usage=options is not None and options.include_usage)
+    return StreamingResponse(events, media_type="text/event-stream", headers=headers)

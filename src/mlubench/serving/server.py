@@ -1,0 +1,132 @@
+"""The server's life: where it listens, who may reach it, and how it ends."""
+
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from mlubench.core.errors import UsageError
+from mlubench.judging.rules.refusal import refusal
+from mlubench.lumoe.engine.continuous import ContinuousEngine
+from mlubench.lumoe.engine.lumoe import LUMoE
+from mlubench.serving.app import MISSING, make_app
+from mlubench.serving.doors import LOOPBACK
+from mlubench.serving.keys import Keys
+from mlubench.serving.limits import Limits
+
+# Features of so many pictures are kept: those of a dialogue come again with each turn.
+_FEATURES = 1_000
+# Seconds that requests are given to end once the server is told to stop.
+_GRACE = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the server listens, and by which names it may be called besides the loopback's."""
+
+    host: str = "127.0.0.1"
+    # 0 takes a free one.
+    port: int = 8000
+    names: tuple[str, ...] = ()
+
+    @property
+    def loopback(self) -> bool:
+        if self.host == "localhost":
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The names that are checked; none where the server is meant to be reached by any."""
+        if self.loopback or self.names:
+            return (*LOOPBACK, *self.names)
+        return ()
+
+
+def back_end(engine: LUMoE, limits: Limits) -> ContinuousEngine:
+    """The engine as a server asks it: nothing of what callers send stays in memory."""
+    engine.mllm.keep_pictures = 0
+    engine.mllm.keep_prompts = False
+    engine.features.keep = _FEATURES
+    for layer in engine.features.layers.values():
+        layer.keep = _FEATURES
+    return ContinuousEngine(
+        engine,
+        rows=limits.rows,
+        waiting=limits.waiting,
+        is_refusal=lambda text: bool(refusal(text)),
+    )
+
+
+def require_safe(address: Address, keys: Keys | None) -> None:
+    """Raises UsageError for a server that anybody could reach and nobody needs a key for."""
+    if keys is None and not address.loopback:
+        raise UsageError(
+            f"without keys nobody but this machine may ask, and {address.host} is open to others",
+            "Add a key (mlubench keys add FILE NAME) and give --keys FILE, or leave --host out.",
+        )
+
+
+def serve(
+    engine: LUMoE,
+    *,
+    model: str,
+    address: Address,
+    keys: Keys | None,
+    limits: Limits,
+    ready: Callable[[str], None],
+) -> None:
+    """Serve until a signal ends it. `ready` is called with the address once requests are taken.
+
+    Raises UsageError where a package is missing, the port is taken, or `require_safe` says no.
+    """
+    try:
+        import uvicorn
+    except ImportError:
+        raise MISSING from None
+
+    require_safe(address, keys)
+    listening = _listening(address)
+    app = make_app(
+        back_end(engine, limits),
+        model=model,
+        tokens=engine.max_new_tokens,
+        keys=keys,
+        hosts=address.hosts,
+        limits=limits,
+    )
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE,
+    )
+    with listening:
+        host, port = listening.getsockname()[:2]
+        ready(f"http://{_bracketed(host)}:{port}/v1")
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listening(address: Address) -> socket.socket:
+    # Bound here and not by uvicorn, so that the port is known before anything is served.
+    try:
+        return socket.create_server(
+            (address.host, address.port), family=_family(address.host), backlog=256
+        )
+    except OSError as error:
+        raise UsageError(
+            f"{address.host} port {address.port} cannot be used: {error.strerror}",
+            "Take another with --port.",
+        ) from None
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
