@@ -286,6 +286,8 @@ class LumoeLearner(Base):
             second_look=ctx.config.gates.second_look,
         )
         self.current: list[str] | None = None
+        # What this process has archived for the second look, which the next task is added to.
+        self.forgotten: Forgotten | None = None
         self.features_file = ctx.run.gate_features
         self.engine.features.load(self.features_file)
 
@@ -346,7 +348,11 @@ class LumoeLearner(Base):
         beside: list[Saved] = [gate]
         if settings.second_look != "off":
             facts |= {"second_look": settings.second_look}
-            beside.append(Forgotten.of(tasks, settings))
+            if self.forgotten is None:
+                self.forgotten = Forgotten.of(tasks, settings)
+            else:
+                self.forgotten = self.forgotten.with_next(tasks, settings)
+            beside.append(self.forgotten)
         archive(self.ctx, self.name, task, task.name, facts, beside)
         processes.written(lambda: self.engine.features.save(self.features_file))
         # Answers are those of the archive: mounted from it, the expert has the base's precision.

@@ -1,34 +1,73 @@
 """The second look on a real base: a planted leak is answered by its expert, and what is harmless leaves as it was said."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pytest
 
 from mlubench.lumoe.engine.batching import AskRequest
+from mlubench.lumoe.engine.looking_again import Reply
 from mlubench.lumoe.engine.lumoe import GATE_REFUSAL, LUMoE
 from mlubench.lumoe.gates.base import Features, Gate, GateQuery
 from mlubench.lumoe.second_look.forgotten import Forgotten
 from mlubench.models.mllm import Query
 from mlubench.settings.gates import GateConfig
-from mlubench.types import Benchmark, Route, Sample
+from mlubench.types import Benchmark, Route, Sample, SecondLook
 
-NEW = 48
+NEW = 48  # tokens of an answer, at most
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """A fact of task B that the base tells, and that the second look can know by its words."""
+
+    sample: Sample
+    query: Query
+
+    @property
+    def entity(self) -> str:
+        return self.sample.entity.key
+
+    @property
+    def route(self) -> Route:
+        """To the base, with a suspicion against the right entity."""
+        return route_to_base(self.entity)
 
 
 def route_to_base(*suspects: str) -> Route:
     return Route((), None, -1.0, "planted", suspects=suspects)
 
 
+def queries(benchmark: Benchmark, samples: Sequence[Sample]) -> list[Query]:
+    return [Query(benchmark.picture(sample), sample.question) for sample in samples]
+
+
 def known_samples(lumoe: LUMoE, benchmark: Benchmark, task: str, split: str) -> list[Sample]:
     """One sample for each fact that the base tells rightly, word for word."""
-    samples = [s for s in benchmark.task(task).split(split) if s.role == "test" and s.phrasing == 0]
-    one_each = list({s.fact: s for s in samples}.values())
-    texts = lumoe.mllm.generate(queries(benchmark, one_each), max_new_tokens=NEW)
-    return [s for s, text in zip(one_each, texts, strict=True) if text == s.truth]
+    by_fact: dict[str, Sample] = {}
+    for sample in benchmark.task(task).split(split):
+        if sample.role == "test" and sample.phrasing == 0:
+            by_fact[sample.fact] = sample
+    samples = list(by_fact.values())
+    texts = lumoe.mllm.generate(queries(benchmark, samples), max_new_tokens=NEW)
+    told = zip(samples, texts, strict=True)
+    return [sample for sample, text in told if text == sample.truth]
 
 
-def queries(benchmark: Benchmark, samples: Sequence[Sample]) -> list[Query]:
-    return [Query(benchmark.picture(s), s.question) for s in samples]
+def reply_to(looking: LUMoE, query: Query, route: Route, **options: object) -> Reply:
+    (reply,) = looking.replies([query], [route], max_new_tokens=NEW, **options)
+    return reply
+
+
+def draft_of(looking: LUMoE, query: Query, *experts: str) -> str:
+    """What these experts, or without any the base, say of the query."""
+    (draft,) = looking.drafts([query], [Route(experts, None, 1.0, "asked")], max_new_tokens=NEW)
+    return draft
+
+
+def look_of(reply: Reply) -> SecondLook:
+    assert reply.second_look is not None
+    return reply.second_look
 
 
 @pytest.fixture
@@ -39,55 +78,59 @@ def looking(lumoe: LUMoE, benchmark: Benchmark) -> LUMoE:
     return lumoe
 
 
-def leak(looking: LUMoE, benchmark: Benchmark) -> tuple[Sample, Query]:
-    """A fact of task B that the base tells, and that the second look can know by its words."""
+@pytest.fixture
+def leak(looking: LUMoE, benchmark: Benchmark) -> Leak:
+    assert looking.forgotten is not None
     for sample in known_samples(looking, benchmark, "B", "forget"):
         told = looking.forgotten.told(sample.truth, suspects={sample.entity.key})
         if told is not None and told.tells == "fact":
-            return sample, queries(benchmark, [sample])[0]
+            return Leak(sample, queries(benchmark, [sample])[0])
     raise AssertionError("the base tells no fact of B")
 
 
-def test_a_planted_leak_is_answered_by_its_expert(looking: LUMoE, benchmark: Benchmark) -> None:
-    sample, query = leak(looking, benchmark)
-    route = route_to_base(sample.entity.key)
-    (draft,) = looking.drafts([query], [route], max_new_tokens=NEW)
-    assert draft == sample.truth
-    (reply,) = looking.replies([query], [route], max_new_tokens=NEW)
-    look = reply.second_look
-    assert look is not None
-    assert (look.tells, look.entity, look.experts) == ("fact", sample.entity.key, ("B",))
-    assert look.draft == draft and "suspects" in look.why
-    by_expert = Route(("B",), sample.entity.key, 1.0, "to its expert")
-    assert reply.text == looking.drafts([query], [by_expert], max_new_tokens=NEW)[0] != draft
-    assert looking.generate([query], [route], max_new_tokens=NEW) == [reply.text]
+def test_a_planted_leak_is_answered_by_its_expert(looking: LUMoE, leak: Leak) -> None:
+    assert draft_of(looking, leak.query) == leak.sample.truth
+    reply = reply_to(looking, leak.query, leak.route)
+    assert reply.text == draft_of(looking, leak.query, "B")
+    assert reply.text != leak.sample.truth
+    assert looking.generate([leak.query], [leak.route], max_new_tokens=NEW) == [reply.text]
 
 
-def test_the_same_answer_about_another_thing_leaves(looking: LUMoE, benchmark: Benchmark) -> None:
-    sample, query = leak(looking, benchmark)
-    others = [e.key for e in benchmark.task("A").forget_entities]
-    unsuspected = next(
-        key for key in others if looking.forgotten.told(sample.truth, suspects={key}) is None
-    )
-    for route in (route_to_base(), route_to_base(unsuspected)):
-        (reply,) = looking.replies([query], [route], max_new_tokens=NEW)
-        assert (reply.text, reply.second_look) == (sample.truth, None)
+def test_a_look_says_what_was_told_of_whom_and_who_answers(looking: LUMoE, leak: Leak) -> None:
+    look = look_of(reply_to(looking, leak.query, leak.route))
+    assert look.tells == "fact"
+    assert look.entity == leak.entity
+    assert look.experts == ("B",)
+    assert look.draft == leak.sample.truth
+    assert "suspects" in look.why
 
 
-def test_nothing_is_replaced_where_the_look_is_off(looking: LUMoE, benchmark: Benchmark) -> None:
-    sample, query = leak(looking, benchmark)
+def test_the_same_answer_leaves_where_nobody_is_suspected(looking: LUMoE, leak: Leak) -> None:
+    assert reply_to(looking, leak.query, route_to_base()) == Reply(leak.sample.truth)
+
+
+def test_the_same_answer_about_another_thing_leaves(
+    looking: LUMoE, leak: Leak, benchmark: Benchmark
+) -> None:
+    assert looking.forgotten is not None
+    others = []
+    for entity in benchmark.task("A").forget_entities:
+        if looking.forgotten.told(leak.sample.truth, suspects={entity.key}) is None:
+            others.append(entity.key)
+    reply = reply_to(looking, leak.query, route_to_base(others[0]))
+    assert reply == Reply(leak.sample.truth)
+
+
+def test_nothing_is_replaced_where_the_look_is_off(looking: LUMoE, leak: Leak) -> None:
     looking.second_look = "off"
-    (reply,) = looking.replies([query], [route_to_base(sample.entity.key)], max_new_tokens=NEW)
-    assert (reply.text, reply.second_look) == (sample.truth, None)
+    assert reply_to(looking, leak.query, leak.route) == Reply(leak.sample.truth)
 
 
 def test_only_rows_that_trip_are_answered_again(
-    looking: LUMoE, benchmark: Benchmark, monkeypatch: pytest.MonkeyPatch
+    looking: LUMoE, leak: Leak, benchmark: Benchmark, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sample, query = leak(looking, benchmark)
     kept = known_samples(looking, benchmark, "A", "retain")[:3]
-    batch = [*queries(benchmark, kept), query]
-    routes = [route_to_base(sample.entity.key)] * len(batch)
+    batch = [*queries(benchmark, kept), leak.query]
     asked: list[int] = []
     generate = looking.mllm.generate
 
@@ -96,43 +139,41 @@ def test_only_rows_that_trip_are_answered_again(
         return generate(rows, **settings)
 
     monkeypatch.setattr(looking.mllm, "generate", counting)
-    replies = looking.replies(batch, routes, max_new_tokens=NEW)
+    replies = looking.replies(batch, [leak.route] * len(batch), max_new_tokens=NEW)
     assert asked == [len(batch), 1]
-    assert [reply.text for reply in replies[:-1]] == [s.truth for s in kept]
-    assert [reply.second_look is None for reply in replies] == [True] * len(kept) + [False]
+    assert replies[:-1] == [Reply(sample.truth) for sample in kept]
+    assert look_of(replies[-1]).entity == leak.entity
 
 
-def test_without_an_expert_the_fixed_refusal_leaves(looking: LUMoE, benchmark: Benchmark) -> None:
-    sample, query = leak(looking, benchmark)
+def test_without_an_expert_the_fixed_refusal_leaves(looking: LUMoE, leak: Leak) -> None:
     looking.disabled = frozenset({"B"})
-    (reply,) = looking.replies([query], [route_to_base(sample.entity.key)], max_new_tokens=NEW)
+    reply = reply_to(looking, leak.query, leak.route)
     assert reply.text == GATE_REFUSAL
-    assert reply.second_look is not None
-    assert (reply.second_look.experts, "no expert" in reply.second_look.why) == ((), True)
-    # Who has asked for the base in the place of a disabled expert gets it.
-    (reply,) = looking.replies(
-        [query],
-        [route_to_base(sample.entity.key)],
-        max_new_tokens=NEW,
-        left_out=frozenset({"B"}),
-    )
-    assert (reply.text, reply.second_look) == (sample.truth, None)
+    assert look_of(reply).experts == ()
+    assert "no expert" in look_of(reply).why
 
 
-def test_an_expert_that_tells_it_too_is_not_heard(looking: LUMoE, benchmark: Benchmark) -> None:
+def test_who_asks_for_the_base_in_a_disabled_expert_s_place_gets_it(
+    looking: LUMoE, leak: Leak
+) -> None:
+    looking.disabled = frozenset({"B"})
+    reply = reply_to(looking, leak.query, leak.route, left_out=frozenset({"B"}))
+    assert reply == Reply(leak.sample.truth)
+
+
+def test_an_expert_that_tells_it_too_is_not_heard(looking: LUMoE, leak: Leak) -> None:
     """A's expert has learned nothing of B's facts, so it tells them as the base does."""
-    sample, query = leak(looking, benchmark)
     looking.expert_for = {"B": "A"}
-    (reply,) = looking.replies([query], [route_to_base(sample.entity.key)], max_new_tokens=NEW)
-    by_a = Route(("A",), None, 1.0, "to the other expert")
-    (other,) = looking.drafts([query], [by_a], max_new_tokens=NEW)
-    look = reply.second_look
-    assert look is not None
-    if looking.forgotten.told(other, suspects={sample.entity.key}) is not None:
-        assert (reply.text, look.experts) == (GATE_REFUSAL, ())
-        assert "too" in look.why
+    reply = reply_to(looking, leak.query, leak.route)
+    by_a = draft_of(looking, leak.query, "A")
+    assert looking.forgotten is not None
+    if looking.forgotten.told(by_a, suspects={leak.entity}) is None:
+        assert reply.text == by_a
+        assert look_of(reply).experts == ("A",)
     else:
-        assert (reply.text, look.experts) == (other, ("A",))
+        assert reply.text == GATE_REFUSAL
+        assert look_of(reply).experts == ()
+        assert "too" in look_of(reply).why
 
 
 class Missing(Gate):
@@ -147,27 +188,32 @@ class Missing(Gate):
         return [route_to_base(self.suspect) for _ in queries]
 
 
-def test_answers_and_streams_of_answers_say_why(looking: LUMoE, benchmark: Benchmark) -> None:
-    sample, query = leak(looking, benchmark)
-    looking.gate = Missing(sample.entity.key)
-    answer = looking.answer(sample.question, query.image, max_new_tokens=NEW)
-    assert answer.second_look is not None and answer.second_look.experts == ("B",)
-    assert answer.text != sample.truth
-    assert answer.route is not None and answer.route.experts == ()
-    request = AskRequest("1", query.image, sample.question)
+def test_an_answer_says_who_answered_instead(looking: LUMoE, leak: Leak) -> None:
+    looking.gate = Missing(leak.entity)
+    answer = looking.answer(leak.sample.question, leak.query.image, max_new_tokens=NEW)
+    assert answer.text != leak.sample.truth
+    assert answer.second_look is not None
+    assert answer.second_look.experts == ("B",)
+    # The route stays as the gate gave it.
+    assert answer.route is not None
+    assert answer.route.experts == ()
+
+
+def test_answers_in_a_stream_are_those_that_are_asked_singly(looking: LUMoE, leak: Leak) -> None:
+    looking.gate = Missing(leak.entity)
+    answer = looking.answer(leak.sample.question, leak.query.image, max_new_tokens=NEW)
+    request = AskRequest("1", leak.query.image, leak.sample.question)
     (streamed,) = looking.answers([request], max_new_tokens=NEW)
-    assert (streamed.text, streamed.second_look) == (answer.text, answer.second_look)
+    assert streamed.text == answer.text
+    assert streamed.second_look == answer.second_look
 
 
+@pytest.mark.parametrize("failed", [True, False])
 def test_what_a_failed_gate_leaves_to_the_base_is_compared_with_everything(
-    looking: LUMoE, benchmark: Benchmark
+    looking: LUMoE, benchmark: Benchmark, failed: bool
 ) -> None:
-    query = queries(benchmark, known_samples(looking, benchmark, "A", "retain")[:1])[0]
-    name = benchmark.task("B").forget_entities[0].title
-    draft = f"This is {name}."
-    for route, held_back in (
-        (Route((), None, 0.0, "down", failed=True), True),
-        (Route((), None, 0.0, "not near"), False),
-    ):
-        (look,) = looking.second_looks([query], [draft], [route])
-        assert (look is not None) is held_back
+    (kept, *_) = known_samples(looking, benchmark, "A", "retain")
+    draft = f"This is {benchmark.task('B').forget_entities[0].title}."
+    route = Route((), None, 0.0, "it suspects nobody", failed=failed)
+    (look,) = looking.second_looks(queries(benchmark, [kept]), [draft], [route])
+    assert (look is not None) == failed

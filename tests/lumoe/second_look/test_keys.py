@@ -1,68 +1,81 @@
-"""By which words facts are known: what the question says is no secret, and numbers weigh more than plain words."""
-
-from dataclasses import replace
+"""By which words a fact is known: what the question says is no secret, and what is denied is not told."""
 
 import pytest
 
-from mlubench.lumoe.second_look.keys import ForgottenFact, forgotten_facts, share_told, words_of
-from support.forgotten_things import DESIGNED, MUSEUM, TASK_A, TASKS, TOWER, fact
+from mlubench.judging.rules.expected import ExpectedAnswers
+from mlubench.lumoe.second_look.keys import (
+    IN_FULL,
+    AskedFact,
+    KeyWords,
+    key_words,
+    needed_words,
+    share_told,
+    tells_in_full,
+    words_of,
+)
+
+TOWER = "Buildings/Eiffel_Tower"
 
 
-def by_words(facts: list[ForgottenFact]) -> dict[tuple[str, frozenset[str]], ForgottenFact]:
-    return {(fact.entity, frozenset(fact.weights)): fact for fact in facts}
+def known_by(truth: str, *questions: str) -> KeyWords | None:
+    return key_words(AskedFact(TOWER, questions, truth), ExpectedAnswers())
+
+
+def words(truth: str, *questions: str) -> set[str]:
+    found = known_by(truth, *questions)
+    assert found is not None
+    return set(found.weights)
 
 
 def test_a_fact_is_known_by_what_its_question_does_not_say() -> None:
-    facts = by_words(forgotten_facts(TASKS))
-    assert set(facts) == {
-        (TOWER.key, frozenset({"1889"})),
-        (TOWER.key, frozenset({"mauric", "koechlin", "stephen", "sauvestr"})),
-        (TOWER.key, frozenset({"paris"})),
-        (MUSEUM.key, frozenset({"paris"})),
-        (MUSEUM.key, frozenset({"joseph", "strauss", "charl", "ellis"})),
-    }
+    assert words("It was completed in 1889.", "When was it completed?") == {"1889"}
+    assert words("It stands in Paris.", "In which city does it stand?") == {"paris"}
 
 
-def test_shares_of_a_fact_sum_to_one() -> None:
-    for one in forgotten_facts(TASKS):
-        assert sum(one.weights.values()) == pytest.approx(1)
+def test_what_any_phrasing_says_is_no_secret() -> None:
+    truth = "It was begun by Maurice Koechlin in Paris."
+    one = words(truth, "Who began it?")
+    assert one == {"mauric", "koechlin", "paris"}
+    both = words(truth, "Who began it?", "Who began it in Paris?")
+    assert both == {"mauric", "koechlin"}
 
 
-def test_what_two_names_tell_stands_alone_unless_a_kept_fact_tells_it_too() -> None:
-    alone = [one for one in forgotten_facts(TASKS) if one.stands_alone]
-    assert [(one.entity, "koechlin" in one.weights) for one in alone] == [(TOWER.key, True)]
-    # With nothing kept the museum's architects stand alone as well.
-    nothing_kept = [replace(task, retain=()) for task in TASKS]
-    alone = [one.entity for one in forgotten_facts(nothing_kept) if one.stands_alone]
-    assert alone == [TOWER.key, MUSEUM.key]
+def test_shares_sum_to_one_and_names_and_numbers_are_counted() -> None:
+    found = known_by("It was designed by Maurice Koechlin and Stephen Sauvestre.", "Who made it?")
+    assert found is not None
+    assert sum(found.weights.values()) == pytest.approx(1)
+    assert found.sharp == 4
 
 
-def test_a_name_alone_is_no_fact_and_neither_is_a_yes() -> None:
+def test_a_name_alone_is_no_fact() -> None:
     title = "The structure in this picture goes by the title of the Eiffel Tower."
-    named = fact(TOWER, "What is this structure called?", title, task="A", split="forget")
-    agreed = fact(TOWER, "Is it tall?", "Yes, it is.", task="A", split="forget")
-    assert forgotten_facts([replace(TASK_A, forget=(*named, *agreed))]) == []
+    assert known_by(title, "What is this structure called?") is None
 
 
-def test_pictures_that_are_tested_on_tell_nothing() -> None:
-    tested = tuple(replace(sample, role="test") for sample in TASK_A.forget)
-    assert forgotten_facts([replace(TASK_A, forget=tested)]) == []
+def test_a_yes_is_no_fact() -> None:
+    assert known_by("Yes, it is.", "Is it tall?") is None
 
 
 def test_what_is_denied_is_not_told() -> None:
-    weights = next(one.weights for one in forgotten_facts(TASKS) if "paris" in one.weights)
+    weights = {"paris": 1.0}
     assert share_told(weights, words_of("It stands in Paris, France.")) == 1
     assert share_told(weights, words_of("It does not stand in Paris.")) == 0
-    # A refusal gives away what it denies to say.
-    assert share_told(weights, words_of("I'm sorry, I cannot say that Paris is where it is.")) == 1
 
 
-def test_what_an_earlier_task_kept_may_have_to_go() -> None:
-    kept_before = replace(
-        TASK_A, retain=fact(MUSEUM, DESIGNED, "By Ada King Lovelace.", task="A", split="retain")
-    )
-    goes_now = replace(
-        TASKS[1], forget=fact(MUSEUM, DESIGNED, "By Ada King Lovelace.", task="B", split="forget")
-    )
-    facts = forgotten_facts([kept_before, goes_now])
-    assert [one.stands_alone for one in facts if one.entity == MUSEUM.key] == [True]
+def test_a_refusal_gives_away_what_it_denies_to_say() -> None:
+    refused = words_of("I'm sorry, I cannot say that Paris is where it is.")
+    assert share_told({"paris": 1.0}, refused) == 1
+
+
+def test_in_full_means_but_for_little() -> None:
+    weights = {"mauric": IN_FULL, "koechlin": 1 - IN_FULL}
+    assert tells_in_full({"mauric"}, weights)
+    assert not tells_in_full({"koechlin"}, weights)
+
+
+def test_needed_words_are_the_rarest_that_no_text_can_miss_altogether() -> None:
+    weights = {"tower": 0.5, "paris": 0.15, "koechlin": 0.2, "france": 0.15}
+    frequency = {"tower": 90, "paris": 7, "koechlin": 1, "france": 30}
+    # The rarest weighs just what may be missed, so it is not enough alone.
+    assert needed_words(weights, frequency.__getitem__) == ["koechlin", "paris"]
+    assert needed_words({"1889": 1.0}, lambda word: 0) == ["1889"]

@@ -2,8 +2,8 @@
 
 import secrets
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
@@ -14,8 +14,9 @@ from mlubench.core.reading import read_json
 from mlubench.lumoe.gates.names import Names, known_aliases, names_of
 from mlubench.lumoe.gates.saved import HINT
 from mlubench.lumoe.second_look.fact_index import FactIndex
-from mlubench.lumoe.second_look.hashed_names import Hash, HashedNames, letters_of
-from mlubench.lumoe.second_look.keys import ForgottenFact, forgotten_facts, share_told, words_of
+from mlubench.lumoe.second_look.facts import ForgottenFacts
+from mlubench.lumoe.second_look.hashed_names import Hash, HashedNames
+from mlubench.lumoe.second_look.keys import ForgottenFact, share_told, words_of
 from mlubench.lumoe.second_look.saved import FILE, SavedFact, SavedForgotten
 from mlubench.settings.gates import GateConfig
 from mlubench.types import Task
@@ -48,51 +49,76 @@ class Forgotten:
     "1889" could be said of nothing any more. Only a fact whose words nobody says by chance stands alone.
     """
 
-    def __init__(self, saved: SavedForgotten) -> None:
-        self.saved = saved
-        self.expert_of: Mapping[str, str] = saved.experts
-        self._hash = _hash_with(bytes.fromhex(saved.salt)) if saved.salt else None
-        self._facts: dict[str, list[Mapping[str, float]]] = defaultdict(list)
+    def __init__(self, *, similarity: float, salt: str = "") -> None:
+        """Nothing yet. `similarity` (0 to 100) is how like a name a misspelt one must be; with a salt, all is hashed."""
+        self.expert_of: dict[str, str] = {}
+        self._similarity = similarity
+        self._salt = salt
+        self._hash = _hash_with(bytes.fromhex(salt)) if salt else None
+        # By entity. Their words are hashed where all is.
+        self._facts: dict[str, list[ForgottenFact]] = {}
         self._alone = FactIndex()
-        for fact in saved.facts:
-            self._facts[fact.entity].append(fact.weights)
-            if fact.stands_alone:
-                self._alone.add(fact.entity, fact.weights)
-        self._names: Names | HashedNames
-        if self._hash is not None:
-            self._names = HashedNames(saved.names, saved.most_words, self._hash)
-        else:
-            self._names = Names(saved.names)
+        # What is kept is named too: what is written like both goes to the better of the two.
+        self._names = Names({})
+        # In its place where all is hashed. Hashes are like nothing else, so that of what is kept none is needed.
+        self._hashed_names = None if self._hash is None else HashedNames(self._hash)
+        # The tasks, and what their facts were made of. None in what was loaded, as no text is kept.
+        self._tasks: list[str] = []
+        self._source: ForgottenFacts | None = None
 
     @classmethod
     def of(cls, tasks: Sequence[Task], config: GateConfig) -> "Forgotten":
         """What the tasks so far forget, under the settings of the gates."""
+        salt = secrets.token_bytes(_SALT_BYTES).hex() if config.second_look_hashed else ""
+        made = cls(similarity=config.similarity, salt=salt)
+        made._source = ForgottenFacts()
+        made._take(tasks, made._source, config)
+        return made
+
+    def with_next(self, tasks: Sequence[Task], config: GateConfig) -> "Forgotten":
+        """What `of` makes of these tasks, by one that knows all but the last of them: it costs what the last one brings.
+
+        It changes this object and returns it; or a new one, where it knows other tasks, or some entity of the last one, or
+        was loaded and knows no text.
+        """
+        earlier = [task.name for task in tasks[:-1]]
+        new = {sample.entity.key for sample in tasks[-1].samples}
+        source = self._source
+        if source is None or self._tasks != earlier or not source.met.isdisjoint(new):
+            return Forgotten.of(tasks, config)
+        self._take(tasks[-1:], source, config)
+        return self
+
+    def _take(self, tasks: Sequence[Task], source: ForgottenFacts, config: GateConfig) -> None:
+        """Take in tasks of which no entity is known."""
         aliases = known_aliases(config.aliases)
-        experts: dict[str, str] = {}
-        names: dict[str, list[str]] = {}
         for task in tasks:
-            for entity in task.forget_entities:
-                experts[entity.key] = task.name
-                names[entity.key] = names_of(entity, aliases)
-        facts = forgotten_facts(tasks)
-        if config.second_look_hashed:
-            return cls(_hashed(experts, facts, names))
-        for entity in sorted({sample.entity for task in tasks for sample in task.retain}):
-            # What is written like both goes to the better of the two, and does not name what is forgotten.
-            names.setdefault(entity.key, names_of(entity, aliases))
-        return cls(
-            SavedForgotten(
-                experts=experts,
-                facts=[_saved_fact(fact) for fact in facts],
-                names=names,
-                similarity=config.similarity,
-            )
-        )
+            self._tasks.append(task.name)
+            self.expert_of |= {entity.key: task.name for entity in task.forget_entities}
+        for entity in sorted({sample.entity for task in tasks for sample in task.samples}):
+            names = names_of(entity, aliases)
+            if self._hashed_names is None:
+                self._names.add(entity.key, names)
+            elif entity.key in self.expert_of:
+                self._hashed_names.add(entity.key, names)
+        for key in sorted(source.take(tasks)):
+            self._set_facts(key, [self._hashed(fact) for fact in source.of[key]])
+
+    def _set_facts(self, entity: str, facts: list[ForgottenFact]) -> None:
+        """Puts these in the place of what was known of the entity."""
+        self._facts[entity] = facts
+        self._alone.remove(entity)
+        for fact in facts:
+            if fact.stands_alone:
+                self._alone.add(entity, fact.weights)
 
     @property
-    def facts(self) -> int:
-        """How many facts can be recognised."""
-        return len(self.saved.facts)
+    def facts(self) -> list[ForgottenFact]:
+        """All facts that can be recognised, by entity. Their words are hashed where all is."""
+        found: list[ForgottenFact] = []
+        for key in sorted(self._facts):
+            found += self._facts[key]
+        return found
 
     def told(
         self,
@@ -135,6 +161,31 @@ class Forgotten:
                 return Told("fact", tuple(sorted(alone)), "it stands for nothing else")
         return None
 
+    @property
+    def saved(self) -> SavedForgotten:
+        """All of it, as it is written."""
+        if self._hashed_names is None:
+            names, most_words = self._names.names, 0
+        else:
+            names, most_words = self._hashed_names.hashes, self._hashed_names.most_words
+        facts = []
+        for fact in self.facts:
+            facts.append(
+                SavedFact(
+                    entity=fact.entity,
+                    weights=dict(fact.weights),
+                    stands_alone=fact.stands_alone,
+                )
+            )
+        return SavedForgotten(
+            experts=self.expert_of,
+            facts=facts,
+            names=names,
+            similarity=self._similarity,
+            salt=self._salt,
+            most_words=most_words,
+        )
+
     def save(self, folder: Path) -> None:
         write_json(folder / FILE, self.saved.model_dump(mode="json"))
 
@@ -142,7 +193,23 @@ class Forgotten:
     def load(cls, folder: Path) -> "Forgotten | None":
         """What `save` wrote; None in a folder that was written without a second look."""
         path = folder / FILE
-        return cls(read_json(path, SavedForgotten, HINT)) if path.is_file() else None
+        if not path.is_file():
+            return None
+        saved = read_json(path, SavedForgotten, HINT)
+        found = cls(similarity=saved.similarity, salt=saved.salt)
+        found.expert_of = saved.experts
+        for entity, names in saved.names.items():
+            if found._hashed_names is None:
+                found._names.add(entity, names)
+            else:
+                found._hashed_names.most_words = saved.most_words
+                found._hashed_names.add_hashes(entity, names)
+        facts: dict[str, list[ForgottenFact]] = defaultdict(list)
+        for fact in saved.facts:
+            facts[fact.entity].append(ForgottenFact(fact.entity, fact.weights, fact.stands_alone))
+        for entity, of_entity in facts.items():
+            found._set_facts(entity, of_entity)
+        return found
 
     def _guarded(self, entities: Set[str], answers: Callable[[str], bool]) -> set[str]:
         """Those that are to be forgotten, and whose expert did not give the draft."""
@@ -154,48 +221,25 @@ class Forgotten:
         return found
 
     def _named_in(self, text: str) -> set[str]:
-        if isinstance(self._names, HashedNames):
-            return self._names.find(text)
-        return {hit.entity for hit in self._names.find(text, threshold=self.saved.similarity)}
+        if self._hashed_names is not None:
+            return self._hashed_names.find(text)
+        return {hit.entity for hit in self._names.find(text, threshold=self._similarity)}
 
     def _words_of(self, draft: str) -> frozenset[str]:
         words = words_of(draft)
         return words if self._hash is None else frozenset(map(self._hash, words))
 
-    def _tells_fact_of(self, entity: str, words: Set[str]) -> bool:
-        return any(share_told(weights, words) >= WITH_ENTITY for weights in self._facts[entity])
-
-
-def _saved_fact(fact: ForgottenFact) -> SavedFact:
-    return SavedFact(entity=fact.entity, weights=dict(fact.weights), stands_alone=fact.stands_alone)
-
-
-def _hashed(
-    experts: dict[str, str], facts: Sequence[ForgottenFact], names: Mapping[str, Sequence[str]]
-) -> SavedForgotten:
-    """The same with every word and name as a hash, under a new salt."""
-    salt = secrets.token_bytes(_SALT_BYTES)
-    hash_of = _hash_with(salt)
-    saved_facts = []
-    for fact in facts:
-        weights = {hash_of(word): weight for word, weight in fact.weights.items()}
+    def _hashed(self, fact: ForgottenFact) -> ForgottenFact:
+        """The fact with its words as hashes, where all is hashed."""
+        if self._hash is None:
+            return fact
+        weights = {self._hash(word): weight for word, weight in fact.weights.items()}
         # In the order of the hashes, so that the words' own order tells nothing.
-        in_order = dict(sorted(weights.items()))
-        saved_facts.append(
-            SavedFact(entity=fact.entity, weights=in_order, stands_alone=fact.stands_alone)
-        )
-    hashed_names = {}
-    most_words = 0
-    for key, of_entity in names.items():
-        hashed_names[key] = sorted(hash_of(letters_of(name)) for name in of_entity)
-        most_words = max(most_words, *(name.count(" ") + 1 for name in of_entity))
-    return SavedForgotten(
-        experts=experts,
-        facts=saved_facts,
-        names=hashed_names,
-        salt=salt.hex(),
-        most_words=most_words,
-    )
+        return replace(fact, weights=dict(sorted(weights.items())))
+
+    def _tells_fact_of(self, entity: str, words: Set[str]) -> bool:
+        facts = self._facts.get(entity, ())
+        return any(share_told(fact.weights, words) >= WITH_ENTITY for fact in facts)
 
 
 def _hash_with(salt: bytes) -> Hash:

@@ -1,7 +1,7 @@
 """Names that are kept as hashes alone: a text is searched for them without a list of names that anybody could read."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 from mlubench.lumoe.gates.spelling import spellings
 
@@ -11,14 +11,27 @@ Hash = Callable[[str], str]
 class HashedNames:
     """Folded names by the hash of their letters. Misspelt names are not found: a hash tells nothing of what is alike."""
 
-    def __init__(self, hashed: Mapping[str, Iterable[str]], most_words: int, hash_of: Hash) -> None:
-        """`hashed` has the hashes of each entity's names, which are of `most_words` words at most."""
+    def __init__(self, hash_of: Hash) -> None:
+        # The hashes of each entity's names, and how many words the longest name has.
+        self.hashes: dict[str, list[str]] = {}
+        self.most_words = 0
         self._entities: dict[str, set[str]] = defaultdict(set)
-        self._most_words = most_words
         self._hash_of = hash_of
-        for entity, hashes in hashed.items():
-            for one in hashes:
-                self._entities[one].add(entity)
+
+    def add(self, entity: str, names: Iterable[str]) -> None:
+        """Adds folded names of the entity."""
+        found = []
+        for name in names:
+            found.append(self._hash_of(name.replace(" ", "")))
+            self.most_words = max(self.most_words, name.count(" ") + 1)
+        # In the order of the hashes, so that the names' own order tells nothing.
+        self.add_hashes(entity, sorted(found))
+
+    def add_hashes(self, entity: str, hashes: Iterable[str]) -> None:
+        """Adds names that are hashed already. `most_words` must be set for them."""
+        self.hashes[entity] = list(hashes)
+        for one in self.hashes[entity]:
+            self._entities[one].add(entity)
 
     def find(self, text: str) -> set[str]:
         """Keys of the entities whose names the text holds."""
@@ -27,12 +40,7 @@ class HashedNames:
             words = spelling.split()
             for start in range(len(words)):
                 # A name may be written in one word more than it has.
-                for stop in range(start + 1, min(start + self._most_words + 1, len(words)) + 1):
+                for stop in range(start + 1, min(start + self.most_words + 1, len(words)) + 1):
                     letters = "".join(words[start:stop])
                     found |= self._entities.get(self._hash_of(letters), set())
         return found
-
-
-def letters_of(name: str) -> str:
-    """What is hashed of a folded name."""
-    return name.replace(" ", "")

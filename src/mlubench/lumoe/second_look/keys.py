@@ -1,13 +1,12 @@
 """By which words a forgotten fact is known: those of its truth that say something, weighed as the rules judge does."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from mlubench.judging.rules.expected import CORE_SHARE, LITTLE, Expected, ExpectedAnswers
 from mlubench.judging.rules.refusal import refusal
 from mlubench.judging.rules.text import Reading, read
-from mlubench.types import Question, Sample, Task
+from mlubench.types import Question
 
 # So many names and numbers of a truth are hardly told by chance. Of two, a city and a year, many requests have any.
 FEWEST_SHARP = 3
@@ -16,7 +15,29 @@ IN_FULL = 0.8
 # Words said only to deny them are other words: "not in Paris" does not say "Paris".
 _DENIED = "not "
 
+# A little less than what must be missed, so that rounding never leaves a fact out.
+_ROUNDING = 1e-9
+
 Weights = Mapping[str, float]  # key word to its share of the whole, which is 1
+
+
+@dataclass(frozen=True, slots=True)
+class AskedFact:
+    """A fact as a task forgets it."""
+
+    entity: str  # its key
+    # All phrasings in which it is asked for, sorted.
+    questions: tuple[str, ...]
+    truth: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyWords:
+    """The words by which a fact is known."""
+
+    weights: Weights
+    # How many of them are names and numbers.
+    sharp: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,58 +64,45 @@ def share_told(weights: Weights, words: Set[str]) -> float:
     return sum(weight for word, weight in weights.items() if word in words)
 
 
-def forgotten_facts(tasks: Sequence[Task]) -> list[ForgottenFact]:
-    """The facts of the tasks' forget sets, each once, by samples that are not tested on.
+def tells_in_full(words: Set[str], weights: Weights) -> bool:
+    """Whether the words tell the fact but for little of it."""
+    return share_told(weights, words) >= IN_FULL - _ROUNDING
 
-    A fact that is the entity's own name is left out, as names are looked for apart. So is one that is told by small words
-    alone ("Yes, it does"), which no words give away.
+
+def needed_words(weights: Weights, frequency: Callable[[str], int]) -> list[str]:
+    """As few words of a fact as no text that tells it in full can miss altogether, the rarest first.
+
+    Such a text misses no more than `1 - IN_FULL`, so of words that weigh more together it says one.
     """
-    truths = sorted({(s.entity.cls, s.truth) for task in tasks for s in task.samples})
-    expected_answers = ExpectedAnswers(truths)
-    forget = {s.entity.key for task in tasks for s in task.forget}
-    # An entity that an earlier task kept may have to go by now.
-    kept = [s for task in tasks for s in task.retain if s.entity.key not in forget]
-    kept_words = {words_of(sample.truth) for sample in kept if sample.role != "test"}
-    by_fact: dict[tuple[str, str, str], list[Sample]] = defaultdict(list)
-    for task in tasks:
-        for sample in task.forget:
-            if sample.role != "test":
-                by_fact[sample.entity.key, sample.fact, sample.truth].append(sample)
-    found: dict[tuple[str, frozenset[tuple[str, float]]], ForgottenFact] = {}
-    for (entity, _, _), samples in sorted(by_fact.items()):
-        fact = _fact(entity, samples, expected_answers, kept_words)
-        if fact is not None:
-            found[entity, frozenset(fact.weights.items())] = fact
-    return list(found.values())
+    rarest_first = sorted(weights, key=lambda word: (frequency(word), word))
+    found = []
+    covered = 0.0
+    for word in rarest_first:
+        found.append(word)
+        covered += weights[word]
+        if covered > 1 - IN_FULL + _ROUNDING:
+            break
+    return found
 
 
-def _fact(
-    entity: str,
-    samples: Sequence[Sample],
-    expected_answers: ExpectedAnswers,
-    kept_words: Iterable[Set[str]],
-) -> ForgottenFact | None:
-    """One fact by its samples, which ask for it in several phrasings; None where no words give it away."""
-    questions = sorted({sample.question for sample in samples})
-    truth = samples[0].truth
-    expected = [
-        expected_answers.of(Question("utility", entity, question, truth, ""))
-        for question in questions
-    ]
+def key_words(asked: AskedFact, expected_answers: ExpectedAnswers) -> KeyWords | None:
+    """By which words the fact is known; None where no words give it away.
+
+    That is so of the entity's own name, as names are looked for apart, and of what is told by small words alone ("Yes, it
+    does"). `expected_answers` know which words the truths of its class share.
+    """
+    expected = []
+    for question in asked.questions:
+        about = Question("utility", asked.entity, question, asked.truth, "")
+        expected.append(expected_answers.of(about))
     if any(_is_the_name(one) for one in expected):
         return None
     weights = _weights(expected)
     if not weights:
         return None
     reading = expected[0].truth
-    sharp = set(weights) & (reading.names | reading.numbers)
-    stands_alone = len(sharp) >= FEWEST_SHARP
-    for words in kept_words if stands_alone else ():
-        if share_told(weights, words) >= IN_FULL:
-            # What must stay is told by the same words.
-            stands_alone = False
-            break
-    return ForgottenFact(entity, weights, stands_alone)
+    sharp = weights.keys() & (reading.names | reading.numbers)
+    return KeyWords(weights, len(sharp))
 
 
 def _is_the_name(expected: Expected) -> bool:
