@@ -209,8 +209,11 @@ def reason_without_sum(
 
     A part trained whole is a copy, not a delta. Two copies of one part have no sum, and one copy has no weight.
     """
+    factors = _factors(names, weights)
+    if len(names) < 2 and not factors:
+        return None
     wrappers = _whole_part_wrappers(mllm.base)
-    for name in _factors(names, weights):
+    for name in factors:
         if any(name in wrapper.modules_to_save for wrapper in wrappers):
             return f"adapter {name!r} has trained a part whole, which has no weight"
     for wrapper in wrappers:

@@ -182,6 +182,10 @@ class MLLM:
             self._pictures[path] = (now, picture)
         return picture
 
+    def forget_picture(self, path: Path) -> None:
+        """Keep a picture no longer in memory: nobody will ask for it again."""
+        self._pictures.pop(path, None)
+
     def require_picture(self, path: Path) -> None:
         """Raises UnusablePictureError for a picture that cannot be read, or that this model's processor does not take."""
         picture = self.picture(path)

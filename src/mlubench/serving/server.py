@@ -48,7 +48,6 @@ class Address:
 
 def back_end(engine: LUMoE, limits: Limits) -> ContinuousEngine:
     """The engine as a server asks it: nothing of what callers send stays in memory."""
-    engine.mllm.keep_pictures = 0
     engine.mllm.keep_prompts = False
     engine.features.keep = _FEATURES
     for layer in engine.features.layers.values():

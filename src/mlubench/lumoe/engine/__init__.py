@@ -7,7 +7,8 @@ looking_again.py   which drafts tell what is forgotten, and who answers instead
 batching.py        any number of questions, answered in batches
 continuous.py      requests of many callers, which join and leave a running batch
 live.py            the rows of such a batch, with their experts
-requests.py        a request as it waits, and what becomes of it; cutting.py cuts an answer to what was wanted
+requests.py        a request as it waits, and what becomes of it
+leaving.py         an answer as it leaves
 mixing.py          one batch for the base and for any experts
 residents.py       experts to hand: in memory, on disk or mounted; stacked.py has one as a matrix
 base_answers.py    questions to the untouched base

@@ -14,21 +14,11 @@ from threading import Condition, Thread
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.data.pictures import UnusablePictureError
 from mlubench.lumoe.engine.batching import picture_error, request_error
-from mlubench.lumoe.engine.cutting import cut_to
+from mlubench.lumoe.engine.leaving import IsRefusal, by_a_model, refused
 from mlubench.lumoe.engine.live import LiveBatch
 from mlubench.lumoe.engine.looking_again import Reply, route_of
-from mlubench.lumoe.engine.lumoe import GATE_REFUSAL, LUMoE
-from mlubench.lumoe.engine.requests import (
-    BusyError,
-    CancelledError,
-    Finished,
-    IsRefusal,
-    Job,
-    OverdueError,
-    Ticket,
-    UnanswerableError,
-    Wanted,
-)
+from mlubench.lumoe.engine.lumoe import LUMoE
+from mlubench.lumoe.engine.requests import BusyError, Job, Ticket, Wanted
 from mlubench.models.mllm import TooLongError
 from mlubench.models.running import Row
 from mlubench.types import Route
@@ -65,6 +55,8 @@ class ContinuousEngine:
         self._waiting: deque[Ticket] = deque()
         # Requests whose draft was held back; they have been admitted once.
         self._again: list[Job] = []
+        # Taken, and not answered yet.
+        self._open: set[Ticket] = set()
         self._closed = False
         self._changed = Condition()
         self._thread = Thread(target=self._run, name="answering", daemon=True)
@@ -121,13 +113,16 @@ class ContinuousEngine:
             # Whatever it is: callers are told, and the next ones are answered.
             except Exception as error:
                 log.exception("a batch failed")
-                self._fail_all(tickets, error)
+                self._fail_all(error)
+            self._forget_done()
 
     def _taken(self) -> list[Ticket]:
         """Those that have waited longest, as many as there is room for."""
-        self._waiting = deque(ticket for ticket in self._waiting if not _is_over(ticket))
+        self._waiting = deque(ticket for ticket in self._waiting if not ticket.is_over())
         room = max(0, self.rows - self.running)
-        return [self._waiting.popleft() for _ in range(min(room, len(self._waiting)))]
+        taken = [self._waiting.popleft() for _ in range(min(room, len(self._waiting)))]
+        self._open.update(taken)
+        return taken
 
     def _admit(self, tickets: Sequence[Ticket]) -> None:
         """Have the requests routed and read, and join what runs."""
@@ -147,12 +142,12 @@ class ContinuousEngine:
             self._start([jobs[row] for row in rows])
 
     def _is_sound(self, ticket: Ticket) -> bool:
-        if _is_over(ticket):
+        if ticket.is_over():
             return False
         wanted = ticket.wanted
         error = request_error(self.engine.mllm, wanted.request, wanted.max_new_tokens)
         if error is not None:
-            _refuse_request(ticket, error)
+            ticket.reject(error)
         return error is None
 
     def _routes(self, tickets: Sequence[Ticket]) -> list[Route]:
@@ -171,16 +166,18 @@ class ContinuousEngine:
         """Whether a model is to be asked. Otherwise the request is settled now."""
         error = picture_error(self.engine.mllm, job.request, job.route)
         if error is not None:
-            _refuse_request(job.ticket, error)
+            job.ticket.reject(error)
             return False
         if job.route.refused:
-            self._finish(job, Reply(GATE_REFUSAL, job.look), fault=job.route.why)
+            # Without the reason, which may quote what was asked.
+            log.warning("refused, since no route could be taken")
+            self._refuse(job, job.route.why)
             return False
         try:
             self.engine.require_experts([job.route])
         except MlubenchError as missing:
-            # Whose expert it is must not be told.
-            self._finish(job, Reply(GATE_REFUSAL), fault=str(missing))
+            log.warning("refused: %s", missing)
+            self._refuse(job, str(missing))
             return False
         return True
 
@@ -189,9 +186,9 @@ class ContinuousEngine:
         started = LiveBatch(self.engine)
         try:
             started.start(jobs, ahead=LOOKED_AT if self._looks else 0)
-        except (UsageError, UnusablePictureError, TooLongError) as error:
+        except MlubenchError as error:
             if len(jobs) == 1:
-                _refuse_request(jobs[0].ticket, error)
+                self._cannot_start(jobs[0], error)
                 return
             middle = len(jobs) // 2
             self._start(jobs[:middle])
@@ -203,6 +200,14 @@ class ContinuousEngine:
                 break
         else:
             self._live.append(started)
+
+    def _cannot_start(self, job: Job, error: MlubenchError) -> None:
+        if isinstance(error, UsageError | UnusablePictureError | TooLongError):
+            job.ticket.reject(error)
+            return
+        # An expert that cannot be read, say. Whose it is must not be told.
+        log.warning("refused: %s", error)
+        self._refuse(job, str(error))
 
     @property
     def _looks(self) -> bool:
@@ -227,7 +232,7 @@ class ContinuousEngine:
         leaving: list[Row] = []
         done: list[tuple[Row, Job]] = []
         for row, job in live.jobs.items():
-            if _is_over(job.ticket):
+            if job.ticket.is_over():
                 leaving.append(row)
             elif row.done or self._is_stopped(row, job):
                 leaving.append(row)
@@ -247,80 +252,38 @@ class ContinuousEngine:
         """Look at a draft: it leaves, or somebody else is asked."""
         query = job.request.query
         text = self.engine.mllm.text_of(row.tokens)
-        whole = row.complete
         if job.look is not None:
             assert job.first_route is not None
             (reply,) = self.engine.settled([query], [text], [job.first_route], [job.look])
-            self._finish(job, reply, row=row, whole=whole)
-            return
-        (look,) = self.engine.second_looks([query], [text], [job.route])
-        if look is None:
-            self._finish(job, Reply(text), row=row, whole=whole)
-            return
-        again = Job(job.ticket, route_of(look, job.route), look, job.route)
-        if self._may_start(again):
-            self._again.append(again)
-
-    def _finish(
-        self,
-        job: Job,
-        reply: Reply,
-        *,
-        row: Row | None = None,
-        whole: bool = True,
-        fault: str | None = None,
-    ) -> None:
-        """Give the answer out, cut to what was wanted."""
-        if fault is not None:
-            log.warning("refused: %s", fault)
-        route = job.first_route or job.route
-        text = reply.text
-        tokens = None
-        # Of an answer that was replaced, the row's tokens are another text's.
-        if row is not None and text == self.engine.mllm.text_of(row.tokens):
-            tokens = row.tokens
-        by_expert = bool(job.route.experts) or reply.second_look is not None
-        if by_expert and self._is_refusal is not None and self._is_refusal(text):
-            text = GATE_REFUSAL
-            tokens = None
-        cut = cut_to(self.engine.mllm, text, tokens, job.ticket.wanted, whole=whole)
-        prompt_tokens = row.prompt_tokens if row is not None else self._prompt_tokens(job)
-        answer = Finished(
-            cut.text, cut.ended, prompt_tokens, cut.tokens, route, reply.second_look, fault
-        )
+        else:
+            (look,) = self.engine.second_looks([query], [text], [job.route])
+            if look is not None:
+                again = Job(job.ticket, route_of(look, job.route), look, job.route)
+                if self._may_start(again):
+                    self._again.append(again)
+                return
+            reply = Reply(text)
+        answer = by_a_model(self.engine.mllm, job, row, reply, self._is_refusal)
         job.ticket.answer.set_result(answer)
 
-    def _prompt_tokens(self, job: Job) -> int:
-        """Counted though no model was asked, so that the count does not tell."""
-        try:
-            return len(self.engine.mllm.encode([job.request.query])["input_ids"][0])
-        except MlubenchError:
-            return 0
+    def _refuse(self, job: Job, fault: str) -> None:
+        """Answer with the fixed refusal, since no model may. What the fault says is for admins alone."""
+        job.ticket.answer.set_result(refused(self.engine.mllm, job, fault))
 
-    def _fail_all(self, tickets: Sequence[Ticket], error: Exception) -> None:
+    def _fail_all(self, error: Exception) -> None:
         """Give up what runs, and tell everybody who waits for it."""
-        jobs = list(self._again)
         for live in self._live:
             live.release()
-            jobs += live.jobs.values()
         self._live = []
         self._again = []
-        for ticket in [*tickets, *(job.ticket for job in jobs)]:
+        for ticket in self._open:
             if not ticket.answer.done():
                 ticket.answer.set_exception(error)
 
-
-def _is_over(ticket: Ticket) -> bool:
-    """Whether nobody waits for the answer any more, or nobody should; the ticket then says so."""
-    if ticket.cancelled:
-        ticket.answer.set_exception(CancelledError("the request was cancelled", "Ask it again."))
-        return True
-    if ticket.deadline is not None and time.monotonic() > ticket.deadline:
-        late = OverdueError("the answer was not finished in time", "Ask for a shorter one.")
-        ticket.answer.set_exception(late)
-        return True
-    return False
-
-
-def _refuse_request(ticket: Ticket, error: MlubenchError) -> None:
-    ticket.answer.set_exception(UnanswerableError(error.what, error.hint))
+    def _forget_done(self) -> None:
+        """Keep nothing of requests that have their answer."""
+        done = [ticket for ticket in self._open if ticket.answer.done()]
+        for ticket in done:
+            self._open.remove(ticket)
+            for picture in ticket.wanted.request.query.pictures:
+                self.engine.mllm.forget_picture(picture.path)

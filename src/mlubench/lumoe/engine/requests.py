@@ -1,6 +1,6 @@
 """A request as it waits to be answered beside others, and what becomes of it."""
 
-from collections.abc import Callable
+import time
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from threading import Event
@@ -77,6 +77,22 @@ class Ticket:
     def cancelled(self) -> bool:
         return self._cancelled.is_set()
 
+    def is_over(self) -> bool:
+        """Whether nobody waits for the answer any more, or nobody should; the caller is then told."""
+        if self.cancelled:
+            self.answer.set_exception(CancelledError("the request was cancelled", "Ask it again."))
+            return True
+        if self.deadline is not None and time.monotonic() > self.deadline:
+            self.answer.set_exception(
+                OverdueError("the answer was not finished in time", "Ask for a shorter one.")
+            )
+            return True
+        return False
+
+    def reject(self, error: MlubenchError) -> None:
+        """Tell the caller what is wrong with the request."""
+        self.answer.set_exception(UnanswerableError(error.what, error.hint))
+
 
 @dataclass(eq=False)
 class Job:
@@ -91,7 +107,3 @@ class Job:
     @property
     def request(self) -> AskRequest:
         return self.ticket.wanted.request
-
-
-# Whether a text is a refusal.
-IsRefusal = Callable[[str], bool]
