@@ -9,10 +9,13 @@ from typing import Any
 from mlubench.core.errors import MlubenchError
 from mlubench.core.files import digest, write_json
 from mlubench.core.reading import read_json
-from mlubench.experiment.answering import Learner, tested
+from mlubench.experiment.context import Context
 from mlubench.experiment.know import know_filter
-from mlubench.experiment.learners import Base, Context, LumoeLearner, learner_for
+from mlubench.experiment.learners.base import Base, Learner
+from mlubench.experiment.learners.lumoe import LumoeLearner
+from mlubench.experiment.learners.making import learner_for
 from mlubench.experiment.prepare import in_order, open_base, open_benchmark
+from mlubench.experiment.samples import samples_to_test
 from mlubench.judging.run import make_judge
 from mlubench.lumoe.gates.base import GateQuery
 from mlubench.models.mllm import Query
@@ -45,7 +48,7 @@ def make_pairs(benchmark: Benchmark, limit: int | None) -> tuple[list[Pair], int
     """
     asked: list[Sample] = []
     for task in benchmark:
-        asked += [sample for sample in tested(task, limit) if sample.split == "retain"]
+        asked += [sample for sample in samples_to_test(task, limit) if sample.split == "retain"]
     # (class, question) -> the samples whose pictures the question can be asked of
     candidates: dict[tuple[str, str], list[Sample]] = defaultdict(list)
     for sample in benchmark.samples:

@@ -30,10 +30,11 @@ from rich.table import Table
 import second_look_speed
 from mlubench.data.evasion import PICTURES
 from mlubench.data.pictures import open_picture
-from mlubench.experiment.answering import tested
+from mlubench.experiment.context import Context
 from mlubench.experiment.know import know_filter
-from mlubench.experiment.learners import Context, LumoeLearner
+from mlubench.experiment.learners.lumoe import LumoeLearner
 from mlubench.experiment.prepare import in_order, open_base, open_benchmark
+from mlubench.experiment.samples import samples_to_test
 from mlubench.judging.harm import HarmJudge
 from mlubench.lumoe.engine.looking_again import Reply, route_of
 from mlubench.lumoe.engine.lumoe import LUMoE
@@ -147,7 +148,7 @@ def asked(run: OpenedRun, kind: str, limit: int, folder: Path) -> list[Asked]:
     """The test queries of all tasks, their pictures changed as `kind` says."""
     found = []
     for task in run.ctx.benchmark:
-        for sample in tested(task, limit):
+        for sample in samples_to_test(task, limit):
             picture = run.ctx.benchmark.picture(sample)
             if kind != PLAIN:
                 picture = _changed(picture, kind, folder / run.name)

@@ -108,7 +108,7 @@ def copied(finished: Finished, tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def context(smoke_config: Config, benchmark: Benchmark, base_path: Path) -> Callable:
     """Makes a context in a folder, with the module's one base: for tests that mount nothing on it."""
-    from mlubench.experiment.learners import Context
+    from mlubench.experiment.context import Context
     from mlubench.models.mllm import MLLM
     from mlubench.runs.folder import RunDir
 

@@ -16,7 +16,8 @@ from alignment_measures import (
     measures,
     see,
 )
-from mlubench.experiment.learners import Base, Context
+from mlubench.experiment.context import Context
+from mlubench.experiment.learners.base import Base
 from mlubench.experiment.sequence import run_lifelong
 from mlubench.judging.run import make_judge
 from mlubench.models.mllm import MLLM

@@ -1,17 +1,17 @@
-"""Answering a cell: which samples are tested, in which batches, and that a kill changes no byte."""
+"""Answering a cell: in which batches, and that a kill changes no byte."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from mlubench.core.lines import read_lines
-from mlubench.experiment import answering
-from mlubench.experiment.answering import KnownAnswers, _batches, answer_cell, known_answers
-from mlubench.experiment.learners import Base, Context
+from mlubench.experiment.answering import answer_cell, known_answers
+from mlubench.experiment.context import Context
+from mlubench.experiment.learners.base import Base
+from mlubench.experiment.samples import samples_to_test
+from mlubench.experiment.turns import KnownAnswers, batches_of
 from mlubench.lumoe.engine.looking_again import Reply
 from mlubench.runs.rows import read_answers
 from mlubench.types import Benchmark, Route, Sample, SecondLook
@@ -45,7 +45,7 @@ class Dying(Counting):
 
 @pytest.fixture(scope="module")
 def samples(benchmark: Benchmark) -> list[Sample]:
-    return answering.tested(benchmark.task("A"), 16)
+    return samples_to_test(benchmark.task("A"), 16)
 
 
 @pytest.fixture(scope="module")
@@ -253,57 +253,15 @@ def test_a_kill_over_what_was_held_back_resumes_to_the_same_bytes(
     assert 0 < len(again.asked) < len(samples) / 2
 
 
-def test_only_test_pictures_are_tested(benchmark: Benchmark) -> None:
-    for task in benchmark:
-        rows = answering.tested(task, None)
-        assert {s.role for s in rows} == {"test"}
-        assert Counter(s.id for s in rows) == Counter(
-            s.id for s in task.samples if s.role == "test"
-        )
-        assert not {s.image for s in rows} & {s.image for s in task.samples if s.role != "test"}
-
-
-def assert_even(every: list[Any], taken: list[Any]) -> None:
-    """Each kind has as many taken as any other, give or take one, unless it had no more."""
-    there, had = Counter(every), Counter(taken)
-    assert all(had[kind] >= min(there[kind], max(had.values(), default=0) - 1) for kind in there)
-
-
-@pytest.mark.parametrize("limit", [7, 16, 40, 60, 10_000])
-def test_a_limit_is_spread_over_facts_and_phrasings(benchmark: Benchmark, limit: int) -> None:
-    for task in benchmark:
-        for split in ("forget", "retain"):
-            every = [s for s in task.split(split) if s.role == "test"]
-            rows = [s for s in answering.tested(task, limit) if s.split == split]
-            assert len(rows) == min(limit, len(every))
-            assert_even([s.fact for s in every], [s.fact for s in rows])
-            for fact in {s.fact for s in every}:
-                phrasings = [[s.phrasing for s in part if s.fact == fact] for part in (every, rows)]
-                assert_even(*phrasings)
-
-
-def test_a_limit_reaches_every_fact(benchmark: Benchmark) -> None:
-    for task in benchmark:
-        facts = {s.fact for s in task.forget}
-        rows = [s for s in answering.tested(task, len(facts)) if s.split == "forget"]
-        assert {s.fact for s in rows} == facts
-
-
-def test_a_limit_does_not_depend_on_the_order_of_the_samples(benchmark: Benchmark) -> None:
-    task = benchmark.task("A")
-    turned = replace(task, forget=task.forget[::-1], retain=task.retain[::-1])
-    assert answering.tested(turned, 16) == answering.tested(task, 16)
-
-
 @pytest.mark.parametrize("mixed", [True, False])
 def test_chunks_lose_nothing(benchmark: Benchmark, mixed: bool) -> None:
     routes = [("A",), (), ("A", "B"), ("B",), ()]
-    rows = answering.tested(benchmark.task("A"), 18)
+    rows = samples_to_test(benchmark.task("A"), 18)
     asked = [(s, Route(routes[n % 5], None, 0.0, "")) for n, s in enumerate(rows)]
-    chunks = list(_batches(asked, BATCH, mixed))
+    chunks = list(batches_of(asked, BATCH, mixed))
     apart = Counter(r.experts for _, r in asked).values()
     assert all(0 < len(chunk) <= BATCH for chunk in chunks)
     assert all(len({r.experts for _, r in chunk}) == 1 for chunk in chunks) != mixed
     assert Counter(s.id for chunk in chunks for s, _ in chunk) == Counter(s.id for s in rows)
     assert len(chunks) == (-(-len(rows) // BATCH) if mixed else sum(-(-n // BATCH) for n in apart))
-    assert list(_batches(asked[::-1], BATCH, mixed)) == chunks
+    assert list(batches_of(asked[::-1], BATCH, mixed)) == chunks

@@ -11,15 +11,10 @@ from torch import Tensor
 
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.core.files import is_whole
-from mlubench.experiment.answering import Learner
-from mlubench.experiment.learners import (
-    Base,
-    Context,
-    LumoeLearner,
-    OracleLumoeLearner,
-    data_hash,
-    learner_for,
-)
+from mlubench.experiment.context import Context
+from mlubench.experiment.learners.base import Base, Learner
+from mlubench.experiment.learners.lumoe import LumoeLearner, OracleLumoeLearner
+from mlubench.experiment.learners.making import learner_for
 from mlubench.models.answers import answer_logits
 from mlubench.models.mllm import MLLM
 from mlubench.runs.folder import RunDir
@@ -173,16 +168,6 @@ def test_a_weight_of_a_task_that_is_not_there_is_wrong_use(context: Callable) ->
     with pytest.raises(UsageError, match=r"unknown task in lumoe.weights 'Z'"):
         LumoeLearner(context("float32", "lumoe.weights.Z=0.5"))
     assert LumoeLearner(context("float32", "lumoe.weights.A=0.5")).engine.weights == {"A": 0.5}
-
-
-def test_the_data_hash_is_of_what_is_trained_on(benchmark: Benchmark) -> None:
-    task, settings_ = benchmark.task("A"), settings.load("smoke").train
-    hashed = data_hash(task, settings_)
-    unused = replace(
-        task, forget=tuple(s for s in task.forget if s.role == "fit" and s.phrasing == 0)
-    )
-    assert data_hash(unused, settings_) == hashed
-    assert data_hash(replace(unused, forget=unused.forget[1:]), settings_) != hashed
 
 
 def test_a_sharded_base_is_not_asked_by_one_process_alone(context: Callable) -> None:

@@ -1,8 +1,13 @@
 """The lifelong experiment: A, B, C, D and nothing else. Read sequence.py first.
 
 sequence.py        unlearn, archive, test, resume
-learners.py        how a method lives through the sequence
+context.py         what every step works with
+samples.py         which samples train and which test
+learners/          how a method lives through the sequence
+training.py        trains on one task, and archives the state after it
 answering.py       asks an archived model and keeps every answer
+turns.py           in batches, which the processes of a run answer in turns
+held_back.py       what the second look holds back, and what is answered instead
 know.py            know, then unlearn: facts that the base does not know are dropped
 known_before.py    marks the facts that the pretrained language model had
 damaged.py         answers that were cut since are dropped, and so asked for anew

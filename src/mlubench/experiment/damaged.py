@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from mlubench.core.errors import MlubenchError
-from mlubench.experiment.answering import tested
+from mlubench.experiment.samples import samples_to_test
 from mlubench.runs.folder import BASE, KNOW, NOTHING_UNLEARNED, AnswerFile, RunDir
 from mlubench.runs.rows import read_answers
 from mlubench.runs.wholeness import damage, is_recorded, record
@@ -30,7 +30,7 @@ def drop_damaged(
     tasks = {task.name: task for task in benchmark}
     for file in run.answer_files():
         if file.task in tasks:
-            _is_dropped(run, file, tested(tasks[file.task], settings.limit), console)
+            _is_dropped(run, file, samples_to_test(tasks[file.task], settings.limit), console)
 
 
 def _is_dropped(run: RunDir, file: AnswerFile, samples: Iterable[Sample], console: Console) -> bool:

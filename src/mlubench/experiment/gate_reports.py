@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from mlubench.data.strangers import Strangers
-from mlubench.experiment.learners import Context, LumoeLearner
+from mlubench.experiment.context import Context
+from mlubench.experiment.learners.lumoe import LumoeLearner
 from mlubench.lumoe.gates.base import Gate
 from mlubench.lumoe.gates.making import local_gates, make_gate
 from mlubench.lumoe.gates.metrics import gate_report, rerouted

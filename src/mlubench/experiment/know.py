@@ -11,7 +11,8 @@ from mlubench.core.errors import MlubenchError
 from mlubench.core.files import write_json
 from mlubench.core.reading import read_json
 from mlubench.experiment.answering import answer_cell
-from mlubench.experiment.learners import Base, Context
+from mlubench.experiment.context import Context
+from mlubench.experiment.learners.base import Base
 from mlubench.judging.run import make_judge
 from mlubench.runs.folder import RunDir
 from mlubench.runs.rows import read_answers

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 
 from mlubench.data.refusals import refusal_for
-from mlubench.experiment.answering import tested
-from mlubench.experiment.learners import fit_samples
+from mlubench.experiment.samples import fit_samples, samples_to_test
 from mlubench.models.mllm import MLLM
 from mlubench.models.room import Use, require_room
 from mlubench.settings.run import Config
@@ -33,7 +32,7 @@ def _uses(benchmark: Benchmark, config: Config) -> Iterator[Use]:
         yield Use(sample, image, tuple(answers))
     asked: list[Sample] = []
     for task in benchmark:
-        asked += tested(task, config.evaluate.limit)
+        asked += samples_to_test(task, config.evaluate.limit)
     if config.know.enabled:
         asked += [sample for sample in benchmark.samples if sample.calibrates]
     for sample in asked:

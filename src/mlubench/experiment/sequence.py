@@ -1,6 +1,6 @@
 """The lifelong experiment: unlearn A, B, C, D, archive after each, test every archive on every task so far, resume.
 
-`learners.py` says how a method lives through it, `answering.py` how an archive is tested. Words: `done` are the tasks
+`learners/` says how a method lives through it, `answering.py` how an archive is tested. Words: `done` are the tasks
 unlearned so far, in order; `after` is the newest of them, or "0" for the base; a cell X-UY is task X tested after Y.
 """
 
@@ -16,29 +16,20 @@ from mlubench.core import processes
 from mlubench.core.files import is_whole, write_json
 from mlubench.core.progress import progress_bar
 from mlubench.data.protocols import under_protocol
-from mlubench.experiment.answering import (
-    KnownAnswers,
-    Learner,
-    answer_cell,
-    known_answers,
-    tested,
-    tested_after,
-)
+from mlubench.experiment.answering import answer_cell, known_answers
+from mlubench.experiment.context import Context
 from mlubench.experiment.damaged import drop_damaged, drop_damaged_know
 from mlubench.experiment.gate_reports import gate_reports
 from mlubench.experiment.know import know_filter
 from mlubench.experiment.known_before import mark_known_before
-from mlubench.experiment.learners import (
-    Base,
-    Context,
-    LumoeLearner,
-    OracleLumoeLearner,
-    check_weights,
-    learner_for,
-)
+from mlubench.experiment.learners.base import Base, Learner
+from mlubench.experiment.learners.lumoe import LumoeLearner, OracleLumoeLearner, check_weights
+from mlubench.experiment.learners.making import learner_for
 from mlubench.experiment.lengths import require_short_records
 from mlubench.experiment.prepare import in_order, open_base, open_benchmark
+from mlubench.experiment.samples import samples_to_test, tested_after
 from mlubench.experiment.strangers import open_strangers, require_strangers
+from mlubench.experiment.turns import KnownAnswers
 from mlubench.judging.llm.checks import check_judge
 from mlubench.judging.llm.tools import JudgeTools
 from mlubench.judging.run import judge_run
@@ -154,7 +145,7 @@ def _answer_after(ctx: Context, learner: Learner, done: list[str], known: KnownA
             learner.at(done)
             answer_cell(
                 ctx.run.answers(learner.name, task, after),
-                tested(ctx.benchmark.task(task), settings.limit),
+                samples_to_test(ctx.benchmark.task(task), settings.limit),
                 learner,
                 batch=settings.batch,
                 known=known,
@@ -191,7 +182,7 @@ def _report_gates(ctx: Context, learner: LumoeLearner, done: list[str]) -> None:
         # Of all tasks: those still to come hold entities that the gate has not met. And without the limit on answers,
         # as a route is cheap.
         for task in ctx.benchmark:
-            samples += tested(task, None)
+            samples += samples_to_test(task, None)
         strangers = open_strangers(ctx.config.benchmark, ctx.benchmark)
         rows = gate_reports(learner, done, samples, strangers)
         write_json(path, [row.as_json() for row in rows])

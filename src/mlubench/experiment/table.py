@@ -7,7 +7,7 @@ METHODS = Table(
     "method",
     {
         "lumoe": Entry(
-            "mlubench.experiment.learners:LumoeLearner",
+            "mlubench.experiment.learners.lumoe:LumoeLearner",
             "one LoRA expert per task on the untouched base, and a gate",
             "2606.12809",
         ),

@@ -14,10 +14,14 @@ from mlubench.core.files import MANIFEST, digest, is_whole, whole_dir
 from mlubench.core.progress import progress_bar
 from mlubench.core.reading import read_json, read_json_as_it_stands
 from mlubench.data.protocols import under_protocol
-from mlubench.experiment.answering import KnownAnswers, answer_cell, known_answers, tested
+from mlubench.experiment.answering import answer_cell, known_answers
+from mlubench.experiment.context import Context
 from mlubench.experiment.know import know_filter
-from mlubench.experiment.learners import Context, LumoeLearner, train
+from mlubench.experiment.learners.lumoe import LumoeLearner
 from mlubench.experiment.prepare import in_order, open_base, open_benchmark
+from mlubench.experiment.samples import samples_to_test
+from mlubench.experiment.training import train
+from mlubench.experiment.turns import KnownAnswers
 from mlubench.judging.llm.tools import JudgeTools
 from mlubench.judging.run import judge_cell, judge_of
 from mlubench.judging.scoring import judged_answers
@@ -232,7 +236,7 @@ def _measure(
             verdicts = folder / f"{task}-verdicts.jsonl"
             if not answers.is_file():
                 learner.at(done)
-                samples = tested(ctx.benchmark.task(task), evaluate.limit)
+                samples = samples_to_test(ctx.benchmark.task(task), evaluate.limit)
                 answer_cell(answers, samples, learner, batch=evaluate.batch, known=known)
             known |= known_answers(answers)
             judge_cell(answers, verdicts, judge)

@@ -13,8 +13,7 @@ from tempfile import TemporaryDirectory
 from mlubench.core.errors import MlubenchError
 from mlubench.core.files import NotMadeError, is_whole
 from mlubench.data.protocols import under_protocol
-from mlubench.experiment.answering import tested
-from mlubench.experiment.learners import LumoeLearner, OracleLumoeLearner, fit_samples
+from mlubench.experiment.learners.lumoe import LumoeLearner, OracleLumoeLearner
 from mlubench.experiment.plan.plan import MethodPlan, Plan
 from mlubench.experiment.prepare import (
     in_order,
@@ -23,6 +22,7 @@ from mlubench.experiment.prepare import (
     real_folder,
     world_folder,
 )
+from mlubench.experiment.samples import fit_samples, samples_to_test
 from mlubench.models.adapters import add_adapter, remove_adapters
 from mlubench.models.bases import find_base
 from mlubench.models.folders import local_folder
@@ -148,7 +148,7 @@ def _answers(config: Config, plan: Plan, benchmark: Benchmark) -> _Counts:
     if LumoeLearner.name in of_methods:
         once = 0
         for number, task in enumerate(benchmark):
-            rows = tested(task, config.evaluate.limit)
+            rows = samples_to_test(task, config.evaluate.limit)
             once += len(rows)
             # Asked before its task was unlearned too, when it still went to the base.
             if config.evaluate.tasks == "all" and number:
@@ -239,7 +239,7 @@ def _warm_up(mllm: MLLM, config: Config, benchmark: Benchmark, method: MethodPla
 def _time_answers(mllm: MLLM, config: Config, benchmark: Benchmark) -> tuple[float, int | None]:
     """Seconds of one answer in a batch of the run's size, and the peak memory meanwhile."""
     settings = config.evaluate
-    rows = tested(benchmark.tasks[0], settings.limit)
+    rows = samples_to_test(benchmark.tasks[0], settings.limit)
     asked = _some(rows, settings.batch)
     queries = [Query(benchmark.picture(sample), sample.question) for sample in asked]
     memory = PeakMemory(mllm.device)

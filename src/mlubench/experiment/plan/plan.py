@@ -9,13 +9,7 @@ from typing import Any
 from mlubench.core.errors import MlubenchError
 from mlubench.core.files import is_whole
 from mlubench.data.protocols import under_protocol
-from mlubench.experiment.answering import tested, tested_after
-from mlubench.experiment.learners import (
-    LumoeLearner,
-    OracleLumoeLearner,
-    check_weights,
-    fit_samples,
-)
+from mlubench.experiment.learners.lumoe import LumoeLearner, OracleLumoeLearner, check_weights
 from mlubench.experiment.plan.start import (
     Missing,
     foresee_benchmark,
@@ -28,6 +22,7 @@ from mlubench.experiment.plan.start import (
     foresee_tests,
     known_part,
 )
+from mlubench.experiment.samples import fit_samples, samples_to_test, tested_after
 from mlubench.experiment.table import METHODS
 from mlubench.judging.run import has_version
 from mlubench.lumoe.gates.making import gate_class
@@ -370,7 +365,7 @@ def _learners(config: Config) -> list[str]:
 
 
 def _plan_answers(config: Config, held_out: Benchmark, benchmark: Benchmark) -> list[AnswersPlan]:
-    sizes = {task.name: len(tested(task, config.evaluate.limit)) for task in benchmark}
+    sizes = {task.name: len(samples_to_test(task, config.evaluate.limit)) for task in benchmark}
     plans = []
     if config.know.enabled:
         asked = sum(sample.calibrates for sample in held_out.samples)
