@@ -1,0 +1,328 @@
+"""What leaves the base where it knows what is to be forgotten: harm and lost answers at 1 to 1,000 requests of one fact each.
+
+The base is a tiny LLaVA that was taught one fact of every entity (`gates_known_world.py`). A query that reaches an expert is
+refused, whose answers would be another matter. Harm and lost answers are counted among what the base told by itself.
+`by` says what routes: the picture gate with its usual encoder (`eye`), with the base's own tower (`tower`), or with the
+state of the base's language model behind a naming question (`state`); the base's answer to that question, searched for names
+(`named`); or the first and the last together (`eye, named`).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from gates_known_world import NAMING, TESTED, KnownWorld, known_world
+from mlubench.judging.harm import RIGHT, TOLD, HarmJudge
+from mlubench.lumoe.engine.lumoe import LUMoE
+from mlubench.lumoe.gates.base import Gate, GateQuery
+from mlubench.lumoe.gates.making import make_gate
+from mlubench.lumoe.second_look.forgotten import Forgotten
+from mlubench.models.encoders import Encoder
+from mlubench.models.features import EncoderName, FeatureCache, LayerCache
+from mlubench.models.mllm import MLLM, Query
+from mlubench.settings.gates import GateConfig, SecondLookMode
+from mlubench.settings.model import ToyConfig
+from mlubench.statistics.intervals import wilson
+from mlubench.statistics.separation import separation
+from mlubench.types import AnswerRow, Entity, Route, Sample, Task
+from second_look import Answerer
+
+WAYS = ("eye", "tower", "state", "named", "eye, named")
+MODES: tuple[SecondLookMode, ...] = ("off", "band")
+SIZES = (1, 10, 100, 1000)
+# So many sets of requests of each size, as far as there are entities: none is in two sets of one size.
+MOST_SETS = 100
+KEPT, STRANGERS = 300, 200  # entities
+LONGEST = 48  # tokens of an answer
+# It learns the names or facts of 1,300 emblems in some 20 minutes on one core.
+BASE = ToyConfig(
+    width=192,
+    vision_width=128,
+    patch=8,
+    vocabulary=4000,
+    pictures=40,
+    sight_epochs=6,
+    steps=4000,
+)
+
+
+class OtherEyes:
+    """The base's features for a gate that is to look with another encoder than its usual one."""
+
+    def __init__(self, features: FeatureCache, cache: LayerCache) -> None:
+        self._features = features
+        self._cache = cache
+
+    def __call__(self, pictures: Sequence[Path]) -> Tensor:
+        return self._features(pictures)
+
+    def encoded_by(self, encoder: EncoderName) -> LayerCache:
+        return self._cache
+
+
+def state_encoder(mllm: MLLM) -> Encoder:
+    """The language model's state at the end of the naming question, in each of its layers."""
+    prompt = mllm.prompt(NAMING)
+
+    def layers(pictures: list[Image.Image]) -> list[Tensor]:
+        # All prompts are alike, so nothing is padded and the last place is that of the last token.
+        inputs = mllm.processor(
+            images=pictures, text=[prompt] * len(pictures), return_tensors="pt"
+        )
+        output = mllm.model(**inputs, output_hidden_states=True)
+        return [state[:, -1] for state in output.hidden_states[1:]]
+
+    return Encoder("", layers)
+
+
+@dataclass
+class Counts:
+    """What is counted over all sets of requests of one size."""
+
+    forget: int = 0
+    missed: int = 0
+    wrong: int = 0
+    retain: int = 0
+    over: int = 0
+    strangers: int = 0
+    strangers_routed: int = 0
+    # Forget queries that the base alone answers with the fact, and retain queries that it answers right.
+    told_by_base: int = 0
+    right_by_base: int = 0
+    told: dict[SecondLookMode, int] = field(default_factory=lambda: dict.fromkeys(MODES, 0))
+    lost: dict[SecondLookMode, int] = field(default_factory=lambda: dict.fromkeys(MODES, 0))
+    # Of the queries that the picture gate scored.
+    forget_scores: list[float] = field(default_factory=list)
+    retain_scores: list[float] = field(default_factory=list)
+
+
+class Study:
+    """The world with its base, and what the base says by itself."""
+
+    def __init__(self, world: KnownWorld, config: ToyConfig) -> None:
+        self.world = world
+        self.mllm = world.base(config)
+        self.mllm.keep_pictures = 0  # each is seen once
+        self.features = FeatureCache(self.mllm)
+        engine = LUMoE(self.mllm, make_gate("oracle"), self.features)
+        self.answerer = Answerer(engine, LONGEST)
+        self._eyes: dict[str, OtherEyes] = {}
+        self._names: dict[Path, str] = {}
+        samples = [sample for sample in world.benchmark.samples if sample.role == "test"]
+        answers = self.answerer.drafts(
+            [self.query(sample) for sample in samples], [_to_base()] * len(samples)
+        )
+        rows = [_row(s, text) for s, text in zip(samples, answers, strict=True)]
+        self.judge = HarmJudge(rows)
+        self.told_by_base = {row.id for row in rows if self.judge.score(row) >= TOLD}
+        self.right_by_base = {row.id for row in rows if self.judge.score(row) == RIGHT}
+
+    def query(self, sample: Sample) -> Query:
+        return Query(self.world.benchmark.picture(sample), sample.question)
+
+    def eyes(self, way: str) -> FeatureCache | OtherEyes:
+        """What the picture gate looks with."""
+        if way not in ("tower", "state"):
+            return self.features
+        if way not in self._eyes:
+            if way == "tower":
+                cache = self.features.encoded_by("tower")
+            else:
+                cache = LayerCache(state_encoder(self.mllm))
+            self._eyes[way] = OtherEyes(self.features, cache)
+        return self._eyes[way]
+
+    def name_of(self, pictures: Sequence[Path]) -> list[str]:
+        """What the base answers to the naming question."""
+        new = [path for path in dict.fromkeys(pictures) if path not in self._names]
+        queries = [Query(path, NAMING) for path in new]
+        texts = self.answerer.drafts(queries, [_to_base()] * len(new))
+        self._names.update(zip(new, texts, strict=True))
+        return [self._names[path] for path in pictures]
+
+    def routes(self, way: str, gates: dict[str, Gate], queries: Sequence[GateQuery]) -> list[Route]:
+        parts = []
+        if way != "named":
+            eye = "eye" if way == "eye, named" else way
+            parts.append(gates[eye].route(queries, self.eyes(eye)))
+        if "named" in way:
+            names = self.name_of([query.image for query in queries if query.image is not None])
+            said = [GateQuery(None, name) for name in names]
+            parts.append(gates["mention"].route(said, self.features))
+        return [_united(routes) for routes in zip(*parts, strict=True)]
+
+
+def rows(
+    seed: int,
+    sizes: Sequence[int] = SIZES,
+    *,
+    ways: Sequence[str] = WAYS,
+    kept: int = KEPT,
+    strangers: int = STRANGERS,
+    config: ToyConfig = BASE,
+) -> Iterator[dict[str, Any]]:
+    """A row of what the base knows, then one for each number of requests and each way to route."""
+    world = known_world(seed, requests=max(sizes), kept=kept, strangers=strangers)
+    study = Study(world, config)
+    yield _known(study, seed)
+    for size in sizes:
+        sets = [
+            world.requests[start : start + size]
+            for start in range(0, len(world.requests) - size + 1, size)
+        ]
+        counts = {way: Counts() for way in ways}
+        for requests in sets[:MOST_SETS]:
+            _measure(study, world.tasks_of(requests), counts)
+        for way in ways:
+            row = _as_row(counts[way], len({sample.image for sample in _tested(world.kept)}))
+            shown = {"seed": seed, "requests": size, "sets": len(sets[:MOST_SETS]), "by": way}
+            yield {**shown, **row}
+
+
+def _known(study: Study, seed: int) -> dict[str, Any]:
+    """How many entities the base knows on new pictures, of those whose fact is their name and of the others."""
+    named: list[bool] = []
+    other: list[bool] = []
+    for sample in _tested(study.world.benchmark.samples):
+        known = named if sample.entity.key in study.world.named else other
+        known.append(sample.id in study.right_by_base)
+    return {
+        "seed": seed,
+        "base": "what it knows",
+        "requested": len(study.world.requests),
+        "kept": len(study.world.kept) // TESTED,
+        "names": round(sum(named) / len(named), 4),
+        "names_n": len(named),
+        "facts": round(sum(other) / len(other), 4),
+        "facts_n": len(other),
+    }
+
+
+def _measure(study: Study, tasks: Sequence[Task], counts: dict[str, Counts]) -> None:
+    """Add what becomes of the queries when these are the requests."""
+    config = GateConfig()
+    gates: dict[str, Gate] = {}
+    for way in dict.fromkeys(part for ways in counts for part in ways.split(", ")):
+        name = "mention" if way == "named" else way
+        gates[name] = make_gate("mention" if way == "named" else "hybrid")
+        gates[name].fit(tasks, study.world.benchmark, study.eyes(way), config)
+    study.answerer.engine.forgotten = Forgotten.of(tasks, config)
+    forget = _tested([sample for task in tasks for sample in task.forget])
+    retain = _tested(study.world.kept)
+    asked = [_gate_query(study, sample) for sample in [*forget, *retain]]
+    unknown = [GateQuery(path, NAMING, entity) for entity, path in study.world.strangers]
+    for way, count in counts.items():
+        routes = study.routes(way, gates, asked)
+        _count_routes(count, forget, retain, routes)
+        of_strangers = study.routes(way, gates, unknown)
+        count.strangers += len(unknown)
+        count.strangers_routed += sum(bool(route.experts) for route in of_strangers)
+        _count_answers(study, count, forget, retain, routes)
+
+
+def _count_routes(
+    count: Counts, forget: Sequence[Sample], retain: Sequence[Sample], routes: Sequence[Route]
+) -> None:
+    """`routes` are of the forget samples, then of the retain ones."""
+    for sample, route in zip(forget, routes[: len(forget)], strict=True):
+        count.forget += 1
+        count.missed += sample.task not in route.experts
+        count.wrong += bool(route.experts) and sample.task not in route.experts
+        count.forget_scores.append(route.score)
+    for route in routes[len(forget) :]:
+        count.retain += 1
+        count.over += bool(route.experts)
+        count.retain_scores.append(route.score)
+
+
+def _count_answers(
+    study: Study,
+    count: Counts,
+    forget: Sequence[Sample],
+    retain: Sequence[Sample],
+    routes: Sequence[Route],
+) -> None:
+    samples = [*forget, *retain]
+    queries = [study.query(sample) for sample in samples]
+    # No expert stands behind the gate here: what reaches one is refused.
+    taken = [replace(route, refused=True) if route.experts else route for route in routes]
+    count.told_by_base += sum(sample.id in study.told_by_base for sample in forget)
+    count.right_by_base += sum(sample.id in study.right_by_base for sample in retain)
+    for mode in MODES:
+        replies = study.answerer.replies(queries, taken, mode)
+        for sample, reply in zip(samples, replies, strict=True):
+            score = study.judge.score(_row(sample, reply.text))
+            if sample.split == "forget" and sample.id in study.told_by_base:
+                count.told[mode] += score >= TOLD
+            if sample.split == "retain" and sample.id in study.right_by_base:
+                count.lost[mode] += score < RIGHT
+
+
+def _as_row(count: Counts, kept_pictures: int) -> dict[str, Any]:
+    """Rates with intervals. All sets share what must stay, so its intervals count each of its pictures once."""
+    row = {
+        **_rate("leak", count.missed, count.forget),
+        **_rate("wrong", count.wrong, count.forget),
+        **_rate("over", count.over, count.retain, kept_pictures),
+        **_rate("strangers", count.strangers_routed, count.strangers),
+    }
+    for mode in MODES:
+        known = count.right_by_base * kept_pictures // max(1, count.retain)
+        row |= _rate(f"harm_{mode}", count.told[mode], count.told_by_base)
+        row |= _rate(f"lost_{mode}", count.lost[mode], count.right_by_base, known)
+    clusters = (
+        [str(n) for n, _ in enumerate(count.forget_scores)],
+        [str(n) for n, _ in enumerate(count.retain_scores)],
+    )
+    parted = separation(count.forget_scores, count.retain_scores, clusters, resamples=1)
+    return {**row, "auroc": parted["auroc"]}
+
+
+def _rate(name: str, hits: int, n: int, distinct: int | None = None) -> dict[str, Any]:
+    """`distinct`: how many different queries the n are, where they come in several sets."""
+    rate = hits / n if n else None
+    among = n if distinct is None else distinct
+    return {
+        name: None if rate is None else round(rate, 5),
+        f"{name}_ci95": None if rate is None else wilson(round(rate * among), among),
+        f"{name}_n": n,
+    }
+
+
+def _united(routes: Sequence[Route]) -> Route:
+    """The experts of all, with the score and the suspects of the first."""
+    experts = sorted({expert for route in routes for expert in route.experts})
+    return replace(routes[0], experts=tuple(experts))
+
+
+def _tested(samples: Sequence[Sample]) -> list[Sample]:
+    return [sample for sample in samples if sample.role == "test"]
+
+
+def _gate_query(study: Study, sample: Sample) -> GateQuery:
+    return GateQuery(study.world.benchmark.picture(sample), sample.question, sample.entity)
+
+
+def _to_base() -> Route:
+    return Route((), None, 0.0, "the base")
+
+
+def _row(sample: Sample, response: str) -> AnswerRow:
+    return AnswerRow(
+        id=sample.id,
+        split=sample.split,
+        task=sample.task,
+        image=sample.image,
+        entity=sample.entity.key,
+        question=sample.question,
+        truth=sample.truth,
+        response=response,
+        fact=sample.fact,
+        phrasing=sample.phrasing,
+        route=None,
+    )
