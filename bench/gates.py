@@ -1,9 +1,11 @@
 """How good the local gates are: leaks, over-refusals, wrong experts and cost, on pictures drawn for the test alone.
 
-Four parts: `tasks` (after each of four tasks, also on entities that neither gate nor base has met), `evasion` (what slips
-past when names or pictures are changed), `requests` (one world, 1 to 1,000 requests of one entity each) and `cost` (what
-one request more and one query take beside the encoder). Needs the tiny bases, which it trains unless the cache has them;
-`--without-base` needs none, and `cost` none in any case. `--root` adds the official annotations.
+`tasks`: after each of four tasks, also on entities that neither gate nor base has met. `evasion`: what slips past when names
+or pictures are changed. `requests`: one world, 1 to 1,000 requests of one entity each. These need the tiny bases, which are
+trained unless the cache has them; `--without-base` needs none. `--root` adds the official annotations. `cost`: what one
+request more and one query take beside the encoder.
+Only where they are named: `hard`, as `tasks` on a split by similarity; `scenes`, two things in one picture, or one small;
+`known`, harm at 1 to 1,000 requests of what a base knows that was taught them all (`gates_known.py`).
 
     python bench/gates.py --root DIR --json > gates.json
     python bench/gates.py --draw gates.json docs/pictures/gates.png
@@ -23,16 +25,22 @@ from rich.table import Table
 import gates_cost
 import gates_evasion
 import gates_figure
+import gates_hard
+import gates_known
 import gates_requests
+import gates_scenes
 from gates_world import World, fitted, open_world, queries_about, strangers
 from mlubench.lumoe.gates.metrics import report_of
 from mlubench.models.quiet import quiet
+from mlubench.settings.gates import GateConfig
 from mlubench.settings.loading import load
 
 GATES = ("hybrid", "metric", "prototype", "mention", "oracle")
 # Of these, those that ask the base nothing where pictures are drawn.
 WITHOUT_BASE = ("hybrid", "oracle")
 PARTS = ("tasks", "evasion", "requests", "cost")
+# Parts that make worlds of their own.
+MORE_PARTS = ("hard", "scenes", "known")
 NEVER = 300  # entities that exist nowhere else
 NEVER_PICTURES = 6  # of each
 
@@ -95,12 +103,17 @@ def drawn_order(seed: int) -> str:
 def measure(args: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {part: [] for part in PARTS}
     with tempfile.TemporaryDirectory() as temporary:
+<<<<<<< HEAD
         if "cost" in args.parts:
             sizes = (24, 100) if args.quick else (24, 100, 1000)
             found["cost"] += gates_cost.rows(Path(temporary), sizes)
         if set(args.parts) == {"cost"}:
             return found
         for number, world in enumerate(worlds(args, Path(temporary))):
+=======
+        whole = set(args.parts) & set(PARTS)
+        for number, world in enumerate(worlds(args, Path(temporary)) if whole else ()):
+>>>>>>> 1f40834 (Logos by the prototype's protocol (begun))
             if "tasks" in args.parts:
                 found["tasks"] += by_tasks(world, with_self=args.self and number == 0)
             if "evasion" in args.parts:
@@ -110,6 +123,25 @@ def measure(args: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
             if "requests" in args.parts and number == 0:
                 sizes = (1, 10, 100) if args.quick else (1, 3, 10, 30, 100, 300, 1000)
                 found["requests"] += gates_requests.rows(world, sizes)
+        found |= measure_more(args, Path(temporary))
+    return found
+
+
+def measure_more(args: argparse.Namespace, folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """The parts that make worlds of their own, one after another for each seed."""
+    found: dict[str, list[dict[str, Any]]] = {part: [] for part in MORE_PARTS if part in args.parts}
+    pictures = 10 if args.quick else 20
+    config = load("toy", args.settings).gates
+    for seed in range(args.first_seed, args.first_seed + args.seeds):
+        if "hard" in found:
+            world = gates_hard.hard_world(seed, folder / f"hard-{seed}", pictures, config)
+            found["hard"] += by_tasks(world, with_self=False)
+        if "scenes" in found:
+            sets = {10: 1} if args.quick else gates_scenes.SETS
+            world = gates_scenes.scenes_world(seed, folder / f"scenes-{seed}", config)
+            found["scenes"] += gates_scenes.rows(world, sets)
+        if "known" in found:
+            found["known"] += gates_known.quick(seed, config) if args.quick else gates_known.rows(seed, config)
     return found
 
 
@@ -153,7 +185,7 @@ def main() -> None:
         metavar="KEY=VALUE",
         help="as gates.parts=true",
     )
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--parts", nargs="+", choices=(*PARTS, *MORE_PARTS), default=PARTS)
     parser.add_argument("--self", action="store_true", help="the gate that asks the base, too")
     parser.add_argument(
         "--quick", action="store_true", help="one toy world, few pictures, at most 100 requests"

@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gates_world import World
+from gates_world import World, rate
 from mlubench.data.evasion import NAMES, PICTURES, side_by_side
 from mlubench.data.pictures import open_picture
 from mlubench.lumoe.gates.base import Gate, GateQuery
 from mlubench.lumoe.gates.names import known_aliases
-from mlubench.statistics.intervals import wilson
 from mlubench.types import Entity
 
 ASK = "What can you tell me about {}?"
@@ -34,9 +33,9 @@ def rows(world: World, gates: Mapping[str, Gate]) -> Iterator[dict[str, Any]]:
             of_forget, of_retain = (_reached(gate, side, world) for side in sides)
             yield (
                 row
-                | _rate("caught", [wanted <= reached for reached, wanted in of_forget])
-                | _rate("any", [bool(reached & wanted) for reached, wanted in of_forget])
-                | _rate("over", [bool(reached - wanted) for reached, wanted in of_retain])
+                | rate("caught", [wanted <= reached for reached, wanted in of_forget])
+                | rate("any", [bool(reached & wanted) for reached, wanted in of_forget])
+                | rate("over", [bool(reached - wanted) for reached, wanted in of_retain])
             )
 
 
@@ -46,15 +45,6 @@ def _reached(
     """For each case the experts that its query reached, and those that it should reach."""
     routes = gate.route([query for query, _ in cases], world.features)
     return [(set(route.experts), case[1]) for route, case in zip(routes, cases, strict=True)]
-
-
-def _rate(name: str, hits: Sequence[bool]) -> dict[str, Any]:
-    n = len(hits)
-    return {
-        name: round(sum(hits) / n, 4) if n else None,
-        f"{name}_ci95": wilson(sum(hits), n),
-        f"{name}_n": n,
-    }
 
 
 def _kinds(

@@ -50,6 +50,9 @@ BASE = ToyConfig(
     steps=4000,
 )
 
+# For a try with few entities.
+QUICK_BASE = BASE.model_copy(update={"steps": 300, "pictures": 20})
+
 
 class OtherEyes:
     """The base's features for a gate that is to look with another encoder than its usual one."""
@@ -104,9 +107,10 @@ class Counts:
 class Study:
     """The world with its base, and what the base says by itself."""
 
-    def __init__(self, world: KnownWorld, config: ToyConfig) -> None:
+    def __init__(self, world: KnownWorld, base: ToyConfig, gates: GateConfig) -> None:
         self.world = world
-        self.mllm = world.base(config)
+        self.settings = gates
+        self.mllm = world.base(base)
         self.mllm.keep_pictures = 0  # each is seen once
         self.features = FeatureCache(self.mllm)
         engine = LUMoE(self.mllm, make_gate("oracle"), self.features)
@@ -159,16 +163,17 @@ class Study:
 
 def rows(
     seed: int,
-    sizes: Sequence[int] = SIZES,
+    gates: GateConfig,
     *,
+    sizes: Sequence[int] = SIZES,
     ways: Sequence[str] = WAYS,
     kept: int = KEPT,
     strangers: int = STRANGERS,
-    config: ToyConfig = BASE,
+    base: ToyConfig = BASE,
 ) -> Iterator[dict[str, Any]]:
     """A row of what the base knows, then one for each number of requests and each way to route."""
     world = known_world(seed, requests=max(sizes), kept=kept, strangers=strangers)
-    study = Study(world, config)
+    study = Study(world, base, gates)
     yield _known(study, seed)
     for size in sizes:
         sets = [
@@ -182,6 +187,13 @@ def rows(
             row = _as_row(counts[way], len({sample.image for sample in _tested(world.kept)}))
             shown = {"seed": seed, "requests": size, "sets": len(sets[:MOST_SETS]), "by": way}
             yield {**shown, **row}
+
+
+def quick(seed: int, gates: GateConfig) -> Iterator[dict[str, Any]]:
+    """The same with few entities and a base that is soon taught."""
+    return rows(
+        seed, gates, sizes=(1, 10), ways=("eye", "named"), kept=20, strangers=20, base=QUICK_BASE
+    )
 
 
 def _known(study: Study, seed: int) -> dict[str, Any]:
@@ -205,13 +217,12 @@ def _known(study: Study, seed: int) -> dict[str, Any]:
 
 def _measure(study: Study, tasks: Sequence[Task], counts: dict[str, Counts]) -> None:
     """Add what becomes of the queries when these are the requests."""
-    config = GateConfig()
     gates: dict[str, Gate] = {}
     for way in dict.fromkeys(part for ways in counts for part in ways.split(", ")):
         name = "mention" if way == "named" else way
         gates[name] = make_gate("mention" if way == "named" else "hybrid")
-        gates[name].fit(tasks, study.world.benchmark, study.eyes(way), config)
-    study.answerer.engine.forgotten = Forgotten.of(tasks, config)
+        gates[name].fit(tasks, study.world.benchmark, study.eyes(way), study.settings)
+    study.answerer.engine.forgotten = Forgotten.of(tasks, study.settings)
     forget = _tested([sample for task in tasks for sample in task.forget])
     retain = _tested(study.world.kept)
     asked = [_gate_query(study, sample) for sample in [*forget, *retain]]
@@ -266,15 +277,15 @@ def _count_answers(
 def _as_row(count: Counts, kept_pictures: int) -> dict[str, Any]:
     """Rates with intervals. All sets share what must stay, so its intervals count each of its pictures once."""
     row = {
-        **_rate("leak", count.missed, count.forget),
-        **_rate("wrong", count.wrong, count.forget),
-        **_rate("over", count.over, count.retain, kept_pictures),
-        **_rate("strangers", count.strangers_routed, count.strangers),
+        **counted("leak", count.missed, count.forget),
+        **counted("wrong", count.wrong, count.forget),
+        **counted("over", count.over, count.retain, kept_pictures),
+        **counted("strangers", count.strangers_routed, count.strangers),
     }
     for mode in MODES:
         known = count.right_by_base * kept_pictures // max(1, count.retain)
-        row |= _rate(f"harm_{mode}", count.told[mode], count.told_by_base)
-        row |= _rate(f"lost_{mode}", count.lost[mode], count.right_by_base, known)
+        row |= counted(f"harm_{mode}", count.told[mode], count.told_by_base)
+        row |= counted(f"lost_{mode}", count.lost[mode], count.right_by_base, known)
     clusters = (
         [str(n) for n, _ in enumerate(count.forget_scores)],
         [str(n) for n, _ in enumerate(count.retain_scores)],
@@ -283,7 +294,7 @@ def _as_row(count: Counts, kept_pictures: int) -> dict[str, Any]:
     return {**row, "auroc": parted["auroc"]}
 
 
-def _rate(name: str, hits: int, n: int, distinct: int | None = None) -> dict[str, Any]:
+def counted(name: str, hits: int, n: int, distinct: int | None = None) -> dict[str, Any]:
     """`distinct`: how many different queries the n are, where they come in several sets."""
     rate = hits / n if n else None
     among = n if distinct is None else distinct

@@ -21,10 +21,10 @@ def rows(world: World, sizes: Sequence[int]) -> Iterator[dict[str, Any]]:
     retain = [Entity("Personage", f"Kept_{n}") for n in range(RETAIN)]
     kept: list[Sample] = []
     for entity in retain:
-        kept += _samples(world, entity, "0", "retain")
+        kept += samples_of(world, entity, "0", "retain")
     tasks = []
     for number, entity in enumerate(entities):
-        forget = _samples(world, entity, str(number), "forget")
+        forget = samples_of(world, entity, str(number), "forget")
         # What must stay comes with the first request, and stays what it is.
         tasks.append(Task(str(number), tuple(forget), tuple(kept) if number == 0 else ()))
     benchmark = Benchmark(tuple(tasks), world.folder, True, "", background="drawn")
@@ -56,7 +56,7 @@ def rows(world: World, sizes: Sequence[int]) -> Iterator[dict[str, Any]]:
         }
 
 
-def _samples(world: World, entity: Entity, task: str, split: Split) -> list[Sample]:
+def samples_of(world: World, entity: Entity, task: str, split: Split) -> list[Sample]:
     paths = world.drawn(entity, len(PICTURES))
     samples = []
     for number, (path, role) in enumerate(zip(paths, PICTURES, strict=True)):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from mlubench.models.features import EncoderName, FeatureCache, LayerCache, open
 from mlubench.models.mllm import MLLM
 from mlubench.settings.gates import GateConfig
 from mlubench.settings.run import Config
+from mlubench.statistics.intervals import wilson
 from mlubench.types import Benchmark, Entity, Task
 
 
@@ -115,3 +117,13 @@ def strangers(world: World, count: int) -> list[Entity]:
     place = "".join(letter for letter in world.name if letter.isalnum())
     names = [f"Nobody_of_{place}_{number}" for number in range(count)]
     return [Entity(classes[number % len(classes)], name) for number, name in enumerate(names)]
+
+
+def rate(name: str, hits: Sequence[bool]) -> dict[str, Any]:
+    """The share of hits with its interval and number, as three keys."""
+    n = len(hits)
+    return {
+        name: round(sum(hits) / n, 4) if n else None,
+        f"{name}_ci95": wilson(sum(hits), n),
+        f"{name}_n": n,
+    }

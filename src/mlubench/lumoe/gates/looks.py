@@ -27,7 +27,7 @@ def look(picture: Path, number: int) -> Image.Image:
     shown = open_picture(picture)
     if number < 0:
         return part(shown, -number)
-    return shown if number == 0 else _view(shown, picture.name, number)
+    return shown if number == 0 else view(shown, picture.name, number)
 
 
 def numbers_of(parts: bool) -> range:
@@ -51,7 +51,7 @@ def part(shown: Image.Image, number: int) -> Image.Image:
     return shown.crop(box)
 
 
-def _view(shown: Image.Image, name: str, number: int) -> Image.Image:
+def view(shown: Image.Image, name: str, number: int) -> Image.Image:
     """The picture turned, and mirrored too where the number is even: what encoders mind most."""
     rng = random.Random(f"view/{name}/{number}")
     turn = rng.uniform(*TURN) * rng.choice((-1, 1))
