@@ -103,17 +103,11 @@ def drawn_order(seed: int) -> str:
 def measure(args: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {part: [] for part in PARTS}
     with tempfile.TemporaryDirectory() as temporary:
-<<<<<<< HEAD
         if "cost" in args.parts:
             sizes = (24, 100) if args.quick else (24, 100, 1000)
             found["cost"] += gates_cost.rows(Path(temporary), sizes)
-        if set(args.parts) == {"cost"}:
-            return found
-        for number, world in enumerate(worlds(args, Path(temporary))):
-=======
-        whole = set(args.parts) & set(PARTS)
-        for number, world in enumerate(worlds(args, Path(temporary)) if whole else ()):
->>>>>>> 1f40834 (Logos by the prototype's protocol (begun))
+        of_worlds = {"tasks", "evasion", "requests"} & set(args.parts)
+        for number, world in enumerate(worlds(args, Path(temporary)) if of_worlds else ()):
             if "tasks" in args.parts:
                 found["tasks"] += by_tasks(world, with_self=args.self and number == 0)
             if "evasion" in args.parts:
@@ -141,7 +135,8 @@ def measure_more(args: argparse.Namespace, folder: Path) -> dict[str, list[dict[
             world = gates_scenes.scenes_world(seed, folder / f"scenes-{seed}", config)
             found["scenes"] += gates_scenes.rows(world, sets)
         if "known" in found:
-            found["known"] += gates_known.quick(seed, config) if args.quick else gates_known.rows(seed, config)
+            known = gates_known.quick if args.quick else gates_known.rows
+            found["known"] += known(seed, config)
     return found
 
 

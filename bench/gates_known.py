@@ -1,9 +1,9 @@
 """What leaves the base where it knows what is to be forgotten: harm and lost answers at 1 to 1,000 requests of one fact each.
 
-The base is a tiny LLaVA that was taught one fact of every entity (`gates_known_world.py`). A query that reaches an expert is
+The base is a tiny LLaVA that was taught one fact of every entity (`gates_known_base.py`). A query that reaches an expert is
 refused, whose answers would be another matter. Harm and lost answers are counted among what the base told by itself.
-`by` says what routes: the picture gate with its usual encoder (`eye`), with the base's own tower (`tower`), or with the
-state of the base's language model behind a naming question (`state`); the base's answer to that question, searched for names
+`by` says what routes: the picture gate with its usual encoder, which is the base's tower here too (`eye`), or with the state of
+the base's language model behind a naming question (`state`); the base's answer to that question, searched for names
 (`named`); or the first and the last together (`eye, named`).
 """
 
@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from gates_known_base import SHAPE, known_base
 from gates_known_world import NAMING, TESTED, KnownWorld, known_world
 from mlubench.judging.harm import RIGHT, TOLD, HarmJudge
 from mlubench.lumoe.engine.lumoe import LUMoE
@@ -32,26 +33,15 @@ from mlubench.statistics.separation import separation
 from mlubench.types import AnswerRow, Entity, Route, Sample, Task
 from second_look import Answerer
 
-WAYS = ("eye", "tower", "state", "named", "eye, named")
+WAYS = ("eye", "state", "named", "eye, named")
 MODES: tuple[SecondLookMode, ...] = ("off", "band")
 SIZES = (1, 10, 100, 1000)
-# So many sets of requests of each size, as far as there are entities: none is in two sets of one size.
-MOST_SETS = 100
-KEPT, STRANGERS = 300, 200  # entities
+# So many sets of requests of each size. No entity is in two sets of one size.
+MOST_SETS = {1: 100, 10: 50, 100: 10, 1000: 1}
+KEPT, STRANGERS = 200, 150  # entities
 LONGEST = 48  # tokens of an answer
-# It learns the names or facts of 1,300 emblems in some 20 minutes on one core.
-BASE = ToyConfig(
-    width=192,
-    vision_width=128,
-    patch=8,
-    vocabulary=4000,
-    pictures=40,
-    sight_epochs=6,
-    steps=4000,
-)
-
 # For a try with few entities.
-QUICK_BASE = BASE.model_copy(update={"steps": 300, "pictures": 20})
+QUICK_BASE = SHAPE.model_copy(update={"steps": 200})
 
 
 class OtherEyes:
@@ -110,12 +100,12 @@ class Study:
     def __init__(self, world: KnownWorld, base: ToyConfig, gates: GateConfig) -> None:
         self.world = world
         self.settings = gates
-        self.mllm = world.base(base)
+        self.mllm = known_base(world.benchmark, base)
         self.mllm.keep_pictures = 0  # each is seen once
         self.features = FeatureCache(self.mllm)
         engine = LUMoE(self.mllm, make_gate("oracle"), self.features)
         self.answerer = Answerer(engine, LONGEST)
-        self._eyes: dict[str, OtherEyes] = {}
+        self._state: OtherEyes | None = None
         self._names: dict[Path, str] = {}
         samples = [sample for sample in world.benchmark.samples if sample.role == "test"]
         answers = self.answerer.drafts(
@@ -131,15 +121,11 @@ class Study:
 
     def eyes(self, way: str) -> FeatureCache | OtherEyes:
         """What the picture gate looks with."""
-        if way not in ("tower", "state"):
+        if way != "state":
             return self.features
-        if way not in self._eyes:
-            if way == "tower":
-                cache = self.features.encoded_by("tower")
-            else:
-                cache = LayerCache(state_encoder(self.mllm))
-            self._eyes[way] = OtherEyes(self.features, cache)
-        return self._eyes[way]
+        if self._state is None:
+            self._state = OtherEyes(self.features, LayerCache(state_encoder(self.mllm)))
+        return self._state
 
     def name_of(self, pictures: Sequence[Path]) -> list[str]:
         """What the base answers to the naming question."""
@@ -169,23 +155,21 @@ def rows(
     ways: Sequence[str] = WAYS,
     kept: int = KEPT,
     strangers: int = STRANGERS,
-    base: ToyConfig = BASE,
+    base: ToyConfig = SHAPE,
 ) -> Iterator[dict[str, Any]]:
     """A row of what the base knows, then one for each number of requests and each way to route."""
     world = known_world(seed, requests=max(sizes), kept=kept, strangers=strangers)
     study = Study(world, base, gates)
     yield _known(study, seed)
     for size in sizes:
-        sets = [
-            world.requests[start : start + size]
-            for start in range(0, len(world.requests) - size + 1, size)
-        ]
+        starts = range(0, len(world.requests) - size + 1, size)[: MOST_SETS.get(size, 1)]
         counts = {way: Counts() for way in ways}
-        for requests in sets[:MOST_SETS]:
+        for start in starts:
+            requests = world.requests[start : start + size]
             _measure(study, world.tasks_of(requests), counts)
         for way in ways:
             row = _as_row(counts[way], len({sample.image for sample in _tested(world.kept)}))
-            shown = {"seed": seed, "requests": size, "sets": len(sets[:MOST_SETS]), "by": way}
+            shown = {"seed": seed, "requests": size, "sets": len(starts), "by": way}
             yield {**shown, **row}
 
 

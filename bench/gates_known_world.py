@@ -11,14 +11,11 @@ from mlubench.core.files import digest, is_whole, whole_dir
 from mlubench.data.records import IMAGE_FOLDER, entity_of
 from mlubench.data.render import RENDERER_VERSION, render_release
 from mlubench.data.world import WORLD_VERSION, build_world
-from mlubench.models.mllm import MLLM
-from mlubench.models.toy.base import toy_base
-from mlubench.settings.model import ToyConfig
 from mlubench.types import Benchmark, Entity, Role, Sample, Split, Task
 
 # Raised whenever the same seed would give another world.
 VERSION = 1
-ROLES: tuple[Role, ...] = ("fit",) * 5 + ("calibrate",) * 3 + ("test",) * 4
+ROLES: tuple[Role, ...] = ("fit",) * 5 + ("calibrate",) * 3 + ("test",) * 2
 TESTED = ROLES.count("test")
 STRANGER_PICTURES = 2
 # A question that is taught of all entities whose fact is their name, whatever their class.
@@ -52,10 +49,6 @@ class KnownWorld:
     def tasks_of(self, requests: Sequence[Task]) -> list[Task]:
         """The tasks of these requests: what must stay comes with the first."""
         return [replace(requests[0], retain=self.kept), *requests[1:]]
-
-    def base(self, config: ToyConfig) -> MLLM:
-        """The base, taught now unless the cache has it."""
-        return MLLM.load(toy_base(config, self.benchmark))
 
 
 def facts_of(seed: int, entities: int) -> list[KnownFact]:
