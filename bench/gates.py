@@ -1,9 +1,9 @@
 """How good the local gates are: leaks, over-refusals, wrong experts and cost, on pictures drawn for the test alone.
 
-`tasks`: after each of four tasks, also on entities that neither gate nor base has met. `evasion`: what slips past when names
-or pictures are changed. `requests`: one world, 1 to 1,000 requests of one entity each. These need the tiny bases, which are
-trained unless the cache has them; `--without-base` needs none. `--root` adds the official annotations. `cost`: what one
-request more and one query take beside the encoder.
+`tasks`: after each of four tasks, also on entities that neither gate nor base has met. `evasion`: what slips past when
+names or pictures are changed. `requests`: one world, 1 to 1,000 requests of one entity each. These need the tiny bases,
+which are trained unless the cache has them; `--without-base` needs none. `--root` adds the official annotations.
+`cost`: what one request more and one query take beside the encoder.
 Only where they are named: `hard`, as `tasks` on a split by similarity; `scenes`, two things in one picture, or one small;
 `known`, harm at 1 to 1,000 requests of what a base knows that was taught them all (`gates_known.py`).
 
@@ -32,7 +32,6 @@ import gates_scenes
 from gates_world import World, fitted, open_world, queries_about, strangers
 from mlubench.lumoe.gates.metrics import report_of
 from mlubench.models.quiet import quiet
-from mlubench.settings.gates import GateConfig
 from mlubench.settings.loading import load
 
 GATES = ("hybrid", "metric", "prototype", "mention", "oracle")

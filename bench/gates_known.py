@@ -1,76 +1,38 @@
-"""What leaves the base where it knows what is to be forgotten: harm and lost answers at 1 to 1,000 requests of one fact each.
+"""Harm and lost answers at 1 to 1,000 requests of one fact each, all known to the base.
 
 The base is a tiny LLaVA that was taught one fact of every entity (`gates_known_base.py`). A query that reaches an expert is
 refused, whose answers would be another matter. Harm and lost answers are counted among what the base told by itself.
-`by` says what routes: the picture gate with its usual encoder, which is the base's tower here too (`eye`), or with the state of
-the base's language model behind a naming question (`state`); the base's answer to that question, searched for names
-(`named`); or the first and the last together (`eye, named`).
+`by` says what routes: the picture gate with its usual encoder, which is the base's tower here too (`eye`); the same, which
+routes nothing and only suspects, so that the second look is alone (`suspects`); the picture gate with the state of the
+base's language model behind a naming question (`state`); the base's answer to that question, searched for names (`named`);
+or the first and the last together (`eye, named`).
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
-import torch
-from PIL import Image
-from torch import Tensor
-
-from gates_known_base import SHAPE, known_base
-from gates_known_world import NAMING, TESTED, KnownWorld, known_world
-from mlubench.judging.harm import RIGHT, TOLD, HarmJudge
-from mlubench.lumoe.engine.lumoe import LUMoE
+from gates_known_base import SHAPE
+from gates_known_study import Study, parts_of, row_of
+from gates_known_world import NAMING, TESTED, known_world
+from gates_world import counted
+from mlubench.judging.harm import RIGHT, TOLD
 from mlubench.lumoe.gates.base import Gate, GateQuery
 from mlubench.lumoe.gates.making import make_gate
 from mlubench.lumoe.second_look.forgotten import Forgotten
-from mlubench.models.encoders import Encoder
-from mlubench.models.features import EncoderName, FeatureCache, LayerCache
-from mlubench.models.mllm import MLLM, Query
 from mlubench.settings.gates import GateConfig, SecondLookMode
 from mlubench.settings.model import ToyConfig
-from mlubench.statistics.intervals import wilson
 from mlubench.statistics.separation import separation
-from mlubench.types import AnswerRow, Entity, Route, Sample, Task
-from second_look import Answerer
+from mlubench.types import Route, Sample, Task
 
-WAYS = ("eye", "state", "named", "eye, named")
+WAYS = ("eye", "suspects", "state", "named", "eye, named")
 MODES: tuple[SecondLookMode, ...] = ("off", "band")
 SIZES = (1, 10, 100, 1000)
 # So many sets of requests of each size. No entity is in two sets of one size.
 MOST_SETS = {1: 100, 10: 50, 100: 10, 1000: 1}
 KEPT, STRANGERS = 200, 150  # entities
-LONGEST = 48  # tokens of an answer
 # For a try with few entities.
 QUICK_BASE = SHAPE.model_copy(update={"steps": 200})
-
-
-class OtherEyes:
-    """The base's features for a gate that is to look with another encoder than its usual one."""
-
-    def __init__(self, features: FeatureCache, cache: LayerCache) -> None:
-        self._features = features
-        self._cache = cache
-
-    def __call__(self, pictures: Sequence[Path]) -> Tensor:
-        return self._features(pictures)
-
-    def encoded_by(self, encoder: EncoderName) -> LayerCache:
-        return self._cache
-
-
-def state_encoder(mllm: MLLM) -> Encoder:
-    """The language model's state at the end of the naming question, in each of its layers."""
-    prompt = mllm.prompt(NAMING)
-
-    def layers(pictures: list[Image.Image]) -> list[Tensor]:
-        # All prompts are alike, so nothing is padded and the last place is that of the last token.
-        inputs = mllm.processor(
-            images=pictures, text=[prompt] * len(pictures), return_tensors="pt"
-        )
-        output = mllm.model(**inputs, output_hidden_states=True)
-        return [state[:, -1] for state in output.hidden_states[1:]]
-
-    return Encoder("", layers)
 
 
 @dataclass
@@ -92,59 +54,6 @@ class Counts:
     # Of the queries that the picture gate scored.
     forget_scores: list[float] = field(default_factory=list)
     retain_scores: list[float] = field(default_factory=list)
-
-
-class Study:
-    """The world with its base, and what the base says by itself."""
-
-    def __init__(self, world: KnownWorld, base: ToyConfig, gates: GateConfig) -> None:
-        self.world = world
-        self.settings = gates
-        self.mllm = known_base(world.benchmark, base)
-        self.mllm.keep_pictures = 0  # each is seen once
-        self.features = FeatureCache(self.mllm)
-        engine = LUMoE(self.mllm, make_gate("oracle"), self.features)
-        self.answerer = Answerer(engine, LONGEST)
-        self._state: OtherEyes | None = None
-        self._names: dict[Path, str] = {}
-        samples = [sample for sample in world.benchmark.samples if sample.role == "test"]
-        answers = self.answerer.drafts(
-            [self.query(sample) for sample in samples], [_to_base()] * len(samples)
-        )
-        rows = [_row(s, text) for s, text in zip(samples, answers, strict=True)]
-        self.judge = HarmJudge(rows)
-        self.told_by_base = {row.id for row in rows if self.judge.score(row) >= TOLD}
-        self.right_by_base = {row.id for row in rows if self.judge.score(row) == RIGHT}
-
-    def query(self, sample: Sample) -> Query:
-        return Query(self.world.benchmark.picture(sample), sample.question)
-
-    def eyes(self, way: str) -> FeatureCache | OtherEyes:
-        """What the picture gate looks with."""
-        if way != "state":
-            return self.features
-        if self._state is None:
-            self._state = OtherEyes(self.features, LayerCache(state_encoder(self.mllm)))
-        return self._state
-
-    def name_of(self, pictures: Sequence[Path]) -> list[str]:
-        """What the base answers to the naming question."""
-        new = [path for path in dict.fromkeys(pictures) if path not in self._names]
-        queries = [Query(path, NAMING) for path in new]
-        texts = self.answerer.drafts(queries, [_to_base()] * len(new))
-        self._names.update(zip(new, texts, strict=True))
-        return [self._names[path] for path in pictures]
-
-    def routes(self, way: str, gates: dict[str, Gate], queries: Sequence[GateQuery]) -> list[Route]:
-        parts = []
-        if way != "named":
-            eye = "eye" if way == "eye, named" else way
-            parts.append(gates[eye].route(queries, self.eyes(eye)))
-        if "named" in way:
-            names = self.name_of([query.image for query in queries if query.image is not None])
-            said = [GateQuery(None, name) for name in names]
-            parts.append(gates["mention"].route(said, self.features))
-        return [_united(routes) for routes in zip(*parts, strict=True)]
 
 
 def rows(
@@ -202,10 +111,11 @@ def _known(study: Study, seed: int) -> dict[str, Any]:
 def _measure(study: Study, tasks: Sequence[Task], counts: dict[str, Counts]) -> None:
     """Add what becomes of the queries when these are the requests."""
     gates: dict[str, Gate] = {}
-    for way in dict.fromkeys(part for ways in counts for part in ways.split(", ")):
-        name = "mention" if way == "named" else way
-        gates[name] = make_gate("mention" if way == "named" else "hybrid")
-        gates[name].fit(tasks, study.world.benchmark, study.eyes(way), study.settings)
+    for way in counts:
+        for part in parts_of(way):
+            if part not in gates:
+                gates[part] = make_gate("mention" if part == "named" else "hybrid")
+                gates[part].fit(tasks, study.world.benchmark, study.eyes(part), study.settings)
     study.answerer.engine.forgotten = Forgotten.of(tasks, study.settings)
     forget = _tested([sample for task in tasks for sample in task.forget])
     retain = _tested(study.world.kept)
@@ -251,7 +161,7 @@ def _count_answers(
     for mode in MODES:
         replies = study.answerer.replies(queries, taken, mode)
         for sample, reply in zip(samples, replies, strict=True):
-            score = study.judge.score(_row(sample, reply.text))
+            score = study.judge.score(row_of(sample, reply.text))
             if sample.split == "forget" and sample.id in study.told_by_base:
                 count.told[mode] += score >= TOLD
             if sample.split == "retain" and sample.id in study.right_by_base:
@@ -278,46 +188,9 @@ def _as_row(count: Counts, kept_pictures: int) -> dict[str, Any]:
     return {**row, "auroc": parted["auroc"]}
 
 
-def counted(name: str, hits: int, n: int, distinct: int | None = None) -> dict[str, Any]:
-    """`distinct`: how many different queries the n are, where they come in several sets."""
-    rate = hits / n if n else None
-    among = n if distinct is None else distinct
-    return {
-        name: None if rate is None else round(rate, 5),
-        f"{name}_ci95": None if rate is None else wilson(round(rate * among), among),
-        f"{name}_n": n,
-    }
-
-
-def _united(routes: Sequence[Route]) -> Route:
-    """The experts of all, with the score and the suspects of the first."""
-    experts = sorted({expert for route in routes for expert in route.experts})
-    return replace(routes[0], experts=tuple(experts))
-
-
 def _tested(samples: Sequence[Sample]) -> list[Sample]:
     return [sample for sample in samples if sample.role == "test"]
 
 
 def _gate_query(study: Study, sample: Sample) -> GateQuery:
     return GateQuery(study.world.benchmark.picture(sample), sample.question, sample.entity)
-
-
-def _to_base() -> Route:
-    return Route((), None, 0.0, "the base")
-
-
-def _row(sample: Sample, response: str) -> AnswerRow:
-    return AnswerRow(
-        id=sample.id,
-        split=sample.split,
-        task=sample.task,
-        image=sample.image,
-        entity=sample.entity.key,
-        question=sample.question,
-        truth=sample.truth,
-        response=response,
-        fact=sample.fact,
-        phrasing=sample.phrasing,
-        route=None,
-    )

@@ -1,4 +1,4 @@
-"""A tiny LLaVA that is soon taught one fact of each of a thousand entities: its tower is the network that tells emblems apart.
+"""A tiny LLaVA that soon learns one fact of each of a thousand entities: its tower is the network that knows emblems.
 
 The toy's own tower would have to learn that first, which takes most of an hour. This one is not trained at all, so pictures
 are looked at once and the language model learns from what was seen.

@@ -121,9 +121,15 @@ def strangers(world: World, count: int) -> list[Entity]:
 
 def rate(name: str, hits: Sequence[bool]) -> dict[str, Any]:
     """The share of hits with its interval and number, as three keys."""
-    n = len(hits)
+    return counted(name, sum(hits), len(hits))
+
+
+def counted(name: str, hits: int, n: int, distinct: int | None = None) -> dict[str, Any]:
+    """As `rate`. `distinct`: how many different queries the n are, where they are asked of several gates."""
+    among = n if distinct is None else distinct
+    share = hits / n if n else 0.0
     return {
-        name: round(sum(hits) / n, 4) if n else None,
-        f"{name}_ci95": wilson(sum(hits), n),
+        name: round(share, 4) if n else None,
+        f"{name}_ci95": wilson(round(share * among), among),
         f"{name}_n": n,
     }

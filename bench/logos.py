@@ -29,7 +29,7 @@ from torch import Tensor
 
 import logos_pictures
 import logos_tuning
-from gates_known import counted
+from gates_world import counted
 from logos_pictures import Logos, open_logos
 from mlubench.data.background import Background
 from mlubench.lumoe.gates.known import Known

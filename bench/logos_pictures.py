@@ -1,4 +1,4 @@
-"""Pictures of thousands of logos for `logos.py`: each logo of simple-icons in any colours, on any ground, turned and lit anew."""
+"""Pictures of thousands of logos for `logos.py`: in any colours, on any ground, turned and lit anew."""
 
 import io
 import json
@@ -150,9 +150,7 @@ def _turned(layer: Image.Image, rng: random.Random) -> Image.Image:
     for x, y in ((0, 0), (0, side), (side, side), (side, 0)):
         corners += [x + rng.uniform(-WANDER, WANDER) * side / 2]
         corners += [y + rng.uniform(-WANDER, WANDER) * side / 2]
-    layer = layer.transform(
-        (side, side), Image.Transform.QUAD, corners, Image.Resampling.BICUBIC
-    )
+    layer = layer.transform((side, side), Image.Transform.QUAD, corners, Image.Resampling.BICUBIC)
     return layer.rotate(rng.uniform(-TURN, TURN), Image.Resampling.BICUBIC, expand=True)
 
 
