@@ -1,9 +1,9 @@
 """How many pictures of logos the picture gate misses at 1 to 1,000 requests, by pictures alone.
 
 3,446 logos of simple-icons in new pictures each: 1,046 teach the metric, 500 set the threshold, 1,000 may be requested, 300
-must stay, 600 are strangers. A request has eight pictures, and is asked about with two others. `encoder` is EfficientNet-lite0
-as it comes (`tower`), or tuned on the logos that teach (`tuned`, for which `--tune` says how many steps; `--out` keeps it as a
-folder for `gates.encoder`). On one core the first takes half an hour; `--device cuda` and `--workers` spare most of that.
+must stay, 600 are strangers; `--share` takes a part of each. A request has eight pictures, and is asked about with two
+others. The encoder is EfficientNet-lite0, the tower of the real base, or a vision model in a folder. All of it takes a core
+half an hour.
 
     npm pack simple-icons
     python bench/logos.py simple-icons-16.37.0.tgz --json
@@ -28,7 +28,6 @@ from rich.table import Table
 from torch import Tensor
 
 import logos_pictures
-import logos_tuning
 from gates_world import counted
 from logos_pictures import Logos, open_logos
 from mlubench.data.background import Background
@@ -36,9 +35,11 @@ from mlubench.lumoe.gates.known import Known
 from mlubench.lumoe.gates.learned import learned_from
 from mlubench.lumoe.gates.looks import view
 from mlubench.lumoe.gates.risk import conformal_threshold
-from mlubench.models.encoders import Encoder
+from mlubench.models.encoders import Encoder, folder_encoder
 from mlubench.models.quiet import quiet
-from mlubench.models.real.tower import EfficientNetLiteModel
+from mlubench.models.real.assembly import LITE_MEAN, LITE_STD, VISION
+from mlubench.models.real.fetch import part_named, require
+from mlubench.models.real.tower import from_checkpoint
 from mlubench.settings.gates import GateConfig
 
 SIZES = (1, 10, 100, 1000)
@@ -105,24 +106,27 @@ def _drawn(logos: Logos, job: Job) -> Image.Image:
     return view(shown, f"{logos.names[number]}-{picture}", look) if look else shown
 
 
-def encoder_of(net: EfficientNetLiteModel, device: str) -> Encoder:
-    net = net.eval().to(device)
+def real_tower() -> Encoder:
+    """EfficientNet-lite0 with ImageNet's weights, which `mlubench parts fetch` brings."""
+    folder = require(part_named(VISION))
+    net = from_checkpoint(torch.load(folder / "weights.pth", weights_only=True))
 
     def layers(pictures: list[Image.Image]) -> Sequence[Tensor]:
-        pixels = torch.from_numpy(np.stack([np.asarray(picture) for picture in pictures]))
-        states: Sequence[Tensor] = net(logos_tuning.as_pixels(pixels.to(device))).hidden_states
+        shown = np.stack([np.asarray(picture) for picture in pictures])
+        pixels = torch.from_numpy(shown).permute(0, 3, 1, 2)
+        states: Sequence[Tensor] = net((pixels / 255 - LITE_MEAN) / LITE_STD).hidden_states
         return states
 
     return Encoder("", layers)
 
 
-def roles(logos: int, seed: int, *, quick: bool) -> Roles:
+def roles(logos: int, seed: int, share: float = 1.0) -> Roles:
+    """Deals the logos out; of each part a share."""
     order = random.Random(f"{seed}/logos").sample(range(logos), logos)
-    sizes = (120, 60, 100, 30, 60) if quick else (1046, 500, 1000, 300, 600)
     parts = []
     start = 0
-    for size in sizes:
-        parts.append(order[start : start + size])
+    for size in (1046, 500, 1000, 300, 600):
+        parts.append(order[start : start + round(share * size)])
         start += size
     return Roles(*parts)
 
@@ -236,17 +240,10 @@ class _Counts:
 def measure(args: argparse.Namespace) -> list[dict[str, Any]]:
     logos = open_logos(args.package)
     gallery = Gallery(logos, args.workers)
-    parts = roles(len(logos.names), args.seed, quick=args.quick)
-    sizes = SIZES[:-1] if args.quick else SIZES
-    net = logos_tuning.untuned() if args.weights is None else logos_tuning.load(args.weights)
-    if args.tune:
-        name = "tuned"
-        logos_tuning.tune(net, logos, parts.teach, args.tune, args.device, args.workers)
-        if args.out is not None:
-            logos_tuning.save(net, args.out)
-    else:
-        name = "tower" if args.weights is None else args.weights.name
-    encoder = encoder_of(net, args.device)
+    parts = roles(len(logos.names), args.seed, 0.1 if args.quick else args.share)
+    sizes = [size for size in SIZES if size <= len(parts.requested)]
+    encoder = real_tower() if args.encoder is None else folder_encoder(args.encoder)
+    name = "tower" if args.encoder is None else args.encoder.name
     found = []
     for row in rows(gallery, parts, encoder, args.views, sizes):
         found.append({"encoder": name, "seed": args.seed, "views": args.views, **row})
@@ -260,12 +257,10 @@ def main() -> None:
     parser.add_argument("package", type=Path, help="simple-icons as npm packs it")
     parser.add_argument("--seed", type=int, default=0, help="deals the logos out anew")
     parser.add_argument("--views", type=int, default=GateConfig().views, help="gates.views")
-    parser.add_argument("--tune", type=int, default=0, metavar="STEPS")
-    parser.add_argument("--out", type=Path, help="a folder for the tuned encoder")
-    parser.add_argument("--weights", type=Path, help="a folder that --out made")
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--encoder", type=Path, help="gates.encoder")
+    parser.add_argument("--share", type=float, default=1.0, help="of all logos")
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--quick", action="store_true", help="370 logos, at most 100 requests")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the logos")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     quiet()

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from mlubench.data.background import Background, drawn_background
+from mlubench.settings.gates import GateConfig
 from mlubench.settings.run import Config
 
 
@@ -62,3 +64,54 @@ def test_a_request_more_costs_less_than_all_requests_anew(programs, tmp_path: Pa
     assert (many["gate"], many["requests"]) == ("hybrid", 30)
     assert many["next_ms"] < many["whole_ms"] / 3
     assert many["route_ms"] > 0
+
+
+def test_a_hard_split_is_asked_after_its_last_task(programs, cache: Path, tmp_path: Path) -> None:
+    world = programs.gates_hard.hard_world(3, tmp_path, 2, GateConfig(), entities=16, tasks=2)
+    (hybrid, oracle) = programs.by_tasks(world, with_self=False)
+    assert (hybrid["tasks"], hybrid["after"]) == (2, "B")
+    assert hybrid["leak_rate_n"] + hybrid["over_refusal_rate_n"] == 2 * 16
+    assert hybrid["leak_rate"] == hybrid["over_refusal_rate"] == oracle["leak_rate"] == 0
+
+
+def test_two_in_one_picture_are_found_by_parts(
+    programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def few_things(*_: object) -> Background:
+        return drawn_background(40)
+
+    monkeypatch.setattr("mlubench.lumoe.gates.metric.open_background", few_things)
+    monkeypatch.setattr(programs.gates_scenes, "KEPT", 3)
+    monkeypatch.setattr(programs.gates_scenes, "STRANGERS", 4)
+    world = programs.gates_scenes.scenes_world(3, tmp_path, GateConfig())
+    rows = {(row["looks"], row["kind"]): row for row in programs.gates_scenes.rows(world, {3: 1})}
+    assert rows["whole", "asked: two"]["caught"] < rows["parts", "asked: two"]["caught"] == 1
+    assert rows["parts", "asked: alone"]["caught_n"] == 3 * 2
+    assert rows["parts", "kept: alone"]["caught"] is None
+    assert rows["parts", "kept: alone"]["over_n"] == 3 * 2
+    assert rows["parts", "nothing"]["over_n"] == 4
+
+
+def test_harm_is_counted_among_what_the_base_knows(programs, cache: Path) -> None:
+    rows = list(
+        programs.gates_known.rows(
+            1,
+            GateConfig(),
+            sizes=(1, 3),
+            ways=("eye", "suspects", "named"),
+            kept=14,
+            strangers=6,
+            base=programs.gates_known.QUICK_BASE.model_copy(update={"steps": 60}),
+        )
+    )
+    known, *measured = rows
+    assert known["names"] > 0.9 < known["facts"]
+    assert known["names_n"] + known["facts_n"] == 2 * (3 + 14)
+    by_way = {row["by"]: row for row in measured if row["requests"] == 3}
+    assert by_way["eye"]["leak_n"] == 6
+    assert by_way["eye"]["harm_off"] == by_way["eye"]["lost_off"] == 0
+    # Without a route all is told, unless the second look holds it back.
+    assert by_way["suspects"]["leak"] == by_way["suspects"]["harm_off"] == 1
+    assert by_way["suspects"]["harm_band"] < 0.2
+    # What is known by another fact than its name is not named.
+    assert 0 < by_way["named"]["leak"] < 1
