@@ -5,6 +5,7 @@ names or pictures are changed. `requests`: one world, 1 to 1,000 requests of one
 which are trained unless the cache has them; `--without-base` needs none. `--root` adds the official annotations.
 `cost`: what one request more and one query take beside the encoder.
 Only where they are named: `hard`, as `tasks` on a split by similarity; `scenes`, two things in one picture, or one small;
+`real`, the real benchmark by its tower alone, for which `mlubench parts fetch` comes first;
 `known`, harm at 1 to 1,000 requests of what a base knows that was taught them all (`gates_known.py`).
 
     python bench/gates.py --root DIR --json > gates.json
@@ -27,6 +28,7 @@ import gates_evasion
 import gates_figure
 import gates_hard
 import gates_known
+import gates_real
 import gates_requests
 import gates_scenes
 from gates_world import World, fitted, open_world, queries_about, strangers
@@ -39,7 +41,7 @@ GATES = ("hybrid", "metric", "prototype", "mention", "oracle")
 WITHOUT_BASE = ("hybrid", "oracle")
 PARTS = ("tasks", "evasion", "requests", "cost")
 # Parts that make worlds of their own.
-MORE_PARTS = ("hard", "scenes", "known")
+MORE_PARTS = ("hard", "scenes", "real", "known")
 NEVER = 300  # entities that exist nowhere else
 NEVER_PICTURES = 6  # of each
 
@@ -133,6 +135,8 @@ def measure_more(args: argparse.Namespace, folder: Path) -> dict[str, list[dict[
             sets = {10: 1} if args.quick else gates_scenes.SETS
             world = gates_scenes.scenes_world(seed, folder / f"scenes-{seed}", config)
             found["scenes"] += gates_scenes.rows(world, sets)
+        if "real" in found:
+            found["real"] += gates_real.rows(seed, config)
         if "known" in found:
             known = gates_known.quick if args.quick else gates_known.rows
             found["known"] += known(seed, config)

@@ -20,7 +20,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 from rich.console import Console
@@ -28,8 +27,9 @@ from rich.table import Table
 from torch import Tensor
 
 import logos_pictures
-from gates_world import counted
+from gates_world import counted, real_tower
 from logos_pictures import Logos, open_logos
+from mlubench.core.files import digest
 from mlubench.data.background import Background
 from mlubench.lumoe.gates.known import Known
 from mlubench.lumoe.gates.learned import learned_from
@@ -37,9 +37,6 @@ from mlubench.lumoe.gates.looks import view
 from mlubench.lumoe.gates.risk import conformal_threshold
 from mlubench.models.encoders import Encoder, folder_encoder
 from mlubench.models.quiet import quiet
-from mlubench.models.real.assembly import LITE_MEAN, LITE_STD, VISION
-from mlubench.models.real.fetch import part_named, require
-from mlubench.models.real.tower import from_checkpoint
 from mlubench.settings.gates import GateConfig
 
 SIZES = (1, 10, 100, 1000)
@@ -106,20 +103,6 @@ def _drawn(logos: Logos, job: Job) -> Image.Image:
     return view(shown, f"{logos.names[number]}-{picture}", look) if look else shown
 
 
-def real_tower() -> Encoder:
-    """EfficientNet-lite0 with ImageNet's weights, which `mlubench parts fetch` brings."""
-    folder = require(part_named(VISION))
-    net = from_checkpoint(torch.load(folder / "weights.pth", weights_only=True))
-
-    def layers(pictures: list[Image.Image]) -> Sequence[Tensor]:
-        shown = np.stack([np.asarray(picture) for picture in pictures])
-        pixels = torch.from_numpy(shown).permute(0, 3, 1, 2)
-        states: Sequence[Tensor] = net((pixels / 255 - LITE_MEAN) / LITE_STD).hidden_states
-        return states
-
-    return Encoder("", layers)
-
-
 def roles(logos: int, seed: int, share: float = 1.0) -> Roles:
     """Deals the logos out; of each part a share."""
     order = random.Random(f"{seed}/logos").sample(range(logos), logos)
@@ -182,7 +165,7 @@ def _background(gallery: Gallery, parts: Roles) -> LogoBackground:
         drawn[gallery.logos.names[number], picture] = shown
     return LogoBackground(
         "other logos",
-        "",
+        digest([logos_pictures.VERSION, LEARN, names]),
         tuple(names),
         LEARN,
         lambda name, number: drawn[name, number],

@@ -16,6 +16,8 @@ from mlubench.core.cache import cache_root
 from mlubench.core.files import digest, file_sha256, replacing
 from mlubench.data.real.entities import open_shipped, shipped
 
+# Raised whenever the same logo would give another picture.
+VERSION = 1
 SIDE = 192  # pixels of a mark
 SIZE = 224  # of a picture
 # Two shapes that correlate more at this size are one logo.
