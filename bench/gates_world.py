@@ -27,7 +27,6 @@ from mlubench.settings.run import Config
 from mlubench.statistics.intervals import wilson
 from mlubench.types import Benchmark, Entity, Task
 
-
 # Of a side of a picture, as the tower of the real base takes it.
 PIXELS = 224
 
