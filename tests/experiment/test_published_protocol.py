@@ -7,7 +7,8 @@ from rich.console import Console
 
 from mlubench.core.files import read_manifest
 from mlubench.experiment.know import dropped_facts
-from mlubench.experiment.plan.plan import Plan, plan_run
+from mlubench.experiment.plan.parts import Plan
+from mlubench.experiment.plan.plan import plan_run
 from mlubench.experiment.sequence import run_lifelong
 from mlubench.report.table import render_table
 from mlubench.runs.folder import RunDir

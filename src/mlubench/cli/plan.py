@@ -13,7 +13,7 @@ from mlubench.settings.run import Config
 
 if TYPE_CHECKING:
     from mlubench.experiment.plan.measure import Measured
-    from mlubench.experiment.plan.plan import MethodPlan, Plan
+    from mlubench.experiment.plan.parts import MethodPlan, Plan
 
 # Stands for a number that nobody can say beforehand.
 UNKNOWN = "?"

@@ -10,7 +10,8 @@ from PIL import Image
 from mlubench.core.errors import UsageError
 from mlubench.core.reading import read_json
 from mlubench.data.check import check
-from mlubench.experiment.plan.plan import Plan, plan_run
+from mlubench.experiment.plan.parts import Plan
+from mlubench.experiment.plan.plan import plan_run
 from mlubench.experiment.prepare import open_benchmark
 from mlubench.models.devices import pick_device
 from mlubench.settings.loading import load

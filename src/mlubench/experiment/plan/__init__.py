@@ -1,6 +1,8 @@
 """What a run would do and need, said beforehand: worked out, or measured by a few steps; nothing is written to its folder.
 
-plan.py            steps, answers, memory, disk and files
+plan.py            the whole plan; parts.py says what it holds
+methods.py         what each method would train: parameters, samples, steps, memory and disk
+answers.py         which cells would be answered, and the files that would be written
 measure.py         on the true base: seconds of steps and answers, and peak memory
 start.py           what the run would start from, and what of it is missing
 """

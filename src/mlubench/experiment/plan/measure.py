@@ -14,7 +14,7 @@ from mlubench.core.errors import MlubenchError
 from mlubench.core.files import NotMadeError, is_whole
 from mlubench.data.protocols import under_protocol
 from mlubench.experiment.learners.lumoe import LumoeLearner, OracleLumoeLearner
-from mlubench.experiment.plan.plan import MethodPlan, Plan
+from mlubench.experiment.plan.parts import MethodPlan, Plan
 from mlubench.experiment.prepare import (
     in_order,
     load_base,
