@@ -26,12 +26,16 @@ def fold(text: str, *, one: str = "i") -> str:
 
 
 def spellings(text: str) -> tuple[str, ...]:
-    """The text as folded, once for each letter that a 1 in it may stand for."""
+    """The text as folded, once for each letter that a 1 in it may stand for.
+
+    Where a word mixes letters and digits, the numbers beside it may be words too: "F4r3w3ll 70" is "Farewell to".
+    """
     words = _words(text)
-    first = _joined(words, "i")
-    if not any("1" in word for word in words):
-        return (first,)
-    return tuple(dict.fromkeys((first, _joined(words, "l"))))
+    ones = ("i", "l") if any("1" in word for word in words) else ("i",)
+    found = [_joined(words, one) for one in ones]
+    if any(map(_mixes, words)):
+        found += [_joined(words, one, numbers_too=True) for one in ones]
+    return tuple(dict.fromkeys(found))
 
 
 def _words(text: str) -> list[str]:
@@ -47,13 +51,29 @@ def _words(text: str) -> list[str]:
     return _WORD.findall(text)
 
 
-def _joined(words: list[str], one: str) -> str:
-    text = " ".join([word if word.isalpha() else _plain(word, one) for word in words])
-    return _SPACED.sub(lambda found: found.group().replace(" ", ""), text)
+def _joined(words: list[str], one: str, *, numbers_too: bool = False) -> str:
+    plain = []
+    for word in words:
+        if word.isalpha():
+            plain.append(word)
+        elif _mixes(word):
+            plain.append(_as_letters(word, one))
+        else:
+            plain.append(_number_as_word(word, one) if numbers_too else word)
+    return _SPACED.sub(lambda found: found.group().replace(" ", ""), " ".join(plain))
 
 
-def _plain(word: str, one: str) -> str:
-    """The word with its digits read as letters, where it holds a letter at all: 1984 stays a number."""
-    if not any(c.isalpha() for c in word):
-        return word
+def _mixes(word: str) -> bool:
+    """Whether it holds letters beside digits and signs. 1984 stays a number."""
+    return not word.isalpha() and any(letter.isalpha() for letter in word)
+
+
+def _as_letters(word: str, one: str) -> str:
+    """The word with its digits and signs read as letters."""
     return word.replace("1", one).translate(_LEET)
+
+
+def _number_as_word(number: str, one: str) -> str:
+    """The number as the word that it looks like; itself where a digit of it looks like no letter."""
+    word = _as_letters(number, one)
+    return word if word.isalpha() else number
