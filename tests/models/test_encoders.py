@@ -1,10 +1,13 @@
 """What layers of vision models say of pictures: of the base's tower, of a folder, of our network for drawn ones."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
+from transformers import AutoImageProcessor, AutoModel
 
 from mlubench.core.errors import MlubenchError
 from mlubench.data.render import render
@@ -13,7 +16,7 @@ from mlubench.models.encoders import Encoder, folder_encoder, tower_encoder
 from mlubench.models.features import FeatureCache, LayerCache
 from mlubench.models.toy.eye import FOLDER
 from mlubench.settings.training import LoraConfig
-from support.tiny_parts import save_vision
+from support.tiny_parts import save_clip, save_dinov2, save_siglip, save_vision
 
 PICTURES = [render("Animals/Ox", f"{number}.jpg") for number in range(3)]
 
@@ -46,6 +49,45 @@ def test_a_folder_with_a_vision_model(tmp_path: Path) -> None:
     assert encoder.id != folder_encoder(FOLDER).id
     with pytest.raises(MlubenchError, match="no image processor"):
         folder_encoder(tmp_path)
+
+
+@pytest.mark.parametrize("save", [save_clip, save_siglip, save_dinov2])
+def test_it_says_the_mean_of_each_layer_that_sees(
+    save: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    folder = save(tmp_path / "model")
+    rows = folder_encoder(folder)(PICTURES)
+    whole = AutoModel.from_pretrained(folder).eval()
+    sees = getattr(whole, "vision_model", whole)
+    processor = AutoImageProcessor.from_pretrained(folder, backend="pil")
+    pixels = processor(images=PICTURES, return_tensors="pt")["pixel_values"]
+    with torch.no_grad():
+        states = sees(pixel_values=pixels, output_hidden_states=True).hidden_states[1:]
+    assert len(states) == 2
+    expected = [torch.nn.functional.normalize(state.mean(1), dim=1) for state in states]
+    assert torch.allclose(rows, torch.cat(expected, 1), atol=1e-6)
+
+
+@pytest.mark.parametrize("save", [save_clip, save_siglip])
+def test_of_a_model_in_two_halves_only_the_one_that_sees_is_needed(
+    save: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    folder = save(tmp_path / "model")
+    whole = folder_encoder(folder)(PICTURES)
+    weights = load_file(folder / "model.safetensors")
+    sees = {name: weight for name, weight in weights.items() if name.startswith("vision_model.")}
+    assert 0 < len(sees) < len(weights) / 2
+    save_file(sees, folder / "model.safetensors", metadata={"format": "pt"})
+    assert torch.equal(folder_encoder(folder)(PICTURES), whole)
+
+
+def test_a_vision_half_with_a_tensor_missing_is_an_error(tmp_path: Path) -> None:
+    folder = save_clip(tmp_path / "model")
+    weights = load_file(folder / "model.safetensors")
+    del weights["vision_model.embeddings.patch_embedding.weight"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(MlubenchError, match="lacks 1 of its"):
+        folder_encoder(folder)
 
 
 def test_our_network_tells_drawn_things_apart_that_it_has_not_met() -> None:

@@ -13,9 +13,11 @@ from torch.nn import functional as F
 from mlubench.core.errors import MlubenchError
 from mlubench.core.files import digest, file_sha256
 from mlubench.models.plugins import register_model_classes, why_not_loaded
-from mlubench.models.weights import load_weights
+from mlubench.models.weights import load_weights, loading_errors
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
     from mlubench.models.mllm import MLLM
 
 # Layers of a model that are joined, at most: those of a deep one are taken at even distances.
@@ -73,7 +75,9 @@ def tower_encoder(mllm: "MLLM") -> Encoder:
 
 
 def folder_encoder(folder: Path) -> Encoder:
-    """A vision model in a Hugging Face folder, or the vision half of one such as CLIP. On the CPU, in float32.
+    """A vision model in a Hugging Face folder, or the vision half of one such as CLIP or SigLIP. On the CPU, in float32.
+
+    Of a model in two halves the one that reads is neither loaded nor needed.
 
     Raises MlubenchError where the folder holds no such model.
     """
@@ -89,7 +93,9 @@ def folder_encoder(folder: Path) -> Encoder:
     except (OSError, ValueError, KeyError) as error:
         why, hint = why_not_loaded(error, "Give a Hugging Face folder of a vision model, as CLIP.")
         raise MlubenchError(f"{folder} holds no image processor: {why}", hint) from error
-    model = load_weights(AutoModel, folder, dtype="float32").eval()
+    half = _vision_half(folder)
+    model = load_weights(AutoModel, folder, dtype="float32", config=half).eval()
+    # Of a family whose vision half is no model by itself.
     vision = getattr(model, "vision_model", model)
 
     def layers(pictures: list[Image.Image]) -> Sequence[Tensor]:
@@ -97,6 +103,16 @@ def folder_encoder(folder: Path) -> Encoder:
         return _states(vision(pixel_values=pixels, output_hidden_states=True))
 
     return Encoder(digest([file_sha256(path) for path in weights], 64), layers)
+
+
+def _vision_half(folder: Path) -> "PreTrainedConfig | None":
+    """The configuration of the half that sees, where a model has one that transformers can load by itself."""
+    from transformers import MODEL_MAPPING, AutoConfig
+
+    with loading_errors(folder):
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    half = getattr(config, "vision_config", None)
+    return half if type(half) in MODEL_MAPPING else None
 
 
 def _states(output: object) -> Sequence[Tensor]:

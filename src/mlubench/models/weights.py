@@ -21,7 +21,7 @@ from mlubench.models.folders import (
 from mlubench.models.plugins import why_not_loaded
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedConfig, PreTrainedModel
     from transformers.models.auto.auto_factory import _BaseAutoModelClass
 
 # Names in one line of an error.
@@ -68,19 +68,23 @@ def load_weights(
     *,
     revision: str | None = None,
     dtype: str = "auto",
+    config: "PreTrainedConfig | None" = None,
 ) -> "PreTrainedModel":
     """The model of a Hugging Face folder or id by an Auto class, from safetensors alone.
 
-    Raises MlubenchError where it cannot be loaded, and where tensors are missing or of another shape, which transformers
-    would put random numbers in the place of.
+    With the `config` of a part of the model, such as the vision half of CLIP, that part alone is loaded. Raises
+    MlubenchError where it cannot be loaded, and where tensors are missing or of another shape, which transformers would
+    put random numbers in the place of.
     """
     with loading_errors(path, revision):
         # Of a model on a hub, the files that are not here yet will be fetched.
         if Path(path).is_dir():
             read_weight_headers(Path(path))
+        options = {} if config is None else {"config": config}
         model, info = model_class.from_pretrained(
             path,
             revision=revision,
+            **options,
             trust_remote_code=False,
             use_safetensors=True,
             dtype=dtype,
