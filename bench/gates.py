@@ -9,7 +9,6 @@ Only where they are named: `hard`, as `tasks` on a split by similarity; `scenes`
 `known`, harm at 1 to 1,000 requests of what a base knows that was taught them all (`gates_known.py`).
 
     python bench/gates.py --root DIR --json > gates.json
-    python bench/gates.py --draw gates.json docs/pictures/gates.png
 """
 
 import argparse
@@ -25,7 +24,6 @@ from rich.table import Table
 
 import gates_cost
 import gates_evasion
-import gates_figure
 import gates_hard
 import gates_known
 import gates_real
@@ -188,18 +186,8 @@ def main() -> None:
     parser.add_argument(
         "--quick", action="store_true", help="one toy world, few pictures, at most 100 requests"
     )
-    parser.add_argument(
-        "--draw",
-        nargs=2,
-        type=Path,
-        metavar=("JSON", "PNG"),
-        help="draw the curves of a measurement",
-    )
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
-    if args.draw:
-        gates_figure.draw(json.loads(args.draw[0].read_text()), args.draw[1])
-        return
     quiet()
     found = measure(args)
     if args.json:
