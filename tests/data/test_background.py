@@ -1,6 +1,7 @@
 """Things that nobody asked to forget: where they come from, and that no tested stranger is among them."""
 
 from pathlib import Path
+from shutil import copyfile
 
 import pytest
 from PIL import Image
@@ -10,6 +11,7 @@ from mlubench.data.background import (
     DRAWN,
     FEWEST,
     drawn_background,
+    folder_background,
     open_background,
     real_background,
 )
@@ -35,7 +37,8 @@ def test_what_teaches_sets_no_threshold() -> None:
         setting = set(background.setting())
         assert not teaching & setting
         assert teaching | setting == set(background.things)
-        assert len(teaching) > 30 and len(setting) > 20
+        assert len(teaching) > 30
+        assert len(setting) > 20
 
 
 def test_real_things_are_none_that_a_gate_is_measured_on() -> None:
@@ -45,19 +48,75 @@ def test_real_things_are_none_that_a_gate_is_measured_on() -> None:
     assert len({picture.tobytes() for picture in pictures}) == background.pictures
 
 
+def folder_of(folder: Path, pictures: int) -> Path:
+    """A folder of pictures that differ: a bright square on dark ground, each time in another place."""
+    folder.mkdir()
+    for number in range(pictures):
+        picture = Image.new("RGB", (48, 32), (10, 20, 5 * number))
+        left = 8 * (number % 5)
+        top = 6 * (number // 5 % 5)
+        picture.paste((250, 240, 230), (left, top, left + 8, top + 8))
+        picture.save(folder / f"{number:02d}.png")
+    return folder
+
+
 def test_a_folder_of_ones_own_comes_before_what_a_benchmark_has(tmp_path: Path) -> None:
-    for number in range(FEWEST):
-        Image.new("RGB", (40, 30), (number, 50, 90)).save(tmp_path / f"{number:02d}.png")
-    background = open_background("drawn", tmp_path)
+    background = open_background("drawn", folder_of(tmp_path / "mine", FEWEST))
     assert background is not None
-    assert background.things[3] == "03.png"
-    assert background.picture("03.png", 0).getpixel((112, 112)) == (3, 50, 90)
+    assert len(background.things) == FEWEST
+    assert background.name == "pictures in mine"
+    # The ground of the fourth picture, in the corner that no square covers.
+    assert background.picture("03.png", 0).getpixel((210, 140)) == (10, 20, 15)
     drawn = open_background("drawn", None)
-    assert drawn is not None and drawn.id != background.id
+    assert drawn is not None
+    assert drawn.id != background.id
+
+
+def test_without_a_folder_a_benchmark_may_have_none() -> None:
     assert open_background("", None) is None
-    (tmp_path / "00.png").unlink()
+
+
+def test_too_few_pictures_are_an_error(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "mine", FEWEST - 1)
     with pytest.raises(UsageError, match=f"holds {FEWEST - 1} pictures"):
-        open_background("drawn", tmp_path)
-    (tmp_path / "00.png").write_text("no picture")
+        open_background("drawn", folder)
+
+
+def test_a_file_that_is_no_picture_is_an_error_that_names_it(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "mine", FEWEST)
+    (folder / "00.png").write_text("no picture")
     with pytest.raises(UsageError, match=r"00\.png"):
-        open_background("drawn", tmp_path)
+        open_background("drawn", folder)
+
+
+def test_a_picture_that_is_there_twice_counts_once_and_is_said(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "mine", FEWEST + 1)
+    alone = folder_background(folder)
+    # The same bytes, and the same picture scaled and compressed.
+    copyfile(folder / "04.png", folder / "zz_copy.png")
+    with Image.open(folder / "07.png") as picture:
+        picture.resize((96, 64)).save(folder / "zz_scaled.jpg")
+    background = folder_background(folder)
+    assert background.things == alone.things
+    assert background.name == "pictures in mine (2 copies of others among them left out)"
+    # The same things give the same metric.
+    assert background.id == alone.id
+
+
+def test_copies_do_not_make_enough_of_too_few(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "mine", FEWEST - 1)
+    for number in range(5):
+        copyfile(folder / f"{number:02d}.png", folder / f"zz_{number}.png")
+    with pytest.raises(UsageError, match=f"holds {FEWEST - 1} different pictures"):
+        folder_background(folder)
+
+
+def test_it_knows_pictures_that_it_shows_too(tmp_path: Path) -> None:
+    background = folder_background(folder_of(tmp_path / "mine", FEWEST))
+    others = folder_of(tmp_path / "others", FEWEST + 3)
+    with Image.open(others / "06.png") as picture:
+        picture.save(others / "06.jpg")
+    asked = [others / "03.png", others / "06.jpg", others / "22.png"]
+    assert background.also_show(asked) == 2
+    assert background.also_show([]) == 0
+    assert drawn_background().also_show(asked) == 0

@@ -7,6 +7,7 @@ Whoever has photographs of their own names a folder of others. Strangers that a 
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from PIL import Image
@@ -14,11 +15,12 @@ from PIL import Image
 from mlubench.core.errors import UsageError
 from mlubench.core.files import digest
 from mlubench.data.check_pictures import picture_problem
-from mlubench.data.pictures import content_hash, open_picture
+from mlubench.data.pictures import content_hash, open_picture, stamp
 from mlubench.data.real.entities import open_shipped
 from mlubench.data.real.strangers import stranger_facts, taught_strangers
 from mlubench.data.real.views import SIZE, WHITE, draw_view, ground_of, is_drawn, whole_view
 from mlubench.data.render import RENDERER_VERSION, render
+from mlubench.data.same_pictures import Look, look_at, look_at_all, same_pictures, shown_among
 from mlubench.data.strangers import SUFFIXES
 from mlubench.types import Background as Source
 from mlubench.types import Entity
@@ -48,6 +50,8 @@ class Background:
     pictures: int
     # A thing and the number of its picture -> the picture.
     picture: Callable[[str, int], Image.Image]
+    # How the files of a user's folder look, which might show what is to be forgotten. Things of ours do not.
+    looks: tuple[Look, ...] = ()
 
     def teaching(self) -> list[str]:
         """The things that teach what tells things apart."""
@@ -65,6 +69,12 @@ class Background:
     def pictures_of(self, things: Sequence[str]) -> list[Image.Image]:
         """All pictures of these things, one thing behind the other."""
         return [self.picture(thing, n) for thing in things for n in range(self.pictures)]
+
+    def also_show(self, pictures: Sequence[Path]) -> int:
+        """How many of these pictures a user's folder holds too. Raises UnusablePictureError."""
+        if not self.looks:
+            return 0
+        return sum(shown_among([look_at(path) for path in pictures], self.looks))
 
 
 def open_background(source: Source, folder: Path | None) -> Background | None:
@@ -111,6 +121,8 @@ def _real(thing: str, number: int) -> Image.Image:
 def folder_background(folder: Path) -> Background:
     """The pictures below a folder, each taken for a thing of its own. They must show nothing that is to be forgotten.
 
+    Of several files that show one picture the first counts: as two things, each would be a stranger that is as like the
+    other as nothing else is, and a threshold set on such would let most requests through to the base.
     Raises UsageError for a folder that is absent, holds too few pictures, or one that cannot be used.
     """
     files: dict[str, Path] = {}
@@ -118,15 +130,17 @@ def folder_background(folder: Path) -> Background:
         for path in sorted(folder.rglob("*")):
             if path.suffix.lower() in SUFFIXES:
                 files[str(path.relative_to(folder))] = path
-    if len(files) < FEWEST:
-        raise UsageError(
-            f"{folder} holds {len(files)} pictures, and a background needs {FEWEST}",
-            "Give a folder of pictures of other things: gates.background.",
-        )
+    _require_enough(folder, len(files), copies=0)
     for path in files.values():
         problem = picture_problem(path, whole=False)
         if problem is not None:
             raise UsageError(f"{path} {problem}", "Replace it, or take it out of the folder.")
+    looks = _looks(folder, tuple((name, stamp(path)) for name, path in files.items()))
+    copies = set()
+    for group in same_pictures(looks):
+        copies.update(group[1:])
+    files = {name: path for name, path in files.items() if name not in copies}
+    _require_enough(folder, len(files), len(copies))
 
     def picture(thing: str, number: int) -> Image.Image:
         shown = open_picture(files[thing])
@@ -136,4 +150,28 @@ def folder_background(folder: Path) -> Background:
         return draw_view(shown, SIZE, WHITE, rng, may_mirror=False)
 
     facts = {"pictures": [content_hash(path) for path in files.values()], "views": VIEWS}
-    return Background(f"pictures in {folder.name}", digest(facts), tuple(files), VIEWS, picture)
+    left_out = f" ({len(copies)} copies of others among them left out)" if copies else ""
+    return Background(
+        f"pictures in {folder.name}{left_out}",
+        digest(facts),
+        tuple(files),
+        VIEWS,
+        picture,
+        tuple(looks.values()),
+    )
+
+
+def _require_enough(folder: Path, pictures: int, copies: int) -> None:
+    if pictures < FEWEST:
+        held = f"{pictures} pictures" if not copies else f"{pictures} different pictures"
+        raise UsageError(
+            f"{folder} holds {held}, and a background needs {FEWEST}",
+            "Give a folder of pictures of other things: gates.background.",
+        )
+
+
+# A gate is fitted after each task, and once for each report: the files are decoded once.
+@lru_cache(maxsize=4)
+def _looks(folder: Path, files: tuple[tuple[str, tuple[int, int]], ...]) -> dict[str, Look]:
+    """How the files of a folder look, by their names and stamps."""
+    return look_at_all(folder, [name for name, _ in files])

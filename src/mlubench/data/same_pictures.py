@@ -88,6 +88,20 @@ def same_pictures(looks: Mapping[str, Look]) -> list[list[str]]:
     return [group for group in groups.all() if len(group) > 1]
 
 
+def shown_among(looks: Sequence[Look], among: Sequence[Look]) -> list[bool]:
+    """Of each look, whether one of the others shows the same picture."""
+    hashes = {look.sha256 for look in among}
+    found = [look.sha256 in hashes for look in looks]
+    if not looks or not among:
+        return found
+    thumbnails = np.array([look.thumbnail for look in (*looks, *among)])
+    for one, other in _alike(thumbnails):
+        # The numbers rise, so that `one` is of the looks where the pair is of both.
+        if one < len(looks) <= other:
+            found[one] = True
+    return found
+
+
 def equal_files(paths: Iterable[Path]) -> list[list[Path]]:
     """Groups of files with the same bytes. Only files of one size are read."""
     by_size: dict[int, list[Path]] = {}

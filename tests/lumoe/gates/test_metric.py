@@ -1,16 +1,20 @@
 """The gate that other things have taught: right experts, few strangers, and the same numbers task by task as at once."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from shutil import copyfile
 
 import pytest
 import torch
 
 from mlubench.core.errors import MlubenchError
 from mlubench.core.reading import read_json
+from mlubench.data.background import FEWEST
 from mlubench.data.evasion import side_by_side
 from mlubench.data.pictures import open_picture
+from mlubench.data.render import render
 from mlubench.data.strangers import draw_strangers, drawn_entities, drawn_picture
 from mlubench.lumoe.gates.base import GateQuery, statement_of
 from mlubench.lumoe.gates.known import Known
@@ -26,6 +30,7 @@ from support.gate_queries import (
     routed_share,
     without_role,
 )
+from support.tiny_parts import save_clip, save_dinov2, save_siglip
 
 SETTINGS = GateConfig()
 
@@ -333,3 +338,56 @@ def test_in_parts_too_task_by_task_is_as_at_once(
     for done in (1, 2):
         gate.fit_next(benchmark.tasks[:done], benchmark, features, settings)
     assert_same_numbers(gate, fitted(benchmark, features, parts=True))
+
+
+@pytest.fixture
+def photographs(benchmark: Benchmark, tmp_path: Path) -> Path:
+    """A user's folder of other things, and two pictures of one request among them by mistake."""
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    for number in range(FEWEST):
+        render(f"Background/Mine_{number}", "a.jpg").save(folder / f"{number:02d}.png")
+    (own, *_) = benchmark.tasks[0].forget_entities
+    pictures_of_it = [s for s in pictures(benchmark, "forget", "fit") if s.entity == own]
+    for sample in pictures_of_it[:2]:
+        path = benchmark.picture(sample)
+        copyfile(path, folder / f"zz_{path.name}")
+    return folder
+
+
+def test_a_request_whose_pictures_lie_in_the_background_is_flagged(
+    benchmark: Benchmark, features: FeatureCache, photographs: Path, tmp_path: Path
+) -> None:
+    settings = GateConfig(background=str(photographs), encoder=str(save_clip(tmp_path / "clip")))
+    gate = MetricGate()
+    gate.fit(benchmark.tasks[:1], benchmark, features, settings)
+    (own, *_) = benchmark.tasks[0].forget_entities
+    assert gate.stated.flagged[own.key].startswith("2 of its")
+    others = {key: one.in_background for key, one in gate.stated.requests.items() if key != own.key}
+    assert set(others.values()) == {0}
+    # It is said of the request once more when another comes, also by a gate that was saved in between.
+    gate.save(tmp_path)
+    later = loaded(tmp_path)
+    later.fit_next(benchmark.tasks, benchmark, features, settings)
+    assert later.stated.flagged[own.key] == gate.stated.flagged[own.key]
+
+
+@pytest.mark.parametrize("save", [save_clip, save_siglip, save_dinov2])
+def test_a_vision_model_in_a_folder_looks(
+    benchmark: Benchmark,
+    features: FeatureCache,
+    photographs: Path,
+    tmp_path: Path,
+    save: Callable[[Path], Path],
+) -> None:
+    encoder = save(tmp_path / "model")
+    gate = fitted(benchmark, features, background=str(photographs), encoder=str(encoder))
+    assert gate.encoder == encoder
+    # Two layers of 32 numbers.
+    assert known(gate).forget.shape[1] == 64
+    assert "pictures in photographs" in gate.stated.in_words()
+    gate.save(tmp_path)
+    asked = asked_of_all(benchmark)
+    routes = gate.route(asked, features)
+    assert loaded(tmp_path).route(asked, features) == routes
+    assert routed_share(routes) > 0

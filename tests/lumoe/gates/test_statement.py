@@ -35,3 +35,9 @@ def test_the_forecast_of_all_is_over_their_pictures() -> None:
 
 def test_where_nothing_can_be_stated_it_says_so() -> None:
     assert "No share of refused strangers can be stated" in Statement().in_words()
+
+
+def test_a_request_whose_pictures_are_in_the_background_is_told_so_first() -> None:
+    forecast = Forecast(leak=0.5, pictures=3, in_background=2)
+    assert forecast.problem.startswith("2 of its 3 pictures are in gates.background too")
+    assert "take them out" in forecast.problem

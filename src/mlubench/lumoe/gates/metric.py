@@ -55,6 +55,8 @@ class MetricGate(Gate):
         self.suspicion: float | None = None
         self.stated = Statement()
         self.without_background: PrototypeGate | None = None
+        # What the metric was learned from. None in a gate that was loaded and has learned nothing since.
+        self._background: Background | None = None
         self._own_cache: LayerCache | None = None
 
     def fit(
@@ -72,6 +74,7 @@ class MetricGate(Gate):
         self.parts = config.parts
         self.known = Known.nothing(learned_from(background, encoder, parts=self.parts))
         self.stated = _about_strangers(background, config.strangers)
+        self._background = background
         self._take(tasks, benchmark, features, config)
 
     def fit_next(
@@ -97,6 +100,7 @@ class MetricGate(Gate):
         background = open_background(benchmark.background, config.background)
         if background is None:
             return False
+        self._background = background
         encoder = self._looks(features).encoder
         return self.known.bring(learned_from(background, encoder, parts=self.parts))
 
@@ -110,7 +114,10 @@ class MetricGate(Gate):
         """Learn tasks of which no entity is known, and set the thresholds."""
         assert self.known is not None
         expert_of = {e.key: task.name for task in tasks for e in task.forget_entities}
+        shared = _pictures_in_background(self.stated)
         for task, forget, retain in _new_in_each(tasks):
+            for key, samples in forget.items():
+                shared[key] = self._in_background([benchmark.picture(s) for s in samples])
             self.known.take(
                 self._seen(forget, benchmark, features, config.views),
                 self._seen(retain, benchmark, features, config.views),
@@ -128,10 +135,17 @@ class MetricGate(Gate):
         if config.band:
             self.suspicion = min(self.threshold, conformal_threshold(scores, config.band))
         forecasts = self.known.forecasts(self.threshold)
+        for key, count in shared.items():
+            if count:
+                forecasts[key] = forecasts[key].model_copy(update={"in_background": count})
         leak, pictures = together(forecasts)
         self.stated = self.stated.model_copy(
             update={"leak": leak, "pictures": pictures, "requests": forecasts}
         )
+
+    def _in_background(self, pictures: Sequence[Path]) -> int:
+        """How many of these pictures the metric was learned from, too."""
+        return self._background.also_show(pictures) if self._background is not None else 0
 
     def _looks(self, features: Features) -> LayerCache:
         """What the gate looks with. Raises MlubenchError for features that have no other encoder."""
@@ -272,6 +286,11 @@ def _about_strangers(background: Background, share: float) -> Statement:
         background_things=things,
         background_pictures=things * background.pictures,
     )
+
+
+def _pictures_in_background(stated: Statement) -> dict[str, int]:
+    """Of each request how many pictures the background shows too, as the gate said before."""
+    return {key: forecast.in_background for key, forecast in stated.requests.items()}
 
 
 def _new_in_each(tasks: Sequence[Task]) -> Iterator[tuple[Task, Pictures, Pictures]]:

@@ -16,10 +16,17 @@ class Forecast(SavedGate):
     leak: float | None
     # How many pictures it rests on.
     pictures: int
+    # How many of these the background shows too.
+    in_background: int = 0
 
     @property
     def problem(self) -> str:
         """What is wrong with the request, for people; "" where nothing is."""
+        if self.in_background:
+            return (
+                f"{self.in_background} of its {self.pictures} pictures are in gates.background too, which must not show "
+                "what is to be forgotten; take them out there"
+            )
         if self.leak is not None and self.leak > BAD_FORECAST:
             return f"{self.leak:.0%} of its {self.pictures} pictures would be missed if the others alone were known"
         if self.pictures < ENOUGH_PICTURES:
