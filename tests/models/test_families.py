@@ -1,17 +1,16 @@
 """LoRA goes exactly where the scope says, with and without adapters already mounted."""
 
 import re
-from types import SimpleNamespace
 
 import pytest
 from torch import nn
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from mlubench.core.errors import UsageError
 from mlubench.core.tables import Entry, Table
 from mlubench.models import families
 from mlubench.models.adapters import add_adapter
 from mlubench.models.families import (
-    FAMILIES,
     Parts,
     lora_targets,
     parts_in,
@@ -65,13 +64,13 @@ def test_what_is_trainable_is_lora_of_the_scope(mllm: MLLM, scope: str) -> None:
 
 
 def test_scopes_name_the_parts() -> None:
-    for parts in map(FAMILIES.resolve, FAMILIES):
-        assert parts.of_scope("vision") == parts.vision + parts.projector
-        assert parts.of_scope("all") == parts.vision + parts.projector + parts.language
+    parts = Parts(("eyes",), ("bridge",), ("mouth",))
+    assert parts.of_scope("vision") == ("eyes", "bridge")
+    assert parts.of_scope("all") == ("eyes", "bridge", "mouth")
 
 
-def test_a_parameter_belongs_to_one_part_also_under_an_adapter() -> None:
-    parts = FAMILIES.resolve("qwen3_vl")
+def test_a_parameter_belongs_to_one_part_also_under_an_adapter(load_family) -> None:
+    parts = load_family("qwen3_vl").parts
     for name, part in {
         "model.visual.blocks.0.attn.qkv.weight": "vision",
         "model.visual.patch_embed.proj.weight": "vision",
@@ -126,5 +125,13 @@ def test_a_scope_without_linear_layers_is_refused(
 
 
 def test_an_unknown_family_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"'gpt2' is not known.*llava"):
-        parts_of(SimpleNamespace(config=SimpleNamespace(model_type="gpt2")))
+    words_alone = GPT2LMHeadModel(GPT2Config(n_layer=1, n_head=1, n_embd=8, vocab_size=9))
+    with pytest.raises(UsageError, match="'gpt2' is not known: no "):
+        parts_of(words_alone)
+
+
+def test_a_row_goes_before_what_is_found(mllm: MLLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = Parts(("eyes",), ("bridge",), ("mouth",))
+    table = Table("model family", {"llava": Entry(named, "parts by other names")})
+    monkeypatch.setattr(families, "FAMILIES", table)
+    assert parts_of(mllm.model) == named

@@ -11,7 +11,7 @@ from torch import Tensor
 from mlubench.models.adapters import add_adapter
 from mlubench.models.answers import IGNORE, answer_labels, answer_logits
 from mlubench.models.mllm import MLLM, Query
-from mlubench.models.packing import can_pack, pack_answers
+from mlubench.models.packing import can_pack, pack_answers, why_not_packed
 from mlubench.settings.training import LoraConfig
 from support.short_training import TRAINED
 
@@ -167,3 +167,23 @@ def test_packed_gradients_are_those_of_passes_apart(
         assert torch.allclose(
             got[key], grad, rtol=1e-3, atol=1e-5 * float(grad.abs().max()) + 1e-6
         ), key
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("gemma3", "some of the prompt is seen from both sides"),
+        ("mllama", "the text looks at pictures in layers of its own"),
+    ],
+)
+def test_families_whose_answers_need_a_pass_each_say_why(load_family, name: str, why: str) -> None:
+    model = load_family(name).base
+    assert why_not_packed(model) == why
+    assert not can_pack(model)
+
+
+def test_layers_that_look_a_window_back_are_not_packed(load_family) -> None:
+    model = load_family("internvl").base
+    assert why_not_packed(model) is None
+    model.config.text_config.layer_types = ["full_attention", "sliding_attention"]
+    assert why_not_packed(model) == "its text has layers of sliding_attention"

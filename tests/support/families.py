@@ -9,6 +9,7 @@ import tokenizers
 import torch
 from tokenizers import models, normalizers, pre_tokenizers, trainers
 from transformers import (
+    AutoTokenizer,
     CLIPImageProcessorPil,
     CLIPVisionConfig,
     LlamaConfig,
@@ -24,9 +25,13 @@ from transformers import (
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
     Qwen2Tokenizer,
+    Qwen2VLConfig,
+    Qwen2VLForConditionalGeneration,
     Qwen2VLImageProcessorPil,
     Qwen3VLConfig,
     Qwen3VLForConditionalGeneration,
+    Qwen3VLMoeConfig,
+    Qwen3VLMoeForConditionalGeneration,
 )
 
 TEXTS = [
@@ -68,9 +73,10 @@ def _parts(tokenizer: tokenizers.Tokenizer) -> dict[str, Any]:
     return {"vocab": model["vocab"], "merges": [tuple(m) for m in model["merges"]]}
 
 
-def llama_tokenizer() -> LlamaTokenizer:
+def llama_tokenizer(**named: str) -> LlamaTokenizer:
     """SentencePiece-like BPE, as in Vicuna and Mistral: spaces belong to the words that follow them.
 
+    `named` are special tokens that are attributes of the tokenizer.
     As published it puts a space before whatever it is given, so that an answer on its own gets one too many.
     """
     learned = tokenizers.Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>"))
@@ -80,7 +86,7 @@ def llama_tokenizer() -> LlamaTokenizer:
     learned.train_from_iterator(
         [f" {t}" for t in TEXTS], trainers.BpeTrainer(vocab_size=700, special_tokens=special)
     )
-    tokenizer = LlamaTokenizer(**_parts(learned), add_bos_token=True, legacy=False)
+    tokenizer = LlamaTokenizer(**_parts(learned), add_bos_token=True, legacy=False, **named)
     tokenizer.add_special_tokens({"pad_token": "<pad>", "additional_special_tokens": ["<image>"]})
     spaced = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
     tokenizer.backend_tokenizer.normalizer, tokenizer.backend_tokenizer.pre_tokenizer = spaced, None
@@ -88,15 +94,20 @@ def llama_tokenizer() -> LlamaTokenizer:
     return tokenizer
 
 
-def qwen_tokenizer() -> Qwen2Tokenizer:
-    """Byte-level BPE with Qwen's special tokens; an answer ends with <|im_end|>, padding is <|endoftext|>."""
+def qwen_tokenizer(**named: str) -> Qwen2Tokenizer:
+    """Byte-level BPE with Qwen's special tokens; an answer ends with <|im_end|>, padding is <|endoftext|>.
+
+    `named` are special tokens that are attributes of the tokenizer.
+    """
     learned = tokenizers.Tokenizer(models.BPE())
     learned.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     learned.train_from_iterator(
         TEXTS, trainers.BpeTrainer(vocab_size=600, initial_alphabet=alphabet)
     )
-    tokenizer = Qwen2Tokenizer(**_parts(learned), eos_token="<|im_end|>", pad_token="<|endoftext|>")
+    tokenizer = Qwen2Tokenizer(
+        **_parts(learned), eos_token="<|im_end|>", pad_token="<|endoftext|>", **named
+    )
     tokenizer.add_special_tokens({"additional_special_tokens": QWEN_TOKENS})
     return tokenizer
 
@@ -115,7 +126,7 @@ def vision_config() -> CLIPVisionConfig:
     )
 
 
-def _text(kind: Callable[..., Any], tokenizer: Any, **more: Any) -> Any:
+def text_config(kind: Callable[..., Any], tokenizer: Any, **more: Any) -> Any:
     return kind(
         vocab_size=len(tokenizer) + 3,  # as published: rows that no token uses
         hidden_size=WIDTH,
@@ -131,7 +142,7 @@ def _text(kind: Callable[..., Any], tokenizer: Any, **more: Any) -> Any:
 
 def llama_config(tokenizer: Any) -> LlamaConfig:
     """A tiny chat model of Llama's shape for this tokenizer."""
-    config: LlamaConfig = _text(LlamaConfig, tokenizer, tie_word_embeddings=True)
+    config: LlamaConfig = text_config(LlamaConfig, tokenizer, tie_word_embeddings=True)
     return config
 
 
@@ -161,7 +172,7 @@ def _llava_like(folder: Path, kind: str, text: Callable[..., Any], template: str
     processor.save_pretrained(folder)
     config = (LlavaNextConfig if next_ else LlavaConfig)(
         vision_config=vision_config(),
-        text_config=_text(
+        text_config=text_config(
             text, tokenizer, pad_token_id=tokenizer.pad_token_id, tie_word_embeddings=False
         ),
         image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
@@ -181,7 +192,10 @@ def _save_qwen_processor(
     )
     settings = {**pictures.to_dict(), "image_processor_type": "Qwen2VLImageProcessorFast"}
     settings["processor_class"] = f"{name}Processor"
-    videos = {**settings, "video_processor_type": f"{name.replace('2_5_', '2')}VideoProcessor"}
+    videos = {
+        **settings,
+        "video_processor_type": f"{name.replace('2_5_', '2').replace('2_', '2')}VideoProcessor",
+    }
     tokenizer.save_pretrained(folder)
     (folder / "preprocessor_config.json").write_text(json.dumps(settings))
     (folder / "video_preprocessor_config.json").write_text(json.dumps(videos))
@@ -197,50 +211,84 @@ def _qwen_ids(tokenizer: Any) -> dict[str, int]:
 
 
 def _qwen(folder: Path, kind: str) -> Any:
-    tokenizer, third = qwen_tokenizer(), kind == "qwen3_vl"
+    tokenizer = qwen_tokenizer()
     patch = 8
-    name, template = ("Qwen3VL", CHATML) if third else ("Qwen2_5_VL", SYSTEM + CHATML)
+    name, template, config_class, model_class = _QWEN[kind]
     _save_qwen_processor(folder, name, tokenizer, template, patch)
-    vision = {
-        "depth": 3,
-        "hidden_size": 32,
-        "num_heads": 2,
-        "intermediate_size": 64,
-        "patch_size": patch,
-    }
-    vision |= {"out_hidden_size": WIDTH, "initializer_range": 0.15}
-    rope = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [4, 2, 2]}
-    if third:
-        vision |= {"deepstack_visual_indexes": [0, 1], "num_position_embeddings": 16}
-        text = _text(
-            dict, tokenizer, head_dim=16, rope_parameters={**rope, "mrope_interleaved": True}
-        )
+    vision = {"depth": 3, "num_heads": 2, "patch_size": patch, "initializer_range": 0.15}
+    rope: dict[str, Any] = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [4, 2, 2]}
+    more: dict[str, Any] = {}
+    if kind == "qwen2_vl":
+        vision |= {"embed_dim": 32, "hidden_size": WIDTH, "mlp_ratio": 2}
     else:
+        vision |= {"hidden_size": 32, "intermediate_size": 64, "out_hidden_size": WIDTH}
+    if kind == "qwen2_5_vl":
         vision |= {"window_size": 4 * patch, "fullatt_block_indexes": [1]}
-        text = _text(dict, tokenizer, rope_parameters=rope)
-    made = (Qwen3VLConfig if third else Qwen2_5_VLConfig)(
+    if kind.startswith("qwen3"):
+        vision |= {"deepstack_visual_indexes": [0, 1], "num_position_embeddings": 16}
+        rope["mrope_interleaved"] = True
+        more["head_dim"] = 16
+    if kind == "qwen3_vl_moe":
+        more |= {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32}
+    text = text_config(dict, tokenizer, rope_parameters=rope, **more)
+    config = config_class(
         vision_config=vision, text_config=text, tie_word_embeddings=True, **_qwen_ids(tokenizer)
     )
-    return (Qwen3VLForConditionalGeneration if third else Qwen2_5_VLForConditionalGeneration)(made)
+    return model_class(config)
 
 
+# The names of processors, the chat template, and the classes of config and model.
+_QWEN: dict[str, tuple[str, str, Any, Any]] = {
+    "qwen2_vl": ("Qwen2_VL", SYSTEM + CHATML, Qwen2VLConfig, Qwen2VLForConditionalGeneration),
+    "qwen2_5_vl": (
+        "Qwen2_5_VL",
+        SYSTEM + CHATML,
+        Qwen2_5_VLConfig,
+        Qwen2_5_VLForConditionalGeneration,
+    ),
+    "qwen3_vl": ("Qwen3VL", CHATML, Qwen3VLConfig, Qwen3VLForConditionalGeneration),
+    "qwen3_vl_moe": ("Qwen3VL", CHATML, Qwen3VLMoeConfig, Qwen3VLMoeForConditionalGeneration),
+}
 FAMILIES: dict[str, Callable[[Path], Any]] = {
     "llava": lambda folder: _llava_like(folder, "llava", LlamaConfig, VICUNA),
     "llava_next": lambda folder: _llava_like(folder, "llava_next", LlamaConfig, VICUNA),
     "llava_next_mistral": lambda folder: _llava_like(folder, "llava_next", MistralConfig, MISTRAL),
+    "qwen2_vl": lambda folder: _qwen(folder, "qwen2_vl"),
     "qwen2_5_vl": lambda folder: _qwen(folder, "qwen2_5_vl"),
     "qwen3_vl": lambda folder: _qwen(folder, "qwen3_vl"),
+    "qwen3_vl_moe": lambda folder: _qwen(folder, "qwen3_vl_moe"),
 }
+
+
+# Built on what stands here, each in `support.families_more`.
+MORE = (
+    "llava_onevision",
+    "internvl",
+    "gemma3",
+    "mllama",
+    "idefics3",
+    "smolvlm",
+    "pixtral",
+    "mistral3",
+    "paligemma",
+    "paligemma2",
+)
+ALL_FAMILIES = (*FAMILIES, *MORE)
 
 
 def save_family(name: str, folder: Path) -> Path:
     """A folder with config, safetensors, tokenizer and processor of a tiny model of the family."""
     torch.manual_seed(0)
-    model = FAMILIES[name](folder)
-    tokens = {"eos_token_id": [2]} if name.startswith("llava") else {}
-    if name.startswith("qwen"):
-        known = Qwen2Tokenizer.from_pretrained(folder)
-        tokens = {"eos_token_id": known.convert_tokens_to_ids(["<|im_end|>", "<|endoftext|>"])}
-    model.generation_config.update(**tokens)
+    if name in FAMILIES:
+        model = FAMILIES[name](folder)
+    else:
+        from support import families_more
+
+        model = getattr(families_more, name)(folder)
+    known = AutoTokenizer.from_pretrained(folder)
+    ends = [known.eos_token]
+    if "<|endoftext|>" in known.get_vocab():
+        ends.append("<|endoftext|>")
+    model.generation_config.update(eos_token_id=known.convert_tokens_to_ids(ends))
     model.to(torch.float32).save_pretrained(folder)
     return folder

@@ -45,6 +45,9 @@ COMMANDS = {
         "parts:parts",
         "Pretrained parts of a small real model: fetch once, list with licences, verify, assemble.",
     ),
+    "model": LazyCommand(
+        "model:model", "Does a model of your own work with all of this? Tried in a minute."
+    ),
     "list": LazyCommand(
         "list:list_names",
         "What can be asked for by name: presets, methods, gates, judges, models, settings.",

@@ -17,4 +17,5 @@ gate_reports.py    every gate measured after each task
 strangers.py       entities of no task, which gates are measured on
 table.py           the methods by name
 plan/              what a run would do and need, beforehand
+model_check/       whether a model can take a run, tried on the model itself
 """

@@ -1,7 +1,8 @@
 """The multimodal model, and what can be done with one.
 
 mllm.py            a model with its processor: load, ask, features
-families.py        where the parts of each family are: a new family is a row
+families.py        the parts of a model, and LoRA's layers in each; rows for families that are not found rightly
+part_names.py      where the tower, the projector and the language model are, found in the model itself
 weights.py         weights loaded whole, or an error; the same said of a folder from its headers
 examination.py     what a model is asked and answered with, tried once before it is used
 chat_template.py   a conversation as the model's own template renders it
@@ -10,6 +11,7 @@ answers.py         answers behind prompts, as tokens and labels
 running.py         a batch that questions join and leave while it is being answered
 sampling.py        which token comes next
 packing.py         several answers to one prompt in one pass
+picture_tokens.py  what tower and projector say of pictures, in every way that families give it
 prompt_cache.py    prompts tokenised once, picture features computed once
 adapters.py        LoRA adapters on one base in memory
 features.py        what the vision tower says of pictures, kept over the life of a run

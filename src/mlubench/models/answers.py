@@ -14,6 +14,7 @@ from torch import Tensor
 
 if TYPE_CHECKING:
     from torch.nn import Module
+    from transformers import PreTrainedModel
 
 IGNORE = -100  # the label of a position that no loss may count
 
@@ -27,20 +28,36 @@ def answer_labels(answers: Sequence[Sequence[int]], device: torch.device | None 
     return labels.to(device)
 
 
-def append_answers(prompt: Mapping[str, Any], labels: Tensor, pad: int) -> dict[str, Any]:
+def answer_token_type(model: "PreTrainedModel") -> int:
+    """The type of an answer's tokens in families that tell tokens apart.
+
+    PaliGemma's prompt is of type 0, all of which sees all of it, and its answer of type 1. Elsewhere 0 is text.
+    """
+    return 1 if model.config.model_type == "paligemma" else 0
+
+
+def append_answers(
+    prompt: Mapping[str, Any], labels: Tensor, pad: int, *, token_type: int = 0
+) -> dict[str, Any]:
     """Model inputs of the prompts (B, P) with the answers (B, A) behind them, (B, P + A).
 
-    `pad` is the token that stands where `labels` has `IGNORE`.
+    `pad` is the token that stands where `labels` has `IGNORE`, `token_type` is that of `answer_token_type`.
     """
     real = labels != IGNORE  # (B, A)
     ids = prompt["input_ids"]  # (B, P)
     mask = prompt["attention_mask"]  # (B, P)
     inputs = dict(prompt)
     for name, value in prompt.items():
-        # What else the processor gives for each token (Qwen's token types) is 0 for text.
-        if isinstance(value, Tensor) and value.shape == ids.shape:
-            zeros = torch.zeros_like(labels, dtype=value.dtype)
-            inputs[name] = torch.cat([value, zeros], 1)
+        if not isinstance(value, Tensor):
+            continue
+        # What else the processor gives for each token are types.
+        if value.shape == ids.shape:
+            types = torch.full_like(labels, token_type, dtype=value.dtype)
+            inputs[name] = torch.cat([value, types], 1)
+        # Which tiles of a picture a token may look at: an answer's tokens as many as the prompt's last.
+        elif name == "cross_attention_mask":
+            last = value[:, -1:].expand(-1, labels.shape[1], -1, -1)  # (B, A, pictures, tiles)
+            inputs[name] = torch.cat([value, last], 1)
     inputs["input_ids"] = torch.cat([ids, labels.masked_fill(~real, pad)], 1)
     inputs["attention_mask"] = torch.cat([mask, real.to(mask.dtype)], 1)
     return inputs

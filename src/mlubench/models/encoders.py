@@ -62,9 +62,9 @@ def tower_encoder(mllm: "MLLM") -> Encoder:
     """The base's own vision tower; of a family whose tower is called in another way, its projected tokens alone."""
 
     def layers(pictures: list[Image.Image]) -> Sequence[Tensor]:
-        pixels = mllm.pixels(pictures)
         if mllm.base.config.model_type != "llava":
-            return [mllm.mean_tokens(pixels)]
+            return [mllm.mean_tokens(pictures)]
+        pixels = mllm.pixels(pictures)
         tower = mllm.base.get_submodule(mllm.parts.vision[0])
         with mllm.adapters_off():
             output = tower(pixels["pixel_values"], output_hidden_states=True)

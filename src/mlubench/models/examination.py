@@ -126,7 +126,8 @@ def _require_tokens(
     marker = processor.image_token
     got = tokenizer.convert_tokens_to_ids(marker)
     wanted = model.config.image_token_id
-    if got != wanted:
+    # Gemma's picture is marked by one token, and stands there as many others.
+    if wanted not in (got, *processor.image_token_ids):
         raise MlubenchError(
             f"the picture's token {marker!r} of model {path} is number {got} in its tokenizer, {wanted} in config.json",
             "Put the tokenizer and the config.json of one model together.",
@@ -211,7 +212,7 @@ def _require_picture(
     try:
         batch = processor(
             text=[prompt],
-            images=[picture],
+            images=[[picture]],
             add_special_tokens=adds_special_tokens(processor.tokenizer, prompt),
             return_tensors="pt",
         )

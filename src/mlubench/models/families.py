@@ -9,6 +9,7 @@ from torch import nn
 
 from mlubench.core.errors import UsageError
 from mlubench.core.tables import Entry, Table
+from mlubench.models.part_names import find_part_names
 from mlubench.types import Part, Scope
 
 if TYPE_CHECKING:
@@ -60,36 +61,27 @@ def parts_in(scope: Scope) -> tuple[Part, ...]:
     return named[scope]
 
 
-_LLAVA = Parts(("model.vision_tower",), ("model.multi_modal_projector",), ("model.language_model",))
-# Qwen's tower holds its projector: the merger, and in Qwen3-VL one more merger for each deeper layer that is fed.
-_QWEN = Parts(
-    ("model.visual.patch_embed", "model.visual.pos_embed", "model.visual.blocks"),
-    ("model.visual.merger", "model.visual.deepstack_merger_list"),
-    ("model.language_model",),
-)
-# By `model_type`, as transformers names a family. A row holds its Parts.
+# Janus draws pictures too, by modules that stand beside its tower.
+_JANUS = Parts(("model.vision_model",), ("model.aligner",), ("model.language_model",))
+# By `model_type`, as transformers names a family: the Parts of those that `find_part_names` does not find rightly. Other
+# packages add theirs.
 FAMILIES = Table(
     "model family",
-    {
-        "llava": Entry(_LLAVA, "LLaVA 1.5"),
-        "llava_next": Entry(_LLAVA, "LLaVA 1.6, whose pictures are cut into tiles"),
-        "qwen2_vl": Entry(_QWEN, "Qwen2-VL"),
-        "qwen2_5_vl": Entry(_QWEN, "Qwen2.5-VL"),
-        "qwen3_vl": Entry(_QWEN, "Qwen3-VL"),
-    },
+    {"janus": Entry(_JANUS, "Janus, of which only what sees and speaks is trained")},
     group="mlubench.families",
 )
 
 
 def parts_of(model: "PreTrainedModel") -> Parts:
-    """Parts of a transformers model. Raises UsageError for a family that is not in the table."""
+    """Parts of a transformers model: its family's row, else as they are found in the model itself.
+
+    Raises UsageError for a model in which they are not found.
+    """
     family = model.config.model_type
-    if family not in FAMILIES:
-        raise UsageError(
-            f"model family {family!r} is not known", f"Known families: {', '.join(FAMILIES)}."
-        )
-    parts: Parts = FAMILIES.resolve(family)
-    return parts
+    if family in FAMILIES:
+        parts: Parts = FAMILIES.resolve(family)
+        return parts
+    return Parts(*find_part_names(model))
 
 
 def lora_targets(model: "PreTrainedModel", parts: Sequence[Part]) -> str | None:
@@ -102,7 +94,8 @@ def lora_targets(model: "PreTrainedModel", parts: Sequence[Part]) -> str | None:
     prefixes = parts_of(model).modules_of(parts)
     patterns: set[str] = set()
     for name, module in model.named_modules():
-        if not isinstance(module, nn.Linear) or not _is_inside(name, prefixes):
+        # A part may be one layer, as Llama 3.2's projector is: with a dot, it is inside itself.
+        if not isinstance(module, nn.Linear) or not _is_inside(f"{name}.", prefixes):
             continue
         # The matrices and copies of adapters that are mounted already are no layers of the model.
         if ".lora_" in name or ".modules_to_save." in name:
@@ -112,7 +105,7 @@ def lora_targets(model: "PreTrainedModel", parts: Sequence[Part]) -> str | None:
     if not patterns:
         raise UsageError(
             f"no linear layer found under {', '.join(prefixes)}",
-            "Check the family's row in src/mlubench/models/families.py, or in the package that adds the family.",
+            "Choose another train.scope, or train the part whole by train.full.",
         )
     return "|".join(sorted(patterns))
 

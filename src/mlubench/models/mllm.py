@@ -11,12 +11,12 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from mlubench.core.errors import MlubenchError
+from mlubench.core.errors import MlubenchError, first_line
 from mlubench.core.files import file_sha256
 from mlubench.data.mistaken import Problem
 from mlubench.data.pictures import UnusablePictureError, open_picture, stamp
 from mlubench.models import sharding
-from mlubench.models.answers import answer_labels, append_answers
+from mlubench.models.answers import answer_labels, answer_token_type, append_answers
 from mlubench.models.chat_template import (
     History,
     adds_special_tokens,
@@ -28,6 +28,7 @@ from mlubench.models.devices import pick_device
 from mlubench.models.examination import require_conversation
 from mlubench.models.families import Parts, parts_of
 from mlubench.models.folders import local_folder
+from mlubench.models.picture_tokens import tokens_by_picture
 from mlubench.models.processors import load_processor
 from mlubench.models.weights import load_weights, loading_errors, require_finite
 
@@ -198,10 +199,18 @@ class MLLM:
 
     @contextmanager
     def _refusals_named(self, paths: Sequence[Path]) -> Iterator[None]:
-        """Where the processor takes a batch of pictures not, the error names the first picture that it does not take."""
+        """Where the processor takes a batch not, the error names the first picture that it does not take.
+
+        Without pictures it says that these are what is missing: PaliGemma's processor takes no words alone.
+        """
         try:
             yield
-        except _REFUSALS:
+        except _REFUSALS as error:
+            if not paths:
+                raise MlubenchError(
+                    f"the processor of {self.name or 'this model'} takes no question in words alone: {first_line(error)}",
+                    "Ask about a picture.",
+                ) from error
             for path in paths:
                 self.require_picture(path)
             raise
@@ -259,18 +268,23 @@ class MLLM:
                 "a batch mixes queries with and without a picture", "Batch them apart."
             )
         paths = [picture.path for query in queries for picture in query.pictures]
-        images = [self.picture(path) for path in paths]
+        # A list for each row: some families count what a row holds.
+        images = []
+        for query in queries:
+            images.append([self.picture(picture.path) for picture in query.pictures])
         texts = [self.prompt_of(query) for query in queries]
         with self._refusals_named(paths):
             encoded = self.processor(
                 text=texts,
-                images=images or None,
+                images=images if with_image else None,
                 padding=True,
                 padding_side="left",
                 add_special_tokens=adds_special_tokens(self.tokenizer, texts[0]),
                 return_tensors="pt",
             )
         batch = dict(encoded)
+        # PaliGemma's processor makes some of the prompt, in which nothing is to be learned.
+        batch.pop("labels", None)
         if answers is not None:
             ids = []
             for query, answer in zip(queries, answers, strict=True):
@@ -280,7 +294,12 @@ class MLLM:
                     )
                 )
             labels = answer_labels(ids)
-            batch = append_answers(batch, labels, self.tokenizer.pad_token_id)
+            batch = append_answers(
+                batch,
+                labels,
+                self.tokenizer.pad_token_id,
+                token_type=answer_token_type(self.base),
+            )
             batch["labels"] = labels
         return self._to_model(batch)
 
@@ -358,22 +377,29 @@ class MLLM:
         """What tower and projector make of each picture, (tokens, hidden) each; their numbers of tokens may differ."""
         images = [self.picture(path) for path in paths]
         with self._refusals_named(paths):
-            pixels = self.pixels(images)
-        return self._tokens(pixels)
+            return self._tokens(images)
 
-    def pixels(self, pictures: list[Image.Image]) -> dict[str, Tensor]:
+    def pixels(self, pictures: Sequence[Image.Image]) -> dict[str, Tensor]:
         """Decoded pictures as the vision tower takes them."""
-        return self._to_model(self.processor.image_processor(images=pictures, return_tensors="pt"))
+        nested = [[picture] for picture in pictures]
+        made = self.processor.image_processor(images=nested, return_tensors="pt")
+        # Some say more in lists, as how many tiles there are.
+        return self._to_model({n: v for n, v in made.items() if isinstance(v, Tensor)})
 
-    def mean_tokens(self, pixels: Mapping[str, Tensor]) -> Tensor:
+    def mean_tokens(self, pictures: Sequence[Image.Image]) -> Tensor:
         """The mean over each picture's projected tokens, (N, hidden). Adapters are switched off meanwhile."""
         with self.adapters_off():
-            tokens = self._tokens(pixels)
+            tokens = self._tokens(pictures)
         return torch.stack([of_picture.float().mean(0) for of_picture in tokens])
 
-    def _tokens(self, pixels: Mapping[str, Tensor]) -> Sequence[Tensor]:
-        tokens: Sequence[Tensor] = self.base.get_image_features(**pixels).pooler_output
-        return tokens
+    def _tokens(self, pictures: Sequence[Image.Image]) -> Sequence[Tensor]:
+        found = tokens_by_picture(self.base, self.parts, self.pixels(pictures), len(pictures))
+        if found is not None:
+            return found
+        one_by_one: list[Tensor] = []
+        for picture in pictures:
+            one_by_one += self._tokens([picture])
+        return one_by_one
 
     @contextmanager
     def adapters_off(self) -> Iterator[None]:

@@ -4,24 +4,44 @@ A row is [prompt, answer 1, answer 2, ...]. Each answer sees the prompt and itse
 positions go on from the prompt's, so that every logit is what a pass with that answer alone would give.
 """
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from mlubench.models.answers import append_answers
+from mlubench.models.answers import answer_token_type, append_answers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+# How transformers names a layer whose tokens look at all tokens before them.
+FULL = "full_attention"
 # Implementations of attention that take a mask for each pair of positions; flash attention takes none.
 PACKABLE_ATTENTION = ("sdpa", "eager")
 
 
 def can_pack(model: "PreTrainedModel") -> bool:
-    """Whether the model's attention can keep the answers of a row apart."""
-    return model.config._attn_implementation in PACKABLE_ATTENTION
+    """Whether the answers of a row can be kept apart so that each is computed as it would be alone."""
+    return why_not_packed(model) is None
+
+
+def why_not_packed(model: "PreTrainedModel") -> str | None:
+    """Why answers to one prompt each need a pass of their own; None where they can share one."""
+    attention = model.config._attn_implementation
+    if attention not in PACKABLE_ATTENTION:
+        return f"{attention} attention takes no mask of pairs of positions"
+    inputs = inspect.signature(model.forward).parameters
+    if "cross_attention_mask" in inputs:
+        return "the text looks at pictures in layers of its own"
+    # Gemma's: pictures, or the whole prompt, are seen from both sides.
+    if "token_type_ids" in inputs:
+        return "some of the prompt is seen from both sides"
+    kinds = set(getattr(model.config.get_text_config(), "layer_types", None) or ()) - {FULL}
+    if kinds:
+        return f"its text has layers of {', '.join(sorted(kinds))}"
+    return None
 
 
 def pack_answers(
@@ -32,9 +52,10 @@ def pack_answers(
     `model` is the transformers model itself, which says how positions go on. With one answer the inputs are
     ordinary ones.
     """
-    inputs = append_answers(prompt, torch.cat(list(labels), 1), pad)
+    answers = torch.cat(list(labels), 1)
+    inputs = append_answers(prompt, answers, pad, token_type=answer_token_type(model))
     if len(labels) > 1:
-        widths = [answers.shape[1] for answers in labels]
+        widths = [each.shape[1] for each in labels]
         prompt_width = prompt["input_ids"].shape[1]
         inputs["position_ids"] = _positions(model, prompt, widths)
         inputs["attention_mask"] = _mask_apart(

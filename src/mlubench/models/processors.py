@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mlubench.models.plugins import register_model_classes
 
 if TYPE_CHECKING:
-    from transformers import BaseImageProcessor, PreTrainedTokenizerBase, ProcessorMixin
+    from transformers import ProcessorMixin
 
 
 def load_processor(path: str | Path, *, revision: str | None = None) -> "ProcessorMixin":
@@ -26,22 +26,38 @@ def load_processor(path: str | Path, *, revision: str | None = None) -> "Process
     return pictures_only(family_class).from_pretrained(path, **options)
 
 
+class _NoVideos:
+    """Stands where a family looks for its settings of videos, which nobody asks about here."""
+
+    num_frames = 0
+    fps = 0
+
+
 # Cached, so that the processors of one family are all of the same class.
 @cache
 def pictures_only(family_class: type["ProcessorMixin"]) -> type["ProcessorMixin"]:
-    """A processor class without its video processor, which would need torchvision.
+    """A processor class without its video processor, which would need torchvision."""
 
-    transformers reads from the signature which parts a processor has, so that leaving the argument out is enough.
-    """
+    def get_attributes() -> list[str]:
+        return [name for name in family_class.get_attributes() if name != "video_processor"]
 
-    def __init__(  # noqa: N807 - it becomes the method of the class below
-        self: "ProcessorMixin",
-        image_processor: "BaseImageProcessor | None" = None,
-        tokenizer: "PreTrainedTokenizerBase | None" = None,
-        chat_template: str | None = None,
-    ) -> None:
-        family_class.__init__(self, image_processor, tokenizer, chat_template=chat_template)
+    def from_args_and_dict(
+        cls: type["ProcessorMixin"],
+        args: list[object],
+        processor_dict: dict[str, object],
+        **settings: object,
+    ) -> "ProcessorMixin":
+        # Some families must be told that there is none.
+        return family_class.from_args_and_dict.__func__(
+            cls, args, {**processor_dict, "video_processor": None}, **settings
+        )
 
     # Under the family's own name, which is what is written when the processor is saved.
-    members = {"__init__": __init__, "__doc__": family_class.__doc__}
+    members = {
+        # SmolVLM's template asks it how many frames there are.
+        "video_processor": _NoVideos(),
+        "get_attributes": staticmethod(get_attributes),
+        "from_args_and_dict": classmethod(from_args_and_dict),
+        "__doc__": family_class.__doc__,
+    }
     return type(family_class.__name__, (family_class,), members)

@@ -12,36 +12,19 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from transformers.utils import ModelOutput
 
 from mlubench.core.files import digest, file_sha256
 from mlubench.data.pictures import stamp
 from mlubench.models.mllm import MLLM, Query
+from mlubench.models.picture_tokens import (
+    PictureFeatures,
+    as_encoder_outputs,
+    enters_as_tokens,
+    features_of_one,
+)
 
-# The model's input that kept features stand in for.
-PIXELS = "pixel_values"
-# What a family's vision tower takes: the pixels, and for some families the size or the grid of each picture.
-VISION_INPUTS = (PIXELS, "image_sizes", "image_grid_thw")
-
-
-@dataclass(frozen=True, slots=True)
-class PictureFeatures:
-    """Features of one picture as the language model takes them."""
-
-    features: Tensor  # (N, H), a row for each of the picture's tokens
-    deeper: tuple[Tensor, ...] = ()  # (N, H) each, of the tower's deeper layers; only Qwen3-VL
-
-    @property
-    def bytes(self) -> int:
-        return sum(t.numel() * t.element_size() for t in (self.features, *self.deeper))
-
-
-@dataclass
-class _ImageOutputs(ModelOutput):
-    """What the models' own `get_image_features` returns, as far as they read it."""
-
-    pooler_output: list[Tensor] | None = None
-    deepstack_features: list[list[Tensor]] | None = None
+# What the inputs that only a vision tower looks at begin with: pixels, and where they are.
+PIXELS = "pixel_"
 
 
 @dataclass(eq=False)
@@ -67,11 +50,12 @@ class PromptCache:
 
     def batch(self, queries: Sequence[Query]) -> dict[str, Any]:
         """Model inputs (B, P), padded on the left, as `MLLM.encode` gives them; features in place of pixels if kept."""
-        if not self.limit or queries[0].image is None:
+        keeps = self.limit and queries[0].image is not None and enters_as_tokens(self.mllm.base)
+        if not keeps:
             return dict(self.mllm.encode(queries))
         rows = [self._row(query) for query in queries]
         batch: dict[str, Any] = _pad_left(rows, self.mllm.tokenizer.pad_token_id)
-        batch["mm_encoder_outputs"] = _as_encoder_outputs([self._picture(q) for q in queries])
+        batch["mm_encoder_outputs"] = as_encoder_outputs([self._picture(q) for q in queries])
         return batch
 
     def _row(self, query: Query) -> dict[str, Tensor]:
@@ -82,7 +66,8 @@ class PromptCache:
             inputs = self.mllm.encode([query])
             # The pixels are here now, and would have to be made again later.
             self._compute(query, inputs)
-            self._rows[key] = {name: value for name, value in inputs.items() if name != PIXELS}
+            kept = {n: value for n, value in inputs.items() if not n.startswith(PIXELS)}
+            self._rows[key] = kept
         return self._rows[key]
 
     def _picture(self, query: Query) -> PictureFeatures:
@@ -109,10 +94,7 @@ class PromptCache:
         key = self._key(query)
         if key in self._features:
             return self._features[key]
-        vision = {name: value for name, value in inputs.items() if name in VISION_INPUTS}
-        outputs = self.mllm.base.get_image_features(**vision, return_dict=True)
-        deeper = [layer[0] for layer in outputs.get("deepstack_features") or ()]
-        picture = PictureFeatures(outputs.pooler_output[0], tuple(deeper))
+        picture = features_of_one(self.mllm.base, inputs)
         if picture.bytes > self.limit:
             return picture
         while self.used + picture.bytes > self.limit:
@@ -121,17 +103,6 @@ class PromptCache:
         self._features[key] = picture
         self.used += picture.bytes
         return picture
-
-
-def _as_encoder_outputs(pictures: Sequence[PictureFeatures]) -> dict[str, _ImageOutputs]:
-    """The features of a batch's pictures in the form that transformers' models take instead of pixels."""
-    # transformers wants a list of pictures for each deeper layer, and we keep a tuple of layers for each picture.
-    by_layer = zip(*(picture.deeper for picture in pictures), strict=True)
-    outputs = _ImageOutputs(
-        pooler_output=[picture.features for picture in pictures],
-        deepstack_features=[list(layer) for layer in by_layer],
-    )
-    return {"image": outputs}
 
 
 def _pad_left(rows: Sequence[dict[str, Tensor]], pad: int) -> dict[str, Tensor]:

@@ -17,6 +17,7 @@ from mlubench.core.errors import MlubenchError
 from mlubench.lumoe.engine.residents import Residents
 from mlubench.lumoe.engine.stacked import Layout, joined, linear
 from mlubench.models.mllm import MLLM
+from mlubench.models.picture_tokens import enters_as_tokens
 
 # The experts of a row and the factors on them; none is the base.
 WeightedExperts = tuple[tuple[str, float], ...]
@@ -110,6 +111,8 @@ def mixed(mllm: MLLM, experts: Residents, needs: Sequence[WeightedExperts]) -> I
     Nothing stays on the base, however the batch ends. MlubenchError for an expert that cannot be read back from its folder.
     """
     deltas = plan(experts, needs)
+    # Where pictures are no tokens, the text's own layers look at their tiles.
+    tiles = not enters_as_tokens(mllm.base)
     handles = []
     try:
         for module in sorted({module for part in deltas for module in part.layout.spans}):
@@ -120,19 +123,27 @@ def mixed(mllm: MLLM, experts: Residents, needs: Sequence[WeightedExperts]) -> I
                     "Load the base that it was made for.",
                 )
             parts = [part for part in deltas if module in part.layout.spans]
-            handles.append(layer.register_forward_hook(_hook(parts, module, len(needs))))
+            hook = _hook(parts, module, len(needs), tiles=tiles)
+            handles.append(layer.register_forward_hook(hook))
         yield
     finally:
         for handle in handles:
             handle.remove()
 
 
-def _hook(deltas: Sequence[RowDeltas], module: str, rows: int) -> Callable[..., None]:
+def _hook(
+    deltas: Sequence[RowDeltas], module: str, rows: int, *, tiles: bool
+) -> Callable[..., None]:
+    """The hook on one layer. `tiles`: what it is given may be a picture's tiles, several for each row of the batch."""
     # The views are made once a batch, not once a token.
     work = [(part, *part.matrices(module)) for part in deltas]
 
     def add(_: object, inputs: tuple[Tensor, ...], out: Tensor) -> None:
         x = inputs[0]  # (B, S, in)
+        if tiles and x.shape[0] % rows == 0:
+            # A query's tiles lie below one another: all are its row.
+            x = x.reshape(rows, -1, x.shape[-1])
+            out = out.view(rows, -1, out.shape[-1])
         if x.shape[0] != rows:
             raise MlubenchError(
                 f"a batch of {x.shape[0]} rows was routed as {rows}", "Answer what was routed."

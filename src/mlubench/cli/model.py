@@ -1,0 +1,95 @@
+"""`mlubench model`: does a user's model work with all of this?"""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from mlubench.cli.options import JSON
+from mlubench.cli.output import print_json
+from mlubench.core.errors import sentences
+
+if TYPE_CHECKING:
+    from mlubench.experiment.model_check.findings import Finding, ModelCheck
+
+# Columns of outcomes and of steps.
+OUTCOME_WIDTH = 9
+STEP_WIDTH = 25
+
+
+@click.group(
+    epilog="""\b
+Example:
+  mlubench model check models/my-llava
+"""
+)
+def model() -> None:
+    """A multimodal model of your own."""
+
+
+@model.command(
+    epilog="""\b
+Examples:
+  mlubench model check models/my-llava
+  mlubench model check Qwen/Qwen3-VL-4B-Instruct --dtype bfloat16
+  mlubench model check models/my-llava --json
+"""
+)
+@click.argument("folder", metavar="FOLDER")
+@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, mps.")
+@click.option(
+    "--dtype",
+    type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
+    default="auto",
+    show_default=True,
+    help="Precision of the weights; auto: as they are saved.",
+)
+@click.option(
+    "--plugin",
+    "plugins",
+    multiple=True,
+    metavar="MODULE",
+    help="Module that registers the model's classes.",
+)
+@JSON
+def check(folder: str, device: str, dtype: str, plugins: tuple[str, ...], as_json: bool) -> int:
+    """Walk the whole path of a run with the model in FOLDER: ask, see, train a little, mix experts, generate.
+
+    Exit code 0: everything works that a run needs. What is missing, some runs can do without.
+    """
+    from mlubench.experiment.model_check.check import check_model
+    from mlubench.models.plugins import register_model_classes
+    from mlubench.models.quiet import quiet
+
+    quiet()
+    register_model_classes(plugins)
+    tell = _ignore if as_json else _print_finding
+    found = check_model(folder, device=device, dtype=dtype, tell=tell)
+    if as_json:
+        print_json({"passed": found.passed, **asdict(found)})
+    else:
+        click.echo(_verdict(found))
+    return 0 if found.passed else 1
+
+
+def _ignore(finding: "Finding") -> None:
+    """All is printed at once in the end."""
+
+
+def _print_finding(finding: "Finding") -> None:
+    text = sentences(finding.detail, finding.do)
+    click.echo(f"{finding.outcome:<{OUTCOME_WIDTH}}{finding.step:<{STEP_WIDTH}}{text}")
+
+
+def _verdict(found: "ModelCheck") -> str:
+    counts = {"fails": 0, "missing": 0, "not tried": 0}
+    for finding in found.findings:
+        if finding.outcome in counts:
+            counts[finding.outcome] += 1
+    if not found.passed:
+        return (
+            f"{found.model} cannot take a run: {counts['fails']} step(s) that every run needs fail"
+        )
+    if counts["missing"]:
+        return f"{found.model} can take a run; {counts['missing']} thing(s) are missing that some runs use"
+    return f"{found.model} can take a run"
