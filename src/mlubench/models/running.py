@@ -51,6 +51,11 @@ class RunningBatch:
         self.mllm = mllm
         self.rows: list[Row] = []
         self._cache: DynamicCache | None = None
+        # Layers that look at pictures, and keep these and nothing of the text: Llama 3.2 Vision's.
+        text = mllm.base.config.get_text_config()
+        self._looking = set(getattr(text, "cross_attention_layers", None) or ())
+        # Which tiles of its pictures a row's tokens look at there, (B, 1, pictures, tiles).
+        self._tiles: Tensor | None = None
         # Every token so far and whether it counts, (B, L); the last column is not in the cache yet.
         self._ids = torch.zeros(0, 0, dtype=torch.long)
         self._mask = torch.zeros(0, 0, dtype=torch.long)
@@ -99,6 +104,8 @@ class RunningBatch:
         self._cache = cache
         self._ids = batch["input_ids"]
         self._mask = mask
+        if "cross_attention_mask" in batch:
+            self._tiles = batch["cross_attention_mask"][:, -1:]
         self._append(output.logits[:, -1])
 
     def step(self) -> None:
@@ -108,6 +115,7 @@ class RunningBatch:
             row.position += 1
         if self._counts_in_three_axes:
             positions = positions.expand(3, -1, -1)
+        pictures = {} if self._tiles is None else {"cross_attention_mask": self._tiles}
         with self.mllm.no_gradients():
             output = self.mllm.model(
                 input_ids=self._ids[:, -1:],
@@ -115,6 +123,7 @@ class RunningBatch:
                 position_ids=positions,
                 cache=self._cache,
                 use_cache=True,
+                **pictures,
             )
         self._append(output.logits[:, -1])
 
@@ -133,11 +142,16 @@ class RunningBatch:
         for layer in self._layers:
             layer.keys = layer.keys.index_select(0, index)[..., first:, :]
             layer.values = layer.values.index_select(0, index)[..., first:, :]
+        for layer in self._picture_layers:
+            layer.keys = layer.keys.index_select(0, index)
+            layer.values = layer.values.index_select(0, index)
+        if self._tiles is not None:
+            self._tiles = self._tiles.index_select(0, index)
 
     @property
     def joinable(self) -> bool:
         """Whether other rows can join: not where a layer keeps something else than all earlier keys and values."""
-        return all(type(layer) is DynamicLayer for layer in self._layers)
+        return not self._looking and all(type(layer) is DynamicLayer for layer in self._layers)
 
     def join(self, other: "RunningBatch") -> None:
         """Take over the rows of another batch behind one's own; both are `joinable`, and the other is of no use then."""
@@ -180,7 +194,23 @@ class RunningBatch:
 
     @property
     def _layers(self) -> list[DynamicLayer]:
-        return [] if self._cache is None else self._cache.layers
+        """What is kept of the text, by layer."""
+        return [layer for number, layer in self._kept if number not in self._looking]
+
+    @property
+    def _picture_layers(self) -> list[DynamicLayer]:
+        """What layers that look at pictures have kept of these."""
+        return [layer for number, layer in self._kept if number in self._looking]
+
+    @property
+    def _kept(self) -> list[tuple[int, DynamicLayer]]:
+        """The layers with their numbers. Those that look at pictures have kept nothing where there is none."""
+        layers = [] if self._cache is None else self._cache.layers
+        return [
+            (number, layer)
+            for number, layer in enumerate(layers)
+            if getattr(layer, "is_initialized", True)
+        ]
 
     @property
     def _counts_in_three_axes(self) -> bool:

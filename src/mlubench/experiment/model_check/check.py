@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mlubench.core.errors import MlubenchError, first_line
-from mlubench.experiment.model_check import asking, experts, training
+from mlubench.experiment.model_check import asking, experts, serving, training
 from mlubench.experiment.model_check.findings import Finding, ModelCheck
 from mlubench.experiment.model_check.subject import Subject, make_subject
 from mlubench.models.devices import pick_device
@@ -35,6 +35,7 @@ STEPS = (
     Step("batch", asking.batches),
     Step("generation", asking.generation),
     Step("generation and training", asking.taught),
+    Step("running batch", serving.running_batch, needed=False),
     Step("kept features", training.kept_features, needed=False),
     Step("packed answers", training.packed, needed=False),
     Step("training: language", training.training_in("language")),
