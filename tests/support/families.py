@@ -146,8 +146,10 @@ def llama_config(tokenizer: Any) -> LlamaConfig:
     return config
 
 
-def _llava_like(folder: Path, kind: str, text: Callable[..., Any], template: str) -> Any:
-    tokenizer, next_ = llama_tokenizer(), kind == "llava_next"
+def _llava_like(
+    folder: Path, kind: str, text: Callable[..., Any], template: str, tokenizer: Any = None
+) -> Any:
+    tokenizer, next_ = tokenizer or llama_tokenizer(), kind == "llava_next"
     pinpoints = [
         [TILE, 2 * TILE],
         [2 * TILE, TILE],
@@ -210,8 +212,8 @@ def _qwen_ids(tokenizer: Any) -> dict[str, int]:
     }
 
 
-def _qwen(folder: Path, kind: str) -> Any:
-    tokenizer = qwen_tokenizer()
+def _qwen(folder: Path, kind: str, tokenizer: Any = None) -> Any:
+    tokenizer = tokenizer or qwen_tokenizer()
     patch = 8
     name, template, config_class, model_class = _QWEN[kind]
     _save_qwen_processor(folder, name, tokenizer, template, patch)
@@ -285,6 +287,22 @@ def save_family(name: str, folder: Path) -> Path:
         from support import families_more
 
         model = getattr(families_more, name)(folder)
+    return _save(model, folder)
+
+
+def save_llava_next_with(tokenizer: Any, folder: Path) -> Path:
+    """A tiny LLaVA-NeXT with Vicuna's way of writing a conversation and this vocabulary."""
+    torch.manual_seed(0)
+    return _save(_llava_like(folder, "llava_next", LlamaConfig, VICUNA, tokenizer), folder)
+
+
+def save_qwen3_with(tokenizer: Any, folder: Path) -> Path:
+    """A tiny Qwen3-VL with this vocabulary."""
+    torch.manual_seed(0)
+    return _save(_qwen(folder, "qwen3_vl", tokenizer), folder)
+
+
+def _save(model: Any, folder: Path) -> Path:
     known = AutoTokenizer.from_pretrained(folder)
     ends = [known.eos_token]
     if "<|endoftext|>" in known.get_vocab():
