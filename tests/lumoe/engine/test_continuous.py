@@ -256,6 +256,29 @@ def test_a_draft_that_tells_never_leaves_however_little_of_it_is_wanted(
         )
 
 
+def test_an_expert_that_tells_is_refused(
+    stacked: LUMoE, benchmark: Benchmark, serve: Serve
+) -> None:
+    """Here because its weights are lost, so that it says what the base says."""
+    samples = [s for t in benchmark for s in t.forget if s.role == "test" and s.phrasing == 0]
+    requests = [AskRequest(s.id, benchmark.picture(s), s.question) for s in samples[::6]]
+    for name in ("A", "B"):
+        stacked.experts.matrix(name).values.zero_()
+    plain = {answer.number: answer for answer in stacked.answers(requests, max_new_tokens=NEW)}
+    stacked.forgotten = Forgotten.of(benchmark.tasks, GateConfig())
+    server = serve(stacked)
+    answers = got([server.submit(Wanted(request, NEW)) for request in requests])
+    telling = 0
+    for number, answer in enumerate(answers):
+        told = stacked.forgotten.told(
+            plain[number].text, suspects={samples[::6][number].entity.key}
+        )
+        if told is not None and answer.route.experts:
+            telling += 1
+            assert (answer.text, answer.ended) == (GATE_REFUSAL, "stop")
+    assert telling > 3
+
+
 def test_refusals_of_all_experts_are_one_text(
     stacked: LUMoE, requests: list[AskRequest], serve: Serve
 ) -> None:

@@ -14,7 +14,7 @@ from threading import Condition, Thread
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.data.pictures import UnusablePictureError
 from mlubench.lumoe.engine.batching import picture_error, request_error
-from mlubench.lumoe.engine.leaving import IsRefusal, by_a_model, refused
+from mlubench.lumoe.engine.leaving import IsRefusal, by_a_model, expert_tells, refused
 from mlubench.lumoe.engine.live import LiveBatch
 from mlubench.lumoe.engine.looking_again import Reply, route_of
 from mlubench.lumoe.engine.lumoe import LUMoE
@@ -263,6 +263,9 @@ class ContinuousEngine:
                     self._again.append(again)
                 return
             reply = Reply(text)
+        if self._looks and expert_tells(self.engine.forgotten, job, reply.text):
+            self._refuse(job, "the expert tells what it is to refuse")
+            return
         answer = by_a_model(self.engine.mllm, job, row, reply, self._is_refusal)
         job.ticket.answer.set_result(answer)
 
