@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mlubench.lumoe.engine.requests import (
     BusyError,
@@ -40,8 +40,6 @@ log = logging.getLogger(__name__)
 
 # Admins who send it are told the route.
 ROUTE_HEADER = "x-mlubench-route"
-# How often it is looked whether the caller is still there, in seconds.
-_LOOK = 0.2
 
 
 class BackEnd(Protocol):
@@ -184,16 +182,19 @@ class Chat:
         """The answer, unless the caller leaves before."""
         answer: Future[Finished] = ticket.answer
         waiting = asyncio.ensure_future(asyncio.wrap_future(answer))
-        while not waiting.done():
-            await asyncio.wait({waiting}, timeout=_LOOK)
-            if not waiting.done() and await request.is_disconnected():
+        leaving = asyncio.ensure_future(_left(request))
+        try:
+            either: list[asyncio.Future[Any]] = [waiting, leaving]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not waiting.done():
                 ticket.cancel()
                 self.metrics.left.inc()
-        try:
-            return waiting.result()
+            return await waiting
         except CancelledError:
             # Nobody reads it.
             raise ApiError(HTTPStatus.REQUEST_TIMEOUT, "the caller has left", "left") from None
+        finally:
+            leaving.cancel()
 
     def _count(self, finished: Finished, seconds: float) -> None:
         self.metrics.seconds.observe(seconds)
@@ -201,6 +202,12 @@ class Chat:
         self.metrics.answer_tokens.inc(finished.answer_tokens)
         if finished.fault is not None:
             self.metrics.faults.inc()
+
+
+async def _left(request: "Request") -> None:
+    """Returns once the caller has left. The request's body must have been read."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _response(reply: Reply, asked: ChatRequest) -> "Response":
