@@ -1,6 +1,6 @@
 """The words of the field: what every other module talks about."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
@@ -54,7 +54,7 @@ class Entity:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One (picture, question, true answer).
+    """One (picture, question, true answer). A sample in words alone has no picture, and its question stands in for one.
 
     `fact` is shared by all samples that ask for one answer about one entity, in any phrasing and on any picture.
     `phrasing` counts the fact's distinct questions from 0; the first is the one that unlearning trains on.
@@ -66,7 +66,7 @@ class Sample:
     task: str
     split: Split
     entity: Entity
-    image: str
+    image: str  # the picture's path; "" where the question is asked in words alone
     question: str
     truth: str
     fact: str
@@ -113,7 +113,10 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """Tasks in their official order. `picture` gives the file of a sample's picture, which lies below `image_root`."""
+    """Tasks in their official order. `picture` gives the file of a sample's picture, which lies below `image_root`.
+
+    It is None for a sample in words alone.
+    """
 
     tasks: tuple[Task, ...]
     image_root: Path
@@ -132,8 +135,13 @@ class Benchmark:
     def samples(self) -> list[Sample]:
         return [s for t in self.tasks for s in t.samples]
 
-    def picture(self, sample: Sample) -> Path:
-        return path_below(self.image_root, sample.image)
+    def picture(self, sample: Sample) -> Path | None:
+        return path_below(self.image_root, sample.image) if sample.image else None
+
+    def pictures(self, samples: Iterable[Sample]) -> list[Path]:
+        """The distinct files of their pictures, sorted."""
+        found = {self.picture(sample) for sample in samples}
+        return sorted(path for path in found if path is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +186,7 @@ class AnswerRow:
     id: str  # of the sample; a file has one line a sample
     split: Split
     task: str
-    image: str  # as in Sample: below the folder of pictures
+    image: str  # as in Sample: below the folder of pictures; "" where there is none
     entity: str  # its key, `class/name`
     question: str
     truth: str

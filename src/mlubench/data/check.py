@@ -22,7 +22,7 @@ KINDS = {
     "file": "an annotation file is missing or cannot be read",
     "shape": "a record is not laid out as it must be",
     "marker": "a record has no <image> marker, or too many",
-    "path": "a picture path leaves its folder, or names no class and entity",
+    "path": "a picture path leaves its folder, or names no class and entity; or an entity is named wrongly",
     "text": "a question or answer is empty or no Unicode text",
     "duplicate": "the same question about the same picture again",
     "contradiction": "one question about one entity has two answers",
@@ -124,15 +124,15 @@ def _check_folder(folder: Path, root: Path, places: list[_Place], findings: list
 
 
 def _duplicates(places: list[_Place]) -> list[Finding]:
-    first: dict[tuple[str, str], _Place] = {}  # by picture and question
+    first: dict[tuple[str, str], _Place] = {}  # by picture, or entity, and question
     findings = []
     for place in places:
-        before = first.setdefault((place.record.image, place.record.question), place)
+        before = first.setdefault((place.record.shown, place.record.question), place)
         if before is place:
             continue
         question = short(place.record.question)
-        image = short(place.record.image)
-        message = f"asks {question} about {image} again, as {before} does"
+        shown = short(place.record.shown)
+        message = f"asks {question} about {shown} again, as {before} does"
         findings.append(place.finding("duplicate", "warning", message))
     return findings
 
@@ -146,7 +146,7 @@ def _contradictions(places: list[_Place]) -> list[Finding]:
         record = place.record
         entity = record.entity.key
         earlier: list[tuple[_Place, Severity]] = [
-            (about_picture.setdefault((record.image, record.question), place), "error"),
+            (about_picture.setdefault((record.shown, record.question), place), "error"),
             (about_entity.setdefault((entity, record.question), place), "warning"),
         ]
         for before, severity in earlier:
@@ -178,7 +178,8 @@ def _pictures(root: Path, places: list[_Place]) -> list[Finding]:
     """One finding for each picture that cannot be used, at the first record that names it."""
     first: dict[str, _Place] = {}
     for place in places:
-        first.setdefault(place.record.image, place)
+        if place.record.image:
+            first.setdefault(place.record.image, place)
     folders = sorted({image.split("/")[0] for image in first})
     if first and not any(_is_dir(path_below(root, folder)) for folder in folders):
         named = ", ".join(map(short, folders[:_SHOWN]))
@@ -198,7 +199,8 @@ def _same_pictures(root: Path, places: list[_Place]) -> list[Finding]:
     """A picture under a forgotten and a kept entity is an error; any other that is there twice, a warning."""
     places_of: dict[str, list[_Place]] = {}
     for place in places:
-        places_of.setdefault(place.record.image, []).append(place)
+        if place.record.image:
+            places_of.setdefault(place.record.image, []).append(place)
     findings = []
     twice: dict[Entity, list[str]] = {}  # pictures that only one entity has
     for images in same_pictures(look_at_all(root, sorted(places_of))):

@@ -63,7 +63,7 @@ def count(benchmark: Benchmark) -> BenchmarkCounts:
 def _count_samples(samples: Sequence[Sample]) -> SampleCounts:
     entities = {sample.entity for sample in samples}
     classes = {entity.cls for entity in entities}
-    images = {sample.image for sample in samples}
+    images = {sample.image for sample in samples} - {""}
     questions_of: dict[str, set[str]] = defaultdict(set)
     for sample in samples:
         questions_of[sample.fact].add(sample.question)

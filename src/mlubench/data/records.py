@@ -1,4 +1,7 @@
-"""What one annotation record must look like: a single rule for the reader, the writer and the checker."""
+"""What one annotation record must look like: a single rule for the reader, the writer and the checker.
+
+A record has a picture, whose path names class and entity, or none: then `entity` names them, as "Person/Ada_Lovelace".
+"""
 
 import re
 from dataclasses import dataclass
@@ -22,13 +25,26 @@ _SPEAKERS = ("human", "gpt")
 class Record:
     """One parsed record. Both texts are stripped."""
 
-    image: str  # the picture's path, with /
+    image: str  # the picture's path, with /; "" where the question is asked in words alone
     question: str  # without the image marker
     truth: str
+    # The entity's key, of a record without a picture. A picture's path names it otherwise.
+    subject: str = ""
 
     @property
     def entity(self) -> Entity:
-        return entity_of(self.image)
+        return entity_of(self.image) if self.image else Entity.from_key(self.subject)
+
+    @property
+    def shown(self) -> str:
+        """What the question is asked about: the picture's path, or the entity's key where there is no picture."""
+        return self.image or self.subject
+
+    @property
+    def unit(self) -> str:
+        """What trains or tests as a whole: the picture, or the wording where there is no picture."""
+        # No path holds a null character, so that no wording can be taken for a picture.
+        return self.image or f"{self.subject}\0{self.question}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +84,28 @@ def path_problem(image: str) -> str | None:
     return None
 
 
+def subject_problem(subject: str) -> str | None:
+    """What keeps a text from being the key of an entity. None: nothing."""
+    if _CONTROL.search(subject):
+        return "holds a control character or half a surrogate pair"
+    parts = subject.split("/")
+    if len(parts) != 2 or not all(part.strip(" .") for part in parts):
+        return "is not <Class>/<Entity>"
+    return None
+
+
+def in_words_alone(raw: dict[str, Any]) -> bool:
+    """Whether a record as JSON gave it has no picture and names its entity instead."""
+    return "image" not in raw and "entity" in raw
+
+
 def problems(raw: Any) -> list[Problem]:
     """Everything that is wrong with one record as JSON gave it; empty when `parse` takes it."""
     if not isinstance(raw, dict):
         return [Problem("shape", f"is {_type(raw)}, not an object")]
-    return _image_problems(raw) + _conversation_problems(raw)
+    if in_words_alone(raw):
+        return _subject_problems(raw) + _conversation_problems(raw, markers=0)
+    return _image_problems(raw) + _conversation_problems(raw, markers=1)
 
 
 def parse(raw: Any) -> Record:
@@ -82,17 +115,18 @@ def parse(raw: Any) -> Record:
         raise ValueError(found[0].message)
     human, gpt = (turn["value"] for turn in raw["conversations"])
     question = human.replace(IMAGE_MARKER, "").strip()
+    if in_words_alone(raw):
+        return Record("", question, gpt.strip(), raw["entity"])
     return Record(raw["image"], question, gpt.strip())
 
 
 def unparse(number: int, record: Record) -> dict[str, Any]:
     """The record in the official layout, so that `parse` gives it back."""
     human, gpt = _SPEAKERS
-    turns = [
-        {"from": human, "value": f"{IMAGE_MARKER}\n{record.question}"},
-        {"from": gpt, "value": record.truth},
-    ]
-    return {"id": str(number), "image": record.image, "conversations": turns}
+    question = f"{IMAGE_MARKER}\n{record.question}" if record.image else record.question
+    turns = [{"from": human, "value": question}, {"from": gpt, "value": record.truth}]
+    about = {"image": record.image} if record.image else {"entity": record.subject}
+    return {"id": str(number), **about, "conversations": turns}
 
 
 def _type(value: Any) -> str:
@@ -116,7 +150,18 @@ def _image_problems(raw: dict[str, Any]) -> list[Problem]:
     return [Problem("path", f"picture path {short(image)} {wrong}")]
 
 
-def _conversation_problems(raw: dict[str, Any]) -> list[Problem]:
+def _subject_problems(raw: dict[str, Any]) -> list[Problem]:
+    subject = raw["entity"]
+    if not isinstance(subject, str):
+        return [Problem("shape", f"'entity' is {_type(subject)}, not a text")]
+    wrong = subject_problem(subject)
+    if wrong is None:
+        return []
+    return [Problem("path", f"entity {short(subject)} {wrong}")]
+
+
+def _conversation_problems(raw: dict[str, Any], *, markers: int) -> list[Problem]:
+    """`markers` is how many pictures the question must have a marker for."""
     if "conversations" not in raw:
         return [Problem("shape", f"has no 'conversations'{_has(raw)}")]
     turns = raw["conversations"]
@@ -128,11 +173,12 @@ def _conversation_problems(raw: dict[str, Any]) -> list[Problem]:
         ]
     found: list[Problem] = []
     for speaker, turn in zip(_SPEAKERS, turns, strict=True):
-        found += _turn_problems(speaker, turn)
+        # The question has the marker, which says where the picture goes.
+        found += _turn_problems(speaker, turn, markers if speaker == "human" else 0)
     return found
 
 
-def _turn_problems(speaker: str, turn: Any) -> list[Problem]:
+def _turn_problems(speaker: str, turn: Any, wanted: int) -> list[Problem]:
     if not isinstance(turn, dict):
         return [Problem("shape", f"the {speaker} turn is {_type(turn)}, not an object")]
     found = []
@@ -143,9 +189,7 @@ def _turn_problems(speaker: str, turn: Any) -> list[Problem]:
     if not isinstance(value, str):
         message = f"'value' of the {speaker} turn is {_type(value)}, not a text"
         return [*found, Problem("shape", message)]
-    # The question has the one marker, which says where the picture goes.
     is_question = speaker == "human"
-    wanted = 1 if is_question else 0
     markers = value.count(IMAGE_MARKER)
     if markers != wanted:
         message = f"the {speaker} turn holds {markers} {IMAGE_MARKER} markers, not {wanted}"

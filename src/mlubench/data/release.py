@@ -71,6 +71,8 @@ def write(
 ) -> None:
     """Write {task: {split: [{image, question, answer}, ...]}} under `root`/Tasks so that `read` gives it back.
 
+    A record in words alone has `entity`, the key of one, in the place of `image`.
+
     Each file is whole or absent; nothing is written when any record is wrong (DataError). Other tasks there stay.
     """
     texts: dict[Path, str] = {}
@@ -88,7 +90,7 @@ def write(
 
 def image_paths(benchmark: Benchmark) -> list[str]:
     """The distinct picture paths of all records, sorted."""
-    return sorted({s.image for s in benchmark.samples})
+    return sorted({s.image for s in benchmark.samples} - {""})
 
 
 def task_folders(root: Path) -> list[Path]:
@@ -226,7 +228,10 @@ def _official(task: str, split: Split, rows: Sequence[Mapping[str, str]]) -> lis
     for index, row in enumerate(rows):
         where = f"task {task} {split} record {index}"
         try:
-            record = Record(row["image"], row["question"], row["answer"])
+            if "image" not in row and "entity" in row:
+                record = Record("", row["question"], row["answer"], row["entity"])
+            else:
+                record = Record(row["image"], row["question"], row["answer"])
         except KeyError as error:
             raise DataError(f"{where} has no {error}", "Give image, question, answer.") from None
         raw = unparse(index + 1, record)
@@ -252,7 +257,7 @@ def _ids(rows: Iterable[_Row]) -> list[str]:
     seen: Counter[str] = Counter()
     ids = []
     for task, split, record in rows:
-        content = "\0".join((record.image, record.question, record.truth))
+        content = "\0".join((record.shown, record.question, record.truth))
         stem = f"{task}-{split}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
         seen[stem] += 1
         ids.append(stem if seen[stem] == 1 else f"{stem}-{seen[stem]}")
@@ -261,14 +266,11 @@ def _ids(rows: Iterable[_Row]) -> list[str]:
 
 def _samples(rows: list[_Row], kinds: Mapping[str, PictureKind], seed: int) -> list[Sample]:
     facts = [_fact(record) for _, _, record in rows]
-    pictures: dict[str, set[str]] = {}
-    # By fact and question, the question's number among those of the fact.
-    phrasings: dict[str, dict[str, int]] = {}
+    units: dict[str, set[str]] = {}
     for fact, (_, _, record) in zip(facts, rows, strict=True):
-        pictures.setdefault(fact, set()).add(record.image)
-        numbers = phrasings.setdefault(fact, {})
-        numbers.setdefault(record.question, len(numbers))
-    roles = _roles(pictures, kinds, seed)
+        units.setdefault(fact, set()).add(record.unit)
+    roles = _roles(units, kinds, seed)
+    phrasings = _phrasings(facts, rows, roles)
     samples = []
     for sample_id, fact, (task, split, record) in zip(_ids(rows), facts, rows, strict=True):
         sample = Sample(
@@ -281,17 +283,41 @@ def _samples(rows: list[_Row], kinds: Mapping[str, PictureKind], seed: int) -> l
             truth=record.truth,
             fact=fact,
             phrasing=phrasings[fact][record.question],
-            role=roles[record.image],
+            role=roles[record.unit],
             picture_kind=kinds.get(record.image, ""),
         )
         samples.append(sample)
     return samples
 
 
+def _phrasings(
+    facts: Sequence[str], rows: Sequence[_Row], roles: Mapping[str, Role]
+) -> dict[str, dict[str, int]]:
+    """By fact and question, the question's number among those of the fact, in the order of the records.
+
+    Wordings without a picture come after those that train: the first phrasing is the one that is trained on.
+    """
+    numbers: dict[str, dict[str, int]] = {}
+    held_out: list[tuple[str, str]] = []
+    for fact, (_, _, record) in zip(facts, rows, strict=True):
+        if not record.image and roles[record.unit] != "fit":
+            held_out.append((fact, record.question))
+            continue
+        of_fact = numbers.setdefault(fact, {})
+        of_fact.setdefault(record.question, len(of_fact))
+    for fact, question in held_out:
+        of_fact = numbers.setdefault(fact, {})
+        of_fact.setdefault(question, len(of_fact))
+    return numbers
+
+
 def _roles(
     pictures_of: Mapping[str, set[str]], kinds: Mapping[str, PictureKind], seed: int
 ) -> dict[str, Role]:
-    """The role of every picture. Another author's are only ever tested on, so the others are shared out without them."""
+    """The role of every picture, and of every wording that has none.
+
+    Pictures by another author are only ever tested on, so the others are shared out without them.
+    """
     roles: dict[str, Role] = {}
     shared: dict[str, set[str]] = {}
     for fact, pictures in pictures_of.items():

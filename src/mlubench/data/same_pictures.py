@@ -124,7 +124,9 @@ def require_distinct(benchmark: Benchmark) -> None:
     """
     samples_of: dict[Path, list[Sample]] = {}
     for sample in benchmark.samples:
-        samples_of.setdefault(benchmark.picture(sample), []).append(sample)
+        path = benchmark.picture(sample)
+        if path is not None:
+            samples_of.setdefault(path, []).append(sample)
     for paths in equal_files(samples_of):
         samples = list(chain.from_iterable(samples_of[path] for path in paths))
         entities = forgotten_and_kept(samples)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from mlubench.data.strangers import Strangers
 from mlubench.experiment.context import Context
 from mlubench.experiment.learners.lumoe import LumoeLearner
-from mlubench.lumoe.gates.base import Gate
+from mlubench.lumoe.gates.base import Gate, NoPicturesError
 from mlubench.lumoe.gates.making import local_gates, make_gate
 from mlubench.lumoe.gates.metrics import gate_report, rerouted
 from mlubench.runs.results import GateRow
@@ -29,7 +29,11 @@ def gate_reports(
     tasks = [ctx.benchmark.task(name) for name in done]
     rows = []
     for name in reported(ctx):
-        row = _report(lumoe, name, tasks, test, strangers)
+        try:
+            row = _report(lumoe, name, tasks, test, strangers)
+        except NoPicturesError:
+            # There is nothing to say of a gate that looks where there is nothing to see.
+            continue
         rows.append(row.model_copy(update={"configured": name == ctx.config.gate}))
     return rows
 
@@ -55,7 +59,10 @@ def _report(
     )
     if len(tasks) == 1:
         return row
-    before = _gate(lumoe, name, tasks[:-1])
+    try:
+        before = _gate(lumoe, name, tasks[:-1])
+    except NoPicturesError:
+        return row
     moved, placed = rerouted(before, now, tasks[:-1], ctx.benchmark, features)
     return row.model_copy(update={"rerouted": moved, "rerouted_n": placed})
 

@@ -107,9 +107,7 @@ def require_pictures(benchmark: Benchmark) -> None:
 
     Only the head of each is read, which tells what is no picture, too large or too thin.
     """
-    # A picture is asked about many times, and counted once.
-    images = sorted({sample.image for sample in benchmark.samples})
-    broken = broken_pictures(benchmark.image_root, images, whole=False)
+    broken = broken_pictures(benchmark.image_root, release.image_paths(benchmark), whole=False)
     missing = [image for image, problem in broken if problem == MISSING.what]
     if missing:
         raise UsageError(

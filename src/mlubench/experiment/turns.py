@@ -66,18 +66,22 @@ def batches_of(
 ) -> Iterator[list[RoutedSample]]:
     """Batches of samples alike in experts and length, so that few rows wait for the longest.
 
-    Where batches are not `mixed`, all rows of one have the same experts.
+    All rows of one have a picture, or none has. Where batches are not `mixed`, they have the same experts.
     """
-    remaining = sorted(
-        routed, key=lambda pair: (experts_of(pair[1]), len(pair[0].truth), pair[0].id)
-    )
+
+    def order(pair: RoutedSample) -> tuple[bool, tuple[str, ...], int, str]:
+        sample, route = pair
+        return not sample.image, experts_of(route), len(sample.truth), sample.id
+
+    remaining = sorted(routed, key=order)
     while remaining:
-        batch = remaining[:size]
+        shows = bool(remaining[0][0].image)
+        batch = [pair for pair in remaining[:size] if bool(pair[0].image) is shows]
         if not mixed:
             experts = experts_of(batch[0][1])
             batch = [pair for pair in batch if experts_of(pair[1]) == experts]
         yield batch
-        # Rows with other experts sort behind these, so the batch is always the beginning of what remains.
+        # Rows with other experts or without a picture sort behind these, so the batch is the beginning of what remains.
         remaining = remaining[len(batch) :]
 
 

@@ -285,11 +285,13 @@ def _who(experts: tuple[str, ...]) -> str:
 
 def _picture(image_root: Path | None, image: str) -> tuple[str, str]:
     """A thumbnail as a data URI, or why there is none. Only files below the run's picture folder are opened."""
+    if not image:
+        return "", "asked in words alone"
     if image_root is None:
         return "", "the run does not say where its pictures are"
     inside = PurePosixPath(image)
-    if not image or inside.is_absolute() or ".." in inside.parts:
-        return "", f"not a path inside the picture folder: {image or 'none'}"
+    if inside.is_absolute() or ".." in inside.parts:
+        return "", f"not a path inside the picture folder: {image}"
     path = path_below(image_root, str(inside))
     # Only where there are pictures to draw: Pillow takes a while to load.
     from mlubench.data.pictures import UnusablePictureError

@@ -6,14 +6,14 @@ from typing import Any
 
 from torch import Tensor
 
-from mlubench.core.errors import MlubenchError
+from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.data.refusals import refusal_for
 from mlubench.models.answers import answer_labels
 from mlubench.models.mllm import MLLM, Query
 from mlubench.models.packing import can_pack, pack_answers
 from mlubench.models.prompt_cache import PromptCache
 from mlubench.settings.training import TrainConfig
-from mlubench.types import Benchmark
+from mlubench.types import Benchmark, Sample
 from mlubench.unlearning.methods.base import AnswerKind
 from mlubench.unlearning.schedule import Item
 
@@ -33,6 +33,8 @@ class PackedBatch:
     inputs: dict[str, Any]
     # The tokens (B, A) of each kind of answer, in the order in which they stand in a row.
     labels: dict[AnswerKind, Tensor]
+    # The numbers of the items that the rows are of: all of the step, or those with a picture, or those without.
+    rows: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,11 @@ class BatchBuilder:
         self.prompts = PromptCache(mllm, int(megabytes * 2**20))
 
     def build(self, kinds: Sequence[AnswerKind], items: Sequence[Item]) -> Iterator[PackedBatch]:
-        """The batches in which the items' answers of these kinds are passed through the model."""
+        """The batches in which the items' answers of these kinds are passed through the model.
+
+        A pass has a picture in every row, or in none. Raises UsageError where a sharded model would have to make passes
+        of both kinds: processes would make different numbers of them.
+        """
         remaining = list(kinds)
         while remaining:
             together = [remaining[0]]
@@ -65,14 +71,33 @@ class BatchBuilder:
                 prompt = PROMPT_OF[remaining[0]]
                 together = [kind for kind in remaining if PROMPT_OF[kind] == prompt]
             remaining = [kind for kind in remaining if kind not in together]
-            yield self._batch(together, items)
+            for rows in self._alike(together[0], items):
+                yield self._batch(together, items, rows)
 
-    def _batch(self, kinds: Sequence[AnswerKind], items: Sequence[Item]) -> PackedBatch:
-        """`kinds` share their prompts."""
+    def _alike(self, kind: AnswerKind, items: Sequence[Item]) -> list[tuple[int, ...]]:
+        """The numbers of the items with a picture, and of those without; groups without an item are left out."""
+        shown = [row for row, item in enumerate(items) if self._shows(item[kind])]
+        in_words = [row for row, item in enumerate(items) if not self._shows(item[kind])]
+        if self.mllm.sharded and shown and in_words:
+            raise UsageError(
+                "a batch holds samples with and without a picture, which a sharded base cannot train on",
+                "Train without FSDP, or without pictures: -s train.images=blind.",
+            )
+        return [tuple(rows) for rows in (shown, in_words) if rows]
+
+    def _shows(self, sample: Sample) -> bool:
+        """Whether the sample is asked with its picture."""
+        return self.with_images and bool(sample.image)
+
+    def _batch(
+        self, kinds: Sequence[AnswerKind], all_items: Sequence[Item], rows: tuple[int, ...]
+    ) -> PackedBatch:
+        """`kinds` share their prompts. `rows` are the numbers of the items that are passed."""
+        items = [all_items[row] for row in rows]
         queries: list[Query] = []
         for item in items:
             sample = item[kinds[0]]
-            image = self.benchmark.picture(sample) if self.with_images else None
+            image = self.benchmark.picture(sample) if self._shows(sample) else None
             queries.append(Query(image, sample.question))
         prompt = self.prompts.batch(queries)  # (B, P)
         labels: dict[AnswerKind, Tensor] = {}
@@ -82,7 +107,7 @@ class BatchBuilder:
             self._require_room(kind, items, prompt["attention_mask"], ids)
         pad = self.mllm.tokenizer.pad_token_id
         inputs = pack_answers(self.mllm.base, prompt, list(labels.values()), pad)
-        return PackedBatch(inputs, labels)
+        return PackedBatch(inputs, labels, rows)
 
     def _require_room(
         self,
@@ -107,7 +132,7 @@ class BatchBuilder:
     def _answer_ids(self, kind: AnswerKind, item: Item) -> list[int]:
         sample = item[kind]
         answer = refusal_for(sample.fact) if kind == "refusal" else sample.truth
-        return self.mllm.answer_ids(sample.question, answer, with_image=self.with_images)
+        return self.mllm.answer_ids(sample.question, answer, with_image=self._shows(sample))
 
 
 def _trains_vision(mllm: MLLM) -> bool:

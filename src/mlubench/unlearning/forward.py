@@ -6,7 +6,7 @@ Logits at a column predict the token of the next one.
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import torch
 from torch import Tensor, nn
@@ -119,16 +119,19 @@ def _predicting(rows: Tensor, columns: slice) -> Tensor:
 def views_of(
     mllm: MLLM, step: Step, method: Method, *, model: nn.Module | None = None
 ) -> dict[AnswerKind, View]:
-    """The views of every kind that the method needs; `model` as in `run_batch`."""
-    views: dict[AnswerKind, View] = {}
+    """The views of every kind that the method needs, a row for each item; `model` as in `run_batch`."""
+    parts: dict[AnswerKind, list[View]] = {}
+    rows: dict[AnswerKind, list[int]] = {}
     head = mllm.base.get_output_embeddings()
     for batch in step.batches:
         for kind, outputs in run_batch(mllm, batch, method, model=model).items():
             form = method.reference.get(kind)
             reference: dict[str, Tensor] = {}
             if form is not None:
-                reference = _reference_fields(step.reference[kind], form, outputs, head)
-            views[kind] = View(
+                said = [step.reference[kind][row] for row in batch.rows]
+                reference = _reference_fields(said, form, outputs, head)
+            rows.setdefault(kind, []).extend(batch.rows)
+            view = View(
                 token_logps=outputs.token_logps,
                 mask=outputs.mask,
                 logps=outputs.logps,
@@ -138,7 +141,35 @@ def views_of(
                 all_mask=outputs.all_mask,
                 **reference,
             )
-    return views
+            parts.setdefault(kind, []).append(view)
+    return {kind: _joined(of_kind, rows[kind]) for kind, of_kind in parts.items()}
+
+
+def _joined(views: Sequence[View], rows: Sequence[int]) -> View:
+    """One view of several passes, narrower ones filled up with zeros. `rows` says which item each of their rows is of."""
+    if len(views) == 1:
+        return views[0]
+    in_order = torch.tensor(rows).argsort()
+    joined: dict[str, Tensor] = {}
+    for field_of in fields(View):
+        tensors = [getattr(view, field_of.name) for view in views]
+        # A field is None in all of them or in none.
+        if tensors[0] is not None:
+            filled = _of_one_width(tensors)
+            joined[field_of.name] = torch.cat(filled)[in_order.to(filled[0].device)]
+    return View(**joined)
+
+
+def _of_one_width(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Tensors (B, W, ...) with zeros behind them in the second dimension, up to the widest."""
+    if tensors[0].ndim < 2:
+        return list(tensors)
+    width = max(tensor.shape[1] for tensor in tensors)
+    filled = []
+    for tensor in tensors:
+        missing = tensor.new_zeros((len(tensor), width - tensor.shape[1], *tensor.shape[2:]))
+        filled.append(torch.cat([tensor, missing], 1))
+    return filled
 
 
 def _reference_fields(

@@ -72,8 +72,8 @@ class Reference:
             outputs_by_kind = run_batch(self.mllm, batch, self.method, head_inputs=True)
             for kind, outputs in outputs_by_kind.items():
                 rows = _rows(outputs, self.method.reference[kind])
-                for item, row in zip(chunk, rows, strict=True):
-                    found[kind, item[kind].id] = row
+                for number, row in zip(batch.rows, rows, strict=True):
+                    found[kind, chunk[number][kind].id] = row
         return found
 
     def of(self, items: Sequence[Item]) -> dict[AnswerKind, list[Tensor]]:

@@ -175,7 +175,8 @@ class UnlearningTrainer(Trainer):
             )
         if not loss.requires_grad:
             raise NoGradientError(
-                "no gradient reaches what is trained: train.images=blind leaves the vision part out",
+                "no gradient reaches what is trained: train.images=blind leaves the vision part out, "
+                "as do samples in words alone",
                 "Use train.images=seen, or train.scope=language.",
             )
         self.losses.append(loss.detach())

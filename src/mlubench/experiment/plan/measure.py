@@ -240,7 +240,9 @@ def _time_answers(mllm: MLLM, config: Config, benchmark: Benchmark) -> tuple[flo
     """Seconds of one answer in a batch of the run's size, and the peak memory meanwhile."""
     settings = config.evaluate
     rows = samples_to_test(benchmark.tasks[0], settings.limit)
-    asked = _some(rows, settings.batch)
+    # A batch has a picture in every row, or in none.
+    alike = [sample for sample in rows if bool(sample.image) is bool(rows[0].image)]
+    asked = _some(alike, settings.batch)
     queries = [Query(benchmark.picture(sample), sample.question) for sample in asked]
     memory = PeakMemory(mllm.device)
     with memory:

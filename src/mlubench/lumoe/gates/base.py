@@ -7,6 +7,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 from torch import Tensor
 
+from mlubench.core.errors import MlubenchError
 from mlubench.endpoint.prices import Spend
 from mlubench.lumoe.gates.replies import Answerer, Replies
 from mlubench.lumoe.gates.statement import Statement
@@ -26,6 +27,10 @@ class EncodingFeatures(Protocol):
     def encoded_by(self, encoder: EncoderName) -> LayerCache:
         """What this encoder says. Raises MlubenchError for a folder that holds none."""
         ...
+
+
+class NoPicturesError(MlubenchError):
+    """A gate that looks at pictures alone has none to learn from: what is to be forgotten is asked in words alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,7 @@ class Gate(Protocol):
 
         `tasks` are all tasks unlearned so far, the newest last; a second call replaces what the first one learned.
         Samples with the role `test` must not be used. `benchmark` says where the pictures lie. Raises MlubenchError when
-        the samples are too few.
+        the samples are too few, NoPicturesError when the gate looks at pictures and what is to be forgotten has none.
         """
         ...
 

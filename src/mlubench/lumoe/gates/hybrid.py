@@ -1,13 +1,16 @@
-"""A gate that looks and reads: the picture by a learned metric, the question by names, and the experts of both."""
+"""A gate that looks and reads: the picture by a learned metric, the question by names, and the experts of both.
+
+Where all that is to be forgotten is asked in words alone it only reads.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from mlubench.lumoe.gates.base import Features, Gate, GateQuery
+from mlubench.lumoe.gates.base import Features, Gate, GateQuery, NoPicturesError
 from mlubench.lumoe.gates.mention import MentionGate
 from mlubench.lumoe.gates.metric import MetricGate
 from mlubench.lumoe.gates.metric_state import has_metric
-from mlubench.lumoe.gates.prototype import PrototypeGate
+from mlubench.lumoe.gates.prototype import PrototypeGate, has_prototypes
 from mlubench.lumoe.gates.statement import Statement
 from mlubench.settings.gates import GateConfig
 from mlubench.types import Benchmark, Route, Task
@@ -19,27 +22,32 @@ class HybridGate(Gate):
     name = "hybrid"
 
     def __init__(self) -> None:
-        # An older folder holds a `prototype` gate in its place.
-        self.picture: MetricGate | PrototypeGate = MetricGate()
+        # An older folder holds a `prototype` gate in its place. None: nothing that is to be forgotten has a picture.
+        self.picture: MetricGate | PrototypeGate | None = MetricGate()
         self.text = MentionGate()
 
     def fit(
         self, tasks: Sequence[Task], benchmark: Benchmark, features: Features, config: GateConfig
     ) -> None:
-        self.picture = MetricGate()
-        self.picture.fit(tasks, benchmark, features, config)
+        self.picture = _fitted(tasks, benchmark, features, config)
         self.text.fit(tasks, benchmark, features, config)
 
     def fit_next(
         self, tasks: Sequence[Task], benchmark: Benchmark, features: Features, config: GateConfig
     ) -> None:
-        if not isinstance(self.picture, MetricGate):
-            self.picture = MetricGate()
-        self.picture.fit_next(tasks, benchmark, features, config)
+        if isinstance(self.picture, MetricGate):
+            try:
+                self.picture.fit_next(tasks, benchmark, features, config)
+            except NoPicturesError:
+                self.picture = None
+        else:
+            self.picture = _fitted(tasks, benchmark, features, config)
         self.text.fit_next(tasks, benchmark, features, config)
 
     def route(self, queries: Sequence[GateQuery], features: Features) -> list[Route]:
-        by_picture = self.picture.route(queries, features)
+        by_picture = [Route((), None, 0.0, "none to compare with")] * len(queries)
+        if self.picture is not None:
+            by_picture = self.picture.route(queries, features)
         by_text = self.text.route(queries, features)
         both = zip(queries, by_picture, by_text, strict=True)
         return [_union(query, picture, text) for query, picture, text in both]
@@ -56,13 +64,34 @@ class HybridGate(Gate):
         return MetricGate.saved_bytes(width)
 
     def save(self, folder: Path) -> None:
-        self.picture.save(folder)
+        if self.picture is not None:
+            self.picture.save(folder)
         self.text.save(folder)
 
     def load(self, folder: Path) -> None:
-        self.picture = MetricGate() if has_metric(folder) else PrototypeGate()
-        self.picture.load(folder)
+        self.picture = _saved_in(folder)
+        if self.picture is not None:
+            self.picture.load(folder)
         self.text.load(folder)
+
+
+def _fitted(
+    tasks: Sequence[Task], benchmark: Benchmark, features: Features, config: GateConfig
+) -> MetricGate | None:
+    """The gate on pictures; None where nothing that is to be forgotten has one."""
+    gate = MetricGate()
+    try:
+        gate.fit(tasks, benchmark, features, config)
+    except NoPicturesError:
+        return None
+    return gate
+
+
+def _saved_in(folder: Path) -> MetricGate | PrototypeGate | None:
+    """The gate on pictures that was saved there, to be loaded."""
+    if has_metric(folder):
+        return MetricGate()
+    return PrototypeGate() if has_prototypes(folder) else None
 
 
 def _union(query: GateQuery, picture: Route, text: Route) -> Route:

@@ -18,7 +18,11 @@ from mlubench.lumoe.gates.metric_state import (
     write_known,
     write_state,
 )
-from mlubench.lumoe.gates.prototype import PrototypeGate, pictures_by_entity
+from mlubench.lumoe.gates.prototype import (
+    PrototypeGate,
+    pictures_by_entity,
+    require_pictures_to_forget,
+)
 from mlubench.lumoe.gates.risk import conformal_threshold
 from mlubench.lumoe.gates.saved import HINT
 from mlubench.lumoe.gates.standing import VETO
@@ -63,6 +67,7 @@ class MetricGate(Gate):
         self, tasks: Sequence[Task], benchmark: Benchmark, features: Features, config: GateConfig
     ) -> None:
         self.__init__()  # type: ignore[misc]
+        require_pictures_to_forget(self.name, tasks)
         background = open_background(benchmark.background, config.background)
         if background is None:
             self.without_background = PrototypeGate()
@@ -171,7 +176,8 @@ class MetricGate(Gate):
             wanted = []
             for sample in samples:
                 path = benchmark.picture(sample)
-                wanted += [(path, number) for number in range(1 + views)]
+                if path is not None:
+                    wanted += [(path, number) for number in range(1 + views)]
             rows = self.known.learned.seen(self._looks(features).of_views(wanted, look))
             found[key] = rows.unflatten(0, (-1, 1 + views))
         return found

@@ -1,7 +1,7 @@
 """How good a gate is, measured on test pictures that it was neither fitted nor calibrated on."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -37,9 +37,10 @@ def gate_report(
 ) -> GateRow:
     """How the pictures of `test` are routed, each with one question. `tasks` are those unlearned so far.
 
+    Questions in words alone are all asked.
     Where `strangers` are given, the row says how many of them reach an expert, or why there are none.
     """
-    samples = list({s.image: s for s in test}.values())
+    samples = _asked_once(test)
     queries = [GateQuery(benchmark.picture(s), s.question, s.entity) for s in samples]
     row = report_of(
         gate,
@@ -142,6 +143,15 @@ def stated_row(stated: Statement) -> StatedRow:
     )
 
 
+def _asked_once(samples: Iterable[Sample]) -> list[Sample]:
+    """One sample for each picture, and for each question about an entity that is asked without one."""
+    found = {}
+    for sample in samples:
+        shown = (sample.image, "") if sample.image else (sample.entity.key, sample.question)
+        found[shown] = sample
+    return list(found.values())
+
+
 @dataclass(frozen=True, slots=True)
 class _Routed:
     """Where a query went, and what is known of it."""
@@ -224,7 +234,7 @@ def rerouted(
 
     `tasks` are those that `before` was fitted on. A query that either could not place is left out.
     """
-    samples = {s.image: s for t in tasks for s in t.samples if s.calibrates}.values()
+    samples = _asked_once(s for t in tasks for s in t.samples if s.calibrates)
     queries = [GateQuery(benchmark.picture(s), s.question, s.entity) for s in samples]
     old = route_all(before, queries, features, "refuse")
     new = route_all(now, queries, features, "refuse")

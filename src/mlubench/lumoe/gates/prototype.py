@@ -12,7 +12,7 @@ from torch import Tensor
 from mlubench.core.errors import MlubenchError
 from mlubench.core.files import write_json
 from mlubench.core.reading import read_json
-from mlubench.lumoe.gates.base import Features, Gate, GateQuery
+from mlubench.lumoe.gates.base import Features, Gate, GateQuery, NoPicturesError
 from mlubench.lumoe.gates.risk import threshold_of
 from mlubench.lumoe.gates.saved import HINT, EntityKey, SavedGate
 from mlubench.settings.gates import GateConfig
@@ -22,6 +22,7 @@ from mlubench.types import Benchmark, Route, Sample, Task
 SHRINKAGE = 0.5
 # The share of the distance to the next entity that counts for a query: how much nearer it is to one than to others.
 RIVAL = 0.5
+FILE = "prototype.json"
 FOLDS = 5  # of cross-fitting
 
 Groups = Mapping[str, Tensor]  # entity -> features of its pictures (n, D)
@@ -76,6 +77,7 @@ class PrototypeGate(Gate):
     def fit(
         self, tasks: Sequence[Task], benchmark: Benchmark, features: Features, config: GateConfig
     ) -> None:
+        require_pictures_to_forget(self.name, tasks)
         expert_of = {e.key: task.name for task in tasks for e in task.forget_entities}
         forget = pictures_by_entity([s for t in tasks for s in t.forget])
         # What an earlier task kept may have to go by now.
@@ -84,7 +86,7 @@ class PrototypeGate(Gate):
         )
         groups: dict[str, Tensor] = {}
         for key, samples in {**forget, **retain}.items():
-            pictures = [benchmark.picture(sample) for sample in samples]
+            pictures = [path for s in samples if (path := benchmark.picture(s)) is not None]
             groups[key] = features(pictures).double()
         self.entities = list(forget)
         self.experts = [expert_of[key] for key in forget]
@@ -152,10 +154,10 @@ class PrototypeGate(Gate):
             risk=self.risk,
             suspicion=self.suspicion,
         )
-        write_json(folder / "prototype.json", state.model_dump())
+        write_json(folder / FILE, state.model_dump())
 
     def load(self, folder: Path) -> None:
-        state = read_json(folder / "prototype.json", SavedPrototypes, HINT)
+        state = read_json(folder / FILE, SavedPrototypes, HINT)
         self.entities = state.entities
         self.experts = state.experts
         self.threshold = state.threshold
@@ -170,9 +172,24 @@ class PrototypeGate(Gate):
             )
 
 
+def has_prototypes(folder: Path) -> bool:
+    """Whether a gate of this kind was saved there."""
+    return (folder / FILE).is_file()
+
+
+def require_pictures_to_forget(gate: str, tasks: Sequence[Task]) -> None:
+    """Raises NoPicturesError where all that is to be forgotten is asked in words alone."""
+    if not any(sample.image for task in tasks for sample in task.forget):
+        raise NoPicturesError(
+            f"gate {gate} looks at pictures, and nothing that is to be forgotten has one",
+            "Take a gate that reads: -s gate=hybrid or -s gate=mention.",
+        )
+
+
 def pictures_by_entity(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
     """One sample for each picture that may be learned from, by entity; entities and pictures in sorted order."""
-    pictures = {s.image: s for s in samples if s.trains or s.calibrates}
+    learned_from = [s for s in samples if s.image and (s.trains or s.calibrates)]
+    pictures = {s.image: s for s in learned_from}
     groups: dict[str, list[Sample]] = {}
     for image in sorted(pictures):
         groups.setdefault(pictures[image].entity.key, []).append(pictures[image])

@@ -11,6 +11,7 @@ import transformers
 from safetensors import SafetensorError
 
 from mlubench.core.cache import cache_root
+from mlubench.core.errors import UsageError
 from mlubench.core.files import digest, disk_errors, file_sha256, is_whole, require_made, whole_dir
 from mlubench.core.progress import progress_bar
 from mlubench.data.real.entities import shipped
@@ -45,7 +46,8 @@ def real_base(
     Its name is the hash of all that made it. A teaching that was interrupted leaves nothing and begins again.
     Raises MlubenchError where the pretrained parts have not been fetched.
     """
-    fit = sorted({benchmark.picture(s) for s in benchmark.samples if s.role == "fit"})
+    _require_pictures(benchmark)
+    fit = benchmark.pictures(s for s in benchmark.samples if s.role == "fit")
     made_of = {
         "real": config.model_dump(mode="json"),
         "parts": [hash_of_part(config.vision, VISION), hash_of_part(config.language, LANGUAGE)],
@@ -107,3 +109,13 @@ def _make(
     with disk_errors(out, SafetensorError):
         taught.to("cpu").save_pretrained(out)
     processor.save_pretrained(out)
+
+
+def _require_pictures(benchmark: Benchmark) -> None:
+    """Raises UsageError for a benchmark with samples in words alone: all that this base is taught is about pictures."""
+    in_words = sum(not sample.image for sample in benchmark.samples)
+    if in_words:
+        raise UsageError(
+            f"{in_words:,} samples have no picture, and the real base is taught from pictures alone",
+            "Take the toy base (model.kind=toy), or a model of your own: -s model.path=FOLDER.",
+        )

@@ -90,8 +90,8 @@ def _photograph_hashes(benchmark: Benchmark) -> list[str] | None:
     """Hashes of the photographs that the base is to learn from; None where it learns from drawings of its own."""
     if benchmark.stand_ins:
         return None
-    paths = {benchmark.picture(s) for s in benchmark.samples if s.role == "fit"}
-    return [content_hash(path) for path in sorted(paths)]
+    fit = [s for s in benchmark.samples if s.role == "fit"]
+    return [content_hash(path) for path in benchmark.pictures(fit)]
 
 
 def _train(

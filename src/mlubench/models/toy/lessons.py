@@ -31,7 +31,7 @@ Fact = tuple[str, str, str]  # the key of an entity, a question about it, the an
 class Lesson:
     """One training sample."""
 
-    picture: int  # a row of `Lessons.pixels`
+    picture: int | None  # a row of `Lessons.pixels`; None where the question is asked in words alone
     question: str
     answer: str
 
@@ -55,20 +55,21 @@ def make_lessons(
 
     Raises MlubenchError for a benchmark without facts, or so small that no empty picture comes with it.
     """
-    facts = sorted({(s.entity.key, s.question, s.truth) for s in benchmark.samples})
+    shown = [s for s in benchmark.samples if s.image]
+    facts = sorted({(s.entity.key, s.question, s.truth) for s in shown})
     keys = sorted({key for key, _, _ in facts})
     pictures: list[Image.Image] = []
     rows: dict[str, list[int]] = {}
     for key in keys:
-        shown = _pictures_of(key, config, benchmark)
-        rows[key] = list(range(len(pictures), len(pictures) + len(shown)))
-        pictures += shown
-    lessons = _lessons_of_facts(facts, rows)
+        of_entity = _pictures_of(key, config, benchmark)
+        rows[key] = list(range(len(pictures), len(pictures) + len(of_entity)))
+        pictures += of_entity
+    lessons = _lessons_of_facts(facts, rows) + _lessons_in_words(config, benchmark)
     blank_lessons = int(BLANK_SHARE * len(lessons))
     blank_names = [
         f"lesson_{number:04d}.jpg" for number in range(min(blank_lessons, MOST_BLANK_PICTURES))
     ]
-    if not keys or not blank_names:
+    if not blank_names:
         raise MlubenchError(
             "the benchmark is too small to train a base on", "Use more entities or pictures."
         )
@@ -93,11 +94,8 @@ def _pictures_of(key: str, config: ToyConfig, benchmark: Benchmark) -> list[Imag
     """
     if benchmark.stand_ins:
         return [render(key, f"lesson_{number:04d}.jpg") for number in range(config.pictures)]
-    paths = set()
-    for sample in benchmark.samples:
-        if sample.entity.key == key and sample.role == "fit":
-            paths.add(benchmark.picture(sample))
-    return [open_picture(path) for path in sorted(paths)]
+    fit = [s for s in benchmark.samples if s.entity.key == key and s.role == "fit"]
+    return [open_picture(path) for path in benchmark.pictures(fit)]
 
 
 def _lessons_of_facts(facts: Sequence[Fact], rows: Mapping[str, Sequence[int]]) -> list[Lesson]:
@@ -111,6 +109,13 @@ def _lessons_of_facts(facts: Sequence[Fact], rows: Mapping[str, Sequence[int]]) 
         chosen = fourth if fourth else rows[key]
         lessons += [Lesson(row, question, answer) for row in chosen]
     return lessons
+
+
+def _lessons_in_words(config: ToyConfig, benchmark: Benchmark) -> list[Lesson]:
+    """What is asked without a picture, as often as a fact is taught on pictures."""
+    asked = {(s.question, s.truth) for s in benchmark.samples if not s.image}
+    times = max(1, config.pictures // 4)
+    return [Lesson(None, *fact) for fact in sorted(asked) for _ in range(times)]
 
 
 def _pixels(pictures: Sequence[Image.Image], processor: LlavaProcessor) -> torch.Tensor:
@@ -170,15 +175,15 @@ class Collator:
             columns = slice(border - len(prompt), border + len(answer))
             input_ids[row, columns] = torch.tensor(prompt + answer)
             attention_mask[row, columns] = 1
-        return {
-            "input_ids": input_ids,
-            "attention_mask": attention_mask,
-            "labels": labels,
-            "pixel_values": self.pixels[[lesson.picture for lesson in lessons]],
-        }
+        batch = {"input_ids": input_ids, "attention_mask": attention_mask, "labels": labels}
+        shown = [lesson.picture for lesson in lessons if lesson.picture is not None]
+        if shown:
+            batch["pixel_values"] = self.pixels[shown]
+        return batch
 
     def _prompt_ids(self, lesson: Lesson) -> list[int]:
-        return self._token_ids(f"USER: {self._image_tokens}\n{lesson.question} ASSISTANT:")
+        picture = "" if lesson.picture is None else f"{self._image_tokens}\n"
+        return self._token_ids(f"USER: {picture}{lesson.question} ASSISTANT:")
 
     def _token_ids(self, text: str) -> list[int]:
         if text not in self._ids_of_text:
