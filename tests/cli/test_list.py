@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from mlubench.data.formats.table import FORMATS
 from mlubench.experiment.table import METHODS
 from mlubench.judging.table import JUDGES
 from mlubench.lumoe.gates.table import GATES
@@ -19,6 +20,7 @@ KINDS = {
     "gates": list(GATES),
     "judges": list(JUDGES),
     "models": list(MODELS),
+    "formats": list(FORMATS),
 }
 
 

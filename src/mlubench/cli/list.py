@@ -15,11 +15,13 @@ COLUMNS = ("name", "default", "summary", "formula", "source")
 Examples:
   mlubench list methods
   mlubench list presets --json
+  mlubench list formats
   mlubench list settings
 """,
 )
 @click.argument(
-    "kind", type=click.Choice(["presets", "methods", "gates", "judges", "models", "settings"])
+    "kind",
+    type=click.Choice(["presets", "methods", "gates", "judges", "models", "formats", "settings"]),
 )
 @JSON
 def list_names(kind: str, as_json: bool) -> None:
@@ -44,6 +46,7 @@ def _rows(kind: str) -> list[dict[str, str]]:
     from dataclasses import asdict
     from json import dumps
 
+    from mlubench.data.formats.table import FORMATS
     from mlubench.experiment.table import METHODS
     from mlubench.judging.table import JUDGES
     from mlubench.lumoe.gates.table import GATES
@@ -59,7 +62,14 @@ def _rows(kind: str) -> list[dict[str, str]]:
             default = dumps(setting.default)
             rows.append({"name": setting.name, "default": default, "summary": setting.meaning})
         return rows
-    table = {"methods": METHODS, "gates": GATES, "judges": JUDGES, "models": MODELS}[kind]
+    tables = {
+        "methods": METHODS,
+        "gates": GATES,
+        "judges": JUDGES,
+        "models": MODELS,
+        "formats": FORMATS,
+    }
+    table = tables[kind]
     for name, entry in table.items():
         facts = {key: value for key, value in asdict(entry).items() if value}
         # Where the code lies is nobody's affair but ours.

@@ -16,6 +16,7 @@ overlaps.py        entities in several places, under one spelling or several
 evasion.py         other ways to ask for what is suppressed
 check.py           finds all that cannot be used; check_pictures.py does so for pictures
 counts.py          what a benchmark holds, in numbers
+formats/           the field's other benchmarks, read into the official layout
 real/              the real benchmark: photographs, planets and logos with true facts
 audit/             what can be used and should not be believed
 """

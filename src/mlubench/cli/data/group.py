@@ -7,6 +7,7 @@ import click
 
 from mlubench.cli.data.audit import audit
 from mlubench.cli.data.build import build
+from mlubench.cli.data.importing import import_data
 from mlubench.cli.data.review import review
 from mlubench.cli.options import IMAGES, JSON, PATH, ROOT
 from mlubench.cli.output import print_json, print_table
@@ -29,6 +30,7 @@ Examples:
   mlubench data audit MLUBench --fix audit.patch
   mlubench data render MLUBench stand-ins
   mlubench data build examples/build.yaml --out built
+  mlubench data import tofu TOFU --out tofu
 """
 )
 def data() -> None:
@@ -37,6 +39,7 @@ def data() -> None:
 
 data.add_command(audit)
 data.add_command(build)
+data.add_command(import_data)
 data.add_command(review)
 
 

@@ -31,7 +31,9 @@ Fact = tuple[str, str, str]  # the key of an entity, a question about it, the an
 class Lesson:
     """One training sample."""
 
-    picture: int | None  # a row of `Lessons.pixels`; None where the question is asked in words alone
+    picture: (
+        int | None
+    )  # a row of `Lessons.pixels`; None where the question is asked in words alone
     question: str
     answer: str
 
