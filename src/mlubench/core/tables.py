@@ -1,7 +1,8 @@
 """Tables of names: what can be asked for by name, and where it lives. Nothing is imported until it is used.
 
 Each room has its own table (`unlearning/table.py`, `experiment/table.py`, `lumoe/gates/table.py`, `judging/table.py`,
-`models/table.py`, `data/formats/table.py`). A package elsewhere adds a row by an entry point, a notebook by `Table.register`.
+`models/table.py`, `data/formats/table.py`). A package elsewhere adds a row by an entry point, a notebook by
+`Table.register`.
 """
 
 import re

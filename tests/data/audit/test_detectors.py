@@ -172,3 +172,16 @@ def test_every_kind_says_what_it_is() -> None:
     table = kinds(refusal)
     assert all(kind.what for kind in table.values())
     assert not [name for name, kind in table.items() if kind.mend and kind.drop]
+
+
+def test_a_name_in_a_question_without_a_picture_is_no_leak(tmp_path: Path) -> None:
+    rows: Rows = {
+        "A": {
+            "forget": [{"entity": "Person/Ada", "question": "Where is Ada?", "answer": "Here."}],
+            "retain": [{"entity": "Person/Bo", "question": "Where is Bo?", "answer": "There."}],
+        }
+    }
+    release.write(rows, tmp_path)
+    assert [
+        finding for finding in audit(load(tmp_path), kinds(refusal)) if finding.kind == "leak"
+    ] == []

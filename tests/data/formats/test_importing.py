@@ -1,6 +1,7 @@
 """An import is whole or not there, tells what it assumed and lost, and ends in data that every command reads."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from mlubench.core.files import read_manifest
 from mlubench.data.formats.importing import FACTS, import_benchmark
 from mlubench.data.formats.item import ImportOptions, Item, Picture, Place
 from mlubench.data.formats.table import FORMATS
+from mlubench.types import Split
 from support.downloads import imported, picture, write_lines
 from support.runs import call
 
@@ -44,6 +46,20 @@ def test_a_failed_import_leaves_nothing(source: Path) -> None:
     assert [path.name for path in source.parent.iterdir()] == ["people.jsonl"]
 
 
+def test_an_interrupted_import_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch, source: Path
+) -> None:
+    def read(path: Path, *_: object) -> Iterator[Item]:
+        shown = Picture(picture(0), "image")
+        yield Item(Place(path, 0), "Person", "Ada", "Who is this?", "Ada.", shown)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(FORMATS, "resolve", lambda _: read)
+    with pytest.raises(KeyboardInterrupt):
+        import_benchmark("tofu", source, source.parent / "out", ImportOptions(), quiet=True)
+    assert [path.name for path in source.parent.iterdir()] == ["people.jsonl"]
+
+
 def test_nothing_is_written_over(source: Path) -> None:
     done = imported("huggingface", source)
     with pytest.raises(UsageError, match="holds an import already"):
@@ -73,16 +89,19 @@ def test_names_that_paths_cannot_hold_stay_apart(source: Path) -> None:
 def test_a_picture_of_something_forgotten_is_not_kept_for_something_else(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def read(path: Path, *_: object) -> object:
-        place = Place(path, 0)
-        for name, number, split in (("Ada", 0, "forget"), ("Bo", 0, "retain"), ("Bo", 1, "retain")):
+    def read(path: Path, *_: object) -> Iterator[Item]:
+        rows: list[tuple[str, int, Split]] = [
+            ("Ada", 0, "forget"),
+            ("Bo", 0, "retain"),
+            ("Bo", 1, "retain"),
+        ]
+        for name, number, split in rows:
             shown = Picture(picture(number), "image")
-            yield Item(place, "Person", name, "Who is this?", name, shown, split)  # type: ignore[arg-type]
+            yield Item(Place(path, 0), "Person", name, "Who is this?", name, shown, split)
 
-    monkeypatch.setitem(FORMATS._rows, "shared", FORMATS["tofu"])
     monkeypatch.setattr(FORMATS, "resolve", lambda _: read)
     (tmp_path / "source").mkdir()
-    done = imported("shared", tmp_path / "source")
+    done = imported("tofu", tmp_path / "source")
     assert len(done.asked("Bo")) == 1
     assert done.facts["lost"] == {
         "questions on a picture that also shows something to be forgotten": 1

@@ -324,6 +324,9 @@ def test_what_stands_in_the_folder_is_named(finished: Finished) -> None:
         (2, [], ["forget"]),
         (2, ["know.enabled=false"], []),
         (1, ["know.enabled=false"], ["forget"]),
+        # What trains is tested, but the base is asked beforehand on other pictures.
+        (1, ["know.enabled=false", "benchmark.protocol=published"], []),
+        (1, ["benchmark.protocol=published"], ["forget"]),
     ],
 )
 def test_a_split_without_a_picture_to_test_on_is_named(

@@ -32,7 +32,7 @@ class Place:
     split: Split
     index: int  # counts from 0 within its file
     id: str | None  # as the file has it; no rule says what it must be
-    image: str
+    image: str  # "" where the question is asked in words alone
 
     def __str__(self) -> str:
         return f"{self.task}/{self.split}/{self.index}"

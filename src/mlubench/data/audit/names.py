@@ -25,7 +25,7 @@ _SENTENCE_START = re.compile(r"(?:^|[.!?:;]['\"”’)]*\s+|\n\s*(?:-\s+)?)['\"�
 
 
 def find_leaks(data: Data) -> list[Finding]:
-    """A question names its own entity; a part of the name counts where no other entity is asked so."""
+    """A question on a picture names its own entity; a part of the name counts where no other entity is asked so."""
     asking: dict[str, set[Entity]] = defaultdict(set)
     for fact in data.facts:
         for question in fact.asked:
@@ -38,9 +38,11 @@ def find_leaks(data: Data) -> list[Finding]:
             asked_of_one = len(asking[plain(question)]) == 1 and len(data.entities) > 1
             # Short words ("the", "of") are parts of names and of questions alike.
             has_part = any(len(word) > 3 and word in asked_words for word in name)
-            if _holds(asked_words, name) or (asked_of_one and has_part):
+            # In words alone there is nothing but the name to say who is meant.
+            shown = tuple(place for place in places if place.image)
+            if shown and (_holds(asked_words, name) or (asked_of_one and has_part)):
                 message = f"{fact.entity.key}: {quote(question)}"
-                findings.append(Finding("leak", message, tuple(places)))
+                findings.append(Finding("leak", message, shown))
     return findings
 
 

@@ -60,7 +60,8 @@ def plan_run(config: Config, out: Path) -> Plan:
         held_out, exact = known_part(config, whole, run)
         benchmark = under_protocol(held_out, config.benchmark.protocol)
         order = [task.name for task in benchmark]
-        missing += foresee_tests(held_out, config.know)
+        # The base is asked what it knows before the protocol has a say.
+        missing += foresee_tests(held_out if config.know.enabled else benchmark, config.know)
         if LumoeLearner.name in config.methods:
             check_weights(config, order)
         # A model with something wrong cannot measure anything.
