@@ -9,12 +9,14 @@ import pytest
 from mlubench.core.errors import DataError, UsageError
 from support.downloads import imported, picture
 
+NAMES = ["Ada Winter", "Bo Larsen", "Cem Yilmaz", "Ada Winter"]
+
 
 def person(number: int) -> dict[str, Any]:
     return {
         "image_path": f"dataset/images/{number}.png",
         "unique_id": f"00{number}",
-        "name": "Ada Winter",
+        "name": NAMES[number],
         "gender": "female",
         "qa_list": [
             {
@@ -43,9 +45,9 @@ def source(tmp_path: Path) -> Path:
 
 def test_people_are_told_apart_by_id_and_asked_in_all_wordings(source: Path) -> None:
     done = imported("fiubench", source)
-    assert done.names("forget") == {"Ada_Winter_001", "Ada_Winter_002"}
-    assert done.names("retain") == {"Ada_Winter_000", "Ada_Winter_003"}
-    asked = done.asked("Ada_Winter_002")
+    assert done.names("forget") == {"Bo_Larsen", "Cem_Yilmaz"}
+    assert done.names("retain") == {"Ada_Winter", "Ada_Winter_003"}
+    asked = done.asked("Cem_Yilmaz")
     assert {(sample.question, sample.truth) for sample in asked} == {
         ("What is the income of this person?", "It is 2,000 euros."),
         ("How much does this person earn?", "It is 2,000 euros."),
@@ -62,7 +64,7 @@ def test_one_picture_each_holds_nothing_out_and_that_is_told(source: Path) -> No
 
 
 def test_another_forget_set_can_be_named(source: Path) -> None:
-    assert imported("fiubench", source, forget="forget1").names("forget") == {"Ada_Winter_001"}
+    assert imported("fiubench", source, forget="forget1").names("forget") == {"Bo_Larsen"}
 
 
 def test_without_split_json_the_seed_draws(source: Path) -> None:

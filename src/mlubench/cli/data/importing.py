@@ -84,6 +84,10 @@ def import_data(
     print_facts({**found}, _summary(found, out), as_json=as_json)
 
 
+def _lost(line: str, count: int) -> str:
+    return f"- {line}" if count == 1 else f"- {line} ({count:,})"
+
+
 def _pairs(columns: tuple[str, ...]) -> dict[str, str]:
     from mlubench.core.errors import UsageError
 
@@ -106,6 +110,6 @@ def _summary(found: "ImportFacts", out: Path) -> str:
         lines += ["", "Assumed:", *(f"- {line}" for line in found["assumed"])]
     if found["lost"]:
         lines += ["", "Left out:"]
-        lines += [f"- {count:,} {line}" for line, count in found["lost"].items()]
+        lines += [_lost(line, count) for line, count in found["lost"].items()]
     lines += ["", f"Next: mlubench data check {out}"]
     return "\n".join(lines)

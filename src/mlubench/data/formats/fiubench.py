@@ -27,6 +27,8 @@ def read(source: Path, options: ImportOptions, notes: Notes) -> Iterator[Item]:
     folder = source if source.is_dir() else source.parent
     images = options.images or folder
     forgotten = _forgotten(folder / _SPLITS, options, notes)
+    # Whose each name is: two may have one.
+    owners: dict[str, str] = {}
     people = 0
     beyond = 0
     for row in _people(source):
@@ -34,7 +36,7 @@ def read(source: Path, options: ImportOptions, notes: Notes) -> Iterator[Item]:
             beyond += 1
             continue
         people += 1
-        yield from _person(row, images, forgotten)
+        yield from _person(row, _name(row, owners), images, forgotten)
     if beyond:
         notes.lose(f"people beyond the first {MOST_PEOPLE}, whom the original leaves out", beyond)
     notes.lose("paraphrased and perturbed answers, keywords and captions: not read", people)
@@ -81,9 +83,8 @@ def _forgotten(path: Path, options: ImportOptions, notes: Notes) -> set[str] | N
     return {str(one) for one in splits[chosen]}
 
 
-def _person(row: Row, images: Path, forgotten: set[str] | None) -> Iterator[Item]:
+def _person(row: Row, name: str, images: Path, forgotten: set[str] | None) -> Iterator[Item]:
     picture = _picture(row, images)
-    name = _name(row)
     split: Split | None = None
     if forgotten is not None:
         split = "forget" if row.text("unique_id") in forgotten else "retain"
@@ -93,11 +94,14 @@ def _person(row: Row, images: Path, forgotten: set[str] | None) -> Iterator[Item
             yield Item(row.place, CLASS, name, question, answer, picture, split)
 
 
-def _name(row: Row) -> str:
-    """The person's name, told apart by the id, since two may have one name."""
-    if row.has("name") and row.has("unique_id"):
-        return f"{row.text('name')} {row.text('unique_id')}"
-    return row.text("name") if row.has("name") else row.text("unique_id")
+def _name(row: Row, owners: dict[str, str]) -> str:
+    """The person's name, with the id behind it where somebody else has that name; the id where there is no name."""
+    identity = row.text("unique_id")
+    if not row.has("name"):
+        return identity
+    name = row.text("name")
+    owner = owners.setdefault(name, identity)
+    return name if owner == identity else f"{name} {identity}"
 
 
 def _picture(row: Row, images: Path) -> Picture:
