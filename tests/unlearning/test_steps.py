@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -212,3 +213,29 @@ def test_pictures_beyond_the_limit_are_computed_anew_and_alike(
     ]
     assert 0 < prompts.used <= prompts.limit < sum(x.numel() * 4 for x in features[0])
     assert all(torch.equal(a, b) for a, b in zip(*features, strict=True))
+
+
+@pytest.mark.parametrize("name", ["dpo", "kl", "kl_all"])
+def test_samples_with_and_without_a_picture_pass_apart_and_come_back_in_order(
+    mllm: MLLM, benchmark: Benchmark, name: str
+) -> None:
+    """Every sample is said to be as probable as in a batch of its own, and the reference is laid beside it."""
+    method = method_of(name)
+    forget = fit(benchmark, "forget", count=4)
+    forget[1::2] = [replace(sample, image="") for sample in forget[1::2]]
+    retain = fit(benchmark, "retain", count=4)
+    retain[0] = replace(retain[0], image="")
+    items = schedule(forget, retain, epochs=1, seed=0)
+    steps = StepBuilder(mllm, benchmark, method, TrainConfig())
+    mllm.model.eval()
+    steps.remember_reference(items)
+    together = views_of(mllm, steps.build(items), method)
+    for row, item in enumerate(items):
+        alone = views_of(mllm, steps.build([item]), method)
+        for kind, view in alone.items():
+            assert together[kind].logps[row] == pytest.approx(float(view.logps[0]), rel=1e-4)
+            length = int(view.mask[0].sum())
+            assert int(together[kind].mask[row].sum()) == length
+    # Nothing has changed yet, so the model differs from the reference nowhere.
+    at_the_start = math.log(2) if name == "dpo" else -float(together["forget"].nll)
+    assert float(method.loss(together)) == pytest.approx(at_the_start, abs=1e-4)

@@ -10,7 +10,7 @@ from mlubench.lumoe.gates.hybrid import HybridGate
 from mlubench.lumoe.gates.prototype import PrototypeGate
 from mlubench.models.features import FeatureCache
 from mlubench.settings.gates import GateConfig
-from mlubench.types import Benchmark, Sample
+from mlubench.types import Benchmark, Sample, Task
 
 
 @pytest.fixture
@@ -114,3 +114,32 @@ def test_an_older_folder_is_made_anew_for_the_next_task(
     older.picture = PrototypeGate()
     older.fit_next(benchmark.tasks, benchmark, features, GateConfig())
     assert statement_of(older) == statement_of(gate)
+
+
+def in_words(benchmark: Benchmark, task: str) -> Task:
+    """The task with its samples asked in words alone."""
+    whole = benchmark.task(task)
+    forget = tuple(replace(sample, image="") for sample in whole.forget)
+    return replace(whole, forget=forget)
+
+
+def test_it_only_reads_until_a_task_has_pictures(
+    benchmark: Benchmark, features: FeatureCache, tmp_path: Path
+) -> None:
+    first = in_words(benchmark, "A")
+    gate = HybridGate()
+    gate.fit([first], benchmark, features, GateConfig())
+    assert gate.picture is None
+    gate.save(tmp_path)
+    loaded = HybridGate()
+    loaded.load(tmp_path)
+    assert statement_of(loaded) is None
+    told = first.forget[0].entity
+    shown = benchmark.task("B").forget[0]
+    asked = [
+        GateQuery(None, f"Who or what is {told.title}?"),
+        GateQuery(benchmark.picture(shown), shown.question),
+    ]
+    assert [route.experts for route in loaded.route(asked, features)] == [("A",), ()]
+    loaded.fit_next([first, benchmark.task("B")], benchmark, features, GateConfig())
+    assert [route.experts for route in loaded.route(asked, features)] == [("A",), ("B",)]
