@@ -8,7 +8,7 @@ import pytest
 from mlubench.core.reading import read_json
 from mlubench.data import release
 from mlubench.runs.rows import read_answers
-from support.runs import call
+from support.runs import call, level
 
 PEOPLE = [
     "Ada Winter",
@@ -119,12 +119,11 @@ def test_names_in_the_question_route_it(run: Path) -> None:
 
 
 def test_what_must_go_is_refused_and_the_rest_is_answered(run: Path) -> None:
-    cells = results(run)["cells"]
-    score = {(c["method"], c["task"], c["after"], c["metric"]): c["score"] for c in cells}
-    # In wordings that no training has heard, by an expert of few steps.
-    assert score["lumoe", "A", "B", "forget_quality"] >= 0.5
-    assert score["lumoe", "A", "B", "utility"] >= 0.75
-    assert score["base", "A", "", "forget_quality"] <= 0.25
+    found = results(run)
+    assert max(level(found["base"], "base", "forget_quality").values()) < 0.1
+    # In wordings that no training has heard, by experts of few steps.
+    assert min(level(found["cells"], "lumoe", "forget_quality").values()) >= 0.5
+    assert min(level(found["cells"], "lumoe", "utility").values()) >= 0.75
 
 
 def test_gates_that_only_look_are_reported_once_there_is_something_to_see(run: Path) -> None:

@@ -1,6 +1,7 @@
 """Rows of JSON, JSON lines and parquet, one after another, so that a file of any size can be read."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from mlubench.data.formats.item import Place
 from mlubench.data.records import short
 
 SUFFIXES = (".json", ".jsonl", ".parquet")
+_SEPARATORS = re.compile(r"[ \t\r\n,]*")
 _CHUNK = 2**20  # characters that are read at once
 _ROWS_AT_ONCE = 64  # of parquet, whose rows may hold pictures
 _MEND = "Mend the file, or take the row out."
@@ -111,34 +113,40 @@ def _values(path: Path, handle: TextIO) -> Iterator[Any]:
     if buffer.encode().startswith(LFS_POINTER):
         raise DataError(f"{path} is a Git LFS pointer, not the file", "Fetch it: git lfs pull.")
     is_list = buffer.startswith("[")
-    if is_list:
-        buffer = buffer[1:]
+    position = 1 if is_list else 0
     number = 0
     while True:
-        # Between values there are commas in a list, and ends of lines elsewhere.
-        buffer = buffer.lstrip(" \t\r\n,")
-        if not buffer:
+        position = _after_separators(buffer, position)
+        if position == len(buffer):
+            position = 0
             buffer = handle.read(_CHUNK)
             if buffer:
                 continue
             break
-        if is_list and buffer.startswith("]"):
+        if is_list and buffer[position] == "]":
             return
         try:
-            value, end = decoder.raw_decode(buffer)
+            value, end = decoder.raw_decode(buffer, position)
         except (ValueError, RecursionError) as error:
             more = handle.read(_CHUNK)
             if not more:
                 raise DataError(f"{path} row {number} is no JSON: {error}", _MEND) from None
-            buffer += more
+            buffer = buffer[position:] + more
+            position = 0
             continue
         yield value
         number += 1
-        buffer = buffer[end:]
+        position = end
     if is_list:
         raise DataError(
             f"{path} ends after row {number - 1}, before its list does", "Fetch it anew."
         )
+
+
+def _after_separators(text: str, position: int) -> int:
+    """Where the next value begins: between values there are commas in a list, and ends of lines elsewhere."""
+    found = _SEPARATORS.match(text, position)
+    return found.end() if found else position
 
 
 def _parquet_rows(path: Path) -> Iterator[Row]:
