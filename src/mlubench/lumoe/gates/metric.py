@@ -122,7 +122,7 @@ class MetricGate(Gate):
         shared = _pictures_in_background(self.stated)
         for task, forget, retain in _new_in_each(tasks):
             for key, samples in forget.items():
-                shared[key] = self._in_background([benchmark.picture(s) for s in samples])
+                shared[key] = self._in_background(benchmark.pictures(samples))
             self.known.take(
                 self._seen(forget, benchmark, features, config.views),
                 self._seen(retain, benchmark, features, config.views),
