@@ -112,7 +112,7 @@ def measure(args: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
             if "evasion" in args.parts:
                 names = ("hybrid", "prototype", "mention") if world.mllm else ("hybrid",)
                 gates = {name: fitted(world, name, world.benchmark.tasks) for name in names}
-                found["evasion"] += gates_evasion.rows(world, gates)
+                found["evasion"] += gates_evasion.rows(world, gates, args.kinds)
             if "requests" in args.parts and number == 0:
                 sizes = (1, 10, 100) if args.quick else (1, 3, 10, 30, 100, 300, 1000)
                 found["requests"] += gates_requests.rows(world, sizes)
@@ -182,6 +182,9 @@ def main() -> None:
         help="as gates.parts=true",
     )
     parser.add_argument("--parts", nargs="+", choices=(*PARTS, *MORE_PARTS), default=PARTS)
+    parser.add_argument(
+        "--kinds", nargs="+", default=(), help="of evasions, as leet; left out: all of them"
+    )
     parser.add_argument("--self", action="store_true", help="the gate that asks the base, too")
     parser.add_argument(
         "--quick", action="store_true", help="one toy world, few pictures, at most 100 requests"

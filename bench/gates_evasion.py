@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,19 @@ EACH = 6  # queries an entity
 Case = tuple[GateQuery, frozenset[str]]  # a query and the experts it should reach
 
 
-def rows(world: World, gates: Mapping[str, Gate]) -> Iterator[dict[str, Any]]:
-    """For each kind and gate: `caught` of forget queries (all their experts), `any`, and `over` of retain queries."""
+def rows(
+    world: World, gates: Mapping[str, Gate], kinds: Collection[str] = ()
+) -> Iterator[dict[str, Any]]:
+    """For each kind and gate: `caught` of forget queries (all their experts), `any`, and `over` of retain queries.
+
+    `kinds` are those that are asked for; all, where none is named.
+    """
     tasks = world.benchmark.tasks
     experts = {e: t.name for t in tasks for e in t.forget_entities}
     retain = sorted({s.entity for t in tasks for s in t.retain} - set(experts))
     for kind, cases_of in _kinds(world, experts).items():
+        if kinds and kind not in kinds:
+            continue
         sides = [cases_of(sorted(experts)), cases_of(retain)]
         world.features([q.image for side in sides for q, _ in side if q.image])
         for name, gate in gates.items():

@@ -15,6 +15,7 @@ from mlubench.data.same_pictures import (
     look_at_all,
     require_distinct,
     same_pictures,
+    shown_among,
 )
 
 
@@ -87,6 +88,18 @@ def test_what_cannot_be_decoded_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "c.jpg").mkdir()
     assert groups(tmp_path) == []
     assert same_pictures({}) == []
+
+
+def test_what_others_show_too_is_found_among_them(tmp_path: Path) -> None:
+    for number in range(4):
+        (tmp_path / f"{number}.jpg").write_bytes(saved(drawn(number)))
+    (tmp_path / "small.jpg").write_bytes(scaled(64)(drawn(2)))
+    look = look_at_all(tmp_path, sorted(path.name for path in tmp_path.iterdir()))
+    asked = [look["small.jpg"], look["0.jpg"], look["3.jpg"]]
+    among = [look["1.jpg"], look["2.jpg"], look["3.jpg"]]
+    assert shown_among(asked, among) == [True, False, True]
+    assert shown_among(asked, []) == [False, False, False]
+    assert shown_among([], among) == []
 
 
 def test_only_files_of_one_size_and_content_are_equal(tmp_path: Path) -> None:

@@ -22,6 +22,14 @@ from mlubench.lumoe.gates.prototype import (
 from mlubench.models.features import FeatureCache
 from mlubench.settings.gates import GateConfig
 from mlubench.types import Benchmark, Entity, Sample
+from support.gate_queries import (
+    asked_of_all,
+    pictures,
+    queries,
+    right_share,
+    routed_share,
+    without_role,
+)
 
 
 @pytest.fixture
@@ -33,24 +41,6 @@ def fitted(benchmark: Benchmark, features: Callable, **settings: float) -> Proto
     gate = PrototypeGate()
     gate.fit(benchmark.tasks, benchmark, features, GateConfig(**settings))
     return gate
-
-
-def pictures(benchmark: Benchmark, split: str, role: str = "test") -> list[Sample]:
-    """One sample a picture."""
-    found = [s for t in benchmark for s in t.split(split) if s.role == role]
-    return list({s.image: s for s in found}.values())
-
-
-def queries(benchmark: Benchmark, samples: Sequence[Sample]) -> list[GateQuery]:
-    return [GateQuery(benchmark.picture(s), s.question) for s in samples]
-
-
-def without_role(benchmark: Benchmark, role: str) -> Benchmark:
-    def keep(samples: tuple[Sample, ...]) -> tuple[Sample, ...]:
-        return tuple(s for s in samples if s.role != role)
-
-    tasks = tuple(replace(t, forget=keep(t.forget), retain=keep(t.retain)) for t in benchmark)
-    return replace(benchmark, tasks=tasks)
 
 
 def moved(
@@ -78,13 +68,9 @@ def test_held_out_pictures_reach_their_expert(
     gate = fitted(whole_benchmark, features)
     samples = pictures(whole_benchmark, "forget")
     routes = gate.route(queries(whole_benchmark, samples), features)
-    right = [
-        r.experts == (s.task,) and r.entity == s.entity.key
-        for s, r in zip(samples, routes, strict=True)
-    ]
-    assert len(right) > 15
-    assert sum(right) >= 0.95 * len(right)
-    assert all(r.score > 0 and ">" in r.why for r in routes if r.experts)
+    assert len(routes) > 15
+    assert right_share(samples, routes) >= 0.95
+    assert all(route.score > 0 and ">" in route.why for route in routes if route.experts)
 
 
 def test_retain_pictures_stay_with_the_base(
@@ -93,10 +79,10 @@ def test_retain_pictures_stay_with_the_base(
     gate = fitted(whole_benchmark, features)
     samples = pictures(whole_benchmark, "retain")
     routes = gate.route(queries(whole_benchmark, samples), features)
-    left = [r for r in routes if not r.experts]
     assert len(routes) > 10
-    assert len(left) >= 0.85 * len(routes)
-    assert all(r.entity is None and r.score <= 0 for r in left)
+    assert routed_share(routes) <= 0.15
+    left = [route for route in routes if not route.experts]
+    assert all(route.entity is None and route.score <= 0 for route in left)
 
 
 def test_entities_of_other_tasks_are_mostly_left_alone(
@@ -105,10 +91,9 @@ def test_entities_of_other_tasks_are_mostly_left_alone(
     """Of C and D the gate was told nothing: only the threshold keeps them from an expert."""
     gate = fitted(benchmark, features)
     later = replace(whole_benchmark, tasks=whole_benchmark.tasks[2:])
-    samples = pictures(later, "forget") + pictures(later, "retain")
-    routes = gate.route(queries(later, samples), features)
+    routes = gate.route(asked_of_all(later), features)
     assert len(routes) > 15
-    assert sum(bool(r.experts) for r in routes) <= 0.3 * len(routes)
+    assert routed_share(routes) <= 0.3
 
 
 def test_saved_and_loaded_it_routes_the_same(
@@ -117,7 +102,7 @@ def test_saved_and_loaded_it_routes_the_same(
     gate, other = fitted(benchmark, features), PrototypeGate()
     gate.save(tmp_path)
     other.load(tmp_path)
-    asked = queries(benchmark, pictures(benchmark, "forget") + pictures(benchmark, "retain"))
+    asked = asked_of_all(benchmark)
     assert other.route(asked, features) == gate.route(asked, features)
     assert len({r.experts for r in gate.route(asked, features)}) == 3  # A, B and the base
 
@@ -126,7 +111,7 @@ def test_a_query_is_routed_alike_alone_and_among_others(
     benchmark: Benchmark, features: FeatureCache
 ) -> None:
     gate = fitted(benchmark, features)
-    asked = queries(benchmark, pictures(benchmark, "forget") + pictures(benchmark, "retain"))
+    asked = asked_of_all(benchmark)
     together = gate.route(asked, features)
     alone = [gate.route([q], features)[0] for q in asked]
     assert [r.experts for r in alone] == [r.experts for r in together]

@@ -2,6 +2,8 @@
 
 metric.py          by the picture, with a metric that other things taught (learned.py); looks.py is how it looks
 known.py           what it knows of requests; standing.py is how rows stand to all of them, kept while they come
+task_pictures.py   which pictures each task brings
+picture_routes.py  where a picture's scores send a query
 forecasts.py       what it is likely to miss
 metric_state.py    what it keeps beside an expert
 growing_rows.py    a matrix that takes more rows

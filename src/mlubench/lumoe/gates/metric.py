@@ -1,6 +1,7 @@
 """A gate that looks, with a metric that other things have taught it: whom is this picture like, more than all strangers?"""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor
@@ -18,23 +19,19 @@ from mlubench.lumoe.gates.metric_state import (
     write_known,
     write_state,
 )
-from mlubench.lumoe.gates.prototype import (
-    PrototypeGate,
-    pictures_by_entity,
-    require_pictures_to_forget,
-)
+from mlubench.lumoe.gates.picture_routes import route_of, suspects_of
+from mlubench.lumoe.gates.prototype import PrototypeGate, require_pictures_to_forget
 from mlubench.lumoe.gates.risk import conformal_threshold
 from mlubench.lumoe.gates.saved import HINT
 from mlubench.lumoe.gates.standing import VETO
 from mlubench.lumoe.gates.statement import Statement, together
+from mlubench.lumoe.gates.task_pictures import Pictures, new_in_each
 from mlubench.models.features import EncoderName, LayerCache, open_encoder
 from mlubench.settings.gates import GateConfig
-from mlubench.types import Benchmark, Route, Sample, Task
+from mlubench.types import Benchmark, Route, Task
 
 # How many other things teach the metric, as a plan of a run takes it: so many do where pictures are drawn.
 THINGS = 300
-
-Pictures = Mapping[str, Sequence[Sample]]  # entity -> one sample for each of its pictures
 
 
 class MetricGate(Gate):
@@ -120,7 +117,7 @@ class MetricGate(Gate):
         assert self.known is not None
         expert_of = {e.key: task.name for task in tasks for e in task.forget_entities}
         shared = _pictures_in_background(self.stated)
-        for task, forget, retain in _new_in_each(tasks):
+        for task, forget, retain in new_in_each(tasks):
             for key, samples in forget.items():
                 shared[key] = self._in_background(benchmark.pictures(samples))
             self.known.take(
@@ -134,11 +131,20 @@ class MetricGate(Gate):
             raise MlubenchError(
                 "the gate has no picture of what is to be forgotten", "Use pictures of each entity."
             )
+        self._set_thresholds(config)
+        self._state(shared)
+
+    def _set_thresholds(self, config: GateConfig) -> None:
+        assert self.known is not None
         scores = self.known.stranger_scores()
         self.threshold = conformal_threshold(scores, config.strangers)
         self.suspicion = None
         if config.band:
             self.suspicion = min(self.threshold, conformal_threshold(scores, config.band))
+
+    def _state(self, shared: Mapping[str, int]) -> None:
+        """Say what is likely to be missed. `shared` is how many pictures of requests are in the background too."""
+        assert self.known is not None
         forecasts = self.known.forecasts(self.threshold)
         for key, count in shared.items():
             if count:
@@ -193,8 +199,9 @@ class MetricGate(Gate):
         pictures = [path for query in queries if (path := query.image) is not None]
         scores = self.known.scores(self._asked(pictures, features))
         for row, n in enumerate(asked):
-            suspects = self._suspects(scores.of_each[row])
-            routes[n] = self._route(scores.values[row], scores.numbers[row], suspects)
+            suspects = suspects_of(self.known, scores.of_each[row], self.suspicion)
+            found = route_of(self.known, scores.values[row], scores.numbers[row], self.threshold)
+            routes[n] = replace(found, suspects=suspects)
         return routes
 
     def _asked(self, pictures: Sequence[Path], features: Features) -> Tensor:
@@ -204,34 +211,6 @@ class MetricGate(Gate):
         wanted = [(path, number) for path in pictures for number in looks]
         rows = self._looks(features).of_views(wanted, look)
         return self.known.learned.seen(rows).unflatten(0, (-1, len(looks)))
-
-    def _suspects(self, scores: Tensor) -> tuple[str, ...]:
-        """The requests that a picture is like (F,) above `suspicion`, the most alike first."""
-        assert self.known is not None
-        if self.suspicion is None:
-            return ()
-        above = (scores > self.suspicion).nonzero().flatten()
-        in_order = above[scores[above].argsort(descending=True, stable=True)]
-        return tuple(self.known.entities[number] for number in in_order.tolist())
-
-    def _route(self, values: Tensor, numbers: Tensor, suspects: tuple[str, ...]) -> Route:
-        """`values` and `numbers` (L,) are of the looks at one picture. Each look above the threshold adds its expert."""
-        assert self.known is not None
-        entities = self.known.entities
-        best = int(values.argmax())
-        score = float(values[best])
-        entity = entities[int(numbers[best])]
-        over = score - self.threshold
-        if over > 0:
-            hits = numbers[values > self.threshold].tolist()
-            experts = tuple(sorted({self.known.experts[number] for number in hits}))
-            why = f"likeness {score:.2f} > {self.threshold:.2f}, nearest {entity}"
-            others = sorted({entities[number] for number in hits} - {entity})
-            if others:
-                why = f"{why}, in parts {', '.join(others)}"
-            return Route(experts, entity, over, why, suspects=suspects)
-        why = f"likeness {score:.2f} <= {self.threshold:.2f}, nearest {entity}"
-        return Route((), None, over, why, suspects=suspects)
 
     def look(self, pictures: Sequence[Path], features: Features) -> None:
         if self.known is not None:
@@ -297,26 +276,6 @@ def _about_strangers(background: Background, share: float) -> Statement:
 def _pictures_in_background(stated: Statement) -> dict[str, int]:
     """Of each request how many pictures the background shows too, as the gate said before."""
     return {key: forecast.in_background for key, forecast in stated.requests.items()}
-
-
-def _new_in_each(tasks: Sequence[Task]) -> Iterator[tuple[Task, Pictures, Pictures]]:
-    """Each task, with the pictures of its requests and of what must stay, of entities that no task before it has.
-
-    An entity of several tasks comes with all its pictures at the first of them.
-    """
-    requested = {e.key for task in tasks for e in task.forget_entities}
-    forget = pictures_by_entity([s for task in tasks for s in task.forget])
-    # What an earlier task kept may have to go by now.
-    kept = [s for task in tasks for s in task.retain if s.entity.key not in requested]
-    retain = pictures_by_entity(kept)
-    for task in tasks:
-        yield task, _taken(forget, task.forget), _taken(retain, task.retain)
-
-
-def _taken(pictures: dict[str, list[Sample]], samples: Sequence[Sample]) -> Pictures:
-    """Takes out what there is of the samples' entities."""
-    keys = {sample.entity.key for sample in samples} & pictures.keys()
-    return {key: pictures.pop(key) for key in sorted(keys)}
 
 
 def _encoder_for(benchmark: Benchmark, config: GateConfig) -> EncoderName:
