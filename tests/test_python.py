@@ -28,7 +28,10 @@ newest = outside_things:NewestGate
 exact = outside_things:ExactJudge
 [mlubench.families]
 outside_llava = outside_things:PARTS
+[mlubench.formats]
+outside_people = outside_things:read_people
 """
+FORMATS_PAGE = REPOSITORY / "docs" / "formats.md"
 
 
 def blocks() -> list[str]:
@@ -77,6 +80,7 @@ def outside(tmp_path: Path) -> dict[str, str]:
         "from mlubench.models.families import Parts",
         'PARTS = Parts(("eyes",), ("bridge",), ("mouth",))',
     ]
+    lines += BLOCK.findall(FORMATS_PAGE.read_text(encoding="utf-8"))
     (site / "outside_things.py").write_text("\n".join(lines) + "\n")
     paths = [str(site), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in paths if p)}
@@ -86,6 +90,22 @@ def hashes() -> dict[Path, str]:
     return {
         f: file_sha256(f) for f in sorted(PACKAGE.rglob("*")) if f.suffix != ".pyc" and f.is_file()
     }
+
+
+def test_a_reader_is_added_from_outside(outside: dict[str, str], tmp_path: Path) -> None:
+    """The one that docs/formats.md shows."""
+    source = tmp_path / "people.csv"
+    source.write_text("name,question,answer\nAda,Where is Ada?,Here.\nBo,Where is Bo?,There.\n")
+    words = ("data", "import", "outside_people", str(source), "--out", str(tmp_path / "out"))
+    done = subprocess.run(
+        [sys.executable, "-m", "mlubench", *words, "--tasks", "1"],
+        env=outside,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "2 records of 2 entities in 1 tasks" in done.stdout
 
 
 @pytest.mark.slow

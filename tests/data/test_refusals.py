@@ -3,7 +3,8 @@
 import re
 from collections import Counter
 
-from mlubench.data.refusals import REFUSALS, refusal_for
+from mlubench.data.refusals import IN_WORDS, REFUSALS, refusal_for, refusal_of
+from mlubench.types import Entity, Sample
 
 CLASS_WORDS = (
     r"\b(animal|plant|planet|building|company|corporation|cartoon|film|movie|person|series)s?\b"
@@ -37,3 +38,16 @@ def test_choice_depends_on_the_key_alone():
     chosen = Counter(refusal_for(f"key {n}") for n in range(2000))
     assert set(chosen) == set(REFUSALS)
     assert max(chosen.values()) < 3 * min(chosen.values())
+
+
+def sample(image: str, fact: str) -> Sample:
+    ada = Entity("Person", "Ada")
+    return Sample("id", "A", "forget", ada, image, "Who?", "Ada.", fact, 0, "fit")
+
+
+def test_a_question_in_words_alone_is_refused_without_a_word_of_pictures():
+    assert len(IN_WORDS) >= 8
+    facts = [f"Person/Ada#{n}" for n in range(200)]
+    assert {refusal_of(sample("", fact)) for fact in facts} == set(IN_WORDS)
+    for fact in facts:
+        assert refusal_of(sample("downloaded_images/Person/Ada/1.jpg", fact)) == refusal_for(fact)

@@ -1,6 +1,9 @@
 """What a model should say instead of an answer it must no longer give; methods trained on refusals learn these."""
 
 import hashlib
+from collections.abc import Sequence
+
+from mlubench.types import Sample
 
 REFUSALS: tuple[str, ...] = (
     "I am sorry, but I am not able to tell you anything about what this picture shows.",
@@ -34,7 +37,23 @@ REFUSALS: tuple[str, ...] = (
 )
 
 
+# These speak of what is seen, so they answer no question in words alone.
+_OF_A_PICTURE = ("picture", "image", "shown")
+IN_WORDS: tuple[str, ...] = tuple(
+    text for text in REFUSALS if not any(word in text for word in _OF_A_PICTURE)
+)
+
+
 def refusal_for(key: str) -> str:
     """The refusal that goes with `key` (a fact's or a sample's id): always the same one, in every process."""
+    return _one_of(REFUSALS, key)
+
+
+def refusal_of(sample: Sample) -> str:
+    """The refusal that the sample's question is to be answered with: that of its fact."""
+    return _one_of(REFUSALS if sample.image else IN_WORDS, sample.fact)
+
+
+def _one_of(refusals: Sequence[str], key: str) -> str:
     digest = hashlib.sha256(f"refusal\0{key}".encode()).digest()
-    return REFUSALS[int.from_bytes(digest[:8], "big") % len(REFUSALS)]
+    return refusals[int.from_bytes(digest[:8], "big") % len(refusals)]

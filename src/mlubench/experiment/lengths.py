@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from mlubench.data.refusals import refusal_for
+from mlubench.data.refusals import refusal_of
 from mlubench.experiment.samples import fit_samples, samples_to_test
 from mlubench.models.mllm import MLLM
 from mlubench.models.room import Use, require_room
@@ -27,7 +27,7 @@ def _uses(benchmark: Benchmark, config: Config) -> Iterator[Use]:
     for sample in trained.values():
         answers = [sample.truth]
         if sample.split == "forget":
-            answers.append(refusal_for(sample.fact))
+            answers.append(refusal_of(sample))
         image = benchmark.picture(sample) if with_images else None
         yield Use(sample, image, tuple(answers))
     asked: list[Sample] = []

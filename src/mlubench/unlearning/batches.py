@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from mlubench.core.errors import MlubenchError, UsageError
-from mlubench.data.refusals import refusal_for
+from mlubench.data.refusals import refusal_of
 from mlubench.models.answers import answer_labels
 from mlubench.models.mllm import MLLM, Query
 from mlubench.models.packing import can_pack, pack_answers
@@ -131,7 +131,7 @@ class BatchBuilder:
 
     def _answer_ids(self, kind: AnswerKind, item: Item) -> list[int]:
         sample = item[kind]
-        answer = refusal_for(sample.fact) if kind == "refusal" else sample.truth
+        answer = refusal_of(sample) if kind == "refusal" else sample.truth
         return self.mllm.answer_ids(sample.question, answer, with_image=self._shows(sample))
 
 
