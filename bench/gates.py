@@ -136,8 +136,8 @@ def measure_more(args: argparse.Namespace, folder: Path) -> dict[str, list[dict[
         if "real" in found:
             found["real"] += gates_real.rows(seed, config)
         if "known" in found:
-            known = gates_known.quick if args.quick else gates_known.rows
-            found["known"] += known(seed, config)
+            sizes = (1, 10) if args.quick else args.known
+            found["known"] += gates_known.rows(seed, config, sizes=sizes)
     return found
 
 
@@ -184,6 +184,14 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=(*PARTS, *MORE_PARTS), default=PARTS)
     parser.add_argument(
         "--kinds", nargs="+", default=(), help="of evasions, as leet; left out: all of them"
+    )
+    parser.add_argument(
+        "--known",
+        nargs="+",
+        type=int,
+        default=gates_known.SIZES,
+        metavar="N",
+        help="numbers of requests of the part `known`",
     )
     parser.add_argument("--self", action="store_true", help="the gate that asks the base, too")
     parser.add_argument(

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gates_known_base import SHAPE
 from gates_known_study import Study, parts_of, row_of
 from gates_known_world import NAMING, TESTED, known_world
 from gates_world import counted
@@ -21,7 +20,6 @@ from mlubench.lumoe.gates.base import Gate, GateQuery
 from mlubench.lumoe.gates.making import make_gate
 from mlubench.lumoe.second_look.forgotten import Forgotten
 from mlubench.settings.gates import GateConfig, SecondLookMode
-from mlubench.settings.model import ToyConfig
 from mlubench.statistics.separation import separation
 from mlubench.types import Route, Sample, Task
 
@@ -30,9 +28,7 @@ MODES: tuple[SecondLookMode, ...] = ("off", "band")
 SIZES = (1, 10, 100, 1000)
 # So many sets of requests of each size. No entity is in two sets of one size.
 MOST_SETS = {1: 100, 10: 50, 100: 10, 1000: 1}
-KEPT, STRANGERS = 200, 150  # entities
-# For a try with few entities.
-QUICK_BASE = SHAPE.model_copy(update={"steps": 200})
+KEPT, STRANGERS = 100, 100  # entities
 
 
 @dataclass
@@ -64,11 +60,10 @@ def rows(
     ways: Sequence[str] = WAYS,
     kept: int = KEPT,
     strangers: int = STRANGERS,
-    base: ToyConfig = SHAPE,
 ) -> Iterator[dict[str, Any]]:
     """A row of what the base knows, then one for each number of requests and each way to route."""
     world = known_world(seed, requests=max(sizes), kept=kept, strangers=strangers)
-    study = Study(world, base, gates)
+    study = Study(world, gates)
     yield _known(study, seed)
     for size in sizes:
         starts = range(0, len(world.requests) - size + 1, size)[: MOST_SETS.get(size, 1)]
@@ -80,13 +75,6 @@ def rows(
             row = _as_row(counts[way], len({sample.image for sample in _tested(world.kept)}))
             shown = {"seed": seed, "requests": size, "sets": len(starts), "by": way}
             yield {**shown, **row}
-
-
-def quick(seed: int, gates: GateConfig) -> Iterator[dict[str, Any]]:
-    """The same with few entities and a base that is soon taught."""
-    return rows(
-        seed, gates, sizes=(1, 10), ways=("eye", "named"), kept=20, strangers=20, base=QUICK_BASE
-    )
 
 
 def _known(study: Study, seed: int) -> dict[str, Any]:

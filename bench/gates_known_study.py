@@ -17,7 +17,6 @@ from mlubench.models.encoders import Encoder
 from mlubench.models.features import EncoderName, FeatureCache, LayerCache
 from mlubench.models.mllm import MLLM, Query
 from mlubench.settings.gates import GateConfig
-from mlubench.settings.model import ToyConfig
 from mlubench.types import AnswerRow, Route, Sample
 from second_look import Answerer
 
@@ -54,10 +53,10 @@ def state_encoder(mllm: MLLM) -> Encoder:
 class Study:
     """The world with its base, and what the base says by itself."""
 
-    def __init__(self, world: KnownWorld, base: ToyConfig, gates: GateConfig) -> None:
+    def __init__(self, world: KnownWorld, gates: GateConfig) -> None:
         self.world = world
         self.settings = gates
-        self.mllm = known_base(world.benchmark, base)
+        self.mllm = known_base(world.benchmark)
         self.mllm.keep_pictures = 0  # each is seen once
         self.features = FeatureCache(self.mllm)
         engine = LUMoE(self.mllm, make_gate("oracle"), self.features)

@@ -98,14 +98,13 @@ def test_harm_is_counted_among_what_the_base_knows(programs, cache: Path) -> Non
             ways=("eye", "suspects", "named"),
             kept=14,
             strangers=6,
-            base=programs.gates_known.QUICK_BASE.model_copy(update={"steps": 60}),
         )
     )
     known, *measured = rows
     assert known["names"] > 0.9 < known["facts"]
-    assert known["names_n"] + known["facts_n"] == 2 * (3 + 14)
+    assert known["names_n"] + known["facts_n"] == 4 * (3 + 14)
     by_way = {row["by"]: row for row in measured if row["requests"] == 3}
-    assert by_way["eye"]["leak_n"] == 6
+    assert by_way["eye"]["leak_n"] == 3 * 4
     assert by_way["eye"]["harm_off"] == by_way["eye"]["lost_off"] == 0
     # Without a route all is told, unless the second look holds it back.
     assert by_way["suspects"]["leak"] == by_way["suspects"]["harm_off"] == 1
