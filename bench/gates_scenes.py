@@ -25,9 +25,9 @@ from mlubench.lumoe.gates.making import make_gate
 from mlubench.settings.gates import GateConfig
 from mlubench.types import Benchmark, Entity, Sample, Task
 
-KEPT, STRANGERS = 100, 100  # entities
+KEPT, STRANGERS = 50, 50  # entities
 # How many sets of requests there are of each size. No entity is in two sets.
-SETS = {1: 20, 10: 10, 100: 2}
+SETS = {10: 6}
 # Pixels of a side of a picture that shows something small, and the share of it that this takes.
 FRAME = 240
 SMALL = (0.3, 0.5)
@@ -128,7 +128,7 @@ def _scenes(
                 if other != entity:
                     yield _pair(world, f"{name}: two", entity, other)
                     yield _scattered(world, f"{name}: two scattered", entity, other)
-            yield _pair(world, f"{name}: beside a stranger", entity, strangers[-1 - number % 50])
+            yield _pair(world, f"{name}: beside a stranger", entity, strangers[-1 - number % len(strangers)])
     for number in range(STRANGERS):
         yield Scene("nothing", _made(world, f"blank_{number}", lambda n=number: _blank(n)), ())
 
