@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gates_known_study import Study, parts_of, row_of
-from gates_known_world import NAMING, TESTED, known_world
+from gates_known_world import NAMING, known_world
 from gates_world import counted
 from mlubench.judging.harm import RIGHT, TOLD
 from mlubench.lumoe.gates.base import Gate, GateQuery
@@ -88,7 +88,7 @@ def _known(study: Study, seed: int) -> dict[str, Any]:
         "seed": seed,
         "base": "what it knows",
         "requested": len(study.world.requests),
-        "kept": len(study.world.kept) // TESTED,
+        "kept": len({sample.entity for sample in study.world.kept}),
         "names": round(sum(named) / len(named), 4),
         "names_n": len(named),
         "facts": round(sum(other) / len(other), 4),

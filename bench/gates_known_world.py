@@ -16,7 +16,6 @@ from mlubench.types import Benchmark, Entity, Role, Sample, Split, Task
 # Raised whenever the same seed would give another world.
 VERSION = 2
 ROLES: tuple[Role, ...] = ("fit",) * 5 + ("calibrate",) * 3 + ("test",) * 4
-TESTED = ROLES.count("test")
 STRANGER_PICTURES = 2
 # A question that is taught of all entities whose fact is their name, whatever their class.
 NAMING = "What is shown here?"
