@@ -72,7 +72,7 @@ def rows(
             requests = world.requests[start : start + size]
             _measure(study, world.tasks_of(requests), counts)
         for way in ways:
-            row = _as_row(counts[way], len({sample.image for sample in _tested(world.kept)}))
+            row = _as_row(counts[way], len(_tested(world.kept)), len(world.strangers))
             shown = {"seed": seed, "requests": size, "sets": len(starts), "by": way}
             yield {**shown, **row}
 
@@ -156,13 +156,13 @@ def _count_answers(
                 count.lost[mode] += score < RIGHT
 
 
-def _as_row(count: Counts, kept_pictures: int) -> dict[str, Any]:
-    """Rates with intervals. All sets share what must stay, so its intervals count each of its pictures once."""
+def _as_row(count: Counts, kept_pictures: int, strangers: int) -> dict[str, Any]:
+    """Rates with intervals. All sets share what must stay and the strangers, whose pictures count once in an interval."""
     row = {
         **counted("leak", count.missed, count.forget),
         **counted("wrong", count.wrong, count.forget),
         **counted("over", count.over, count.retain, kept_pictures),
-        **counted("strangers", count.strangers_routed, count.strangers),
+        **counted("strangers", count.strangers_routed, count.strangers, strangers),
     }
     for mode in MODES:
         known = count.right_by_base * kept_pictures // max(1, count.retain)

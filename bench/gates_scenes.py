@@ -128,7 +128,9 @@ def _scenes(
                 if other != entity:
                     yield _pair(world, f"{name}: two", entity, other)
                     yield _scattered(world, f"{name}: two scattered", entity, other)
-            yield _pair(world, f"{name}: beside a stranger", entity, strangers[-1 - number % len(strangers)])
+            yield _pair(
+                world, f"{name}: beside a stranger", entity, strangers[-1 - number % len(strangers)]
+            )
     for number in range(STRANGERS):
         yield Scene("nothing", _made(world, f"blank_{number}", lambda n=number: _blank(n)), ())
 
