@@ -281,7 +281,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--experts", type=int, default=16)
     parser.add_argument("--rank", type=int, default=32)
-    parser.add_argument("--requests", type=int, default=512)
+    parser.add_argument("--requests", type=int, default=256)
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--rows", type=int, default=32)
     parser.add_argument("--new", type=int, default=32, help="tokens of each answer")
