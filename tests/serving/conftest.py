@@ -12,6 +12,12 @@ from support.runs import Finished as FinishedRun
 from support.serving import MODEL, served
 
 
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients ask this machine itself, whatever the environment says."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
 @pytest.fixture(scope="session")
 def engine(finished: FinishedRun):
     """The LUMoE of the finished run."""
