@@ -65,6 +65,9 @@ def tower_encoder(mllm: "MLLM") -> Encoder:
         if mllm.base.config.model_type != "llava":
             return [mllm.mean_tokens(pictures)]
         pixels = mllm.pixels(pictures)
+        # Pixtral's tower lays the patches of all pictures in one row.
+        if "image_sizes" in pixels:
+            return [mllm.mean_tokens(pictures)]
         tower = mllm.base.get_submodule(mllm.parts.vision[0])
         with mllm.adapters_off():
             output = tower(pixels["pixel_values"], output_hidden_states=True)

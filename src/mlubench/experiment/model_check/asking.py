@@ -4,6 +4,7 @@ from itertools import takewhile
 
 import torch
 from PIL import Image
+from torch import Tensor
 
 from mlubench.core.errors import MlubenchError
 from mlubench.experiment.model_check.subject import ANSWERS, QUESTIONS, Subject, distance
@@ -14,6 +15,7 @@ from mlubench.models.answers import (
     answer_token_type,
     append_answers,
 )
+from mlubench.models.encoders import tower_encoder
 from mlubench.models.families import PARTS
 from mlubench.models.mllm import MLLM, Query
 from mlubench.models.picture_tokens import enters_as_tokens
@@ -63,16 +65,34 @@ def words_alone(subject: Subject) -> str:
 
 
 def features(subject: Subject) -> str:
-    """What the gate sees of pictures: told apart, and the same whatever stands beside them."""
+    """What gates see of pictures: told apart, and the same whatever stands beside them."""
+    mllm = subject.mllm
     paths = [query.image for query in subject.queries if query.image is not None]
-    together = subject.mllm.picture_features(paths)
-    alone = subject.mllm.picture_features(paths, batch=1)
+    tokens = mllm.picture_features(paths)
+    _require_apart(subject, tokens, mllm.picture_features(paths, batch=1))
+    # The gates `metric` and `hybrid` look at the tower's layers, where a family shows them.
+    encoder = tower_encoder(mllm)
+    pictures = [mllm.picture(path) for path in paths]
+    layers = encoder(pictures)
+    _require_apart(subject, layers, torch.cat([encoder([picture]) for picture in pictures]))
+    nearest = float(torch.pdist(tokens).min())
+    return (
+        f"{tokens.shape[1]} numbers a picture, and {layers.shape[1]} for gates that look deeper; "
+        f"the two nearest are {nearest:.2f} apart"
+    )
+
+
+def _require_apart(subject: Subject, together: Tensor, alone: Tensor) -> None:
+    """Raises MlubenchError for features (N, D) that differ in a batch, or that two pictures share."""
+    if together.shape != alone.shape:
+        raise MlubenchError(
+            f"{len(alone)} pictures have {len(together)} rows of features when they are seen together"
+        )
+    # Written so that what is no number fails too.
     if not float((together - alone).abs().max()) <= subject.tolerance:
         raise MlubenchError("features of a picture depend on the pictures beside it")
-    nearest = float(torch.pdist(alone).min())
-    if not nearest > subject.tolerance:
+    if not float(torch.pdist(alone).min()) > subject.tolerance:
         raise MlubenchError("different pictures have the same features")
-    return f"{alone.shape[1]} numbers a picture; the two nearest are {nearest:.2f} apart"
 
 
 def seen(subject: Subject) -> str:
