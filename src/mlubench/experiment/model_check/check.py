@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from mlubench.core.errors import MlubenchError, first_line
 from mlubench.experiment.model_check import asking, experts, serving, training
-from mlubench.experiment.model_check.findings import Finding, ModelCheck
+from mlubench.experiment.model_check.findings import Finding, ModelCheck, NotOfferedError
 from mlubench.experiment.model_check.subject import Subject, make_subject
 from mlubench.models.devices import pick_device
 from mlubench.models.examination import require_trainable
@@ -36,8 +36,8 @@ STEPS = (
     Step("generation", asking.generation),
     Step("generation and training", asking.taught),
     Step("running batch", serving.running_batch, needed=False),
-    Step("kept features", training.kept_features, needed=False),
-    Step("packed answers", training.packed, needed=False),
+    Step("kept features", training.kept_features),
+    Step("packed answers", training.packed),
     Step("training: language", training.training_in("language")),
     Step("training: projector", training.training_in("projector"), needed=False),
     Step("training: vision", training.training_in("vision"), needed=False),
@@ -85,6 +85,8 @@ def _described(mllm: MLLM) -> str:
 def _try(step: Step, subject: Subject) -> Finding:
     try:
         return Finding(step.name, "works", step.run(subject))
+    except NotOfferedError as error:
+        return Finding(step.name, "missing", error.what, error.hint)
     except MlubenchError as error:
         wrong = error.what
         do = error.hint

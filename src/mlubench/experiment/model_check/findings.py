@@ -3,8 +3,14 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from mlubench.core.errors import MlubenchError
+
 # `missing`: it does not work, and a run can do without it. `not tried`: an earlier step would have had to work.
 Outcome = Literal["works", "missing", "fails", "not tried"]
+
+
+class NotOfferedError(MlubenchError):
+    """What this family does not do, and what every run does without by itself."""
 
 
 @dataclass(frozen=True, slots=True)

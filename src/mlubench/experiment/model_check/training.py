@@ -7,6 +7,7 @@ import torch
 
 from mlubench.core.errors import MlubenchError
 from mlubench.core.files import whole_dir
+from mlubench.experiment.model_check.findings import NotOfferedError
 from mlubench.experiment.model_check.subject import Subject
 from mlubench.models.adapters import add_adapter, remove_adapters, save_adapter
 from mlubench.models.families import parts_in
@@ -34,7 +35,7 @@ def packed(subject: Subject) -> str:
     """Two answers behind one prompt, against each in a pass of its own."""
     why_not = why_not_packed(subject.mllm.base)
     if why_not is not None:
-        raise MlubenchError(f"each answer has a pass of its own: {why_not}")
+        raise NotOfferedError(f"each answer has a pass of its own: {why_not}")
     apart = TrainConfig(pack=False, vision_cache_mb=0)
     together = TrainConfig(pack=True, vision_cache_mb=0)
     found = _same_logits(subject, together, apart, "packing changes an answer's logits")
@@ -44,7 +45,7 @@ def packed(subject: Subject) -> str:
 def kept_features(subject: Subject) -> str:
     """Features of pictures that are computed once, against pictures that are seen anew."""
     if not enters_as_tokens(subject.mllm.base):
-        raise MlubenchError("pictures are seen anew at every step, as they enter no tokens")
+        raise NotOfferedError("pictures are seen anew at every step, as they enter no tokens")
     anew = TrainConfig(pack=False, vision_cache_mb=0)
     kept = TrainConfig(pack=False, vision_cache_mb=KEPT_MEGABYTES)
     found = _same_logits(subject, kept, anew, "kept features change an answer's logits")
