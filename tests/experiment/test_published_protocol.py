@@ -1,5 +1,6 @@
 """A run under the published protocol: the plan, the training, the tests and the table all say so."""
 
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,16 @@ def test_the_plan_trains_on_as_much_as_the_run(run: RunDir, plan: Plan) -> None:
     trained = read_manifest(run.archive("lumoe", "A"))["train"]
     assert plan.methods[0].tasks is not None
     assert plan.methods[0].tasks[0].steps == trained["steps"]
+
+
+def test_resumed_it_takes_its_answers_for_whole_though_they_were_never_recorded(
+    run: RunDir,
+) -> None:
+    """A run of an older version has no record of its files: the samples tell whether one is whole."""
+    run.file_records.unlink()
+    console = Console(width=120, record=True, file=StringIO())
+    run_lifelong(load("smoke", SETTINGS), run.root, console)
+    assert "asked for anew" not in console.export_text()
 
 
 def test_the_table_says_so(results: Results) -> None:

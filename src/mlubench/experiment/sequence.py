@@ -76,7 +76,7 @@ def run_lifelong(config: Config, out: Path, console: Console) -> Results:
         # What the base does not know cannot be unlearned, so only what it knows is trained and tested.
         known = know_filter(Context(config, benchmark, mllm, run))
         ctx = Context(config, under_protocol(known, protocol), mllm, run)
-        processes.written(lambda: drop_damaged(run, known, config.evaluate, console))
+        processes.written(lambda: drop_damaged(run, ctx.benchmark, config.evaluate, console))
         processes.written(lambda: run.note(_facts(ctx, benchmark)))
 
         # The level that every score is compared with.
