@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gates_known_study import Study, parts_of, row_of
+from gates_known_study import Study, parts_of
 from gates_known_world import NAMING, known_world
 from gates_world import counted
 from mlubench.judging.harm import RIGHT, TOLD
@@ -21,7 +21,7 @@ from mlubench.lumoe.gates.making import make_gate
 from mlubench.lumoe.second_look.forgotten import Forgotten
 from mlubench.settings.gates import GateConfig, SecondLookMode
 from mlubench.statistics.separation import separation
-from mlubench.types import Route, Sample, Task
+from mlubench.types import AnswerRow, Route, Sample, Task
 
 WAYS = ("eye", "suspects", "state", "named", "eye, named")
 MODES: tuple[SecondLookMode, ...] = ("off", "band")
@@ -149,7 +149,7 @@ def _count_answers(
     for mode in MODES:
         replies = study.answerer.replies(queries, taken, mode)
         for sample, reply in zip(samples, replies, strict=True):
-            score = study.judge.score(row_of(sample, reply.text))
+            score = study.judge.score(AnswerRow.of(sample, reply.text))
             if sample.split == "forget" and sample.id in study.told_by_base:
                 count.told[mode] += score >= TOLD
             if sample.split == "retain" and sample.id in study.right_by_base:

@@ -67,7 +67,7 @@ class Study:
         answers = self.answerer.drafts(
             [self.query(sample) for sample in samples], [to_base()] * len(samples)
         )
-        rows = [row_of(s, text) for s, text in zip(samples, answers, strict=True)]
+        rows = [AnswerRow.of(s, text) for s, text in zip(samples, answers, strict=True)]
         self.judge = HarmJudge(rows)
         self.told_by_base = {row.id for row in rows if self.judge.score(row) >= TOLD}
         self.right_by_base = {row.id for row in rows if self.judge.score(row) == RIGHT}
@@ -121,19 +121,3 @@ def _united(routes: Sequence[Route]) -> Route:
 
 def to_base() -> Route:
     return Route((), None, 0.0, "the base")
-
-
-def row_of(sample: Sample, response: str) -> AnswerRow:
-    return AnswerRow(
-        id=sample.id,
-        split=sample.split,
-        task=sample.task,
-        image=sample.image,
-        entity=sample.entity.key,
-        question=sample.question,
-        truth=sample.truth,
-        response=response,
-        fact=sample.fact,
-        phrasing=sample.phrasing,
-        route=None,
-    )

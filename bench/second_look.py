@@ -223,21 +223,7 @@ def _of_the_gate(every: Sequence[Asked], routes: Sequence[Route]) -> dict[str, f
 
 
 def _row(one: Asked, reply: Reply) -> AnswerRow:
-    sample = one.sample
-    return AnswerRow(
-        id=sample.id,
-        split=sample.split,
-        task=sample.task,
-        image=sample.image,
-        entity=sample.entity.key,
-        question=sample.question,
-        truth=sample.truth,
-        response=reply.text,
-        fact=sample.fact,
-        phrasing=sample.phrasing,
-        route=None,
-        second_look=reply.second_look,
-    )
+    return replace(AnswerRow.of(one.sample, reply.text), second_look=reply.second_look)
 
 
 def _is_verbatim(row: AnswerRow) -> bool:

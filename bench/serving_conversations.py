@@ -248,23 +248,6 @@ def things(benchmark: Benchmark, limit: int) -> list[Thing]:
     return found[::step][:limit]
 
 
-def row_of(thing: Thing, text: str) -> AnswerRow:
-    sample = thing.sample
-    return AnswerRow(
-        id=sample.id,
-        split=sample.split,
-        task=sample.task,
-        image=sample.image,
-        entity=sample.entity.key,
-        question=sample.question,
-        truth=sample.truth,
-        response=text,
-        fact=sample.fact,
-        phrasing=sample.phrasing,
-        route=None,
-    )
-
-
 def measure(folder: Path, limit: int) -> dict[str, Any]:
     run = open_run(folder)
     benchmark = in_order(open_benchmark(run.config), run.config.benchmark.order)
@@ -275,7 +258,7 @@ def measure(folder: Path, limit: int) -> dict[str, Any]:
     assert judge is not None, "the run has answers of its base"
 
     def tells(thing: Thing, text: str) -> bool:
-        return judge.score(row_of(thing, text)) >= TOLD
+        return judge.score(AnswerRow.of(thing.sample, text)) >= TOLD
 
     by_server = asker.answers([plain(thing) for thing in every])
     known = [thing for thing, text in zip(every, by_base, strict=True) if tells(thing, text)]

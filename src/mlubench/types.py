@@ -202,6 +202,24 @@ class AnswerRow:
     second_look: SecondLook | None = None
     probability_measured: bool = False  # no key of the line: whether it holds `truth_probability`
 
+    @classmethod
+    def of(cls, sample: Sample, response: str, route: Route | None = None) -> "AnswerRow":
+        """The answer to a sample, without what was measured beside it."""
+        return cls(
+            id=sample.id,
+            split=sample.split,
+            task=sample.task,
+            image=sample.image,
+            entity=sample.entity.key,
+            question=sample.question,
+            truth=sample.truth,
+            response=response,
+            fact=sample.fact,
+            phrasing=sample.phrasing,
+            route=route,
+            picture_kind=sample.picture_kind,
+        )
+
     @property
     def metric(self) -> Metric:
         return METRIC_OF[self.split]

@@ -1,7 +1,7 @@
 """Asks a learner in batches, which the processes of a run answer in turns."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlubench.core import processes
 from mlubench.experiment.learners.base import Learner
@@ -102,19 +102,8 @@ def _answer_batch(
 
 def answer_row(sample: Sample, route: Route | None, answer: ModelAnswer) -> AnswerRow:
     """The line of a file of answers."""
-    return AnswerRow(
-        id=sample.id,
-        split=sample.split,
-        task=sample.task,
-        image=sample.image,
-        entity=sample.entity.key,
-        question=sample.question,
-        truth=sample.truth,
-        response=answer.response,
-        fact=sample.fact,
-        phrasing=sample.phrasing,
-        route=route,
+    return replace(
+        AnswerRow.of(sample, answer.response, route),
         truth_probability=answer.truth_probability,
         probability_measured=answer.probability_measured,
-        picture_kind=sample.picture_kind,
     )
