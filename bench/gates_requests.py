@@ -19,15 +19,8 @@ def rows(world: World, sizes: Sequence[int]) -> Iterator[dict[str, Any]]:
     """A row for each number of requests: the hybrid gate's rates on two new pictures an entity, and seconds of a fit."""
     entities = [Entity("Personage", f"Requested_{n}") for n in range(max(sizes))]
     retain = [Entity("Personage", f"Kept_{n}") for n in range(RETAIN)]
-    kept: list[Sample] = []
-    for entity in retain:
-        kept += samples_of(world, entity, "0", "retain")
-    tasks = []
-    for number, entity in enumerate(entities):
-        forget = samples_of(world, entity, str(number), "forget")
-        # What must stay comes with the first request, and stays what it is.
-        tasks.append(Task(str(number), tuple(forget), tuple(kept) if number == 0 else ()))
-    benchmark = Benchmark(tuple(tasks), world.folder, True, "", background="drawn")
+    benchmark = requests_of(world, entities, retain)
+    tasks = benchmark.tasks
     of_strangers = []
     for number in range(STRANGERS):
         stranger = Entity("Personage", f"Stranger_{number}")
@@ -56,7 +49,19 @@ def rows(world: World, sizes: Sequence[int]) -> Iterator[dict[str, Any]]:
         }
 
 
-def samples_of(world: World, entity: Entity, task: str, split: Split) -> list[Sample]:
+def requests_of(world: World, requested: Sequence[Entity], kept: Sequence[Entity]) -> Benchmark:
+    """A task for each request. What must stay comes with the first, and stays what it is."""
+    stays: list[Sample] = []
+    for entity in kept:
+        stays += _samples_of(world, entity, "0", "retain")
+    tasks = []
+    for number, entity in enumerate(requested):
+        forget = _samples_of(world, entity, str(number), "forget")
+        tasks.append(Task(str(number), tuple(forget), tuple(stays) if number == 0 else ()))
+    return Benchmark(tuple(tasks), world.folder, True, "", background="drawn")
+
+
+def _samples_of(world: World, entity: Entity, task: str, split: Split) -> list[Sample]:
     paths = world.drawn(entity, len(PICTURES))
     samples = []
     for number, (path, role) in enumerate(zip(paths, PICTURES, strict=True)):

@@ -15,7 +15,7 @@ from typing import Any
 
 from PIL import Image, ImageFilter
 
-from gates_requests import PICTURES, SHOWN, samples_of
+from gates_requests import PICTURES, SHOWN, requests_of
 from gates_world import OwnEncoders, World, rate
 from mlubench.data.evasion import side_by_side
 from mlubench.data.pictures import open_picture
@@ -23,7 +23,7 @@ from mlubench.data.render import render_blank
 from mlubench.lumoe.gates.base import Gate, GateQuery
 from mlubench.lumoe.gates.making import make_gate
 from mlubench.settings.gates import GateConfig
-from mlubench.types import Benchmark, Entity, Sample, Task
+from mlubench.types import Benchmark, Entity, Task
 
 KEPT, STRANGERS = 50, 50  # entities
 # How many sets of requests there are of each size. No entity is in two sets.
@@ -97,19 +97,12 @@ def rows(
 
 def _fitted(
     world: World, requested: Sequence[Entity], kept: Sequence[Entity], parts: bool
-) -> tuple[list[Task], Gate]:
-    stays: list[Sample] = []
-    for entity in kept:
-        stays += samples_of(world, entity, "0", "retain")
-    tasks = []
-    for number, entity in enumerate(requested):
-        forget = samples_of(world, entity, str(number), "forget")
-        tasks.append(Task(str(number), tuple(forget), tuple(stays) if number == 0 else ()))
-    benchmark = Benchmark(tuple(tasks), world.folder, True, "", background="drawn")
+) -> tuple[Sequence[Task], Gate]:
+    benchmark = requests_of(world, requested, kept)
     gate = make_gate("hybrid")
     config = world.gates.model_copy(update={"parts": parts})
-    gate.fit(tasks, benchmark, world.features, config)
-    return tasks, gate
+    gate.fit(benchmark.tasks, benchmark, world.features, config)
+    return benchmark.tasks, gate
 
 
 def _scenes(

@@ -86,6 +86,11 @@ class Sample:
         return self.role in ("calibrate", "all")
 
     @property
+    def only_tests(self) -> bool:
+        """Whether nothing may learn from it, no gate either."""
+        return self.role == "test"
+
+    @property
     def tests(self) -> bool:
         """Whether scores are measured on it."""
         return self.role in ("test", "all")

@@ -27,15 +27,6 @@ Examples:
     show_default=True,
     help="0 takes a free one.",
 )
-@click.option(
-    "--back-end",
-    "--backend",
-    "back_end",
-    type=click.Choice(["local"]),
-    default="local",
-    show_default=True,
-    help="What generates: this process.",
-)
 @click.option("--name", help="Under which callers ask for it; the folder's name if not given.")
 @click.option(
     "--keys",
@@ -88,7 +79,6 @@ def serve(
     base_model: str | None,
     host: str,
     port: int,
-    back_end: str,
     name: str | None,
     keys: Path | None,
     names: tuple[str, ...],

@@ -199,9 +199,9 @@ class MLLM:
 
     @contextmanager
     def _refusals_named(self, paths: Sequence[Path]) -> Iterator[None]:
-        """Where the processor takes a batch not, the error names the first picture that it does not take.
+        """Where the processor refuses a batch, the error names the first picture that it does not take.
 
-        Without pictures it says that these are what is missing: PaliGemma's processor takes no words alone.
+        A batch without pictures is refused for that: PaliGemma's processor takes no question in words alone.
         """
         try:
             yield

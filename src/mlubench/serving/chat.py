@@ -149,7 +149,7 @@ class Chat:
             reply_id,
             asked.messages,
             self.limits,
-            lambda address, number: save(address, number=number),
+            save,
         )
         sampling = Sampling(
             temperature=asked.temperature or 0.0,

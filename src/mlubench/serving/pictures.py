@@ -12,7 +12,7 @@ from mlubench.serving.limits import Limits
 _DATA = re.compile(r"data:image/[\w.+-]+;base64,", re.IGNORECASE)
 
 
-def save_picture(address: str, folder: Path, number: int, limits: Limits) -> Path:
+def save_picture(address: str, number: int, *, folder: Path, limits: Limits) -> Path:
     """The picture of an address, in a file that can be opened as one. Raises ApiError."""
     param = f"picture {number + 1}"
     found = _DATA.match(address)

@@ -1,7 +1,6 @@
 """One import from end to end: it is whole, with what was assumed and lost beside it, or not there at all."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TypedDict
 
@@ -54,9 +53,9 @@ def import_benchmark(
     facts: dict[str, object] = {"import": kind, "seed": options.seed}
     with whole_dir(out, facts) as folder, progress_bar(disable=quiet) as bar:
         imported = ImportedFolder(folder, notes)
-        with _one_line_for_surprises(source, kind):
-            for item in _watched(read(source, options, notes), bar):
-                imported.add(item)
+        items = _in_one_line(read(source, options, notes), source, kind)
+        for item in _watched(items, bar):
+            imported.add(item)
         if not imported.splits:
             raise DataError(f"{source} holds no question", f"Is it {kind}?")
         imported.write(_standings(imported, options, notes))
@@ -90,11 +89,10 @@ def _watched(items: Iterator[Item], bar: Progress) -> Iterator[Item]:
         bar.advance(reading)
 
 
-@contextmanager
-def _one_line_for_surprises(source: Path, kind: str) -> Iterator[None]:
-    """A reader may be another package's, and meet what it did not think of."""
+def _in_one_line(items: Iterator[Item], source: Path, kind: str) -> Iterator[Item]:
+    """The items. A reader may be another package's, and meet what it did not think of: that is one line too."""
     try:
-        yield
+        yield from items
     except (KeyError, TypeError, AttributeError) as error:
         raise DataError(
             f"{source} is not laid out as {kind} is: {type(error).__name__} {error}",

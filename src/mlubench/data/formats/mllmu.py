@@ -97,7 +97,14 @@ def _person(
             continue
         for picture in pictures:
             yield Item(
-                row.place, cls, name, asked.question, asked.answer, picture, split, None, kind
+                row.place,
+                cls,
+                name,
+                asked.question,
+                asked.answer,
+                picture,
+                split=split,
+                picture_kind=kind,
             )
 
 

@@ -12,9 +12,8 @@ from mlubench.lumoe.gates.learned import Learned
 from mlubench.lumoe.gates.standing import Standing, scored
 from mlubench.lumoe.gates.statement import Forecast
 
-Seen = Mapping[
-    str, Tensor
-]  # entity -> its pictures with their views (pictures, 1 + views, D), in the learned metric
+# Entity -> its pictures with their views (pictures, 1 + views, D), in the learned metric.
+Seen = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

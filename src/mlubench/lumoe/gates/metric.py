@@ -193,12 +193,14 @@ class MetricGate(Gate):
             return self.without_background.route(queries, features)
         # A query without a picture scores below every query with one.
         routes: list[Route] = [Route((), None, -2 * VETO, "no picture")] * len(queries)
-        asked = [n for n, query in enumerate(queries) if query.image is not None]
-        if not asked or self.known is None:
+        pictures: dict[int, Path] = {}
+        for number, query in enumerate(queries):
+            if query.image is not None:
+                pictures[number] = query.image
+        if not pictures or self.known is None:
             return routes
-        pictures = [path for query in queries if (path := query.image) is not None]
-        scores = self.known.scores(self._asked(pictures, features))
-        for row, n in enumerate(asked):
+        scores = self.known.scores(self._asked(list(pictures.values()), features))
+        for row, n in enumerate(pictures):
             suspects = suspects_of(self.known, scores.of_each[row], self.suspicion)
             found = route_of(self.known, scores.values[row], scores.numbers[row], self.threshold)
             routes[n] = replace(found, suspects=suspects)

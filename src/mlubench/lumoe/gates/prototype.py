@@ -188,7 +188,7 @@ def require_pictures_to_forget(gate: str, tasks: Sequence[Task]) -> None:
 
 def pictures_by_entity(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
     """One sample for each picture that may be learned from, by entity; entities and pictures in sorted order."""
-    learned_from = [s for s in samples if s.image and (s.trains or s.calibrates)]
+    learned_from = [s for s in samples if s.image and not s.only_tests]
     pictures = {s.image: s for s in learned_from}
     groups: dict[str, list[Sample]] = {}
     for image in sorted(pictures):

@@ -58,7 +58,7 @@ class ForgottenFacts:
         for task in tasks:
             for sample in task.retain:
                 # What an earlier task kept may have to go by now.
-                if sample.role != "test" and sample.entity not in requested:
+                if not sample.only_tests and sample.entity not in requested:
                     changed |= self._keep(sample.truth)
         for cls in self._count(tasks):
             changed |= self._classes[cls].asked.keys()
@@ -116,7 +116,7 @@ def _asked(tasks: Sequence[Task]) -> dict[Entity, list[AskedFact]]:
     questions: dict[tuple[Entity, str, str], set[str]] = defaultdict(set)
     for task in tasks:
         for sample in task.forget:
-            if sample.role != "test":
+            if not sample.only_tests:
                 questions[sample.entity, sample.fact, sample.truth].add(sample.question)
     found: dict[Entity, list[AskedFact]] = defaultdict(list)
     for (entity, _, truth), asked in sorted(questions.items()):

@@ -31,9 +31,8 @@ Fact = tuple[str, str, str]  # the key of an entity, a question about it, the an
 class Lesson:
     """One training sample."""
 
-    picture: (
-        int | None
-    )  # a row of `Lessons.pixels`; None where the question is asked in words alone
+    # A row of `Lessons.pixels`; None where the question is asked in words alone.
+    picture: int | None
     question: str
     answer: str
 
