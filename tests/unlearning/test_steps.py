@@ -17,6 +17,8 @@ from mlubench.models.mllm import MLLM, Query
 from mlubench.models.prompt_cache import PromptCache
 from mlubench.settings.training import TrainConfig
 from mlubench.types import Benchmark
+from mlubench.unlearning.alternates import with_alternates
+from mlubench.unlearning.batches import PROMPT_OF
 from mlubench.unlearning.forward import run_batch, views_of
 from mlubench.unlearning.losses import token_log_probs
 from mlubench.unlearning.schedule import schedule, step_seed
@@ -83,6 +85,7 @@ def test_blind_passes_no_picture(
 @pytest.mark.parametrize("pack", [True, False])
 def test_a_step_holds_what_the_method_needs(mllm: MLLM, benchmark: Benchmark, pack: bool) -> None:
     items = schedule(fit(benchmark, "forget", count=4), fit(benchmark, "retain"), epochs=1, seed=0)
+    items = with_alternates(mllm, items, batch=4, seed=0)
     for name in LOSSES:
         method = method_of(name)
         steps = StepBuilder(mllm, benchmark, method, QUICK.model_copy(update={"pack": pack}))
@@ -91,7 +94,7 @@ def test_a_step_holds_what_the_method_needs(mllm: MLLM, benchmark: Benchmark, pa
         labels = {kind: rows for group in step.batches for kind, rows in group.labels.items()}
         assert set(labels) == set(method.needs)
         assert set(step.reference) == set(method.reference)
-        prompts = {"retain" if kind == "retain" else "forget" for kind in method.needs}
+        prompts = {PROMPT_OF[kind] for kind in method.needs}
         assert len(step.batches) == (len(prompts) if pack else len(method.needs))
         for kind in method.needs:
             for row, item in zip(labels[kind], items, strict=True):

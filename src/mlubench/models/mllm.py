@@ -316,10 +316,12 @@ class MLLM:
         queries: Sequence[Query],
         *,
         max_new_tokens: int,
+        temperature: float = 0.0,
         stop: Callable[[], bool] | None = None,
     ) -> list[str]:
-        """Greedy answers to a batch, in its order. A sharded model answers a batch of every process at once.
+        """Answers to a batch, in its order. A sharded model answers a batch of every process at once.
 
+        At a `temperature` of 0 each token is the likeliest; above, it is drawn by torch's own generator.
         `stop` is asked after each token and ends all answers where they are. TooLongError where the longest prompt
         leaves no room for `max_new_tokens`: cutting answers would cut those of its neighbours too.
         """
@@ -327,12 +329,16 @@ class MLLM:
         width = batch["input_ids"].shape[1]
         self.require_room(width, max_new_tokens)
         criteria = [] if stop is None else [_stop_all(stop)]
+        drawing: dict[str, bool | float] = {"do_sample": False}
+        if temperature > 0:
+            # From all tokens: transformers would leave out the less likely ones.
+            drawing = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
         with self.no_gradients():
             ids = self.model.generate(
                 **batch,
                 max_new_tokens=max_new_tokens,
-                do_sample=False,
                 num_beams=1,
+                **drawing,
                 pad_token_id=self.tokenizer.pad_token_id,
                 synced_gpus=self.sharded,
                 stopping_criteria=criteria,

@@ -4,6 +4,7 @@ losses.py          pure losses: numbers in, a scalar out
 methods/           what each method needs, asks the reference, and minimises; table.py lists them
 trainer.py         transformers' Trainer around a method; trainer_setup.py and parameters.py belong to it
 schedule.py        which samples come when
+alternates.py      what the base guesses in place of a truth, drawn before training
 batches.py         a step's batches
 forward.py         one pass, and the views of it that a loss looks at
 reference.py       what the model said before, asked once

@@ -21,6 +21,7 @@ from mlubench.unlearning.schedule import Item
 PROMPT_OF: Mapping[AnswerKind, str] = {
     "forget": "forget",
     "refusal": "forget",
+    "alternate": "forget",
     "retain": "retain",
 }
 

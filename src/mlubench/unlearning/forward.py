@@ -26,6 +26,7 @@ class AnswerOutputs:
     token_logps: Tensor  # (B, A)
     mask: Tensor  # (B, A), False at padding
     logps: Tensor  # (B,), of whole answers
+    tokens: Tensor  # (B, A), 0 at padding
     head_inputs: Tensor | None = None  # (B, A, H), the states that the head makes `logits` of
     states: Tensor | None = None  # (B, A, H), of the method's layer at the answer's tokens
     # The same at all L columns, prompt and picture included, where the method looks at every position.
@@ -71,7 +72,14 @@ def run_batch(
             optional["all_mask"] = batch.inputs["attention_mask"].bool()
             if captured.head_inputs is not None:
                 optional["all_head_inputs"] = captured.head_inputs
-        outputs[kind] = AnswerOutputs(kept, token_logps, mask, sums(token_logps, mask), **optional)
+        outputs[kind] = AnswerOutputs(
+            logits=kept,
+            token_logps=token_logps,
+            mask=mask,
+            logps=sums(token_logps, mask),
+            tokens=labels.masked_fill(~mask, 0),
+            **optional,
+        )
     return outputs
 
 
@@ -135,6 +143,7 @@ def views_of(
                 token_logps=outputs.token_logps,
                 mask=outputs.mask,
                 logps=outputs.logps,
+                tokens=outputs.tokens,
                 logits=outputs.logits if form == "logits" else None,
                 states=outputs.states,
                 all_logits=outputs.all_logits,

@@ -28,7 +28,7 @@ def sums(token_logps: Tensor, mask: Tensor) -> Tensor:
 
 def mean_nll(token_logps: Tensor, mask: Tensor) -> Tensor:
     """Negative log-likelihood a token, over all answer tokens of the batch."""
-    return -(token_logps * mask).sum() / mask.sum()
+    return -_token_mean(token_logps, mask)
 
 
 def ga_loss(token_logps: Tensor, mask: Tensor) -> Tensor:
@@ -36,12 +36,40 @@ def ga_loss(token_logps: Tensor, mask: Tensor) -> Tensor:
     return -mean_nll(token_logps, mask)
 
 
+def wga_loss(token_logps: Tensor, mask: Tensor, *, beta: float) -> Tensor:
+    """Weighted gradient ascent (arXiv 2502.19301): mean p^b log p over tokens, where p^b counts as a constant."""
+    weights = (beta * token_logps.detach()).exp()  # (B, A)
+    return _token_mean(weights * token_logps, mask)
+
+
+def satimp_loss(token_logps: Tensor, mask: Tensor, *, beta1: float, beta2: float) -> Tensor:
+    """SatImp (arXiv 2505.11953): mean p^b1 (1 - p)^b2 log p over tokens, where the weight counts as a constant."""
+    p = token_logps.detach().exp()  # (B, A)
+    weights = p**beta1 * (1 - p) ** beta2
+    return _token_mean(weights * token_logps, mask)
+
+
+def undial_loss(
+    logits: Tensor, ref_logits: Tensor, tokens: Tensor, mask: Tensor, *, beta: float
+) -> Tensor:
+    """UNDIAL (arXiv 2402.10052): cross-entropy to softmax(z_ref - b 1_y), the mean over answer tokens.
+
+    The target is what the reference says with the logit of the true token lowered by b. Logits are (B, A, V), `tokens`
+    the true ones (B, A).
+    """
+    lowering = torch.full_like(tokens, beta, dtype=torch.float32).unsqueeze(-1)  # (B, A, 1)
+    lowered = ref_logits.float().scatter_add(-1, tokens.unsqueeze(-1), -lowering)
+    target = lowered.softmax(-1)  # (B, A, V)
+    per_token = -(target * logits.float().log_softmax(-1)).sum(-1)  # (B, A)
+    return _token_mean(per_token, mask)
+
+
 def kl_loss(ref_logits: Tensor, logits: Tensor, mask: Tensor) -> Tensor:
     """KL(reference || current), the mean over answer positions; logits are (B, A, V)."""
     ref_logps = ref_logits.float().log_softmax(-1)  # (B, A, V)
     logps = logits.float().log_softmax(-1)  # (B, A, V)
     per_token = (ref_logps.exp() * (ref_logps - logps)).sum(-1)  # (B, A)
-    return (per_token * mask).sum() / mask.sum()
+    return _token_mean(per_token, mask)
 
 
 def npo_loss(logps: Tensor, ref_logps: Tensor, *, beta: float) -> Tensor:
@@ -55,6 +83,16 @@ def dpo_loss(
     """Direct preference optimisation (arXiv 2305.18290, eq. 7); `win` is the refusal, `lose` the truth, all (B,)."""
     # -log sigmoid(x) is softplus(-x), which does not overflow.
     return F.softplus(-beta * ((win - ref_win) - (lose - ref_lose))).mean()
+
+
+def altpo_loss(
+    win: Tensor, lose: Tensor, ref_win: Tensor, ref_lose: Tensor, *, beta: float
+) -> Tensor:
+    """Alternate preference optimisation (arXiv 2409.13474): 2/b times DPO; `win` is the alternate, all (B,).
+
+    The factor is NPO's: the gradient stays of one size as b becomes small.
+    """
+    return 2 / beta * dpo_loss(win, lose, ref_win, ref_lose, beta=beta)
 
 
 def simnpo_loss(logps: Tensor, lengths: Tensor, *, beta: float, delta: float) -> Tensor:
@@ -88,5 +126,9 @@ def rmu_loss(
 
 def _mean_square(difference: Tensor, mask: Tensor) -> Tensor:
     """Of (B, A, H), over the masked tokens and H."""
-    per_token = difference.float().square().mean(-1)  # (B, A)
+    return _token_mean(difference.float().square().mean(-1), mask)
+
+
+def _token_mean(per_token: Tensor, mask: Tensor) -> Tensor:
+    """Of (B, A), over the masked tokens of the batch."""
     return (per_token * mask).sum() / mask.sum()

@@ -66,6 +66,30 @@ LOSSES = Table(
             "2212.04089",
             "W0 - a(W - W0), W from NLL(forget)",
         ),
+        "wga": Entry(
+            f"{_ROOM}.wga:WGA",
+            "ascent weighed by probability",
+            "2502.19301",
+            "-p^b NLL(forget) + a NLL(retain)",
+        ),
+        "satimp": Entry(
+            f"{_ROOM}.satimp:SatImp",
+            "ascent weighed by saturation and importance",
+            "2505.11953",
+            "-p^b1 (1-p)^b2 NLL(forget) + a NLL(retain)",
+        ),
+        "undial": Entry(
+            f"{_ROOM}.undial:UNDIAL",
+            "self-distillation from lowered logits",
+            "2402.10052",
+            "CE(softmax(z_ref - b 1_y))(forget)",
+        ),
+        "altpo": Entry(
+            f"{_ROOM}.altpo:AltPO",
+            "the model's own guess preferred to truth",
+            "2409.13474",
+            "2/b softplus(-b(log p/p_ref(alternate) - (truth))) + a NLL(retain)",
+        ),
     },
     group="mlubench.methods",
     # What is more than a loss (experiment/table.py), and what runs write beside the methods.

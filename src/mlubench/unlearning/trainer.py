@@ -1,7 +1,8 @@
 """The one trainer of every method, over transformers' Trainer. A method says what it needs; this supplies it.
 
-A training is: `schedule` puts the samples in order, the reference is asked once, and then for each step a
-`StepBuilder` makes batches, `views_of` passes them through the model, and the method's loss looks at the views.
+A training is: `schedule` puts the samples in order, alternates are drawn where the method needs them, the reference is
+asked once, and then for each step a `StepBuilder` makes batches, `views_of` passes them through the model, and the
+method's loss looks at the views.
 """
 
 import time
@@ -22,6 +23,7 @@ from mlubench.models.sharding import leave_to_fsdp
 from mlubench.runs.manifest import TrainingRecord
 from mlubench.settings.training import TrainConfig
 from mlubench.types import Benchmark, Sample
+from mlubench.unlearning.alternates import with_alternates
 from mlubench.unlearning.data_parallel import (
     TrainerInputs,
     collator,
@@ -96,6 +98,8 @@ def unlearn(
     started = time.perf_counter()
     memory = PeakMemory(mllm.device)
     items = schedule(forget, retain, epochs=config.epochs, seed=seed)
+    if "alternate" in method.needs:
+        items = with_alternates(mllm, items, batch=config.batch, seed=seed)
     steps = StepBuilder(mllm, benchmark, method, config)
     negation = nullcontext() if method.negate is None else negated_change(mllm, method.negate)
     with memory, real_training(mllm, label), negation:

@@ -2,6 +2,6 @@
 
 ga.py  gd.py  kl.py  npo.py  po.py  dpo.py
                    the methods of the paper
-gd_refusal.py  simnpo.py  rmu.py  task_vector.py
+wga.py  satimp.py  undial.py  altpo.py  gd_refusal.py  simnpo.py  rmu.py  task_vector.py
                    further ones
 """

@@ -26,10 +26,11 @@ from mlubench.core.errors import UsageError, unknown_name
 from mlubench.unlearning.losses import mean_nll
 
 # The answers that a loss may look at:
-#   forget   the true answer to a question that must go
-#   refusal  a refusal as the answer to that same question
-#   retain   the true answer to a question that must stay
-AnswerKind = Literal["forget", "refusal", "retain"]
+#   forget     the true answer to a question that must go
+#   refusal    a refusal as the answer to that same question
+#   alternate  what the base guesses instead of the truth, drawn before the training (unlearning/alternates.py)
+#   retain     the true answer to a question that must stay
+AnswerKind = Literal["forget", "refusal", "alternate", "retain"]
 
 # What the reference may be asked of a kind of answer:
 #   logps       the log-probability of the whole answer
@@ -50,6 +51,7 @@ class View:
     token_logps: Tensor  # (B, A), log-probability of each token of the answer, its end among them
     mask: Tensor  # (B, A), False at padding
     logps: Tensor  # (B,), of whole answers
+    tokens: Tensor | None = None  # (B, A), the answer's tokens, 0 at padding; given to every method
     logits: Tensor | None = None  # (B, A, V), that predict the answer's tokens; for form `logits`
     states: Tensor | None = None  # (B, A, H), of the method's `layer` at the answer's tokens
     all_logits: Tensor | None = None  # (B, L, V); for form `all_logits`
