@@ -114,6 +114,7 @@ def test_losses_at_the_reference() -> None:
         "gd_refusal": nll["retain"] - nll["forget"] + nll["refusal"],
         "task_vector": nll["forget"],
         "dpo": math.log(2),
+        "mmunlearner": nll["retain"] - nll["forget"],
         "altpo": 2 / BETA * math.log(2) + nll["retain"],
     }
     for name, wanted in at_start.items():

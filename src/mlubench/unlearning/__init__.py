@@ -8,6 +8,7 @@ alternates.py      what the base guesses in place of a truth, drawn before train
 batches.py         a step's batches
 forward.py         one pass, and the views of it that a loss looks at
 reference.py       what the model said before, asked once
+saliency.py        which parameters a method moves, where it does not move all
 steps.py           all of this as one step
 data_parallel.py   a step shared by several processes
 """

@@ -90,6 +90,12 @@ LOSSES = Table(
             "2409.13474",
             "2/b softplus(-b(log p/p_ref(alternate) - (truth))) + a NLL(retain)",
         ),
+        "mmunlearner": Entry(
+            f"{_ROOM}.mmunlearner:MMUnlearner",
+            "gradient difference by salient weights",
+            "2502.11051",
+            "-NLL(forget) + a NLL(retain), where g^2(forget) >= t g^2(retain)",
+        ),
     },
     group="mlubench.methods",
     # What is more than a loss (experiment/table.py), and what runs write beside the methods.

@@ -39,6 +39,7 @@ from mlubench.unlearning.parameters import (
     real_training,
     trained_parameters,
 )
+from mlubench.unlearning.saliency import only_salient
 from mlubench.unlearning.schedule import schedule
 from mlubench.unlearning.steps import StepBuilder
 from mlubench.unlearning.trainer_setup import ProgressCallback, training_arguments
@@ -114,7 +115,8 @@ def unlearn(
             train_dataset=shares(items, config.batch),
             data_collator=collator(steps),
         )
-        trainer.run(label)
+        with only_salient(mllm, method, steps.batch_builder, items, batch=config.batch):
+            trainer.run(label)
     losses = [float(loss) for loss in torch.stack(trainer.losses).cpu()]
     trained = trained_parameters(mllm)
     return TrainingFacts(

@@ -85,6 +85,11 @@ class Method(ABC):
     # its answer is in the view's field `ref_` + form. Every kind here must be in `needs` too.
     reference: ClassVar[Mapping[AnswerKind, ReferenceForm]] = {}
 
+    # Only parameters that matter to the forget answers `threshold` times as much as to these are trained
+    # (unlearning/saliency.py). Nothing to spare: all are trained.
+    spares: ClassVar[tuple[AnswerKind, ...]] = ()
+    threshold: float = 1.0
+
     # Whose states the loss looks at: a layer of the language model, counted from 1, or back from the last with -1. None
     # for a loss that looks at none.
     layer: int | None = None
