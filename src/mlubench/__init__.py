@@ -15,6 +15,7 @@ models/            the multimodal model
 report/            table, page, figures
 runs/              a run on disk
 endpoint/          the client of OpenAI-compatible endpoints
+ledger/            what was done about deletion requests
 settings/          every setting
 data/              what must go and what must stay
 statistics/        arithmetic on verdicts
