@@ -175,7 +175,9 @@ class Ledger:
 
     def _lines(self, query: Select[tuple[str]], since: int) -> Iterator[str]:
         """In pages, so that no transaction stays open while the caller works."""
-        ordered = query.add_columns(ENTRIES.c.index).order_by(ENTRIES.c.index).limit(_PAGE)
+        ordered = (
+            query.add_columns(ENTRIES.c.index.label("at")).order_by(ENTRIES.c.index).limit(_PAGE)
+        )
         while True:
             with self.database.reading() as connection:
                 page = connection.execute(ordered.where(ENTRIES.c.index >= since)).all()
@@ -183,4 +185,4 @@ class Ledger:
                 return
             for row in page:
                 yield row.line
-            since = page[-1].index + 1
+            since = page[-1].at + 1
