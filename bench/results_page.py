@@ -1,10 +1,10 @@
-"""Writes docs/results/real/ from finished runs: tables, figures, and a small results.json without answers.
+"""Writes a folder of docs/results/ from finished runs: tables, figures, and a small results.json without answers.
 
-    python bench/real_results.py runs/real-0 runs/real-1 runs/real-2 --beside runs/toy --beside runs/scope-vision \\
+    python bench/results_page.py runs/real-0 runs/real-1 runs/real-2 --beside runs/toy --beside runs/scope-vision \\
         --out docs/results/real
 
 The runs are seeds of one preset. Those that `--beside` names are only looked at for the paper's claims. What is concluded
-is written by a person between two marks of the page, and stays when the page is made again.
+is written by a person between two marks of the page, and stays with the page's title when the page is made again.
 """
 
 import json
@@ -33,12 +33,15 @@ from mlubench.report.score_table import (
     span,
 )
 from mlubench.runs.results import GateRow, Results
+from mlubench.settings.loading import flat, load
 from mlubench.statistics.claims import Claims
 from mlubench.statistics.scores import METRICS
 from mlubench.studies.claims.groups import Group, Loaded, load_groups
 from mlubench.studies.claims.rules import RESAMPLES, claims_of
 from mlubench.studies.pooled import SPLITS, Pooled, pooled
 
+# Settings that say where a run was made, or which of its seeds it is.
+OWN_SETTINGS = ("seed", "preset", "benchmark.root", "benchmark.images")
 # Two figures stay below 300 kB together.
 DPI = 110
 FIRST_MARK = "<!-- what it says: begin -->"
@@ -153,22 +156,43 @@ def settings_line(loaded: Loaded) -> str:
     )
 
 
+def changed_settings(loaded: Loaded) -> list[str]:
+    """What the runs set otherwise than their preset, but for seeds and folders."""
+    given = flat(loaded.run.config)
+    of_preset = flat(load(loaded.run.config.preset, draft=True))
+    changed = []
+    for key, value in given.items():
+        is_own = key in OWN_SETTINGS or value == of_preset.get(key)
+        if not is_own:
+            changed.append(f"`{key}={json.dumps(value)}`")
+    return changed
+
+
+def kept_parts(path: Path) -> tuple[str | None, str]:
+    """The title of the page that is there already, and what a person wrote between its two marks."""
+    if not path.is_file():
+        return None, "\n"
+    old = path.read_text(encoding="utf-8")
+    title = old.partition("\n")[0]
+    if FIRST_MARK not in old or LAST_MARK not in old:
+        return title, "\n"
+    return title, old.partition(FIRST_MARK)[2].partition(LAST_MARK)[0]
+
+
 def write_page(group: Group, found: Pooled, claims: Claims, out: Path, command: str) -> None:
-    """README.md. What a person wrote between the two marks stays."""
+    """README.md. Its title, and what a person wrote between the two marks, stay."""
     loaded = next(iter(group.variants.values()))
     path = out / "README.md"
-    said = "\n"
-    if path.is_file():
-        old = path.read_text(encoding="utf-8")
-        if FIRST_MARK in old and LAST_MARK in old:
-            said = old.partition(FIRST_MARK)[2].partition(LAST_MARK)[0]
+    title, said = kept_parts(path)
+    changed = changed_settings(loaded[0])
+    settings = f" with {', '.join(changed)}" if changed else ""
     seeds = ", ".join(str(one.seeds[0]) for one in loaded)
     lines = [
-        "# Real pictures, true facts, a small model of pretrained parts",
+        title or f"# Preset {group.name}",
         "",
-        f"Preset `{group.name}`, seeds {seeds}, judge `{group.judge}`. Each score is the mean over seeds; below it its 95% "
-        "interval, a bootstrap over entities and seeds together. [results.json](results.json) holds the figures and no "
-        "answers. How model and benchmark are made stands in [real.md](../../real.md).",
+        f"Preset `{group.name}`{settings}, seeds {seeds}, judge `{group.judge}`. Each score is the mean over seeds; below "
+        "it its 95% interval, a bootstrap over entities and seeds together. [results.json](results.json) holds the "
+        "figures and no answers.",
         "",
         FIRST_MARK + said + LAST_MARK,
         "",
@@ -206,12 +230,12 @@ def write_results(group: Group, found: Pooled, claims: Claims, out: Path) -> Non
     write_json(out / "results.json", {"pooled": pooled_json, "seeds": seeds, "claims": claims})
 
 
-def shown_command(runs: Sequence[Path], beside: Sequence[Path]) -> str:
+def shown_command(runs: Sequence[Path], beside: Sequence[Path], out: Path) -> str:
     """The command as anybody may give it: where folders lie is this machine's own affair."""
     words = [f"runs/{path.name}" for path in runs]
     for path in beside:
         words += ["--beside", f"runs/{path.name}"]
-    return f"python bench/real_results.py {shlex.join(words)} --out docs/results/real"
+    return f"python bench/results_page.py {shlex.join(words)} --out docs/results/{out.name}"
 
 
 @click.command()
@@ -236,7 +260,7 @@ def main(runs: tuple[Path, ...], beside: tuple[Path, ...], out: Path, as_json: b
     out.mkdir(parents=True, exist_ok=True)
     save_png(heat_maps(found.results, group.judge), out / "heatmaps.png", dpi=DPI)
     save_png(decay_curves(found.results, group.judge), out / "decay.png", dpi=DPI)
-    command = shown_command(runs, beside)
+    command = shown_command(runs, beside, out)
     write_page(group, found, claims, out, command)
     write_results(group, found, claims, out)
     files = {path.name: path.stat().st_size for path in sorted(out.iterdir())}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from real_results import FIRST_MARK, LAST_MARK, main
+from results_page import FIRST_MARK, LAST_MARK, main
 from support.seed_runs import falling, steady, write_run
 
 LEVELS = {"ga": falling(0.9, 0.1), "lumoe": steady(0.95)}
