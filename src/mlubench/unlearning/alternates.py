@@ -1,4 +1,9 @@
-"""Alternates: what the base itself guesses in place of a truth, drawn once before training."""
+"""Alternates: what the base itself guesses in place of a truth, drawn once before training.
+
+A guess is an answer to the question in words alone. It stands for two kinds of answer: as an `alternate` it answers the
+question with its picture, where the truth would stand; as `words` it answers the question without the picture, and is what
+the base says there.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,20 +13,25 @@ import torch
 from mlubench.core import processes
 from mlubench.models.mllm import MLLM, Query
 from mlubench.types import Sample
+from mlubench.unlearning.methods.base import AnswerKind
 from mlubench.unlearning.schedule import Item
+
+# The kinds of answer that are made here.
+GUESSED: frozenset[AnswerKind] = frozenset({"alternate", "words"})
 
 # How often a guess that turns out to be the truth is drawn again.
 ROUNDS = 4
 
 
 def with_alternates(mllm: MLLM, items: Sequence[Item], *, batch: int, seed: int) -> list[Item]:
-    """The items, each with a stand-in of its forget sample whose truth is the base's guess."""
+    """The items, each with stand-ins of its forget sample whose truth is the base's guess."""
     samples = {item["forget"].id: item["forget"] for item in items}
     guesses = draw_alternates(mllm, list(samples.values()), batch=batch, seed=seed)
-    stand_ins = {}
+    stand_ins: dict[str, Item] = {}
     for sample, guess in zip(samples.values(), guesses, strict=True):
-        stand_ins[sample.id] = replace(sample, truth=guess)
-    return [{**item, "alternate": stand_ins[item["forget"].id]} for item in items]
+        alternate = replace(sample, truth=guess)
+        stand_ins[sample.id] = {"alternate": alternate, "words": replace(alternate, image="")}
+    return [item | stand_ins[item["forget"].id] for item in items]
 
 
 def draw_alternates(mllm: MLLM, samples: Sequence[Sample], *, batch: int, seed: int) -> list[str]:

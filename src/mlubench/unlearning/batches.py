@@ -22,6 +22,7 @@ PROMPT_OF: Mapping[AnswerKind, str] = {
     "forget": "forget",
     "refusal": "forget",
     "alternate": "forget",
+    "words": "words",
     "retain": "retain",
 }
 

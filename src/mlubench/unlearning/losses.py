@@ -72,6 +72,21 @@ def kl_loss(ref_logits: Tensor, logits: Tensor, mask: Tensor) -> Tensor:
     return _token_mean(per_token, mask)
 
 
+def masked_kl_loss(ref_logits: Tensor, logits: Tensor, mask: Tensor, vocabulary: Tensor) -> Tensor:
+    """The dual masked KL of SIU (arXiv 2405.12523): KL(reference || current) at some positions, over some tokens.
+
+    Logits are (B, A, V). `mask` (B, A) says which positions count, `vocabulary` (B, V) which tokens do in each answer; both
+    distributions are those of these tokens alone. The mean is over the positions; 0 where none counts.
+    """
+    left_out = ~vocabulary.unsqueeze(1)  # (B, 1, V)
+    ref_logps = ref_logits.float().masked_fill(left_out, -torch.inf).log_softmax(-1)
+    logps = logits.float().masked_fill(left_out, -torch.inf).log_softmax(-1)
+    # What is left out has a probability of 0 in both, and no difference.
+    difference = (ref_logps - logps).masked_fill(left_out, 0)
+    per_token = (ref_logps.exp() * difference).sum(-1)  # (B, A)
+    return (per_token * mask).sum() / mask.sum().clamp(min=1)
+
+
 def npo_loss(logps: Tensor, ref_logps: Tensor, *, beta: float) -> Tensor:
     """Negative preference optimisation (arXiv 2404.05868, eq. 3): 2/b mean log(1 + (p / p_ref)^b), without overflow."""
     return 2 / beta * F.softplus(beta * (logps - ref_logps)).mean()

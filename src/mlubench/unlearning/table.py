@@ -96,6 +96,12 @@ LOSSES = Table(
             "2502.11051",
             "-NLL(forget) + a NLL(retain), where g^2(forget) >= t g^2(retain)",
         ),
+        "siu": Entry(
+            f"{_ROOM}.siu:SIU",
+            "refusal, and a KL that masks what contradicts it",
+            "2405.12523",
+            "NLL(refusal) + NLL(retain) + k [masked KL(refusal) + KL(retain) + KL(words)]",
+        ),
     },
     group="mlubench.methods",
     # What is more than a loss (experiment/table.py), and what runs write beside the methods.

@@ -1,6 +1,6 @@
 """The one trainer of every method, over transformers' Trainer. A method says what it needs; this supplies it.
 
-A training is: `schedule` puts the samples in order, alternates are drawn where the method needs them, the reference is
+A training is: `schedule` puts the samples in order, alternates are drawn for methods that need them, the reference is
 asked once, and then for each step a `StepBuilder` makes batches, `views_of` passes them through the model, and the
 method's loss looks at the views.
 """
@@ -23,7 +23,7 @@ from mlubench.models.sharding import leave_to_fsdp
 from mlubench.runs.manifest import TrainingRecord
 from mlubench.settings.training import TrainConfig
 from mlubench.types import Benchmark, Sample
-from mlubench.unlearning.alternates import with_alternates
+from mlubench.unlearning.alternates import GUESSED, with_alternates
 from mlubench.unlearning.data_parallel import (
     TrainerInputs,
     collator,
@@ -96,10 +96,11 @@ def unlearn(
         raise MlubenchError(
             f"{label}: no sample to train on", "Lower know.min_score or use more pictures."
         )
+    _require_pictures(method, forget, config, label)
     started = time.perf_counter()
     memory = PeakMemory(mllm.device)
     items = schedule(forget, retain, epochs=config.epochs, seed=seed)
-    if "alternate" in method.needs:
+    if not GUESSED.isdisjoint(method.needs):
         items = with_alternates(mllm, items, batch=config.batch, seed=seed)
     steps = StepBuilder(mllm, benchmark, method, config)
     negation = nullcontext() if method.negate is None else negated_change(mllm, method.negate)
@@ -129,6 +130,19 @@ def unlearn(
         trained_parameters=sum(trained.values()),
         trained=trained,
     )
+
+
+def _require_pictures(
+    method: Method, forget: Sequence[Sample], config: TrainConfig, label: str
+) -> None:
+    """Raises MlubenchError where a method that keeps pictures and words apart has no pictures."""
+    if "words" not in method.needs:
+        return
+    if config.images == "blind" or not all(sample.image for sample in forget):
+        raise MlubenchError(
+            f"{label}: the method keeps pictures and words apart, and not every forget sample has a picture",
+            "Train with -s train.images=seen on samples with pictures, or choose another method.",
+        )
 
 
 class UnlearningTrainer(Trainer):

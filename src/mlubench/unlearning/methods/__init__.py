@@ -2,7 +2,8 @@
 
 ga.py  gd.py  kl.py  npo.py  po.py  dpo.py
                    the methods of the paper
-mmunlearner.py     made for models that see
+mmunlearner.py  siu.py
+                   made for models that see
 wga.py  satimp.py  undial.py  altpo.py  gd_refusal.py  simnpo.py  rmu.py  task_vector.py
                    further ones
 """

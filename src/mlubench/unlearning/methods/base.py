@@ -29,8 +29,9 @@ from mlubench.unlearning.losses import mean_nll
 #   forget     the true answer to a question that must go
 #   refusal    a refusal as the answer to that same question
 #   alternate  what the base guesses instead of the truth, drawn before the training (unlearning/alternates.py)
+#   words      that guess as the answer to the question without its picture
 #   retain     the true answer to a question that must stay
-AnswerKind = Literal["forget", "refusal", "alternate", "retain"]
+AnswerKind = Literal["forget", "refusal", "alternate", "words", "retain"]
 
 # What the reference may be asked of a kind of answer:
 #   logps       the log-probability of the whole answer
