@@ -24,6 +24,9 @@ PARTS_OF_SCOPE: dict[Scope, tuple[Part, ...]] = {
     "all": ("vision", "projector", "language"),
 }
 
+# What methods are held against, besides the base: LUMoE's gate without any expert, and the base told what to decline.
+Reference = Literal["gate-only", "prompt-only"]
+
 # Where things come from that are in no task.
 Background = Literal["", "drawn", "real"]
 

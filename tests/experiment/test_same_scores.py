@@ -26,6 +26,8 @@ ADDED = (
     *("stranger_rate", "stranger_rate_ci95", "stranger_rate_n", "endings"),
     *HARM_KEYS,
     "stated",
+    "references",
+    "reference_comparisons",
 )
 # Gates that are reported since.
 ADDED_GATES = ("metric",)

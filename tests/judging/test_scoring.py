@@ -82,7 +82,7 @@ def test_summary_and_gates_keep_the_contract(results: dict[str, Any]) -> None:
 
 def test_endings_are_those_of_the_base_and_each_method(results: dict[str, Any]) -> None:
     rows = {(row["method"], row["split"]): row for row in results["endings"]}
-    methods = ["base", *load("smoke").methods]
+    methods = ["base", *load("smoke").methods, "gate-only"]
     assert sorted(rows) == sorted(itertools.product(methods, ("forget", "retain")))
     counted = {(c["method"], c["metric"]): 0 for c in results["cells"]}
     for cell in results["cells"]:

@@ -13,6 +13,7 @@ known_before.py    marks the facts that the pretrained language model had
 damaged.py         answers that were cut since are dropped, and so asked for anew
 prepare.py         the benchmark and the base that a run starts from
 lengths.py         records that are too long for the model
+references.py      what methods are held against: the gate alone, and a prompt
 gate_reports.py    every gate measured after each task
 strangers.py       entities of no task, which gates are measured on
 table.py           the methods by name

@@ -25,8 +25,10 @@ from mlubench.experiment.known_before import mark_known_before
 from mlubench.experiment.learners.base import Base, Learner
 from mlubench.experiment.learners.lumoe import LumoeLearner, OracleLumoeLearner, check_weights
 from mlubench.experiment.learners.making import learner_for
+from mlubench.experiment.learners.prompted import PromptedBase
 from mlubench.experiment.lengths import require_short_records
 from mlubench.experiment.prepare import in_order, open_base, open_benchmark
+from mlubench.experiment.references import references_of, write_gate_only
 from mlubench.experiment.samples import samples_to_test, tested_after
 from mlubench.experiment.strangers import open_strangers, require_strangers
 from mlubench.experiment.turns import KnownAnswers
@@ -37,7 +39,7 @@ from mlubench.judging.scoring import build_results
 from mlubench.lumoe.experts.manifest import base_id
 from mlubench.lumoe.gates.making import check_gate
 from mlubench.lumoe.gates.names import check_aliases
-from mlubench.runs.folder import RunDir
+from mlubench.runs.folder import GATE_ONLY, PROMPT_ONLY, RunDir
 from mlubench.runs.opening import Run
 from mlubench.runs.results import BenchmarkFacts, Results, RunFacts
 from mlubench.runs.wholeness import record
@@ -86,6 +88,7 @@ def run_lifelong(config: Config, out: Path, console: Console) -> Results:
             _run_method(ctx, learner_for(name, ctx))
         if "lumoe" in config.methods:
             _answer_upper_bound(ctx)
+        answer_references(ctx)
         return processes.agreed(lambda: _finish(ctx, time.perf_counter() - started))
 
 
@@ -169,6 +172,17 @@ def _answer_upper_bound(ctx: Context) -> None:
         for task in tested_after(ctx.config.evaluate, ctx.order, after):
             known.update(_answers_in_run(ctx, LumoeLearner.name, task, after))
         _answer_after(ctx, oracle, ctx.order[: step + 1], known)
+
+
+def answer_references(ctx: Context) -> None:
+    """What the methods are held against, as far as it is asked for and not answered yet."""
+    wanted = references_of(ctx.config)
+    if GATE_ONLY in wanted:
+        processes.written(lambda: write_gate_only(ctx.run, ctx.config.evaluate, ctx.order))
+    if PROMPT_ONLY in wanted:
+        prompted = PromptedBase(ctx)
+        for step in range(len(ctx.order)):
+            _answer_after(ctx, prompted, ctx.order[: step + 1], {})
 
 
 def _report_gates(ctx: Context, learner: LumoeLearner, done: list[str]) -> None:

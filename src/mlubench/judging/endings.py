@@ -7,16 +7,17 @@ from collections.abc import Sequence
 
 from mlubench.judging.rules.gibberish import gibberish
 from mlubench.judging.rules.refusal import refusal
-from mlubench.runs.folder import BASE, NOTHING_UNLEARNED
+from mlubench.runs.folder import BASE, NOTHING_UNLEARNED, REFERENCES
 from mlubench.runs.opening import Run
 from mlubench.runs.results import EndingRow
 from mlubench.types import METRIC_OF, AnswerRow, Split
 
 
 def endings(run: Run, order: Sequence[str]) -> list[EndingRow]:
-    """The base, and each method that has finished the sequence: a row for what must go and one for what must stay."""
+    """The base, and each method or reference that has finished: a row for what must go and one for what must stay."""
     rows = []
-    states = [(BASE, NOTHING_UNLEARNED), *((method, order[-1]) for method in run.config.methods)]
+    finished = [*run.config.methods, *REFERENCES]
+    states = [(BASE, NOTHING_UNLEARNED), *((name, order[-1]) for name in finished)]
     for method, after in states:
         cells = [run.answers(method, task, after) for task in order]
         if not all(cells):

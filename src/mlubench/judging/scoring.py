@@ -11,7 +11,7 @@ from mlubench.core.reading import read_json
 from mlubench.judging.endings import endings
 from mlubench.judging.harm import HarmJudge, answers_after, harm_judge
 from mlubench.judging.rouge import rouge_l
-from mlubench.runs.folder import BASE, NOTHING_UNLEARNED, RunDir
+from mlubench.runs.folder import BASE, NOTHING_UNLEARNED, REFERENCES, RunDir
 from mlubench.runs.manifest import ManifestFacts, TrainingRecord
 from mlubench.runs.named import facts_known_before
 from mlubench.runs.opening import Run
@@ -66,14 +66,20 @@ def build_results(run: Run, judges: Sequence[str]) -> Results:
     base: list[CellRow] = []
     cells: list[CellRow] = []
     upper_bound: list[CellRow] = []
+    references: list[CellRow] = []
     finer: list[BreakdownRow] = []
     comparisons: list[ComparisonRow] = []
+    reference_comparisons: list[ComparisonRow] = []
     summary: list[SummaryRow] = []
     for judge in judges:
         for task in order:
             base += _cells(run, judge, BASE, task, NOTHING_UNLEARNED)
             for after in order:
                 upper_bound += _cells(run, judge, UPPER_BOUND, task, after)
+        for reference in REFERENCES:
+            for task in order:
+                for after in order:
+                    references += _cells(run, judge, reference, task, after)
         for method in run.config.methods:
             of_method = []
             for task in order:
@@ -82,15 +88,18 @@ def build_results(run: Run, judges: Sequence[str]) -> Results:
                     finer += _breakdowns(run, judge, method, task, after)
             cells += of_method
             summary.append(_summary(run, method, judge, order, of_method))
-        comparisons += _comparisons(run, judge, order)
+        comparisons += _comparisons(run, judge, order, run.config.methods)
+        reference_comparisons += _reference_comparisons(run, judge, order)
     results = Results(
         schema_version=SCHEMA_VERSION,
         run=_facts(run),
         base=base,
         cells=cells,
         upper_bound=upper_bound,
+        references=references,
         breakdowns=finer,
         comparisons=comparisons,
+        reference_comparisons=reference_comparisons,
         summary=summary,
         endings=endings(run, order),
         gates=_gates(run, order),
@@ -180,7 +189,9 @@ def _breakdowns(run: Run, judge: str, method: str, task: str, after: str) -> lis
     return found
 
 
-def _comparisons(run: Run, judge: str, order: list[str]) -> list[ComparisonRow]:
+def _comparisons(
+    run: Run, judge: str, order: list[str], methods: Sequence[str]
+) -> list[ComparisonRow]:
     """Differences between the methods at the archive of the last task."""
 
     def scored(method: str, task: str) -> dict[str, dict[str, Scored]]:
@@ -190,8 +201,17 @@ def _comparisons(run: Run, judge: str, order: list[str]) -> list[ComparisonRow]:
             for metric, judged in by_metric.items()
         }
 
-    rows = compare(scored, list(run.config.methods), order, resamples=run.config.evaluate.resamples)
+    rows = compare(scored, methods, order, resamples=run.config.evaluate.resamples)
     return [ComparisonRow(**row, judge=judge) for row in rows]
+
+
+def _reference_comparisons(run: Run, judge: str, order: list[str]) -> list[ComparisonRow]:
+    """What LUMoE is better or worse by than each reference, that is, what its experts add to its gate."""
+    found: list[ComparisonRow] = []
+    for reference in REFERENCES:
+        if "lumoe" in run.config.methods and run.folder.answer_files(reference):
+            found += _comparisons(run, judge, order, ["lumoe", reference])
+    return found
 
 
 class _TrainedManifest(TypedDict):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mlubench.report import liveness
 from mlubench.report.labels import TITLES, label
 from mlubench.report.plot_style import STYLES, ink, plain, style
-from mlubench.runs.folder import BASE
+from mlubench.runs.folder import BASE, GATE_ONLY, PROMPT_ONLY
 from mlubench.runs.results import CellRow, Results
 from mlubench.types import Metric
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _BASE_COLOUR = "#6B6B6B"
+# Dashes and gaps of what methods are held against, in points.
+_DASHES = {BASE: (4, 3), GATE_ONLY: (1, 2), PROMPT_ONLY: (6, 2, 1, 2)}
 # Two labels closer than this (in score) would overlap at README width.
 _LABEL_GAP = 0.062
 # How far neighbouring methods' curves stand apart sideways, in steps: equal scores would hide each other.
@@ -90,7 +92,7 @@ def _mean_point(index: int, cells: list[CellRow | None]) -> Point | None:
 
 
 def draw_decay(ax: "Axes", results: Results, judge: str, metric: Metric) -> None:
-    """Fill one panel: a line per method with its name at its end, and the base as a dashed reference."""
+    """Fill one panel: a line per method with its name at its end, and dashed lines of base and references."""
     methods = results.methods
     ends = []
     for position, method in enumerate(methods):
@@ -102,9 +104,15 @@ def draw_decay(ax: "Axes", results: Results, judge: str, metric: Metric) -> None
         if curve:
             name = plain(label(method)) + (liveness.MARK if curve[-1].dead else "")
             ends.append(_CurveEnd(name, curve[-1], colour))
+    for name in dict.fromkeys(cell.method for cell in results.references):
+        curve = points(results, judge, metric, name)
+        if curve:
+            _draw_reference(ax, curve, _DASHES[name])
+            mark = liveness.MARK if curve[-1].dead else ""
+            ends.append(_CurveEnd(plain(label(name)) + mark, curve[-1], _BASE_COLOUR))
     base_curve = _base_points(results, judge, metric)
     if base_curve:
-        _draw_base(ax, base_curve)
+        _draw_reference(ax, base_curve, _DASHES[BASE])
         ends.append(_CurveEnd(label(BASE), base_curve[-1], _BASE_COLOUR))
     _write_names(ax, ends)
     ax.set_title(f"{TITLES[metric]} (higher is better)", fontsize=10, fontweight="bold")
@@ -179,12 +187,13 @@ def _draw_curve(ax: "Axes", curve: list[Point], colour: str, marker: str, shift:
         )
 
 
-def _draw_base(ax: "Axes", curve: list[Point]) -> None:
+def _draw_reference(ax: "Axes", curve: list[Point], dashes: tuple[int, ...]) -> None:
+    """A line of what methods are held against; `dashes` are lengths of dashes and gaps in turn, in points."""
     ax.plot(
         [point.index for point in curve],
         [point.mean for point in curve],
         color=_BASE_COLOUR,
-        linestyle=(0, (4, 3)),
+        linestyle=(0, dashes),
         linewidth=1.2,
         # A single point makes no line, so without a marker it could not be seen.
         marker="." if len(curve) == 1 else "",

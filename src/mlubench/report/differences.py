@@ -10,13 +10,28 @@ from mlubench.types import Metric
 COLUMNS = ("Metric", "Difference", "Score", "95% interval", "n")
 NOTE = (
     "After the last task, over all tasks' answers: the highest living method minus each other one, on the samples that "
-    "both answered, facts resampled. An interval that holds 0 tells no difference. All pairs and tasks are in results.json."
+    "both answered, facts resampled; then LUMoE minus each reference. An interval that holds 0 tells no "
+    "difference. All pairs and tasks are in results.json."
 )
 
 
 def differences(results: Results, judge: str) -> list[list[str]]:
-    """Lines by COLUMNS, nothing where fewer than two methods have finished."""
-    return [line for metric in METRICS for line in _lines(results, judge, metric)]
+    """Lines by COLUMNS, nothing where there are no two methods or references to compare."""
+    lines = []
+    for metric in METRICS:
+        lines += _lines(results, judge, metric)
+        lines += _from_references(results, judge, metric)
+    return lines
+
+
+def _from_references(results: Results, judge: str, metric: Metric) -> list[list[str]]:
+    """LUMoE minus each reference: what its experts add to its gate, and all of it to a prompt."""
+    lines = []
+    for row in results.reference_comparisons:
+        wanted = (row.metric, row.task, row.judge) == (metric, "all", judge)
+        if wanted and row.difference is not None:
+            lines.append(_line(metric, row.a, row.b, row))
+    return lines
 
 
 def _lines(results: Results, judge: str, metric: Metric) -> list[list[str]]:

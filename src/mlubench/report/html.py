@@ -239,7 +239,7 @@ def _figures(results: Results) -> list[_PageFigure]:
             title="Decay on past tasks",
             svg=decay,
             note="Mean score over all tasks unlearned so far. Bars are 95% intervals of that mean, from the cells' "
-            "intervals taken as independent. Dashed: the base before unlearning, on the same tasks.",
+            "intervals taken as independent. Dashed: the base before unlearning, on the same tasks, and the references.",
         ),
     ]
 

@@ -1,7 +1,7 @@
 """Turns scores into the text of the paper's table, so that terminal and page cannot disagree."""
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlubench.report import liveness
 from mlubench.report.labels import label
@@ -9,7 +9,7 @@ from mlubench.runs.folder import BASE
 from mlubench.runs.results import CellRow, Results
 from mlubench.statistics.directions import marked
 from mlubench.statistics.published import MAIN_TABLE, published_score
-from mlubench.statistics.scores import METRICS
+from mlubench.statistics.scores import METRICS, stability
 from mlubench.types import Metric
 
 MISSING = "–"
@@ -126,14 +126,21 @@ Step = tuple[str, str]  # (X, Y) of X-UY
 
 
 def _reference_rows(results: Results, judge: str, metric: Metric) -> list[ScoreRow]:
-    """What methods are held against: the untouched model, and LUMoE with a gate that is told the answer."""
+    """What methods are held against: the untouched model, LUMoE with a gate that is told the answer, and references."""
     # The base shows one score in every column of a task, since nothing has changed it.
     base = results.base_scores(judge, metric)
     rows = [_reference(results, BASE, {step: base.get(step[0]) for step in results.steps()})]
-    bounds = results.scores(judge, metric)
+    scores = results.scores(judge, metric)
     for name in dict.fromkeys(cell.method for cell in results.upper_bound):
-        cells = {step: bounds.get((name, *step)) for step in results.steps()}
+        cells = {step: scores.get((name, *step)) for step in results.steps()}
         rows.append(_reference(results, name, cells))
+    for name in dict.fromkeys(cell.method for cell in results.references):
+        cells = {step: scores.get((name, *step)) for step in results.steps()}
+        row = _reference(results, name, cells)
+        tested = [cell for cell in cells.values() if cell is not None]
+        # Unlike base and bound, these change with every task.
+        moved = ShownNumber(number(stability(tested, results.tasks, metric)))
+        rows.append(replace(row, stability=moved))
     return [row for row in rows if any(shown.text != MISSING for shown in row.scores)]
 
 

@@ -17,10 +17,15 @@ from mlubench.core.reading import read_json, read_yaml
 from mlubench.runs.results import RunFacts
 from mlubench.settings.loading import dump, flat, parse
 from mlubench.settings.run import Config
+from mlubench.types import Reference
 
 LOCK = ".lock"
 # Settings that differ and are named in one error.
 _NAMED = 3
+# The names under which references answer, and which are no methods: see `types.Reference`.
+GATE_ONLY: Reference = "gate-only"
+PROMPT_ONLY: Reference = "prompt-only"
+REFERENCES = (GATE_ONLY, PROMPT_ONLY)
 # The method of the answers that the untouched base gave, and the `after` of its cells.
 BASE = "base"
 NOTHING_UNLEARNED = "0"
@@ -206,7 +211,8 @@ class RunDir:
     def changed_settings(self, there: Config, now: Config) -> list[str]:
         """Each setting in which `now` differs from the run's own, with both values; what does not touch it is left out.
 
-        A method may be added, with settings of its own, and what the base must know be changed until it was unlearned from.
+        A method may be added, with settings of its own, references be other ones, and what the base must know be changed
+        until it was unlearned from.
         """
         settings_there = flat(there)
         settings_now = flat(now)
@@ -217,6 +223,9 @@ class RunDir:
             if before == after:
                 continue
             if key == "methods" and set(there.methods) <= set(now.methods):
+                continue
+            if key == "references":
+                # They are no part of what is compared, and nothing depends on them.
                 continue
             if key.startswith("train.per_method.") and key.split(".")[2] not in there.methods:
                 continue

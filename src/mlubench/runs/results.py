@@ -270,8 +270,10 @@ class Results(_Row):
     base: list[CellRow] = []  # the model before any unlearning
     cells: list[CellRow] = []  # one for each judge, method, task, after and metric
     upper_bound: list[CellRow] = []  # LUMoE behind the gate that is told the entity
+    references: list[CellRow] = []  # its gate without experts, and the base with a prompt
     breakdowns: list[BreakdownRow] = []
     comparisons: list[ComparisonRow] = []
+    reference_comparisons: list[ComparisonRow] = []  # LUMoE and each reference
     summary: list[SummaryRow] = []
     endings: list[EndingRow] = []  # how each method ends
     gates: list[GateRow] = []
@@ -293,9 +295,9 @@ class Results(_Row):
         return list(dict.fromkeys(cell.judge for cell in [*self.cells, *self.base])) or [""]
 
     def scores(self, judge: str, metric: str) -> dict[tuple[str, str, str], CellRow]:
-        """(method, task, after) -> the cell, of the methods and of the upper bound."""
+        """(method, task, after) -> the cell, of the methods, the upper bound and the references."""
         found = {}
-        for cell in [*self.cells, *self.upper_bound]:
+        for cell in [*self.cells, *self.upper_bound, *self.references]:
             if cell.judge == judge and cell.metric == metric:
                 found[cell.method, cell.task, cell.after] = cell
         return found

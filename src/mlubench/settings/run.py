@@ -14,6 +14,7 @@ from mlubench.settings.lumoe import LumoeConfig
 from mlubench.settings.model import ModelConfig
 from mlubench.settings.strict import Strict
 from mlubench.settings.training import TrainConfig
+from mlubench.types import Reference
 
 
 class Config(Strict):
@@ -32,6 +33,8 @@ class Config(Strict):
         default=["ga", "gd", "kl", "npo", "po", "dpo", "lumoe"], min_length=1
     )
     """What is compared, in this order (`mlubench list methods`)."""
+    references: list[Reference] = ["gate-only"]
+    """What the methods are held against: LUMoE's gate without its experts, made of LUMoE's answers, and a prompt."""
     train: TrainConfig = TrainConfig()
     lumoe: LumoeConfig = LumoeConfig()
     gate: str = "hybrid"

@@ -11,12 +11,13 @@ from pathlib import Path
 
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.core.files import digest, write_atomic
-from mlubench.runs.folder import AnswerFile, RunDir
+from mlubench.runs.folder import REFERENCES, AnswerFile, RunDir
 from mlubench.runs.rows import read_answers
 from mlubench.types import AnswerRow, Question
 
 LABELS = ("", "0", "1", "2", "skip")
-UPPER_BOUND = "lumoe+oracle"  # it repeats LUMoE's experts, so its answers are no further evidence
+# The upper bound repeats LUMoE's experts, and references the base: their answers are no further evidence.
+NO_EVIDENCE = ("lumoe+oracle", *REFERENCES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ def item_of(question: Question) -> str:
 def answered(run: RunDir) -> Iterable[tuple[AnswerFile, list[AnswerRow]]]:
     """Every cell of the run that counts as evidence, with its answers."""
     for file in run.answer_files():
-        if file.method != UPPER_BOUND:
+        if file.method not in NO_EVIDENCE:
             yield file, read_answers(file.path)
 
 

@@ -58,6 +58,7 @@ def pooled(group: Group, setting: Setting, *, resamples: int) -> Pooled:
         base=_means([cell for results in runs for cell in results.base], group.judge),
         cells=cells,
         upper_bound=_means([c for results in runs for c in results.upper_bound], group.judge),
+        references=_means([c for results in runs for c in results.references], group.judge),
         breakdowns=_splits(runs, group.judge),
         summary=_summaries(runs, scores.methods, group.judge, finals),
         endings=_endings(runs),

@@ -4,9 +4,17 @@ from collections.abc import Sequence
 
 from mlubench.experiment.learners.lumoe import LumoeLearner, OracleLumoeLearner
 from mlubench.experiment.plan.parts import AnswersPlan
+from mlubench.experiment.references import references_of
 from mlubench.experiment.samples import samples_to_test, tested_after
 from mlubench.judging.run import has_version
-from mlubench.runs.folder import BASE, KNOW, NOTHING_UNLEARNED, RunDir
+from mlubench.runs.folder import (
+    BASE,
+    GATE_ONLY,
+    KNOW,
+    NOTHING_UNLEARNED,
+    PROMPT_ONLY,
+    RunDir,
+)
 from mlubench.settings.evaluation import EvaluateConfig
 from mlubench.settings.run import Config
 from mlubench.types import Benchmark
@@ -37,7 +45,9 @@ def planned_files(config: Config, order: Sequence[str], run: RunDir) -> list[str
     cells = [(BASE, task, NOTHING_UNLEARNED) for task in order]
     if config.know.enabled:
         cells.append((BASE, KNOW, NOTHING_UNLEARNED))
-    for name in _learners(config):
+    # The gate alone asks nobody, but its answers are written.
+    made_of_answers = [name for name in references_of(config) if name == GATE_ONLY]
+    for name in [*_learners(config), *made_of_answers]:
         for task, after in _tested_cells(config.evaluate, order):
             cells.append((name, task, after))
 
@@ -66,7 +76,8 @@ def _tested_cells(settings: EvaluateConfig, order: Sequence[str]) -> list[tuple[
 
 
 def _learners(config: Config) -> list[str]:
-    """Who answers all cells: every method, and with LUMoE its upper bound."""
+    """Who answers all cells: every method, with LUMoE its upper bound, and references that ask the base."""
+    names = list(config.methods)
     if LumoeLearner.name in config.methods:
-        return [*config.methods, OracleLumoeLearner.name]
-    return list(config.methods)
+        names.append(OracleLumoeLearner.name)
+    return names + [name for name in references_of(config) if name == PROMPT_ONLY]
