@@ -6,6 +6,7 @@ The rooms, from the top down; a file imports only from rooms below its own (docs
 
 cli/  api.py       the command line; the names above (__main__.py is `python -m mlubench`)
 serving/           a LUMoE behind an OpenAI-compatible address
+requests/          deletion requests: a queue, and a worker that trains, measures and puts in force
 studies/  authoring/
                    what stands above finished runs; the builder of benchmarks
 experiment/        the lifelong sequence

@@ -81,7 +81,7 @@ def ask(
         print_json(told)
         return
     click.echo(answer.text)
-    where = "the untouched base"
+    where = "refused" if route.refused else "the untouched base"
     if route.experts:
         where = " + ".join(f"expert {expert}" for expert in route.experts)
     entity = f" ({route.entity})" if route.entity else ""

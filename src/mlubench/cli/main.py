@@ -34,6 +34,10 @@ COMMANDS = {
         "The LUMoE of a run or a store behind an OpenAI-compatible address.",
     ),
     "keys": LazyCommand("keys:keys", "Who may ask a server: keys with scopes, kept as hashes."),
+    "request": LazyCommand(
+        "request:request",
+        "Deletion requests: submit, approve, have an expert trained and measured, revert.",
+    ),
     "experts": LazyCommand(
         "experts.group:experts",
         "Experts of a run or a store: list, verify, switch, roll back, carry elsewhere.",

@@ -95,6 +95,7 @@ def serve(
     """
     import os
 
+    from mlubench.lumoe.engine.reopening import Reopening
     from mlubench.serving.keys import Keys
     from mlubench.serving.limits import Limits
     from mlubench.serving.server import Address, require_safe
@@ -113,6 +114,7 @@ def serve(
     )
     model = name or place.resolve().name
     engine = open_lumoe(place, base_model)
+    reopening = Reopening(engine, place)
 
     def say(url: str) -> None:
         if as_json:
@@ -121,4 +123,12 @@ def serve(
         guard = "keys are asked for" if taken is not None else "no keys, for this machine alone"
         click.echo(f"serving {model} at {url} ({guard})", err=True)
 
-    start(engine, model=model, address=address, keys=taken, limits=limits, ready=say)
+    start(
+        engine,
+        model=model,
+        address=address,
+        keys=taken,
+        limits=limits,
+        ready=say,
+        reopening=reopening,
+    )

@@ -50,6 +50,7 @@ class ManifestFacts(TypedDict, total=False):
     gate_states: str  # what that gate says beforehand of its errors, where it says anything
     second_look: str  # its mode, where its state lies beside it too
     scores: list[CarriedScore] | None  # at birth
+    requests: list[str]  # deletion requests that it was trained for, where it came from any
     # Of a merged expert alone.
     members: dict[str, int] | None  # what it was made of, with versions
     carries: list[str]  # the experts, as gates name them, that it stands for

@@ -9,6 +9,7 @@ from mlubench.core.errors import UsageError
 from mlubench.judging.rules.refusal import refusal
 from mlubench.lumoe.engine.continuous import ContinuousEngine
 from mlubench.lumoe.engine.lumoe import LUMoE
+from mlubench.lumoe.engine.reopening import Reopening
 from mlubench.serving.app import MISSING, make_app
 from mlubench.serving.doors import LOOPBACK
 from mlubench.serving.keys import Keys
@@ -46,8 +47,11 @@ class Address:
         return ()
 
 
-def back_end(engine: LUMoE, limits: Limits) -> ContinuousEngine:
-    """The engine as a server asks it: nothing of what callers send stays in memory."""
+def back_end(engine: LUMoE, limits: Limits, reopening: Reopening | None = None) -> ContinuousEngine:
+    """The engine as a server asks it: nothing of what callers send stays in memory.
+
+    With `reopening` it takes over what changes in its store.
+    """
     engine.mllm.keep_prompts = False
     engine.features.keep = _FEATURES
     for layer in engine.features.layers.values():
@@ -57,6 +61,7 @@ def back_end(engine: LUMoE, limits: Limits) -> ContinuousEngine:
         rows=limits.rows,
         waiting=limits.waiting,
         is_refusal=lambda text: bool(refusal(text)),
+        reopening=reopening,
     )
 
 
@@ -77,8 +82,11 @@ def serve(
     keys: Keys | None,
     limits: Limits,
     ready: Callable[[str], None],
+    reopening: Reopening | None = None,
 ) -> None:
     """Serve until a signal ends it. `ready` is called with the address once requests are taken.
+
+    With `reopening` the server takes over what changes in its store, as when a deletion request comes into force.
 
     Raises UsageError where a package is missing, the port is taken, or `require_safe` says no.
     """
@@ -90,7 +98,7 @@ def serve(
     require_safe(address, keys)
     listening = _listening(address)
     app = make_app(
-        back_end(engine, limits),
+        back_end(engine, limits, reopening),
         model=model,
         tokens=engine.max_new_tokens,
         keys=keys,

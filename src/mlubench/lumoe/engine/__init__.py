@@ -2,6 +2,7 @@
 
 lumoe.py           LUMoE: route, and answer
 opening.py         what an engine is made of; no experiment is needed
+reopening.py       notices that it has changed
 router.py          asks the gate, and settles what it cannot place
 looking_again.py   which drafts tell what is forgotten, and who answers instead
 batching.py        any number of questions, answered in batches

@@ -18,6 +18,7 @@ from mlubench.lumoe.engine.leaving import IsRefusal, by_a_model, expert_tells, r
 from mlubench.lumoe.engine.live import LiveBatch
 from mlubench.lumoe.engine.looking_again import Reply, route_of
 from mlubench.lumoe.engine.lumoe import LUMoE
+from mlubench.lumoe.engine.reopening import Reopening
 from mlubench.lumoe.engine.requests import BusyError, Job, Ticket, Wanted
 from mlubench.models.mllm import TooLongError
 from mlubench.models.running import Row
@@ -40,17 +41,22 @@ class ContinuousEngine:
         rows: int = 16,
         waiting: int = 64,
         is_refusal: IsRefusal | None = None,
+        reopening: Reopening | None = None,
     ) -> None:
         """`rows` requests are answered at once at most, and `waiting` more wait.
 
-        What an expert says and `is_refusal` holds for a refusal leaves as one fixed text, so that nobody can tell by the
-        words which expert it was.
+        `reopening` takes over what counts in the store once it has changed: what runs ends as it began, and whoever comes
+        meanwhile waits. What an expert says and `is_refusal` holds for a refusal leaves as one fixed text, so that nobody
+        can tell by the words which expert it was.
         """
         engine.on_error = "refuse"
         self.engine = engine
         self.rows = rows
         self.most_waiting = waiting
         self._is_refusal = is_refusal
+        self._reopening = reopening
+        # Whether the store has changed and could not be read since. All is refused then.
+        self._unreadable = False
         self._live: list[LiveBatch] = []
         self._waiting: deque[Ticket] = deque()
         # Requests whose draft was held back; they have been admitted once.
@@ -120,12 +126,16 @@ class ContinuousEngine:
         """Those that have waited longest, as many as there is room for."""
         self._waiting = deque(ticket for ticket in self._waiting if not ticket.is_over())
         room = max(0, self.rows - self.running)
+        if self.running and self._reopening is not None and self._reopening.is_due():
+            room = 0
         taken = [self._waiting.popleft() for _ in range(min(room, len(self._waiting)))]
         self._open.update(taken)
         return taken
 
     def _admit(self, tickets: Sequence[Ticket]) -> None:
         """Have the requests routed and read, and join what runs."""
+        if tickets and not self.running:
+            self._reopen_where_due()
         sound = [ticket for ticket in tickets if self._is_sound(ticket)]
         jobs = self._again
         self._again = []
@@ -141,6 +151,19 @@ class ContinuousEngine:
         for rows in self.engine.passes(queries, [job.route for job in jobs]):
             self._start([jobs[row] for row in rows])
 
+    def _reopen_where_due(self) -> None:
+        """Take over what counts in the store, where it has changed. Where that fails, all is refused until it works."""
+        if self._reopening is None or not self._reopening.is_due():
+            return
+        try:
+            self._reopening.reopen()
+        # A store may be broken in any way.
+        except Exception:
+            log.exception("the store has changed and cannot be read, so all is refused")
+            self._unreadable = True
+        else:
+            self._unreadable = False
+
     def _is_sound(self, ticket: Ticket) -> bool:
         if ticket.is_over():
             return False
@@ -154,6 +177,9 @@ class ContinuousEngine:
         """Whatever a gate does, no request gets past it."""
         if not tickets:
             return []
+        if self._unreadable:
+            why = "the store cannot be read; refused"
+            return [Route((), None, 0.0, why, failed=True, refused=True)] * len(tickets)
         try:
             return self.engine.routes([ticket.wanted.request.gate_query for ticket in tickets])
         # A gate may be anybody's, and raise anything.

@@ -17,10 +17,9 @@ from mlubench.lumoe.engine.opening import (
     engine_source,
     gate_access,
     load_base,
-    load_gate,
 )
 from mlubench.lumoe.engine.residents import Residents
-from mlubench.lumoe.engine.router import redirected, route_all
+from mlubench.lumoe.engine.router import redirected, refused_while_waiting, route_all
 from mlubench.lumoe.experts.merging import active_experts
 from mlubench.lumoe.experts.store import ExpertStore
 from mlubench.lumoe.gates.base import Gate, GateQuery
@@ -54,8 +53,10 @@ class LUMoE:
     disabled: frozenset[str] = frozenset()
     # Factors on the experts where a query hits several. An expert alone always counts whole.
     weights: Mapping[str, float] = field(default_factory=dict)
-    # The expert that stands for one that the gate names, where it is another since a consolidation.
+    # The expert that stands for one that the gate names: another since a consolidation, or that of a deletion request.
     expert_for: Mapping[str, str] = field(default_factory=dict)
+    # Tasks of deletion requests that have no expert yet. What reaches them is refused.
+    waiting: frozenset[str] = frozenset()
     # How many experts stay in memory, or how much of it they may take ("512MB"). None: all.
     resident: int | str | None = None
     # The longest answer of `answer`, in tokens.
@@ -96,8 +97,7 @@ class LUMoE:
         if source.features is not None:
             features.load(source.features)
         if gate is None:
-            access = gate_access(mllm, source.settings, source.replies)
-            gate = load_gate(source.store, source.gate, access, source.tasks[-1], source.version)
+            gate = source.fitted_gate(gate_access(mllm, source.settings, source.replies))
         if on_error is None:
             on_error = source.settings.on_error if source.settings is not None else "refuse"
         engine = cls(
@@ -111,21 +111,42 @@ class LUMoE:
             forgotten=source.forgotten(),
             second_look=source.second_look,
         )
-        engine.mount_experts(source.store, source.tasks)
+        engine.mount_experts(source.store, source.tasks, source.requests)
         return engine
 
-    def mount_experts(self, store: ExpertStore, tasks: Sequence[str]) -> None:
+    def reopen(self, source: EngineSource) -> None:
+        """Take over the gate, the second look and the experts that count in the store now; the base stays.
+
+        Nothing may be under way meanwhile. Raises as `open` does; then the engine must not answer before it was reopened.
+        """
+        with self._lock:
+            access = gate_access(self.mllm, source.settings, source.replies)
+            self.gate = source.fitted_gate(access)
+            self.forgotten = source.forgotten()
+            self.mount_experts(source.store, source.tasks, source.requests)
+
+    def mount_experts(
+        self,
+        store: ExpertStore,
+        tasks: Sequence[str],
+        requests: Mapping[str, str | None] | None = None,
+    ) -> None:
         """Have the experts of these tasks to hand, or those that they were merged into, and no others.
 
+        `requests` names the experts of tasks that are deletion requests, None for one that is still to be trained.
         Experts that are switched off are left out: `require_experts` then refuses what needs them.
         """
         remove_adapters(self.mllm)
-        active = active_experts(store, tasks)
-        self.expert_for = active.expert_for
+        of_requests = requests or {}
+        named = {task: of_requests.get(task, task) for task in tasks}
+        experts = {task: expert for task, expert in named.items() if expert is not None}
+        active = active_experts(store, dict.fromkeys(experts.values()))
+        self.waiting = frozenset(named.keys() - experts.keys())
+        self.expert_for = {task: active.expert_for[expert] for task, expert in experts.items()}
         self.disabled = active.disabled
         self.experts = Residents(self.mllm, self.resident)
-        # Several tasks may have been merged into one expert, which is mounted once.
-        for expert in dict.fromkeys(active.expert_for.values()):
+        # Several tasks may have one expert, which is mounted once.
+        for expert in dict.fromkeys(self.expert_for.values()):
             if expert not in active.disabled:
                 self.experts.add(store, expert)
 
@@ -197,11 +218,12 @@ class LUMoE:
     def routes(self, queries: Sequence[GateQuery]) -> list[Route]:
         """One route a query. A gate that fails ends nothing: its queries are refused, or go to the base.
 
-        Refused too is a query whose experts cannot be added up, since each has trained the same part whole.
+        Refused too is a query that hits a deletion request whose expert is still to be trained, and one whose experts
+        cannot be added up, since each has trained the same part whole.
         """
         routes = []
         for named in route_all(self.gate, queries, self.features, self.on_error):
-            route = redirected(named, self.expert_for)
+            route = redirected(refused_while_waiting(named, self.waiting), self.expert_for)
             why = reason_without_sum(self.mllm, route.experts, dict(self.weighted(route)))
             if why:
                 route = replace(route, refused=True, why=f"{route.why}; {why}; refused")

@@ -1,12 +1,14 @@
 """What an engine is opened from: the experts, the gate and the base that a run or a store of experts names."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.lumoe.engine.base_answers import base_asker
+from mlubench.lumoe.experts.in_force import checked_gate_folder, in_force
 from mlubench.lumoe.experts.manifest import read_facts
+from mlubench.lumoe.experts.state import InForce
 from mlubench.lumoe.experts.store import ExpertStore, is_merged
 from mlubench.lumoe.gates.base import Gate, ModelAccess
 from mlubench.lumoe.gates.making import make_gate
@@ -58,11 +60,37 @@ class EngineSource:
     plugins: tuple[str, ...] = ()
     # Which answers are looked at again, where anything was kept for it.
     second_look: SecondLookMode = "band"
+    # What counts since deletion requests came in. None: the gate beside the last task's expert.
+    in_force: InForce | None = None
+
+    @property
+    def requests(self) -> Mapping[str, str | None]:
+        """By task of a deletion request the expert that answers for it; None where what reaches it is refused."""
+        return self.in_force.requests if self.in_force is not None else {}
+
+    def fitted_gate(self, access: ModelAccess) -> Gate:
+        """The gate that counts, once everything in its folder is checked."""
+        if self.in_force is None:
+            return load_gate(self.store, self.gate, access, self.tasks[-1], self.version)
+        gate = make_gate(self.gate, access)
+        gate.load(checked_gate_folder(self.store.root, self.in_force.gate))
+        return gate
 
     def forgotten(self) -> Forgotten | None:
         """What the second look compares with; None where nothing was kept for it beside the gate."""
         # A caller who brings a gate along may have a store without any.
-        return load_forgotten(self.store, self.tasks[-1], self.version) if self.gate else None
+        if not self.gate:
+            return None
+        if self.in_force is None:
+            return load_forgotten(self.store, self.tasks[-1], self.version)
+        return Forgotten.load(checked_gate_folder(self.store.root, self.in_force.gate))
+
+    def now(self) -> "EngineSource":
+        """The same with what counts in the store now."""
+        found = in_force(self.store.root)
+        if found is None:
+            return self
+        return replace(self, in_force=found, tasks=found.tasks)
 
 
 def engine_source(
@@ -74,6 +102,14 @@ def engine_source(
     """
     if isinstance(place, EngineSource):
         return place
+    source = source_before_requests(place, needs_gate=needs_gate)
+    return source.now() if needs_gate else source
+
+
+def source_before_requests(
+    place: ExpertStore | Path | str, *, needs_gate: bool = True
+) -> EngineSource:
+    """As `engine_source`, as if no deletion request had come in since the experts were made."""
     if isinstance(place, ExpertStore):
         return _store_source(place, needs_gate)
     root = Path(place)
@@ -113,6 +149,9 @@ def _run_source(root: Path) -> EngineSource:
 def _store_source(store: ExpertStore, needs_gate: bool) -> EngineSource:
     """What the manifests of a plain store say. Each expert carries the gate that was fitted when it was made."""
     experts = [name for name in store.names() if not is_merged(name)]
+    if needs_gate:
+        # Those of deletion requests came without a gate of their own.
+        experts = [name for name in experts if not read_facts(store.folder(name)).get("requests")]
     if not experts:
         raise UsageError(
             f"{store.root} holds no experts",

@@ -1,6 +1,6 @@
 """The gate's routes made safe: what becomes of a query that it cannot place, and of experts that were merged since."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 
 from mlubench.core.errors import MlubenchError, UsageError
@@ -122,6 +122,15 @@ def redirected(route: Route, expert_for: Mapping[str, str]) -> Route:
     if why == route.why:
         return route
     return replace(route, experts=tuple(dict.fromkeys(experts)), why=why)
+
+
+def refused_while_waiting(route: Route, waiting: Set[str]) -> Route:
+    """The route as a refusal where it names a deletion request that has no expert yet. No expert answers then."""
+    without_expert = sorted(set(route.experts) & waiting)
+    if not without_expert:
+        return route
+    why = f"{route.why}; {', '.join(without_expert)} has no expert yet; refused"
+    return replace(route, experts=(), refused=True, why=why)
 
 
 def failed(error: MlubenchError) -> Route:

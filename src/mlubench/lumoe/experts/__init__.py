@@ -8,4 +8,5 @@ compatibility.py   whether an expert fits the base
 export.py          one expert as one file
 compress.py        several experts as one; merge_plan.py says which
 merging.py         which expert stands for which since
+in_force.py        which gate counts since deletion requests came in, and whose expert answers
 """

@@ -51,10 +51,21 @@ class Change(Strict):
     after: Setting
 
 
+class InForce(Strict):
+    """What counts since deletion requests came in, in place of what the newest expert brought along."""
+
+    gate: int = Field(ge=1, description="number of the folder in which the gate lies")
+    tasks: tuple[str, ...] = Field(description="all that the gate knows, in order")
+    requests: dict[str, str | None] = Field(
+        description="by task of a request its expert; None: none yet, and what reaches it is refused"
+    )
+
+
 class State(Strict):
     """The content of store.json."""
 
     schema_version: Literal[1] = 1
+    in_force: InForce | None = Field(None, description="None: what the newest expert brought along")
     experts: dict[str, Setting] = Field({}, description="by name; one not named has the defaults")
     history: list[Change] = Field([], description="oldest first")
 
@@ -107,6 +118,13 @@ def change_all(root: Path, action: Action, updates: Mapping[str, Update]) -> boo
             history.append(Change(at=now, action=action, expert=name, before=before, after=after))
     if len(history) == len(state.history):
         return False
-    # `mode="json"` makes lists of tuples, as JSON has no other.
-    write_json(root / STATE, State(experts=experts, history=history).model_dump(mode="json"))
+    write_state(root, state.model_copy(update={"experts": experts, "history": history}))
     return True
+
+
+def write_state(root: Path, state: State) -> None:
+    """Replace the state in one step. The caller holds the lock."""
+    # Left out where there is none, so that earlier versions read the file of a store without requests.
+    left_out = {"in_force"} if state.in_force is None else set()
+    # `mode="json"` makes lists of tuples, as JSON has no other.
+    write_json(root / STATE, state.model_dump(mode="json", exclude=left_out))

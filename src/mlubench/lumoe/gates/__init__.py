@@ -2,6 +2,7 @@
 
 metric.py          by the picture, with a metric that other things taught (learned.py); looks.py is how it looks
 known.py           what it knows of requests; standing.py is how rows stand to all of them, kept while they come
+extending.py       why a gate cannot learn one request more
 task_pictures.py   which pictures each task brings
 picture_routes.py  where a picture's scores send a query
 forecasts.py       what it is likely to miss

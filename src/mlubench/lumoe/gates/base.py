@@ -176,6 +176,21 @@ class GrowingGate(Protocol):
 
 
 @runtime_checkable
+class ExtendableGate(Protocol):
+    """A gate that learns one task more from what it has saved, where the earlier tasks themselves are not at hand."""
+
+    def extend(
+        self, task: Task, benchmark: Benchmark, features: Features, config: GateConfig
+    ) -> None:
+        """Learn one task more; what the gate knew before stays as it is.
+
+        What the task keeps and the gate has met is left as it was. Raises MlubenchError where the gate cannot: it was
+        saved by a version that kept too little, or has met what the task forgets.
+        """
+        ...
+
+
+@runtime_checkable
 class StatingGate(Protocol):
     """A gate that says beforehand how often it will be wrong."""
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mlubench.lumoe.gates.base import Features, Gate, GateQuery, NoPicturesError
+from mlubench.lumoe.gates.extending import cannot_extend
 from mlubench.lumoe.gates.mention import MentionGate
 from mlubench.lumoe.gates.metric import MetricGate
 from mlubench.lumoe.gates.metric_state import has_metric
@@ -43,6 +44,15 @@ class HybridGate(Gate):
         else:
             self.picture = _fitted(tasks, benchmark, features, config)
         self.text.fit_next(tasks, benchmark, features, config)
+
+    def extend(
+        self, task: Task, benchmark: Benchmark, features: Features, config: GateConfig
+    ) -> None:
+        if any(sample.image for sample in task.forget):
+            if not isinstance(self.picture, MetricGate):
+                raise cannot_extend("it has no metric to see pictures by")
+            self.picture.extend(task, benchmark, features, config)
+        self.text.extend(task, benchmark, features, config)
 
     def route(self, queries: Sequence[GateQuery], features: Features) -> list[Route]:
         by_picture = [Route((), None, 0.0, "none to compare with")] * len(queries)

@@ -6,6 +6,7 @@ from pathlib import Path
 from mlubench.core.files import write_json
 from mlubench.core.reading import read_json
 from mlubench.lumoe.gates.base import Features, Gate, GateQuery
+from mlubench.lumoe.gates.extending import require_new
 from mlubench.lumoe.gates.names import Hit, Names, known_aliases, names_of
 from mlubench.lumoe.gates.saved import HINT, SavedNames
 from mlubench.settings.gates import GateConfig
@@ -52,6 +53,13 @@ class MentionGate(Gate):
             self._take(tasks[-1], known_aliases(config.aliases))
         else:
             self.fit(tasks, benchmark, features, config)
+
+    def extend(
+        self, task: Task, benchmark: Benchmark, features: Features, config: GateConfig
+    ) -> None:
+        require_new(task, self.expert_of)
+        self.similarity = config.similarity
+        self._take(task, known_aliases(config.aliases))
 
     def _take(self, task: Task, aliases: Mapping[str, Sequence[str]]) -> None:
         """Learn one task more."""

@@ -9,6 +9,7 @@ from torch import Tensor
 from mlubench.core.errors import MlubenchError
 from mlubench.data.background import Background, open_background
 from mlubench.lumoe.gates.base import EncodingFeatures, Features, Gate, GateQuery
+from mlubench.lumoe.gates.extending import cannot_extend, require_new
 from mlubench.lumoe.gates.known import Known
 from mlubench.lumoe.gates.learned import DIRECTIONS, learned_from
 from mlubench.lumoe.gates.looks import look, numbers_of
@@ -86,6 +87,22 @@ class MetricGate(Gate):
             self._take(tasks[-1:], benchmark, features, config)
         else:
             self.fit(tasks, benchmark, features, config)
+
+    def extend(
+        self, task: Task, benchmark: Benchmark, features: Features, config: GateConfig
+    ) -> None:
+        if self.known is None or not self.known.tasks:
+            raise cannot_extend(
+                "it was saved without the pictures of other things that it compares with"
+            )
+        require_new(task, self.known.met)
+        if not self._has_strangers(benchmark, features, config):
+            raise cannot_extend(
+                "the pictures of other things that it was fitted with are not at hand"
+            )
+        known = self.known.met
+        new = tuple(sample for sample in task.retain if sample.entity.key not in known)
+        self._take([replace(task, retain=new)], benchmark, features, config)
 
     def _knows_all_but_the_last(self, tasks: Sequence[Task]) -> bool:
         """Whether the last task is all that is new, and has none of the entities of those before."""

@@ -89,6 +89,13 @@ class Forgotten:
         self._take(tasks[-1:], source, config)
         return self
 
+    def extend(self, task: Task, config: GateConfig) -> None:
+        """Take in one task more where the texts of earlier ones are not at hand, as they never are in what was loaded.
+
+        How much its words say is counted among the truths of this task alone. What is known already stays.
+        """
+        self._take([task], ForgottenFacts(), config)
+
     def _take(self, tasks: Sequence[Task], source: ForgottenFacts, config: GateConfig) -> None:
         """Take in tasks of which no entity is known."""
         aliases = known_aliases(config.aliases)

@@ -1,0 +1,122 @@
+"""What people do with requests: send one in, approve it, reject it, take it out again."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from mlubench.core.errors import UsageError
+from mlubench.experiment.prepare import open_base
+from mlubench.lumoe.engine.opening import load_base
+from mlubench.models.mllm import MLLM
+from mlubench.requests.gate_entry import GateWork
+from mlubench.requests.kept import KeptSet, open_kept
+from mlubench.requests.place import Place
+from mlubench.requests.queue import DeletionRequest, Queue, id_of, now
+from mlubench.requests.submission import Submission, look_through, take_in
+from mlubench.types import Entity
+
+
+@dataclass
+class Desk:
+    """A store's requests, and what working on them takes. The base is loaded when it is first needed."""
+
+    place: Place
+    queue: Queue
+    # Where the base lies, where the store does not say it; or the base itself.
+    base: MLLM | Path | str | None = None
+
+    @classmethod
+    def open(cls, path: Path, base: MLLM | Path | str | None = None) -> "Desk":
+        place = Place.open(path)
+        return cls(place, Queue.at(place.database), base)
+
+    @cached_property
+    def mllm(self) -> MLLM:
+        if self.base is None and self.place.is_run and self.place.before.base is None:
+            assert self.kept.benchmark is not None
+            return open_base(self.place.config, self.kept.benchmark)
+        return load_base(self.place.before, self.base)
+
+    @cached_property
+    def kept(self) -> KeptSet:
+        return open_kept(self.place)
+
+    @property
+    def gate(self) -> GateWork:
+        return GateWork(self.place, self.mllm, self.kept)
+
+    def submit(
+        self,
+        entity: Entity,
+        pictures: Path,
+        *,
+        answers: Path | None = None,
+        aliases: Sequence[str] = (),
+        key: str | None = None,
+    ) -> tuple[DeletionRequest, bool]:
+        """The request, and whether it is new. Raises UsageError for what cannot be taken in."""
+        submission = look_through(
+            entity,
+            pictures,
+            answers=answers,
+            aliases=aliases,
+            fewest=self.place.settings.fewest_pictures,
+        )
+        return self.take(submission, key)
+
+    def take(self, submission: Submission, key: str | None = None) -> tuple[DeletionRequest, bool]:
+        """The same of what was looked through already. The files are there before the request is acknowledged."""
+        wanted = key or submission.content
+        if self.queue.find(wanted) is None:
+            self._require_new(submission.entity)
+        days = self.place.settings.days
+        take_in(self.place, id_of(wanted), submission)
+        return self.queue.add(wanted, submission.content, submission.entity.key, days)
+
+    def _require_new(self, entity: Entity) -> None:
+        """Raises UsageError for an entity that an expert of the store has in charge already."""
+        for row in self.place.store.listing():
+            in_force = row["expert"] in (*self.place.now().tasks, *self.place.now().requests)
+            if in_force and entity.key in (row["entities"] or ()):
+                raise UsageError(
+                    f"{entity.key} is suppressed already, by expert {row['expert']}",
+                    "Revert that request first, if it is to be made anew.",
+                )
+
+    def approve(self, request: str) -> DeletionRequest:
+        """From here on the gate refuses the request; the worker does the rest."""
+        row = self.queue.move(self.queue.get(request), "verified", approved=now())
+        return self.put_in_gate(row)
+
+    def put_in_gate(self, row: DeletionRequest) -> DeletionRequest:
+        """Have the gate refuse the request, where it does not yet."""
+        if row.gate_since is not None:
+            return row
+        self.gate.put_in(row.id)
+        return self.queue.note(row, gate_since=now())
+
+    def reject(self, request: str, why: str) -> DeletionRequest:
+        """The request will never be in effect."""
+        return self.queue.move(self.queue.get(request), "rejected", why=why, ended=now())
+
+    def revert(self, request: str, why: str = "") -> DeletionRequest:
+        """Take the request out: answers are again what they were without it."""
+        row = self.queue.get(request)
+        if row.state != "reverted":
+            row = self.queue.move(row, "reverted", why=why)
+        return self.finish_reverting(row)
+
+    def finish_reverting(self, row: DeletionRequest) -> DeletionRequest:
+        """What is left to do of a request that was reverted: nothing, or what a crash has cut off."""
+        if row.ended is not None:
+            return row
+        self.gate.take_out(row.id)
+        if row.expert is not None and not self._is_used(row.expert):
+            shutil.rmtree(self.place.store.folder(row.expert, 1), ignore_errors=True)
+        return self.queue.note(row, ended=now())
+
+    def _is_used(self, expert: str) -> bool:
+        """Whether the expert answers for another request."""
+        return expert in self.place.now().requests.values()

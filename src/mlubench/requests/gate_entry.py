@@ -1,0 +1,119 @@
+"""A request's entry in the gate: put in at approval, pointed at its expert later, taken out when it is reverted.
+
+The gate takes in what a request brings, and nothing of what it knew is learned anew. To take a request out, the gate
+that came with the store learns the others again, in their order: the gate that would be there had the request never come.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mlubench.core.errors import MlubenchError
+from mlubench.lumoe.engine.opening import EngineSource, gate_access
+from mlubench.lumoe.experts import state
+from mlubench.lumoe.experts.in_force import Saved, put_in_force, set_in_force
+from mlubench.lumoe.gates.base import ExtendableGate, Gate
+from mlubench.lumoe.second_look.forgotten import Forgotten
+from mlubench.models.features import FeatureCache
+from mlubench.models.mllm import MLLM
+from mlubench.requests.kept import KeptSet, keep_beside
+from mlubench.requests.place import Place
+from mlubench.requests.scoping import as_benchmark, gate_task, is_scoped, scoped_task
+from mlubench.requests.submission import read_sent
+from mlubench.settings.gates import GateConfig
+
+
+@dataclass(frozen=True)
+class GateWork:
+    """What changing a gate takes."""
+
+    place: Place
+    mllm: MLLM
+    kept: KeptSet
+
+    def put_in(self, request: str) -> None:
+        """From now on the gate refuses the request. Nothing is done where it does so already."""
+        sent = read_sent(self.place, request)
+        keep_beside(self.place, request, sent.key, self.kept)
+        with state.locked(self.place.store.root):
+            source = self.place.now()
+            if request in source.requests:
+                return
+            gate, forgotten = self._opened(source)
+            self._extend(gate, forgotten, request)
+            put_in_force(
+                self.place.store.root,
+                _saved(gate, forgotten),
+                [*source.tasks, request],
+                {**source.requests, request: None},
+            )
+
+    def point_at(self, request: str, expert: str) -> None:
+        """From now on the expert answers for the request, and the second look knows what it must not say."""
+        with state.locked(self.place.store.root):
+            source = self.place.now()
+            if source.requests.get(request) == expert:
+                return
+            gate, forgotten = self._opened(source)
+            if forgotten is not None:
+                forgotten.extend(scoped_task(self.place, request), self._settings(request))
+            put_in_force(
+                self.place.store.root,
+                _saved(gate, forgotten),
+                source.tasks,
+                {**source.requests, request: expert},
+            )
+
+    def take_out(self, request: str) -> None:
+        """From now on nothing knows of the request. Nothing is done where nothing does."""
+        with state.locked(self.place.store.root):
+            source = self.place.now()
+            if request not in source.requests:
+                return
+            remaining = {name: e for name, e in source.requests.items() if name != request}
+            if not remaining:
+                set_in_force(self.place.store.root, None)
+                return
+            before = self.place.before
+            gate, forgotten = self._opened(before)
+            for name in remaining:
+                self._extend(gate, forgotten, name)
+            put_in_force(
+                self.place.store.root,
+                _saved(gate, forgotten),
+                [*before.tasks, *remaining],
+                remaining,
+            )
+
+    def second_look_with(self, source: EngineSource, request: str) -> Forgotten | None:
+        """What the second look will know once the request's expert is in force."""
+        forgotten = source.forgotten()
+        if forgotten is not None:
+            forgotten.extend(scoped_task(self.place, request), self._settings(request))
+        return forgotten
+
+    def _opened(self, source: EngineSource) -> tuple[Gate, Forgotten | None]:
+        access = gate_access(self.mllm, self.place.config.gates, None)
+        return source.fitted_gate(access), source.forgotten()
+
+    def _extend(self, gate: Gate, forgotten: Forgotten | None, request: str) -> None:
+        """Have gate and second look learn one request more."""
+        if not isinstance(gate, ExtendableGate):
+            raise MlubenchError(
+                f"gate {gate.name!r} learns all requests anew for each",
+                "Use a store whose gate is hybrid, metric or mention.",
+            )
+        task = gate_task(self.place, request)
+        settings = self._settings(request)
+        benchmark = as_benchmark(self.place, request, task, self.kept)
+        gate.extend(task, benchmark, FeatureCache(self.mllm), settings)
+        if forgotten is not None:
+            known = scoped_task(self.place, request) if is_scoped(self.place, request) else task
+            forgotten.extend(known, settings)
+
+    def _settings(self, request: str) -> GateConfig:
+        sent = read_sent(self.place, request)
+        return self.place.gate_settings({sent.entity: list(sent.aliases)})
+
+
+def _saved(gate: Gate, forgotten: Forgotten | None) -> Sequence[Saved]:
+    return [gate] if forgotten is None else [gate, forgotten]

@@ -1,0 +1,221 @@
+"""What an expert does before it may answer: measured on pictures and phrasings that nothing has learned from."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field
+
+from mlubench.data.strangers import Strangers
+from mlubench.experiment.strangers import open_strangers
+from mlubench.judging.rules.judge import RulesJudge
+from mlubench.lumoe.engine.lumoe import LUMoE
+from mlubench.lumoe.gates.base import GateQuery
+from mlubench.models.adapters import remove_adapters
+from mlubench.models.mllm import MLLM, Query
+from mlubench.requests.gate_entry import GateWork
+from mlubench.requests.kept import KeptSet
+from mlubench.requests.place import Place, with_expert
+from mlubench.requests.scoping import as_benchmark, scoped_task
+from mlubench.requests.settings import Bounds
+from mlubench.settings.strict import Strict
+from mlubench.statistics.bootstrap import Interval
+from mlubench.statistics.intervals import wilson
+from mlubench.statistics.scores import Scored, score_of
+from mlubench.types import Benchmark, Metric, Question, Route, Sample
+
+_RESAMPLES = 500
+_BATCH = 32
+
+
+class Rate(Strict):
+    """A share with its 95% interval. None where nothing was measured."""
+
+    value: float | None
+    ci95: Interval | None
+    n: int
+
+    def told(self) -> str:
+        if self.value is None or self.ci95 is None:
+            return "not measured"
+        low, high = self.ci95
+        return f"{self.value:.2f} [{low:.2f}, {high:.2f}] of {self.n}"
+
+
+class Measured(Strict):
+    """What was measured of one request's expert, by the rules judge."""
+
+    forget_quality: Rate = Field(description="refusal on held-out pictures, in all phrasings")
+    unseen_phrasings: Rate = Field(description="of these, those in words that nothing trained on")
+    by_name: Rate = Field(description="refusal of questions in words alone that name the entity")
+    told_before: Rate = Field(description="correctness of the base's own answers to the same")
+    utility: Rate = Field(description="correctness on what must stay")
+    utility_before: Rate = Field(description="correctness of the base on the same")
+    leak: Rate = Field(
+        description="held-out pictures of the entity that reach no expert of its own"
+    )
+    over_refusal: Rate = Field(description="held-out pictures of what must stay that reach it")
+    strangers: Rate = Field(description="pictures of other things that reach it")
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """What measuring takes."""
+
+    work: GateWork
+    request: str
+    expert: str
+
+    @property
+    def place(self) -> Place:
+        return self.work.place
+
+    @property
+    def kept(self) -> KeptSet:
+        return self.work.kept
+
+    @property
+    def mllm(self) -> MLLM:
+        return self.work.mllm
+
+    def measure(self) -> Measured:
+        """Ask the engine as it will be once the expert is in force."""
+        source = with_expert(self.place.now(), self.request, self.expert)
+        engine = LUMoE.open(source, self.mllm)
+        engine.forgotten = self.work.second_look_with(source, self.request)
+        try:
+            return self._measured(engine)
+        finally:
+            remove_adapters(self.mllm)
+
+    def _measured(self, engine: LUMoE) -> Measured:
+        task = scoped_task(self.place, self.request)
+        benchmark = as_benchmark(self.place, self.request, task, self.kept)
+        most = self.place.settings.measured
+        by_picture = [s for s in task.forget if s.tests and s.image]
+        by_name = [s for s in task.forget if s.tests and not s.image]
+        shown = _some(by_picture, most)
+        staying = _some([s for s in task.retain if s.tests], most)
+        judge = _Judge(task.samples)
+        said = _answers(engine, benchmark, shown)
+        unseen = [row for row in said if row.sample.phrasing > 0]
+        return Measured(
+            forget_quality=judge.score("forget_quality", said),
+            unseen_phrasings=judge.score("forget_quality", unseen),
+            by_name=judge.score("forget_quality", _answers(engine, benchmark, by_name)),
+            told_before=judge.score("utility", self._said_before(benchmark, shown)),
+            utility=judge.score("utility", _answers(engine, benchmark, staying)),
+            utility_before=judge.score("utility", self._said_before(benchmark, staying)),
+            leak=self._missed(engine, benchmark, by_picture),
+            over_refusal=self._reached(engine, _pictures(benchmark, task.retain)),
+            strangers=self._strangers_reached(engine),
+        )
+
+    def _said_before(self, benchmark: Benchmark, samples: Sequence[Sample]) -> list["Said"]:
+        queries = [Query(benchmark.picture(s), s.question) for s in samples]
+        texts: list[str] = []
+        with self.mllm.adapters_off():
+            for start in range(0, len(queries), _BATCH):
+                texts += self.mllm.generate(queries[start : start + _BATCH], max_new_tokens=64)
+        return [Said(sample, text) for sample, text in zip(samples, texts, strict=True)]
+
+    def _missed(self, engine: LUMoE, benchmark: Benchmark, samples: Sequence[Sample]) -> Rate:
+        queries = _pictures(benchmark, samples)
+        reached = sum(self._is_its(route) for route in engine.routes(queries))
+        return _rate(len(queries) - reached, len(queries))
+
+    def _reached(self, engine: LUMoE, queries: Sequence[GateQuery]) -> Rate:
+        reached = sum(self._is_its(route) for route in engine.routes(queries))
+        return _rate(reached, len(queries))
+
+    def _is_its(self, route: Route) -> bool:
+        return self.expert in route.experts
+
+    def _strangers_reached(self, engine: LUMoE) -> Rate:
+        strangers = Strangers()
+        if self.kept.benchmark is not None and self.place.is_run:
+            strangers = open_strangers(self.place.config.benchmark, self.kept.benchmark)
+        queries = [GateQuery(s.picture, s.question) for s in strangers.found]
+        return self._reached(engine, queries)
+
+
+def unmet(measured: Measured, bounds: Bounds) -> str:
+    """Which bounds are not met, in words; "" where all are."""
+    wrong = []
+    quality = measured.forget_quality
+    if quality.value is None or quality.value < bounds.forget_quality:
+        wrong.append(f"forget quality {quality.told()} is below {bounds.forget_quality}")
+    before = measured.utility_before.value or 0.0
+    after = measured.utility.value
+    if after is not None and before - after > bounds.utility_loss:
+        wrong.append(f"utility fell from {before:.2f} to {after:.2f}")
+    if (measured.leak.value or 0.0) > bounds.leak:
+        wrong.append(f"the gate misses {measured.leak.told()} of its pictures")
+    for what, rate in (("kept", measured.over_refusal), ("other", measured.strangers)):
+        if (rate.value or 0.0) > bounds.over_refusal:
+            wrong.append(f"the gate takes {rate.told()} {what} pictures for it")
+    return "; ".join(wrong)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An answer to a sample."""
+
+    sample: Sample
+    text: str
+
+
+class _Judge:
+    """The rules, with what they know of all truths around."""
+
+    def __init__(self, samples: Sequence[Sample]) -> None:
+        self.judge = RulesJudge((s.entity.cls, s.truth) for s in samples)
+
+    def score(self, metric: Metric, said: Sequence[Said]) -> Rate:
+        questions = []
+        for row in said:
+            sample = row.sample
+            questions.append(
+                Question(metric, sample.entity.key, sample.question, sample.truth, row.text)
+            )
+        scored = []
+        for row, verdict in zip(said, self.judge.judge(questions), strict=True):
+            scored.append(Scored(row.sample.fact, verdict.score, {}))
+        found = score_of(scored, resamples=_RESAMPLES)
+        return Rate(value=found["score"], ci95=found["ci95"], n=found["n"])
+
+
+def _answers(engine: LUMoE, benchmark: Benchmark, samples: Sequence[Sample]) -> list[Said]:
+    """What the engine says, routed and looked at again."""
+    found = []
+    for start in range(0, len(samples), _BATCH):
+        part = samples[start : start + _BATCH]
+        gate_queries = [GateQuery(benchmark.picture(s), s.question) for s in part]
+        queries = [Query(query.image, query.question) for query in gate_queries]
+        routes = engine.routes(gate_queries)
+        texts = engine.generate(queries, routes, max_new_tokens=64)
+        found += [Said(sample, text) for sample, text in zip(part, texts, strict=True)]
+    return found
+
+
+def _pictures(benchmark: Benchmark, samples: Sequence[Sample]) -> list[GateQuery]:
+    """Each held-out picture once, with one question."""
+    by_picture: dict[Path, str] = {}
+    for sample in samples:
+        picture = benchmark.picture(sample)
+        if sample.tests and picture is not None:
+            by_picture.setdefault(picture, sample.question)
+    return [GateQuery(picture, question) for picture, question in by_picture.items()]
+
+
+def _some(samples: Sequence[Sample], most: int) -> list[Sample]:
+    """At most so many, the same ones each time."""
+    ordered = sorted(samples, key=lambda sample: sample.id)
+    if len(ordered) <= most:
+        return ordered
+    return random.Random(0).sample(ordered, most)
+
+
+def _rate(hits: int, n: int) -> Rate:
+    return Rate(value=round(hits / n, 6) if n else None, ci95=wilson(hits, n), n=n)

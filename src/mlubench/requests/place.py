@@ -1,0 +1,119 @@
+"""The store that requests are for, with the settings its experts were made with, and where all of a request lies."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from mlubench.core.errors import MlubenchError, UsageError
+from mlubench.core.files import write_atomic
+from mlubench.core.locks import locked
+from mlubench.core.reading import of_shape, read_yaml
+from mlubench.lumoe.engine.opening import EngineSource, engine_source, source_before_requests
+from mlubench.lumoe.experts.manifest import read_facts
+from mlubench.lumoe.experts.store import ExpertStore
+from mlubench.requests.settings import FILE, RequestSettings
+from mlubench.runs.folder import RunDir
+from mlubench.settings.gates import GateConfig
+from mlubench.settings.lumoe import LumoeConfig
+from mlubench.settings.run import Config
+from mlubench.settings.training import TrainConfig
+
+# A leading dot, so that it passes for no expert.
+FOLDER = ".requests"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A run, or a store of experts, and its requests."""
+
+    path: Path
+    # As if no request had come in.
+    before: EngineSource
+
+    @classmethod
+    def open(cls, path: Path) -> "Place":
+        """Raises as `engine_source` does."""
+        return cls(path, source_before_requests(path))
+
+    @property
+    def store(self) -> ExpertStore:
+        return self.before.store
+
+    @property
+    def is_run(self) -> bool:
+        return RunDir(self.path).config_file.is_file()
+
+    def now(self) -> EngineSource:
+        """What counts in the store now."""
+        return engine_source(self.path)
+
+    @cached_property
+    def config(self) -> Config:
+        """The run's settings; of a plain store those that its newest expert was trained with."""
+        if self.is_run:
+            return RunDir(self.path).config()
+        facts = read_facts(self.store.folder(self.before.tasks[-1]))
+        settings = facts.get("settings")
+        if not settings:
+            raise MlubenchError(
+                f"the newest expert in {self.store.root} does not say how it was trained",
+                "Give the run that made it.",
+            )
+        return Config(
+            preset="store",
+            seed=facts.get("seed", 0),
+            methods=["lumoe"],
+            train=TrainConfig.model_validate(settings),
+            lumoe=LumoeConfig(expert=facts.get("loss", "po")),
+            gate=self.before.gate,
+        )
+
+    def gate_settings(self, aliases: Mapping[str, list[str]]) -> GateConfig:
+        """Those of the gates, with the aliases of requests added."""
+        known = {**self.config.gates.aliases, **aliases}
+        return self.config.gates.model_copy(update={"aliases": known})
+
+    @property
+    def root(self) -> Path:
+        """The folder of all requests."""
+        return self.store.root / FOLDER
+
+    @property
+    def database(self) -> Path:
+        return self.root / "queue.sqlite"
+
+    def folder(self, request: str) -> Path:
+        """Where everything of one request lies."""
+        return self.root / request
+
+    @cached_property
+    def settings(self) -> RequestSettings:
+        path = self.root / FILE
+        if not path.is_file():
+            return RequestSettings()
+        return of_shape(read_yaml(path, "") or {}, RequestSettings, str(path), "Mend the file.")
+
+    def settle(self, **wanted: object) -> None:
+        """Write settings that are given for the first time. Raises UsageError where others stand there already."""
+        given = {name: value for name, value in wanted.items() if value is not None}
+        if not given:
+            return
+        self.root.mkdir(parents=True, exist_ok=True)
+        with locked(self.root / ".settings.lock"):
+            asked = RequestSettings.model_validate(given)
+            path = self.root / FILE
+            if not path.is_file():
+                lines = [f"{name}: {getattr(asked, name)}\n" for name in given]
+                write_atomic(path, "".join(lines))
+        for name in given:
+            there = getattr(self.settings, name)
+            if there != getattr(asked, name):
+                raise UsageError(f"{name} is {there} in {self.root / FILE}", "Change it there.")
+
+
+def with_expert(source: EngineSource, task: str, expert: str) -> EngineSource:
+    """What counts, as if this expert answered for the task already."""
+    assert source.in_force is not None
+    requests = {**source.in_force.requests, task: expert}
+    return replace(source, in_force=source.in_force.model_copy(update={"requests": requests}))

@@ -1,0 +1,157 @@
+"""A request as it comes in: its pictures are looked at and copied, so that nothing later depends on who sent them."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field
+
+from mlubench.core.errors import UsageError
+from mlubench.core.files import digest, file_sha256, is_whole, whole_dir, write_json
+from mlubench.core.locks import locked
+from mlubench.core.reading import of_shape, read_json
+from mlubench.data.check_pictures import broken_pictures
+from mlubench.data.same_pictures import look_at_all, same_pictures
+from mlubench.data.strangers import SUFFIXES
+from mlubench.requests.place import Place
+from mlubench.settings.strict import Strict
+from mlubench.types import Entity
+
+# The folder of a request that holds what was sent.
+SENT = "sent"
+# More would take hours of asking, and say nothing new.
+MOST_PICTURES = 200
+# Of an entity whose class nobody named.
+NO_CLASS = "Other"
+
+
+class Answered(Strict):
+    """A question about the entity and what must not be answered any more."""
+
+    question: str = Field(min_length=1)
+    answer: str = Field(min_length=1)
+    phrasings: tuple[str, ...] = ()
+    """Other wordings of the question."""
+
+
+class Sent(Strict):
+    """What a request says, beside its pictures."""
+
+    entity: str = Field(description="its key, as Personage/Jane_Doe")
+    aliases: tuple[str, ...] = ()
+    answers: tuple[Answered, ...] = ()
+    pictures: tuple[str, ...] = Field(description="file names below `sent`, in order")
+
+    @property
+    def key(self) -> Entity:
+        return Entity.from_key(self.entity)
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A request that was looked at and may be taken in."""
+
+    entity: Entity
+    aliases: tuple[str, ...]
+    answers: tuple[Answered, ...]
+    pictures: tuple[Path, ...]
+    # Of all of it.
+    content: str
+
+
+def entity_of(name: str, cls: str | None) -> Entity:
+    """The entity that a person names: `Jane Doe` of a class, or `Personage/Jane_Doe`. Raises UsageError for no name."""
+    given, slash, rest = name.strip().partition("/")
+    if slash and cls is None:
+        cls, name = given, rest
+    spelt = "_".join(name.split())
+    if not spelt or "\0" in spelt:
+        raise UsageError(f"{name!r} is no entity's name", "Give one: --entity 'Jane Doe'.")
+    return Entity(cls or NO_CLASS, spelt)
+
+
+def look_through(
+    entity: Entity,
+    pictures: Path,
+    *,
+    answers: Path | None = None,
+    aliases: Sequence[str] = (),
+    fewest: int,
+) -> Submission:
+    """Look at everything that was sent. Raises UsageError that names the first thing wrong."""
+    files = _pictures_in(pictures)
+    names = [str(path.relative_to(pictures)) for path in files]
+    broken = broken_pictures(pictures, names)
+    if broken:
+        name, problem = broken[0]
+        raise UsageError(f"picture {name} {problem}", "Replace it, or take it out.")
+    same = same_pictures(look_at_all(pictures, names))
+    if same:
+        raise UsageError(
+            f"{same[0][0]} and {same[0][1]} show the same picture", "Leave one of them out."
+        )
+    if len(files) < fewest:
+        raise UsageError(
+            f"{len(files)} pictures are too few to learn from and to measure with",
+            f"Give {fewest} or more different ones.",
+        )
+    told = _answers_in(answers) if answers is not None else ()
+    made_of = {
+        "entity": entity.key,
+        "aliases": sorted(aliases),
+        "answers": [one.model_dump() for one in told],
+        "pictures": sorted(file_sha256(path) for path in files),
+    }
+    return Submission(entity, tuple(aliases), told, tuple(files), digest(made_of, 64))
+
+
+def _pictures_in(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is no folder", "Give the folder of the request's pictures.")
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    if not found:
+        kinds = ", ".join(SUFFIXES)
+        raise UsageError(f"{folder} holds no picture", f"Give files that end in {kinds}.")
+    if len(found) > MOST_PICTURES:
+        raise UsageError(f"{folder} holds {len(found)} pictures", f"Give {MOST_PICTURES} or fewer.")
+    return found
+
+
+def _answers_in(path: Path) -> tuple[Answered, ...]:
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"{path} cannot be read: {error}",
+            'Give a JSON list: [{"question": "...", "answer": "..."}].',
+        ) from None
+    return tuple(of_shape(rows, list[Answered], str(path), "Mend the file."))
+
+
+def take_in(place: Place, request: str, submission: Submission) -> None:
+    """Copy what was sent into the request's folder, whole or not at all. What is there already stays."""
+    folder = place.folder(request) / SENT
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # The same request may be sent twice at once.
+    with locked(folder.parent / ".lock"):
+        if is_whole(folder):
+            return
+        with whole_dir(folder, {"content": submission.content}) as out:
+            names = []
+            for number, path in enumerate(submission.pictures, 1):
+                names.append(f"{number:04d}{path.suffix.lower()}")
+                shutil.copyfile(path, out / names[-1])
+            sent = Sent(
+                entity=submission.entity.key,
+                aliases=submission.aliases,
+                answers=submission.answers,
+                pictures=tuple(names),
+            )
+            write_json(out / "request.json", sent.model_dump(mode="json"))
+
+
+def read_sent(place: Place, request: str) -> Sent:
+    """What a request says."""
+    return read_json(place.folder(request) / SENT / "request.json", Sent)

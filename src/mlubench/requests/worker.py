@@ -1,0 +1,122 @@
+"""Works off approved requests, one by one. Each step looks for what it would make, so it goes on after a crash anywhere."""
+
+import logging
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from mlubench.core.errors import MlubenchError
+from mlubench.core.locks import locked
+from mlubench.requests.desk import Desk
+from mlubench.requests.measuring import Measured, Measuring, unmet
+from mlubench.requests.queue import DeletionRequest, now
+from mlubench.requests.scoping import as_benchmark, scope, scoped_task
+from mlubench.requests.states import OPEN, State
+from mlubench.requests.training import train_expert
+
+log = logging.getLogger(__name__)
+
+# A step that fails so often in a row is left to a person.
+TRIES = 3
+# Told of each request after each step.
+Told = Callable[[DeletionRequest], None]
+
+
+def scope_it(desk: Desk, row: DeletionRequest) -> DeletionRequest:
+    """verified -> scoped: the gate refuses it, and what must go and stay is written down."""
+    row = desk.put_in_gate(row)
+    scope(desk.place, row.id, desk.mllm, desk.kept)
+    return desk.queue.move(row, "scoped")
+
+
+def begin_training(desk: Desk, row: DeletionRequest) -> DeletionRequest:
+    """scoped -> training"""
+    return desk.queue.move(row, "training", expert=row.id)
+
+
+def train_and_measure(desk: Desk, row: DeletionRequest) -> DeletionRequest:
+    """training -> audited: the expert lies in the store, and what it does is measured. It answers nobody yet."""
+    assert row.expert is not None
+    task = scoped_task(desk.place, row.id)
+    benchmark = as_benchmark(desk.place, row.id, task, desk.kept)
+    train_expert(desk.place, row.expert, benchmark, desk.mllm, [row.id])
+    measured = Measuring(desk.gate, row.id, row.expert).measure()
+    row = desk.queue.move(row, "audited", measured=measured.model_dump(mode="json"))
+    return desk.queue.note(row, why=unmet(measured, desk.place.settings.bounds))
+
+
+def activate(desk: Desk, row: DeletionRequest) -> DeletionRequest:
+    """audited -> active, where every bound is met: from here on the expert answers. Else the gate goes on refusing."""
+    assert row.expert is not None
+    measured = Measured.model_validate(row.measured)
+    why = unmet(measured, desk.place.settings.bounds)
+    if why:
+        return row if row.why == why else desk.queue.note(row, why=why)
+    desk.gate.point_at(row.id, row.expert)
+    return desk.queue.move(row, "active", expert_since=now())
+
+
+STEPS: dict[State, Callable[[Desk, DeletionRequest], DeletionRequest]] = {
+    "verified": scope_it,
+    "scoped": begin_training,
+    "training": train_and_measure,
+    "audited": activate,
+}
+
+
+def work_off(desk: Desk, told: Told) -> int:
+    """Bring every approved request as far as it comes. Returns how many went on.
+
+    Raises MlubenchError where another worker is at it.
+    """
+    went_on = 0
+    with _alone(desk):
+        _finish_what_was_cut_off(desk)
+        for row in desk.queue.all(*OPEN):
+            went_on += _bring_on(desk, row, told)
+    return went_on
+
+
+def watch(desk: Desk, told: Told, seconds: float) -> None:
+    """Work off what is there, look again, and so on until the process is ended."""
+    while True:
+        work_off(desk, told)
+        time.sleep(seconds)
+
+
+def _bring_on(desk: Desk, row: DeletionRequest, told: Told) -> bool:
+    """One request, step by step. An error is noted with it, and the next request has its turn."""
+    began = row.state
+    while row.state in STEPS and row.failures < TRIES:
+        try:
+            after = STEPS[row.state](desk, row)
+        except MlubenchError as error:
+            row = desk.queue.get(row.id)
+            if row.state in STEPS:
+                row = desk.queue.note(row, why=str(error), failures=row.failures + 1)
+            told(row)
+            break
+        if after.state == row.state:
+            row = after
+            break
+        row = after
+        told(row)
+    return row.state != began
+
+
+def _finish_what_was_cut_off(desk: Desk) -> None:
+    for row in desk.queue.all("reverted"):
+        desk.finish_reverting(row)
+    # Checkpoints of trainings that were cut off.
+    shutil.rmtree(desk.place.root / "work", ignore_errors=True)
+
+
+@contextmanager
+def _alone(desk: Desk) -> Iterator[None]:
+    desk.place.root.mkdir(parents=True, exist_ok=True)
+    busy = MlubenchError(
+        f"another worker is at the requests of {desk.place.path}", "Let it finish, or end it."
+    )
+    with locked(desk.place.root / ".worker.lock", if_held=busy):
+        yield
