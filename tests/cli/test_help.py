@@ -48,6 +48,6 @@ def test_every_option_and_command_says_what_it_does(words: tuple[str, ...]) -> N
 
 
 def test_commands_that_print_facts_have_json() -> None:
-    groups = (("data",), ("experts",), ("keys",), ("model",), ("parts",))
+    groups = (("data",), ("experts",), ("keys",), ("model",), ("parts",), ("request",))
     for words in [w for w in HELPS if w not in groups]:
         assert "--json" in call(*words, "--help").out
