@@ -36,10 +36,11 @@ def views(tokens: dict[str, Tensor], of: Method, *, only: bool = True) -> Views:
             "states": tokens[kind].unsqueeze(-1) * torch.arange(1.0, 5),
         }
         said["all_logits"] = said["logits"]
+        said["pictures"] = said["states"]
         given = {f"ref_{f}": said[f].detach() for f in said if f == form or not only}
         now = (
             said
-            if not only or form == "all_logits" or of.layer
+            if not only or form == "all_logits" or of.layer or of.sees_features
             else {k: said[k] for k in ("logps", "logits")}
         )
         made[kind] = View(
@@ -47,6 +48,7 @@ def views(tokens: dict[str, Tensor], of: Method, *, only: bool = True) -> Views:
             mask=mask,
             tokens=said["logits"].argmax(-1),
             all_mask=mask,
+            picture_mask=mask,
             **now,
             **given,
         )
@@ -88,8 +90,8 @@ def test_which_way_each_answer_is_pushed(name: str) -> None:
     of.loss(views(tokens, of)).backward()
     for kind in set(of.needs) - TOKENS_ALONE.get(name, set()):
         grad = tokens[kind].grad
-        if name == "undial":
-            continue  # it looks at logits, not at the likelihood of the truth: methods/test_undial.py
+        if name in ("undial", "vkd"):
+            continue  # they look at logits and features, not at likelihoods: methods/
         if name == "rmu" and kind == "forget":
             assert (grad < 0).all()  # states of this sign are drawn to the positive direction
         elif kind == "forget":

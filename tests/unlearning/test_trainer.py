@@ -30,7 +30,8 @@ def test_each_method_pushes_the_way_it_says(
     mllm: MLLM, benchmark: Benchmark, tmp_path: Path, name: str
 ) -> None:
     before = levels(mllm, benchmark)
-    facts = train(mllm, name, benchmark, tmp_path, HARD)
+    scope = "vision" if method_of(name).sees_features else "language"
+    facts = train(mllm, name, benchmark, tmp_path, HARD.model_copy(update={"scope": scope}))
     after = levels(mllm, benchmark)
     assert facts.last_loss < facts.first_loss
     if name not in ("po", "po_retain"):

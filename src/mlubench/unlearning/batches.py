@@ -57,7 +57,7 @@ class BatchBuilder:
         self.with_images = config.images == "seen"
         self.pack = config.pack and can_pack(mllm.base)
         # Features may be kept only while training leaves the vision part as it is.
-        megabytes = 0 if _trains_vision(mllm) else config.vision_cache_mb
+        megabytes = 0 if trains_vision(mllm) else config.vision_cache_mb
         self.prompts = PromptCache(mllm, int(megabytes * 2**20))
 
     def build(self, kinds: Sequence[AnswerKind], items: Sequence[Item]) -> Iterator[PackedBatch]:
@@ -137,7 +137,7 @@ class BatchBuilder:
         return self.mllm.answer_ids(sample.question, answer, with_image=self._shows(sample))
 
 
-def _trains_vision(mllm: MLLM) -> bool:
+def trains_vision(mllm: MLLM) -> bool:
     """Whether an adapter is mounted on what pictures pass through: the vision tower or the projector."""
     modules = mllm.parts.of_scope("vision")
     for name, _ in mllm.model.named_parameters():

@@ -33,6 +33,9 @@ class AnswerOutputs:
     all_logits: Tensor | None = None  # (B, L, V)
     all_head_inputs: Tensor | None = None  # (B, L, H)
     all_mask: Tensor | None = None  # (B, L)
+    # What enters the language model, and which of it are pictures, where the method looks at their features.
+    pictures: Tensor | None = None  # (B, L, H)
+    picture_mask: Tensor | None = None  # (B, L)
 
 
 def run_batch(
@@ -51,7 +54,9 @@ def run_batch(
     width = sum(labels.shape[1] for labels in batch.labels.values())  # W
     at_all_positions = [k for k in batch.labels if method.reference.get(k) == "all_logits"]
     caller = mllm.model if model is None else model
-    with _captured(mllm, method.layer, head_inputs=head_inputs) as captured:
+    with _captured(
+        mllm, method.layer, head_inputs=head_inputs, entering=method.sees_features
+    ) as captured:
         # 0 means all columns. One more than W: the prompt's last column predicts each answer's first token.
         logits_to_keep = 0 if at_all_positions else width + 1
         logits = caller(**batch.inputs, logits_to_keep=logits_to_keep, use_cache=False).logits
@@ -67,6 +72,9 @@ def run_batch(
             optional["head_inputs"] = _predicting(captured.head_inputs[:, -(width + 1) :], columns)
         if captured.states is not None:
             optional["states"] = captured.states[:, -width:][:, columns]
+        if captured.entering is not None:
+            optional["pictures"] = captured.entering
+            optional["picture_mask"] = batch.inputs["input_ids"] == mllm.base.config.image_token_id
         if kind in at_all_positions:
             optional["all_logits"] = logits
             optional["all_mask"] = batch.inputs["attention_mask"].bool()
@@ -89,13 +97,17 @@ class _Captured:
 
     head_inputs: Tensor | None = field(default=None)
     states: Tensor | None = field(default=None)
+    entering: Tensor | None = field(default=None)
 
 
 @contextmanager
-def _captured(mllm: MLLM, layer: int | None, *, head_inputs: bool) -> Iterator[_Captured]:
+def _captured(
+    mllm: MLLM, layer: int | None, *, head_inputs: bool, entering: bool
+) -> Iterator[_Captured]:
     """Take states where they pass by: `output_hidden_states` would keep those of every layer.
 
-    `layer` counts the language model's layers from 1, or back from the last with -1.
+    `layer` counts the language model's layers from 1, or back from the last with -1. `entering` is what its first layer
+    is given.
     """
     captured = _Captured()
 
@@ -106,7 +118,15 @@ def _captured(mllm: MLLM, layer: int | None, *, head_inputs: bool) -> Iterator[_
         # Some families' layers give a tuple.
         captured.states = output[0] if isinstance(output, tuple) else output
 
+    def keep_entering(
+        module: nn.Module, args: tuple[Tensor, ...], kwargs: dict[str, Tensor]
+    ) -> None:
+        captured.entering = args[0] if args else kwargs["hidden_states"]
+
     with ExitStack() as hooks:
+        if entering:
+            first = mllm.layers[0]
+            hooks.enter_context(first.register_forward_pre_hook(keep_entering, with_kwargs=True))
         if head_inputs:
             head = mllm.base.get_output_embeddings()
             hooks.enter_context(head.register_forward_pre_hook(keep_head_inputs))
@@ -148,6 +168,8 @@ def views_of(
                 states=outputs.states,
                 all_logits=outputs.all_logits,
                 all_mask=outputs.all_mask,
+                pictures=outputs.pictures,
+                picture_mask=outputs.picture_mask,
                 **reference,
             )
             parts.setdefault(kind, []).append(view)
@@ -187,11 +209,18 @@ def _reference_fields(
     """The `ref_` fields of a view: what was kept of each sample without padding, laid out as the batch of now is."""
     if form == "logps":
         return {"ref_logps": torch.stack(list(rows)).to(outputs.logps)}  # (B,)
-    mask = outputs.all_mask if form == "all_logits" else outputs.mask
-    assert mask is not None
+    mask = _mask_of(form, outputs)
     states = rows[0].new_zeros((*mask.shape, rows[0].shape[-1]))  # (B, A, H) or (B, L, H)
     states[mask] = torch.cat(list(rows))
-    if form == "states":
-        return {"ref_states": states}
+    if form in ("states", "pictures"):
+        return {f"ref_{form}": states}
     with torch.no_grad():
         return {f"ref_{form}": head(states)}
+
+
+def _mask_of(form: ReferenceForm, outputs: AnswerOutputs) -> Tensor:
+    """Where the reference has said something, (B, A) or (B, L)."""
+    masks = {"all_logits": outputs.all_mask, "pictures": outputs.picture_mask}
+    mask = masks.get(form, outputs.mask)
+    assert mask is not None
+    return mask

@@ -139,6 +139,28 @@ def rmu_loss(
     return steering + alpha * holding
 
 
+def vkd_loss(
+    forget: Tensor,
+    forget_mask: Tensor,
+    retain: Tensor,
+    ref_retain: Tensor,
+    retain_mask: Tensor,
+    *,
+    alpha: float,
+) -> Tensor:
+    """Distillation of picture features: forgotten pictures go to the middle of the retained, which stay where they are.
+
+    Features are (B, L, H), masks (B, L). The middle (H,) is the mean of the reference's retained features. Squared
+    distances are in units of the mean squared distance of these from it, so that a model's scale does not count.
+    """
+    said = ref_retain[retain_mask].float()  # (N, H)
+    middle = said.mean(0)
+    spread = (said - middle).square().mean()
+    losing = _mean_square(forget - middle, forget_mask)
+    staying = _mean_square(retain - ref_retain, retain_mask)
+    return (losing + alpha * staying) / spread
+
+
 def _mean_square(difference: Tensor, mask: Tensor) -> Tensor:
     """Of (B, A, H), over the masked tokens and H."""
     return _token_mean(difference.float().square().mean(-1), mask)

@@ -96,6 +96,9 @@ def _rows(outputs: AnswerOutputs, form: ReferenceForm) -> list[Tensor]:
     elif form == "all_logits":
         values = outputs.all_head_inputs
         mask = outputs.all_mask
+    elif form == "pictures":
+        values = outputs.pictures
+        mask = outputs.picture_mask
     else:
         values = outputs.states
     assert values is not None and mask is not None

@@ -102,6 +102,12 @@ LOSSES = Table(
             "2405.12523",
             "NLL(refusal) + NLL(retain) + k [masked KL(refusal) + KL(retain) + KL(words)]",
         ),
+        "vkd": Entry(
+            f"{_ROOM}.vkd:VKD",
+            "visual features distilled, tower and projector alone",
+            "2512.11325",
+            "|v - mean v_ref(retain)|^2(forget) + a|v - v_ref|^2(retain)",
+        ),
     },
     group="mlubench.methods",
     # What is more than a loss (experiment/table.py), and what runs write beside the methods.

@@ -24,6 +24,7 @@ from mlubench.runs.manifest import TrainingRecord
 from mlubench.settings.training import TrainConfig
 from mlubench.types import Benchmark, Sample
 from mlubench.unlearning.alternates import GUESSED, with_alternates
+from mlubench.unlearning.batches import trains_vision
 from mlubench.unlearning.data_parallel import (
     TrainerInputs,
     collator,
@@ -96,7 +97,7 @@ def unlearn(
         raise MlubenchError(
             f"{label}: no sample to train on", "Lower know.min_score or use more pictures."
         )
-    _require_pictures(method, forget, config, label)
+    _require_vision(mllm, method, [*forget, *retain], config, label)
     started = time.perf_counter()
     memory = PeakMemory(mllm.device)
     items = schedule(forget, retain, epochs=config.epochs, seed=seed)
@@ -132,16 +133,21 @@ def unlearn(
     )
 
 
-def _require_pictures(
-    method: Method, forget: Sequence[Sample], config: TrainConfig, label: str
+def _require_vision(
+    mllm: MLLM, method: Method, samples: Sequence[Sample], config: TrainConfig, label: str
 ) -> None:
-    """Raises MlubenchError where a method that keeps pictures and words apart has no pictures."""
-    if "words" not in method.needs:
+    """Raises MlubenchError where a method that looks at pictures is given none, or may not change how they are seen."""
+    if "words" not in method.needs and not method.sees_features:
         return
-    if config.images == "blind" or not all(sample.image for sample in forget):
+    if config.images == "blind" or not all(sample.image for sample in samples):
         raise MlubenchError(
-            f"{label}: the method keeps pictures and words apart, and not every forget sample has a picture",
+            f"{label}: the method looks at pictures, and not every sample has one to be shown",
             "Train with -s train.images=seen on samples with pictures, or choose another method.",
+        )
+    if method.sees_features and not trains_vision(mllm):
+        raise MlubenchError(
+            f"{label}: the method trains how pictures are seen, which train.scope={config.scope} leaves as it is",
+            f"Add -s train.per_method.{label.partition(':')[0]}.scope=vision.",
         )
 
 

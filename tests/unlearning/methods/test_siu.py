@@ -88,5 +88,5 @@ def test_without_pictures_there_is_nothing_to_tell_apart(
     mllm: MLLM, benchmark: Benchmark, tmp_path: Path
 ) -> None:
     blind = HARD.model_copy(update={"images": "blind"})
-    with pytest.raises(MlubenchError, match="not every forget sample has a picture"):
+    with pytest.raises(MlubenchError, match="not every sample has one to be shown"):
         train(mllm, "siu", benchmark, tmp_path, blind)

@@ -2,7 +2,7 @@
 
 ga.py  gd.py  kl.py  npo.py  po.py  dpo.py
                    the methods of the paper
-mmunlearner.py  siu.py
+mmunlearner.py  siu.py  vkd.py
                    made for models that see
 wga.py  satimp.py  undial.py  altpo.py  gd_refusal.py  simnpo.py  rmu.py  task_vector.py
                    further ones

@@ -38,7 +38,8 @@ AnswerKind = Literal["forget", "refusal", "alternate", "words", "retain"]
 #   logits      the logits that predict the answer's tokens
 #   all_logits  the logits at every position, prompt and picture included
 #   states      the states of the method's `layer` at the answer's tokens
-ReferenceForm = Literal["logps", "logits", "all_logits", "states"]
+#   pictures    the features of pictures, as they enter the language model
+ReferenceForm = Literal["logps", "logits", "all_logits", "states", "pictures"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +58,16 @@ class View:
     states: Tensor | None = None  # (B, A, H), of the method's `layer` at the answer's tokens
     all_logits: Tensor | None = None  # (B, L, V); for form `all_logits`
     all_mask: Tensor | None = None  # (B, L), False at padding; for form `all_logits`
+    # (B, L, H), what enters the language model, and (B, L), True at picture tokens. All kinds of a method have these where
+    # it asks the reference about `pictures` of any.
+    pictures: Tensor | None = None
+    picture_mask: Tensor | None = None
     # The same as the reference said it, each for its form.
     ref_logps: Tensor | None = None  # (B,)
     ref_logits: Tensor | None = None  # (B, A, V)
     ref_all_logits: Tensor | None = None  # (B, L, V)
     ref_states: Tensor | None = None  # (B, A, H)
+    ref_pictures: Tensor | None = None  # (B, L, H)
 
     @property
     def nll(self) -> Tensor:
@@ -90,6 +96,11 @@ class Method(ABC):
     # (unlearning/saliency.py). Nothing to spare: all are trained.
     spares: ClassVar[tuple[AnswerKind, ...]] = ()
     threshold: float = 1.0
+
+    @property
+    def sees_features(self) -> bool:
+        """Whether the loss looks at features of pictures."""
+        return "pictures" in self.reference.values()
 
     # Whose states the loss looks at: a layer of the language model, counted from 1, or back from the last with -1. None
     # for a loss that looks at none.
