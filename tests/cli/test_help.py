@@ -7,13 +7,14 @@ from mlubench.cli.data.group import data
 from mlubench.cli.experts.group import experts
 from mlubench.cli.judge.group import COMMANDS as JUDGE_COMMANDS
 from mlubench.cli.keys import keys
+from mlubench.cli.ledger import ledger
 from mlubench.cli.main import COMMANDS, cli
 from mlubench.cli.parts import parts
 from support.runs import call
 
 HELPS = (
     [(name,) for name in COMMANDS]
-    + [(g.name, name) for g in (data, experts, keys, parts) for name in g.commands]
+    + [(g.name, name) for g in (data, experts, keys, ledger, parts) for name in g.commands]
     + [("judge", name) for name in JUDGE_COMMANDS]
 )
 
@@ -48,6 +49,14 @@ def test_every_option_and_command_says_what_it_does(words: tuple[str, ...]) -> N
 
 
 def test_commands_that_print_facts_have_json() -> None:
-    groups = (("data",), ("experts",), ("keys",), ("model",), ("parts",), ("request",))
+    groups = (
+        ("data",),
+        ("experts",),
+        ("keys",),
+        ("ledger",),
+        ("model",),
+        ("parts",),
+        ("request",),
+    )
     for words in [w for w in HELPS if w not in groups]:
         assert "--json" in call(*words, "--help").out

@@ -70,6 +70,15 @@ def test_data_stats(tmp_path: Path) -> None:
     assert not packages_loaded_by("data", "stats", tmp_path / "world") & MODELS
 
 
+def test_ledger(tmp_path: Path) -> None:
+    from support.ledgers import filled
+
+    filled(tmp_path / "ledger.sqlite", requests=1)
+    loaded = packages_loaded_by("ledger", "verify", tmp_path / "ledger.sqlite")
+    assert "sqlalchemy" in loaded
+    assert not loaded & MODELS
+
+
 def test_the_test_itself_sees_torch() -> None:
     program = "import torch, sys; print({name.partition('.')[0] for name in sys.modules})"
     done = subprocess.run(

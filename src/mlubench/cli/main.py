@@ -38,6 +38,10 @@ COMMANDS = {
         "request:request",
         "Deletion requests: submit, approve, have an expert trained and measured, revert.",
     ),
+    "ledger": LazyCommand(
+        "ledger:ledger",
+        "What was done about deletion requests: list, export, verify, anchor, destroy details.",
+    ),
     "experts": LazyCommand(
         "experts.group:experts",
         "Experts of a run or a store: list, verify, switch, roll back, carry elsewhere.",

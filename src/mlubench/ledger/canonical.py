@@ -1,15 +1,15 @@
 """One spelling of a JSON value (RFC 8785), so that equal values have equal hashes in every language."""
 
 import hashlib
+from typing import Any
 
 import rfc8785
-from pydantic import JsonValue
 
 from mlubench.core.errors import UsageError
 
 
-def canonical_json(value: JsonValue) -> bytes:
-    """The value's one spelling, in UTF-8.
+def canonical_json(value: Any) -> bytes:
+    """The one spelling of a JSON value, in UTF-8.
 
     Raises UsageError for what JSON cannot carry from one machine to another: NaN, infinities, integers beyond 2^53, half
     characters.

@@ -1,6 +1,8 @@
 """An entry: an event in its place in the chain. Its hash covers all of it, the hash of the entry before it included."""
 
-from pydantic import AwareDatetime, Field, JsonValue
+from collections.abc import Mapping
+
+from pydantic import AwareDatetime, Field
 
 from mlubench.ledger.canonical import canonical_json, sha256
 from mlubench.ledger.events import Event, Sha256
@@ -30,11 +32,11 @@ def genesis_hash(ledger: str) -> str:
     return sha256(canonical_json({"ledger": ledger}))
 
 
-def entry_hash(content: dict[str, JsonValue]) -> str:
+def entry_hash(content: Mapping[str, object]) -> str:
     """The hash of an entry's content: all of its keys but `hash`."""
-    return sha256(canonical_json(content))
+    return sha256(canonical_json(dict(content)))
 
 
-def entry_line(content: dict[str, JsonValue]) -> str:
+def entry_line(content: Mapping[str, object]) -> str:
     """The entry as it is stored and exported: canonical JSON with its hash, on one line."""
     return canonical_json({**content, "hash": entry_hash(content)}).decode()

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from pydantic import JsonValue
-from sqlalchemy import Connection, Select, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, insert, select
 
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.ledger.database import Database, open_database
@@ -101,19 +102,33 @@ class Ledger:
         since: int = 0,
     ) -> Iterator[Entry]:
         """Entries in their order, from index `since` on; those of a request, of a kind, about a subject."""
-        query = select(ENTRIES.c.line)
+        wanted: list[ColumnElement[bool]] = []
         if request is not None:
-            query = query.where(ENTRIES.c.request == request)
+            wanted.append(ENTRIES.c.request == request)
         if kind is not None:
-            query = query.where(ENTRIES.c.kind == kind)
+            wanted.append(ENTRIES.c.kind == kind)
         if subject is not None:
-            query = query.where(ENTRIES.c.subject == self._hash_of(subject))
-        for line in self._lines(query, since):
-            yield as_entry(line)
+            wanted.append(ENTRIES.c.subject == self._hash_of(subject))
+        for row in self.rows(*wanted, since=since):
+            yield as_entry(row.line)
 
-    def lines(self, since: int = 0) -> Iterator[str]:
-        """Entries as they are stored: canonical JSON."""
-        return self._lines(select(ENTRIES.c.line), since)
+    def rows(
+        self, *wanted: ColumnElement[bool], since: int = 0, until: int | None = None
+    ) -> Iterator[Row[Any]]:
+        """Rows of `tables.ENTRIES` as they are stored, from index `since` on and before `until`.
+
+        They come in pages, so that no transaction stays open while the caller works.
+        """
+        query = select(ENTRIES).where(*wanted).order_by(ENTRIES.c.index).limit(_PAGE)
+        if until is not None:
+            query = query.where(ENTRIES.c.index < until)
+        while True:
+            with self.database.reading() as connection:
+                page = connection.execute(query.where(ENTRIES.c.index >= since)).all()
+            if not page:
+                return
+            yield from page
+            since = page[-1]._mapping["index"] + 1
 
     def entry(self, name: int | str) -> Entry:
         """One entry, by its index or by its event's id. Raises UsageError where there is none."""
@@ -172,17 +187,3 @@ class Ledger:
             found = Subjects(connection, keys).find(subject)
         # No entry is about the empty hash.
         return found.subject if found else ""
-
-    def _lines(self, query: Select[tuple[str]], since: int) -> Iterator[str]:
-        """In pages, so that no transaction stays open while the caller works."""
-        ordered = (
-            query.add_columns(ENTRIES.c.index.label("at")).order_by(ENTRIES.c.index).limit(_PAGE)
-        )
-        while True:
-            with self.database.reading() as connection:
-                page = connection.execute(ordered.where(ENTRIES.c.index >= since)).all()
-            if not page:
-                return
-            for row in page:
-                yield row.line
-            since = page[-1].at + 1

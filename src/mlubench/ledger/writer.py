@@ -114,7 +114,7 @@ class Writer:
         content: dict[str, JsonValue] = {
             "index": head.size,
             "previous": head.hash,
-            "recorded": datetime.now(UTC).isoformat(),
+            "recorded": _now(),
             "event": event.model_dump(mode="json"),
             "subject": subject,
             "sealed": sealed,
@@ -144,3 +144,8 @@ class Writer:
 def sealed_at(ledger: str, event: Event) -> str:
     """The one place where an event's details open."""
     return f"{ledger}/{event.id}"
+
+
+def _now() -> str:
+    # As pydantic writes the times of events.
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
