@@ -36,7 +36,6 @@ _DAMAGED = (
     struct.error,
     EOFError,
     OSError,
-    NotImplementedError,
     RuntimeError,
     ValueError,
 )
