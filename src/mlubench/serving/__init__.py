@@ -11,5 +11,6 @@ keys.py            keys with scopes, kept as hashes
 limits.py          how much may be asked, and how often by one key
 failures.py        errors as OpenAI's clients read them
 metrics.py         figures for Prometheus
+openapi.py         what the server offers, as an OpenAPI document
 server.py          the server's life: open, serve, stop
 """

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlubench.core.errors import UsageError
+from mlubench.serving import openapi
 from mlubench.serving.chat import BackEnd, Chat
 from mlubench.serving.doors import Doors
 from mlubench.serving.failures import ApiError
@@ -88,6 +89,7 @@ def make_app(
             Route("/health", pages.health),
             Route("/ready", pages.ready),
             Route("/metrics", pages.figures),
+            Route("/openapi.json", pages.document),
         ],
         middleware=[
             Middleware(_Counted, metrics=metrics),
@@ -140,6 +142,11 @@ class _Pages:
         if self.back_end.alive:
             return JSONResponse({"status": "ready"})
         return JSONResponse({"status": "stopping"}, HTTPStatus.SERVICE_UNAVAILABLE)
+
+    async def document(self, request: "Request") -> "Response":
+        from starlette.responses import JSONResponse
+
+        return JSONResponse(openapi.document())
 
     async def figures(self, request: "Request") -> "Response":
         from prometheus_client import CONTENT_TYPE_LATEST
