@@ -8,7 +8,7 @@ from mlubench.core.errors import MlubenchError
 from mlubench.lumoe.engine.lumoe import GATE_REFUSAL, LUMoE
 from mlubench.requests import worker
 from mlubench.requests.desk import Desk
-from mlubench.requests.measuring import Measured
+from mlubench.requests.measured import Measured
 from mlubench.requests.worker import work_off
 from support.requests import ENTITY, QUESTION, TRUTH, quietly, worked_off
 
@@ -39,6 +39,24 @@ def test_what_was_measured_before_it_became_active(active: Desk) -> None:
     assert low == 0 and high is not None and 0.05 < high < 0.15
     assert row.seconds_to_gate is not None and row.seconds_to_expert is not None
     assert row.seconds_to_gate < row.seconds_to_expert
+
+
+def test_the_ledger_tells_of_every_step_and_names_nobody(active: Desk) -> None:
+    (row,) = active.queue.all()
+    ledger = active.queue.ledger
+    entries = list(ledger.entries(request=row.id))
+    kinds = [entry.event.kind for entry in entries]
+    steps = ["received", "verified", "gated", "scoped", "training", "audited", "active"]
+    assert kinds == steps
+    assert list(ledger.entries(subject=ENTITY.key)) == entries
+    assert all(ENTITY.name not in line and ENTITY.title not in line for line in ledger.lines())
+    last = entries[-1].event
+    assert last.seconds["approval_to_expert"] == row.seconds_to_expert
+    assert "suppressed, not erased" in last.limits[0]
+    measured = Measured.model_validate(row.measured)
+    scores = {score.name: score for score in entries[-2].event.scores}
+    assert scores["leak"].ci95 == measured.leak.ci95
+    assert scores["leak"].n == measured.leak.n
 
 
 def test_the_gate_refuses_from_approval_until_the_expert_answers(desk: Desk, sent: Path) -> None:

@@ -12,7 +12,7 @@ from mlubench.cli.output import print_facts, print_json
 
 if TYPE_CHECKING:
     from mlubench.requests.desk import Desk
-    from mlubench.requests.queue import DeletionRequest
+    from mlubench.requests.queue import DeletionRequest, Queue
 
 STORE = click.option(
     "--store",
@@ -98,11 +98,9 @@ def submit(
 @JSON
 def list_requests(store: Path, as_json: bool) -> None:
     """All requests, the oldest first."""
-    from mlubench.requests.queue import shown
-
-    rows = _desk(store).queue.all()
+    rows = _queue(store).all()
     facts = {"requests": [asdict(row) for row in rows]}
-    print_facts(facts, "\n".join(shown(rows)) or "no requests", as_json=as_json)
+    print_facts(facts, "\n".join(map(_line, rows)) or "no requests", as_json=as_json)
 
 
 @request.command(epilog=_example("show --store runs/toy req-3fa9c1d2"))
@@ -111,7 +109,7 @@ def list_requests(store: Path, as_json: bool) -> None:
 @JSON
 def show(store: Path, request_id: str, as_json: bool) -> None:
     """One request: its state, what was measured, and how long it took to be in effect."""
-    _print(_desk(store).queue.get(request_id), as_json)
+    _print(_queue(store).get(request_id), as_json)
 
 
 @request.command(epilog=_example("approve --store runs/toy req-3fa9c1d2"))
@@ -166,7 +164,7 @@ def work(
 
     if once and watching:
         raise click.UsageError("give --once or --watch")
-    desk = _desk(store, base_model)
+    desk = _desk(store, base_model, actor="worker")
 
     def told(row: "DeletionRequest") -> None:
         if not as_json:
@@ -180,12 +178,40 @@ def work(
     print_facts({"went_on": went_on, "requests": rows}, f"{went_on} went on", as_json=as_json)
 
 
-def _desk(store: Path, base_model: str | None = None) -> "Desk":
+def _queue(store: Path) -> "Queue":
+    """What is looked at alone. No model is loaded, and torch is not either."""
+    from mlubench.core.errors import UsageError
+    from mlubench.requests.place import Place
+    from mlubench.requests.queue import Queue
+
+    place = Place(store)
+    if not place.store.root.is_dir():
+        raise UsageError(f"{store} is no store of experts", "Give a run or a folder: --store.")
+    return Queue(place.ledger())
+
+
+def _desk(store: Path, base_model: str | None = None, *, actor: str | None = None) -> "Desk":
     from mlubench.models.quiet import quiet
     from mlubench.requests.desk import Desk
 
     quiet()
-    return Desk.open(store, base_model)
+    return Desk.open(store, base_model, actor=actor or _user())
+
+
+def _user() -> str:
+    """Who is at the keyboard, as the ledger will say."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except OSError:
+        # A user without a name, as in some containers.
+        return "operator"
+
+
+def _line(row: "DeletionRequest") -> str:
+    why = f"  {row.why}" if row.why else ""
+    return f"{row.id}  {row.state:<9} {row.entity:<32} due {row.due[:10]}{why}"
 
 
 def _print(row: "DeletionRequest", as_json: bool) -> None:
@@ -202,7 +228,7 @@ def _print(row: "DeletionRequest", as_json: bool) -> None:
             continue
         click.echo(f"{name.replace('_', ' ')}: {value}")
     if row.measured is not None:
-        from mlubench.requests.measuring import Measured
+        from mlubench.requests.measured import Measured
 
         for name, rate in Measured.model_validate(row.measured):
             click.echo(f"  {name.replace('_', ' ')}: {rate.told()}")

@@ -3,13 +3,14 @@
 states.py          the life of a request
 worker.py          one function a step: scope, train, measure, put in force
 desk.py            what people do: submit, approve, reject, revert
-queue.py           one row a request, in a database
+queue.py           one row a request, in the ledger's database
 submission.py      what is sent in, looked through and copied
 scoping.py         what must go: questions, and what the base answers
 kept.py            what must stay beside it
 gate_entry.py      a request's entry in the gate
 training.py        the expert
-measuring.py       what the expert does before it may answer
+measuring.py       what the expert does before it may answer; measured.py is what was found, and whether it is enough
+recording.py       what the ledger is told of each step
 place.py           where all of it lies, and the store's settings
 settings.py        bounds and limits
 """

@@ -1,7 +1,7 @@
 """What people do with requests: send one in, approve it, reject it, take it out again."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,8 @@ from mlubench.models.mllm import MLLM
 from mlubench.requests.gate_entry import GateWork
 from mlubench.requests.kept import KeptSet, open_kept
 from mlubench.requests.place import Place
-from mlubench.requests.queue import DeletionRequest, Queue, id_of, now
+from mlubench.requests.queue import DeletionRequest, Queue, id_of, now, seconds_between
+from mlubench.requests.recording import Recorder
 from mlubench.requests.submission import Submission, look_through, take_in
 from mlubench.types import Entity
 
@@ -24,13 +25,20 @@ class Desk:
 
     place: Place
     queue: Queue
+    # Who does what is done here, as the ledger names them.
+    actor: str
     # Where the base lies, where the store does not say it; or the base itself.
     base: MLLM | Path | str | None = None
 
     @classmethod
-    def open(cls, path: Path, base: MLLM | Path | str | None = None) -> "Desk":
-        place = Place.open(path)
-        return cls(place, Queue.at(place.database), base)
+    def open(
+        cls, path: Path, base: MLLM | Path | str | None = None, *, actor: str = "operator"
+    ) -> "Desk":
+        """Raises UsageError where there is no store of experts."""
+        place = Place(path)
+        # Before anything is made there.
+        _ = place.before
+        return cls(place, Queue(place.ledger()), actor, base)
 
     @cached_property
     def mllm(self) -> MLLM:
@@ -40,12 +48,20 @@ class Desk:
         return load_base(self.place.before, self.base)
 
     @cached_property
+    def base_hashes(self) -> Mapping[str, str]:
+        return self.mllm.weight_hashes()
+
+    @cached_property
     def kept(self) -> KeptSet:
         return open_kept(self.place)
 
     @property
     def gate(self) -> GateWork:
         return GateWork(self.place, self.mllm, self.kept)
+
+    @property
+    def record(self) -> Recorder:
+        return Recorder(self.place, self.actor)
 
     def submit(
         self,
@@ -69,17 +85,24 @@ class Desk:
     def take(self, submission: Submission, key: str | None = None) -> tuple[DeletionRequest, bool]:
         """The same of what was looked through already. The files are there before the request is acknowledged."""
         wanted = key or submission.content
-        if self.queue.find(wanted) is None:
+        there = self.queue.find(wanted)
+        if there is None:
             self._require_new(submission.entity)
-        days = self.place.settings.days
-        take_in(self.place, id_of(wanted), submission)
-        return self.queue.add(wanted, submission.content, submission.entity.key, days)
+            take_in(self.place, id_of(wanted), submission)
+        return self.queue.add(
+            wanted,
+            submission.content,
+            submission.entity.key,
+            self.place.settings.days,
+            self.record.received(id_of(wanted), submission.content),
+        )
 
     def _require_new(self, entity: Entity) -> None:
         """Raises UsageError for an entity that an expert of the store has in charge already."""
+        source = self.place.now()
+        answering = {source.requests.get(task, task) for task in source.tasks}
         for row in self.place.store.listing():
-            in_force = row["expert"] in (*self.place.now().tasks, *self.place.now().requests)
-            if in_force and entity.key in (row["entities"] or ()):
+            if row["expert"] in answering and entity.key in (row["entities"] or ()):
                 raise UsageError(
                     f"{entity.key} is suppressed already, by expert {row['expert']}",
                     "Revert that request first, if it is to be made anew.",
@@ -87,7 +110,8 @@ class Desk:
 
     def approve(self, request: str) -> DeletionRequest:
         """From here on the gate refuses the request; the worker does the rest."""
-        row = self.queue.move(self.queue.get(request), "verified", approved=now())
+        row = self.queue.get(request)
+        row = self.queue.move(row, "verified", self.record.verified(row), approved=now())
         return self.put_in_gate(row)
 
     def put_in_gate(self, row: DeletionRequest) -> DeletionRequest:
@@ -95,28 +119,33 @@ class Desk:
         if row.gate_since is not None:
             return row
         self.gate.put_in(row.id)
-        return self.queue.note(row, gate_since=now())
+        since = now()
+        seconds = seconds_between(row.approved, since) or 0.0
+        return self.queue.note(row, self.record.gated(row, seconds), gate_since=since)
 
     def reject(self, request: str, why: str) -> DeletionRequest:
         """The request will never be in effect."""
-        return self.queue.move(self.queue.get(request), "rejected", why=why, ended=now())
+        row = self.queue.get(request)
+        noted = self.record.rejected(row, why)
+        row = self.queue.move(row, "rejected", noted, ended=now())
+        return self.queue.note(row, None, why=why)
 
     def revert(self, request: str, why: str = "") -> DeletionRequest:
         """Take the request out: answers are again what they were without it."""
         row = self.queue.get(request)
         if row.state != "reverted":
-            row = self.queue.move(row, "reverted", why=why)
+            row = self.queue.move(row, "reverted", self.record.reverted(row, why))
+            row = self.queue.note(row, None, why=why)
         return self.finish_reverting(row)
 
     def finish_reverting(self, row: DeletionRequest) -> DeletionRequest:
         """What is left to do of a request that was reverted: nothing, or what a crash has cut off."""
+        in_force = self.place.now().requests
+        if row.id in in_force:
+            self.gate.take_out(row.id)
+        # A worker that was at it may have written the expert later. Of a batch, others may need it.
+        if row.expert is not None and row.expert not in self.place.now().requests.values():
+            shutil.rmtree(self.place.store.folder(row.expert, 1), ignore_errors=True)
         if row.ended is not None:
             return row
-        self.gate.take_out(row.id)
-        if row.expert is not None and not self._is_used(row.expert):
-            shutil.rmtree(self.place.store.folder(row.expert, 1), ignore_errors=True)
-        return self.queue.note(row, ended=now())
-
-    def _is_used(self, expert: str) -> bool:
-        """Whether the expert answers for another request."""
-        return expert in self.place.now().requests.values()
+        return self.queue.note(row, None, ended=now())

@@ -51,7 +51,11 @@ class GateWork:
         """From now on the expert answers for the request, and the second look knows what it must not say."""
         with state.locked(self.place.store.root):
             source = self.place.now()
-            if source.requests.get(request) == expert:
+            if request not in source.requests:
+                raise MlubenchError(
+                    f"request {request} was taken out meanwhile", "There is nothing left to do."
+                )
+            if source.requests[request] == expert:
                 return
             gate, forgotten = self._opened(source)
             if forgotten is not None:

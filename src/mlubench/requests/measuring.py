@@ -2,61 +2,28 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-from pydantic import Field
 
 from mlubench.data.strangers import Strangers
 from mlubench.experiment.strangers import open_strangers
 from mlubench.judging.rules.judge import RulesJudge
 from mlubench.lumoe.engine.lumoe import LUMoE
+from mlubench.lumoe.engine.opening import EngineSource
 from mlubench.lumoe.gates.base import GateQuery
 from mlubench.models.adapters import remove_adapters
 from mlubench.models.mllm import MLLM, Query
 from mlubench.requests.gate_entry import GateWork
 from mlubench.requests.kept import KeptSet
-from mlubench.requests.place import Place, with_expert
+from mlubench.requests.measured import Measured, Rate
+from mlubench.requests.place import Place
 from mlubench.requests.scoping import as_benchmark, scoped_task
-from mlubench.requests.settings import Bounds
-from mlubench.settings.strict import Strict
-from mlubench.statistics.bootstrap import Interval
 from mlubench.statistics.intervals import wilson
 from mlubench.statistics.scores import Scored, score_of
 from mlubench.types import Benchmark, Metric, Question, Route, Sample
 
 _RESAMPLES = 500
 _BATCH = 32
-
-
-class Rate(Strict):
-    """A share with its 95% interval. None where nothing was measured."""
-
-    value: float | None
-    ci95: Interval | None
-    n: int
-
-    def told(self) -> str:
-        if self.value is None or self.ci95 is None:
-            return "not measured"
-        low, high = self.ci95
-        return f"{self.value:.2f} [{low:.2f}, {high:.2f}] of {self.n}"
-
-
-class Measured(Strict):
-    """What was measured of one request's expert, by the rules judge."""
-
-    forget_quality: Rate = Field(description="refusal on held-out pictures, in all phrasings")
-    unseen_phrasings: Rate = Field(description="of these, those in words that nothing trained on")
-    by_name: Rate = Field(description="refusal of questions in words alone that name the entity")
-    told_before: Rate = Field(description="correctness of the base's own answers to the same")
-    utility: Rate = Field(description="correctness on what must stay")
-    utility_before: Rate = Field(description="correctness of the base on the same")
-    leak: Rate = Field(
-        description="held-out pictures of the entity that reach no expert of its own"
-    )
-    over_refusal: Rate = Field(description="held-out pictures of what must stay that reach it")
-    strangers: Rate = Field(description="pictures of other things that reach it")
 
 
 @dataclass(frozen=True)
@@ -81,7 +48,7 @@ class Measuring:
 
     def measure(self) -> Measured:
         """Ask the engine as it will be once the expert is in force."""
-        source = with_expert(self.place.now(), self.request, self.expert)
+        source = _with_expert(self.place.now(), self.request, self.expert)
         engine = LUMoE.open(source, self.mllm)
         engine.forgotten = self.work.second_look_with(source, self.request)
         try:
@@ -138,24 +105,6 @@ class Measuring:
             strangers = open_strangers(self.place.config.benchmark, self.kept.benchmark)
         queries = [GateQuery(s.picture, s.question) for s in strangers.found]
         return self._reached(engine, queries)
-
-
-def unmet(measured: Measured, bounds: Bounds) -> str:
-    """Which bounds are not met, in words; "" where all are."""
-    wrong = []
-    quality = measured.forget_quality
-    if quality.value is None or quality.value < bounds.forget_quality:
-        wrong.append(f"forget quality {quality.told()} is below {bounds.forget_quality}")
-    before = measured.utility_before.value or 0.0
-    after = measured.utility.value
-    if after is not None and before - after > bounds.utility_loss:
-        wrong.append(f"utility fell from {before:.2f} to {after:.2f}")
-    if (measured.leak.value or 0.0) > bounds.leak:
-        wrong.append(f"the gate misses {measured.leak.told()} of its pictures")
-    for what, rate in (("kept", measured.over_refusal), ("other", measured.strangers)):
-        if (rate.value or 0.0) > bounds.over_refusal:
-            wrong.append(f"the gate takes {rate.told()} {what} pictures for it")
-    return "; ".join(wrong)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,3 +168,10 @@ def _some(samples: Sequence[Sample], most: int) -> list[Sample]:
 
 def _rate(hits: int, n: int) -> Rate:
     return Rate(value=round(hits / n, 6) if n else None, ci95=wilson(hits, n), n=n)
+
+
+def _with_expert(source: EngineSource, task: str, expert: str) -> EngineSource:
+    """What counts, as if this expert answered for the task already."""
+    assert source.in_force is not None
+    requests = {**source.in_force.requests, task: expert}
+    return replace(source, in_force=source.in_force.model_copy(update={"requests": requests}))

@@ -1,15 +1,16 @@
 """The store that requests are for, with the settings its experts were made with, and where all of a request lies."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.core.files import write_atomic
 from mlubench.core.locks import locked
 from mlubench.core.reading import of_shape, read_yaml
-from mlubench.lumoe.engine.opening import EngineSource, engine_source, source_before_requests
+from mlubench.ledger.ledger import Ledger
 from mlubench.lumoe.experts.manifest import read_facts
 from mlubench.lumoe.experts.store import ExpertStore
 from mlubench.requests.settings import FILE, RequestSettings
@@ -19,33 +20,38 @@ from mlubench.settings.lumoe import LumoeConfig
 from mlubench.settings.run import Config
 from mlubench.settings.training import TrainConfig
 
+if TYPE_CHECKING:
+    from mlubench.lumoe.engine.opening import EngineSource
+
 # A leading dot, so that it passes for no expert.
 FOLDER = ".requests"
 
 
 @dataclass(frozen=True)
 class Place:
-    """A run, or a store of experts, and its requests."""
+    """A run, or a store of experts, and its requests. What loads torch is loaded when it is asked for."""
 
     path: Path
-    # As if no request had come in.
-    before: EngineSource
-
-    @classmethod
-    def open(cls, path: Path) -> "Place":
-        """Raises as `engine_source` does."""
-        return cls(path, source_before_requests(path))
-
-    @property
-    def store(self) -> ExpertStore:
-        return self.before.store
 
     @property
     def is_run(self) -> bool:
         return RunDir(self.path).config_file.is_file()
 
-    def now(self) -> EngineSource:
+    @property
+    def store(self) -> ExpertStore:
+        return ExpertStore(RunDir(self.path).store("lumoe") if self.is_run else self.path)
+
+    @cached_property
+    def before(self) -> "EngineSource":
+        """What would count if no request had come in. Raises UsageError where there is no expert or no gate."""
+        from mlubench.lumoe.engine.opening import source_before_requests
+
+        return source_before_requests(self.path)
+
+    def now(self) -> "EngineSource":
         """What counts in the store now."""
+        from mlubench.lumoe.engine.opening import engine_source
+
         return engine_source(self.path)
 
     @cached_property
@@ -79,9 +85,10 @@ class Place:
         """The folder of all requests."""
         return self.store.root / FOLDER
 
-    @property
-    def database(self) -> Path:
-        return self.root / "queue.sqlite"
+    def ledger(self) -> Ledger:
+        """Where every step is recorded, and the queue lies."""
+        place = self.settings.ledger or self.root / "ledger.sqlite"
+        return Ledger.open(place, keys=self.settings.keys)
 
     def folder(self, request: str) -> Path:
         """Where everything of one request lies."""
@@ -110,10 +117,3 @@ class Place:
             there = getattr(self.settings, name)
             if there != getattr(asked, name):
                 raise UsageError(f"{name} is {there} in {self.root / FILE}", "Change it there.")
-
-
-def with_expert(source: EngineSource, task: str, expert: str) -> EngineSource:
-    """What counts, as if this expert answered for the task already."""
-    assert source.in_force is not None
-    requests = {**source.in_force.requests, task: expert}
-    return replace(source, in_force=source.in_force.model_copy(update={"requests": requests}))

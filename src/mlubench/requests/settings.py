@@ -35,6 +35,10 @@ class RequestSettings(Strict):
     """Entities of the same class that are kept beside each request, at most."""
     measured: int = Field(80, ge=1)
     """Questions of each kind that an expert is measured on, at most."""
+    ledger: str | None = None
+    """The ledger's database as a file or a URL of PostgreSQL. Left out: a file of SQLite beside this one."""
+    keys: AbsolutePath | None = None
+    """The ledger's key file. It must be named for PostgreSQL."""
     days: int = Field(30, ge=1)
     """Until a request is due."""
     bounds: Bounds = Bounds()

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from mlubench.core.errors import MlubenchError
 from mlubench.core.locks import locked
 from mlubench.requests.desk import Desk
-from mlubench.requests.measuring import Measured, Measuring, unmet
-from mlubench.requests.queue import DeletionRequest, now
+from mlubench.requests.measured import Measured, unmet
+from mlubench.requests.measuring import Measuring
+from mlubench.requests.queue import DeletionRequest, now, seconds_between
 from mlubench.requests.scoping import as_benchmark, scope, scoped_task
 from mlubench.requests.states import OPEN, State
 from mlubench.requests.training import train_expert
@@ -27,12 +28,13 @@ def scope_it(desk: Desk, row: DeletionRequest) -> DeletionRequest:
     """verified -> scoped: the gate refuses it, and what must go and stay is written down."""
     row = desk.put_in_gate(row)
     scope(desk.place, row.id, desk.mllm, desk.kept)
-    return desk.queue.move(row, "scoped")
+    return desk.queue.move(row, "scoped", desk.record.scoped(row))
 
 
 def begin_training(desk: Desk, row: DeletionRequest) -> DeletionRequest:
     """scoped -> training"""
-    return desk.queue.move(row, "training", expert=row.id)
+    noted = desk.record.training(row, desk.base_hashes)
+    return desk.queue.move(row, "training", noted, expert=row.id)
 
 
 def train_and_measure(desk: Desk, row: DeletionRequest) -> DeletionRequest:
@@ -42,8 +44,8 @@ def train_and_measure(desk: Desk, row: DeletionRequest) -> DeletionRequest:
     benchmark = as_benchmark(desk.place, row.id, task, desk.kept)
     train_expert(desk.place, row.expert, benchmark, desk.mllm, [row.id])
     measured = Measuring(desk.gate, row.id, row.expert).measure()
-    row = desk.queue.move(row, "audited", measured=measured.model_dump(mode="json"))
-    return desk.queue.note(row, why=unmet(measured, desk.place.settings.bounds))
+    noted = desk.record.audited(row, row.expert, measured)
+    return desk.queue.move(row, "audited", noted, measured=measured.model_dump(mode="json"))
 
 
 def activate(desk: Desk, row: DeletionRequest) -> DeletionRequest:
@@ -52,9 +54,12 @@ def activate(desk: Desk, row: DeletionRequest) -> DeletionRequest:
     measured = Measured.model_validate(row.measured)
     why = unmet(measured, desk.place.settings.bounds)
     if why:
-        return row if row.why == why else desk.queue.note(row, why=why)
+        return row if row.why == why else desk.queue.note(row, desk.record.held(row, why), why=why)
     desk.gate.point_at(row.id, row.expert)
-    return desk.queue.move(row, "active", expert_since=now())
+    since = now()
+    seconds = seconds_between(row.approved, since) or 0.0
+    noted = desk.record.active(row, row.expert, desk.base_hashes, seconds)
+    return desk.queue.move(row, "active", noted, expert_since=since)
 
 
 STEPS: dict[State, Callable[[Desk, DeletionRequest], DeletionRequest]] = {
@@ -94,7 +99,8 @@ def _bring_on(desk: Desk, row: DeletionRequest, told: Told) -> bool:
         except MlubenchError as error:
             row = desk.queue.get(row.id)
             if row.state in STEPS:
-                row = desk.queue.note(row, why=str(error), failures=row.failures + 1)
+                noted = desk.record.failed(row, str(error))
+                row = desk.queue.note(row, noted, why=str(error), failures=row.failures + 1)
             told(row)
             break
         if after.state == row.state:
