@@ -13,7 +13,9 @@ from mlubench.serving.replies import Completion
 from mlubench.serving.wire import ChatRequest
 
 Document = dict[str, JsonValue]
-_REF = "#/components/schemas/{model}"
+# Where a document keeps its schemas.
+_SCHEMAS = ("components", "schemas")
+_REF = "/".join(("#", *_SCHEMAS, "{model}"))
 
 
 class ErrorFields(TypedDict):
@@ -45,6 +47,10 @@ class Status(TypedDict):
     status: str
 
 
+# The version of the interface is a part of its paths.
+V1 = "/v1"
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One thing that can be asked of the server."""
@@ -74,7 +80,7 @@ _CHAT_ERRORS = (
 )
 OPERATIONS = (
     Operation(
-        "/v1/chat/completions",
+        f"{V1}/chat/completions",
         "post",
         "An answer to a conversation, which the gate sees whole.",
         answer=Completion,
@@ -82,9 +88,9 @@ OPERATIONS = (
         errors=_CHAT_ERRORS,
         also=("text/event-stream",),
     ),
-    Operation("/v1/models", "get", "The one model that is served.", answer=Models),
+    Operation(f"{V1}/models", "get", "The one model that is served.", answer=Models),
     Operation(
-        "/v1/models/{model}",
+        f"{V1}/models/{{model}}",
         "get",
         "The model of that name.",
         answer=Model,
