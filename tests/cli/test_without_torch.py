@@ -85,3 +85,7 @@ def test_the_test_itself_sees_torch() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert "'torch'" in done.stdout
+
+
+def test_looking_at_requests(copied: Path) -> None:
+    assert not packages_loaded_by("request", "list", "--store", copied) & MODELS

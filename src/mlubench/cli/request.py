@@ -143,6 +143,22 @@ def revert(store: Path, request_id: str, why: str, base_model: str | None, as_js
     _print(_desk(store, base_model).revert(request_id, why), as_json)
 
 
+@request.command(epilog=_example("evidence --store runs/toy req-3fa9c1d2 --out evidence.zip"))
+@STORE
+@ID
+@click.option("--out", type=PATH, required=True, help="The zip file to write.")
+@JSON
+def evidence(store: Path, request_id: str, out: Path, as_json: bool) -> None:
+    """Write what was done about a request: signed, proved to be in the ledger, and as a page. It names nobody."""
+    from mlubench.requests.evidence import write_evidence
+
+    queue = _queue(store)
+    row = queue.get(request_id)
+    manifest = write_evidence(queue, row, out)
+    facts = {"request": row.id, "state": row.state, "out": str(out), "signer": manifest.signer}
+    print_facts(facts, f"{out}: evidence of {row.id}, {row.state}", as_json=as_json)
+
+
 @request.command(epilog=_example("work --store runs/toy", "work --store runs/toy --watch"))
 @STORE
 @click.option("--once", is_flag=True, help="Work off what is there and end. This is the default.")

@@ -11,6 +11,7 @@ gate_entry.py      a request's entry in the gate
 training.py        the expert
 measuring.py       what the expert does before it may answer; measured.py is what was found, and whether it is enough
 recording.py       what the ledger is told of each step
+evidence.py        the signed bundle of one request, with a page for people (evidence.html.j2)
 place.py           where all of it lies, and the store's settings
 settings.py        bounds and limits
 """
