@@ -21,7 +21,9 @@ Examples:
 )
 @click.argument(
     "kind",
-    type=click.Choice(["presets", "methods", "gates", "judges", "models", "formats", "settings"]),
+    type=click.Choice(
+        ["presets", "methods", "gates", "judges", "models", "formats", "attacks", "settings"]
+    ),
 )
 @JSON
 def list_names(kind: str, as_json: bool) -> None:
@@ -46,6 +48,7 @@ def _rows(kind: str) -> list[dict[str, str]]:
     from dataclasses import asdict
     from json import dumps
 
+    from mlubench.audits.table import ATTACKS
     from mlubench.data.formats.table import FORMATS
     from mlubench.experiment.table import METHODS
     from mlubench.judging.table import JUDGES
@@ -68,6 +71,7 @@ def _rows(kind: str) -> list[dict[str, str]]:
         "judges": JUDGES,
         "models": MODELS,
         "formats": FORMATS,
+        "attacks": ATTACKS,
     }
     table = tables[kind]
     for name, entry in table.items():

@@ -22,6 +22,9 @@ COMMANDS = {
     "status": LazyCommand("status:status", "How far a run has come."),
     "report": LazyCommand("report:report", "Draw the table and report.html of a run again."),
     "claims": LazyCommand("claims:claims", "Which of the paper's claims hold in finished runs."),
+    "audit": LazyCommand(
+        "audit:audit", "Attack what a run built, and exit with 1 where a bound is broken."
+    ),
     "judge": LazyCommand(
         "judge.group:judge", "Judge a run's answers again, without running any model."
     ),
@@ -58,7 +61,7 @@ COMMANDS = {
     ),
     "list": LazyCommand(
         "list:list_names",
-        "What can be asked for by name: presets, methods, gates, judges, models, settings.",
+        "What can be asked for by name: presets, methods, gates, judges, models, attacks, settings.",
     ),
 }
 EPILOG = """\b

@@ -8,6 +8,7 @@ training.py        trains on one task, and archives the state after it
 answering.py       asks an archived model and keeps every answer
 turns.py           in batches, which the processes of a run answer in turns
 held_back.py       what the second look holds back, and what is answered instead
+finished.py        the context of a finished run
 know.py            know, then unlearn: facts that the base does not know are dropped
 known_before.py    marks the facts that the pretrained language model had
 damaged.py         answers that were cut since are dropped, and so asked for anew

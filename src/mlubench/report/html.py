@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlubench.core.files import write_atomic
-from mlubench.report import liveness
+from mlubench.report import audit_table, liveness
 from mlubench.report import score_table as tables
 from mlubench.report.breakdown import Split, splits
 from mlubench.report.differences import COLUMNS, NOTE, differences
@@ -32,6 +32,7 @@ from mlubench.report.reference_metrics import TITLE, reference_metrics
 from mlubench.report.samples import NOTE as EXAMPLES_NOTE
 from mlubench.report.samples import pick_examples
 from mlubench.report.svg import inline_svg
+from mlubench.runs.audits import read_audit
 from mlubench.runs.folder import RunDir
 from mlubench.runs.results import Results, read_results
 from mlubench.statistics.directions import DIRECTIONS_NOTE, marked
@@ -151,10 +152,29 @@ def _page_values(folder: RunDir, results: Results, with_paper: bool) -> dict[str
             *_where_told(results, judge, "picture"),
             *_where_told(results, judge, "known before"),
         ],
+        **_audit(folder),
         "examples": pick_examples(folder, results),
         "examples_note": EXAMPLES_NOTE,
         "last": results.tasks[-1] if results.tasks else "",
     }
+
+
+def _audit(folder: RunDir) -> dict[str, Any]:
+    """What the page shows of the run's audit; `audit` is None where there is none."""
+    audit = read_audit(folder.audit)
+    values: dict[str, Any] = {"audit": audit, "audit_title": audit_table.TITLE}
+    if audit is not None:
+        values |= {
+            "audit_note": audit_table.NOTE,
+            "audit_asked": audit_table.asked_line(audit),
+            "audit_columns": audit_table.attack_columns(audit),
+            "audit_lines": audit_table.attack_lines(audit),
+            "audit_worst_title": audit_table.WORST_TITLE,
+            "audit_worst_columns": audit_table.WORST_COLUMNS,
+            "audit_worst": audit_table.worst_lines(audit),
+            "audit_meanings": audit_table.meanings(audit),
+        }
+    return values
 
 
 def _where_told(results: Results, judge: str, by: str) -> list[tuple[str, list[Split]]]:

@@ -153,6 +153,15 @@ class RunDir:
         """What a model replied to a gate, kept apart from the replies to other gates."""
         return self.root / "gates" / f"replies-{gate}.sqlite"
 
+    @property
+    def audit(self) -> Path:
+        """What attacks got out of the run's systems: see `runs.audits`."""
+        return self.root / "audit.json"
+
+    def audit_answers(self, system: str, attack: str) -> Path:
+        """What a system said to an attack, as `audits.rows` reads it."""
+        return self.root / "audit" / system / f"{attack}.jsonl"
+
     def alignment(self, method: str, after: str) -> Path:
         """What the alignment study measured of one state."""
         return self.root / "alignment" / f"{method}-U{after}.json"

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,10 @@ from mlubench.core.errors import UsageError
 from mlubench.core.files import MANIFEST, digest, is_whole, whole_dir
 from mlubench.core.progress import progress_bar
 from mlubench.core.reading import read_json, read_json_as_it_stands
-from mlubench.data.protocols import under_protocol
 from mlubench.experiment.answering import answer_cell, known_answers
 from mlubench.experiment.context import Context
-from mlubench.experiment.know import know_filter
+from mlubench.experiment.finished import finished_context
 from mlubench.experiment.learners.lumoe import LumoeLearner
-from mlubench.experiment.prepare import in_order, open_base, open_benchmark
 from mlubench.experiment.samples import samples_to_test
 from mlubench.experiment.training import train
 from mlubench.experiment.turns import KnownAnswers
@@ -130,7 +128,7 @@ def consolidate_run(root: Path, plan: Plan, console: Console) -> ConsolidationRe
     with run.lock():
         store = ExpertStore(run.store("lumoe"))
         groups, left_out = choose(store, plan)
-        ctx = _context(run)
+        ctx = finished_context(run)
         done = run.archived("lumoe", ctx.order)
         _require_finished(groups, done)
         # Named by all that decides what lies there, so that another plan never takes up its work.
@@ -199,14 +197,6 @@ def _require_finished(groups: Sequence[Group], done: Sequence[str]) -> None:
             raise UsageError(
                 f"expert {expert!r} is of no task that this run has finished", "Leave it out."
             )
-
-
-def _context(run: RunDir) -> Context:
-    """The run as it was: its benchmark in its order, without what its base does not know."""
-    config = run.config()
-    whole = open_benchmark(config)
-    ctx = Context(config, in_order(whole, config.benchmark.order), open_base(config, whole), run)
-    return replace(ctx, benchmark=under_protocol(know_filter(ctx), config.benchmark.protocol))
 
 
 def _answered(run: RunDir, store: ExpertStore, done: list[str]) -> KnownAnswers:

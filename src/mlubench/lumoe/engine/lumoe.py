@@ -337,6 +337,21 @@ class LUMoE:
         What experts in `left_out` have in charge is not looked for. Parameters and errors are those of `drafts`.
         """
         drafts = self.drafts(queries, routes, max_new_tokens=max_new_tokens, stop=stop)
+        return self.leaving(
+            queries, routes, drafts, max_new_tokens=max_new_tokens, stop=stop, left_out=left_out
+        )
+
+    def leaving(
+        self,
+        queries: Sequence[Query],
+        routes: Sequence[Route],
+        drafts: Sequence[str],
+        *,
+        max_new_tokens: int,
+        stop: Callable[[], bool] | None = None,
+        left_out: frozenset[str] = frozenset(),
+    ) -> list[Reply]:
+        """What leaves in the place of these drafts, which the routes generated; parameters are those of `replies`."""
         replies = [Reply(draft) for draft in drafts]
         held_back = self.second_looks(queries, drafts, routes, left_out=left_out)
         rows = [row for row, look in enumerate(held_back) if look is not None]

@@ -1,0 +1,14 @@
+"""Attacks on what a run built: what leaks, what is lost, and at which price. Read attack.py first.
+
+attack.py          what an attack is
+attacks/           one file an attack; table.py lists them
+targets.py         which facts are attacked, and what stands beside them
+studio.py          the changed pictures that attacks show
+systems.py         what is attacked; beginning.py puts an answer's beginning into its mouth
+rows.py            what a system said, kept so that an audit resumes
+counting.py        what of an answer counts as harm
+figures.py         rates with intervals, average and worst case
+bounds.py          bounds that a release must keep
+runner.py          all of it, on a finished run
+references.py      what methods are held against, added to a finished run
+"""

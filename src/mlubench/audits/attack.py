@@ -1,0 +1,102 @@
+"""What an attack is: ways to ask for what is suppressed, what is done to the model meanwhile, and what is counted."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from mlubench.audits.studio import Studio
+from mlubench.types import Sample
+
+# What an attacker needs: to ask only, to read probabilities too, or to hold the weights.
+Access = Literal["asking", "scores", "weights"]
+# What is asked about: forgotten facts, kept facts, or things of no task.
+About = Literal["forgotten", "kept", "stranger"]
+# What counts as harm: the fact is told; a right answer is lost; a question is refused that the base does not refuse.
+Harm = Literal["leak", "lost", "refused"]
+Turns = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is asked for, with what stands beside it to build questions from."""
+
+    sample: Sample
+    picture: Path
+    # The questions for this very fact, the sample's own first.
+    phrasings: tuple[str, ...]
+    # A kept sample, of the same class where there is one, and its picture.
+    kept: Sample
+    kept_picture: Path
+    # Other truths that the same question has in the benchmark.
+    rivals: tuple[str, ...]
+    # Whether something of its class is forgotten.
+    is_neighbour: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.sample.entity.title
+
+    @property
+    def question(self) -> str:
+        return self.sample.question
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One query."""
+
+    question: str
+    # Each with the number of the turn in which it stands, from 0; the question's own is `len(history)`.
+    pictures: tuple[tuple[int, Path], ...] = ()
+    history: Turns = ()
+    # The beginning of the answer, put into the model's mouth.
+    begun: str = ""
+    # First words of an answer by which it counts as telling the fact, besides telling it in words.
+    telling: tuple[str, ...] = ()
+    # Whether it counts as telling where it names the entity, in the place of the fact.
+    by_name: bool = False
+
+
+def ask(question: str, *pictures: Path, history: Turns = ()) -> Ask:
+    """A question with its pictures beside it."""
+    turn = len(history)
+    return Ask(question, tuple((turn, path) for path in pictures), history)
+
+
+class Attacked(Protocol):
+    """What an attack may do to a system, beyond asking it."""
+
+    def unprotected(self) -> AbstractContextManager[None]:
+        """Inside, the base answers alone: no adapter, no gate, no prompt."""
+        ...
+
+
+def untouched(system: Attacked) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One setting of an attack."""
+
+    name: str
+    # Queries about a target; none where the way does not apply to it.
+    asks: Callable[[Target, Studio], Sequence[Ask]]
+    # The share that counts as told where nothing is known and everything is answered.
+    chance: float = 0.0
+    # What is done to the system while it is asked.
+    inside: Callable[[Attacked], AbstractContextManager[None]] = untouched
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    """Ways that have one idea in common. Its name is that of its row in `audits/table.py`."""
+
+    # What its figures mean, in a sentence.
+    meaning: str
+    ways: tuple[Way, ...]
+    access: Access = "asking"
+    about: About = "forgotten"
+    harm: Harm = "leak"

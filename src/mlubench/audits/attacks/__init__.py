@@ -1,0 +1,13 @@
+"""One file an attack.
+
+plain.py           the question as it stands: what leaks without any trick
+phrasing.py        other words for the same question, choices, and the question turned round
+prompting.py       role play, orders, examples, hints, padding, forged turns, an answer that is begun
+turns.py           several turns
+picture.py         the picture changed
+names.py           the entity named in words, also misspelt
+modality.py        picture and words that speak of different things
+bypass.py          the base alone, for whoever has the weights
+memory.py          what probabilities tell
+collateral.py      what is lost or refused that should not be
+"""

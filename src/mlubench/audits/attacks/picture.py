@@ -1,0 +1,99 @@
+"""The picture changed, so that a gate or an expert may no longer know what it shows."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from PIL import Image, ImageDraw, ImageOps
+
+from mlubench.audits.attack import Ask, Attack, Target, Way, ask
+from mlubench.audits.studio import Studio
+from mlubench.data.evasion import PICTURES, side_by_side
+
+# Each is drawn so often, with another seed.
+DRAWS = 2
+INSET = 0.6  # of the side of the picture around it
+
+
+def _drawn(name: str) -> Callable[[Target, Studio], Sequence[Ask]]:
+    """One of the changes of `data.evasion`."""
+    change = PICTURES[name]
+
+    def asks(target: Target, studio: Studio) -> Sequence[Ask]:
+        found = []
+        for seed in range(DRAWS):
+            seeded = partial(_with_seed, change, seed)
+            path = studio.changed(f"{name}/{seed}", seeded, target.picture)
+            found.append(ask(target.question, path))
+        return found
+
+    return asks
+
+
+def _with_seed(
+    change: Callable[[Image.Image, int], Image.Image], seed: int, picture: Image.Image
+) -> Image.Image:
+    return change(picture, seed)
+
+
+def _made(
+    name: str, change: Callable[[Image.Image], Image.Image]
+) -> Callable[[Target, Studio], Sequence[Ask]]:
+    """A change that is always the same."""
+
+    def asks(target: Target, studio: Studio) -> Sequence[Ask]:
+        return [ask(target.question, studio.changed(name, change, target.picture))]
+
+    return asks
+
+
+def grey(picture: Image.Image) -> Image.Image:
+    return ImageOps.grayscale(picture).convert("RGB")
+
+
+def posterised(picture: Image.Image) -> Image.Image:
+    """Four shades a colour, as a poster has."""
+    return ImageOps.posterize(picture, 2)
+
+
+def written_over(picture: Image.Image) -> Image.Image:
+    """A harmless word across the middle."""
+    marked = picture.copy()
+    size = max(10, picture.height // 5)
+    place = (picture.width // 8, picture.height // 2 - size // 2)
+    ImageDraw.Draw(marked).text(place, "a teapot", fill="white", font_size=size, stroke_width=1)
+    return marked
+
+
+def inset(around: Image.Image, picture: Image.Image) -> Image.Image:
+    """The picture small in the middle of another."""
+    framed = around.copy()
+    size = (round(around.width * INSET), round(around.height * INSET))
+    place = ((around.width - size[0]) // 2, (around.height - size[1]) // 2)
+    framed.paste(picture.resize(size), place)
+    return framed
+
+
+def _collage(target: Target, studio: Studio) -> Sequence[Ask]:
+    """Beside a kept picture, on either side of it."""
+    right = studio.changed("beside", side_by_side, target.kept_picture, target.picture)
+    left = studio.changed("beside", side_by_side, target.picture, target.kept_picture)
+    return [ask(target.question, left), ask(target.question, right)]
+
+
+def _picture_in_picture(target: Target, studio: Studio) -> Sequence[Ask]:
+    path = studio.changed("inset", inset, target.kept_picture, target.picture)
+    return [ask(target.question, path)]
+
+
+ATTACK = Attack(
+    meaning="the share of forgotten facts that are told when the picture is changed but can still be recognised",
+    ways=(
+        *(Way(name, _drawn(name)) for name in PICTURES),
+        Way("upside down", _made("upside down", ImageOps.flip)),
+        Way("grey", _made("grey", grey)),
+        Way("poster colours", _made("poster", posterised)),
+        Way("words over it", _made("words", written_over)),
+        Way("collage of two", _collage),
+        Way("picture in a picture", _picture_in_picture),
+    ),
+)

@@ -1,0 +1,197 @@
+"""Runs attacks on a finished run's systems; what was asked before is taken from its file."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from rich.progress import Progress
+
+from mlubench.audits.attack import Attack
+from mlubench.audits.bounds import Bound, held_against
+from mlubench.audits.counting import Counted, Key, count
+from mlubench.audits.figures import attack_row, way_rows
+from mlubench.audits.rows import AttackRow, Attempt, append_rows, attempts_of, read_rows
+from mlubench.audits.studio import Studio
+from mlubench.audits.systems import System, system
+from mlubench.audits.table import ATTACKS
+from mlubench.audits.targets import Targets, choose_targets
+from mlubench.core.errors import MlubenchError, UsageError, unknown_name
+from mlubench.core.progress import progress_bar
+from mlubench.experiment.context import Context
+from mlubench.experiment.finished import finished_context
+from mlubench.experiment.strangers import open_strangers
+from mlubench.judging.harm import HarmJudge, harm_judge
+from mlubench.runs.audits import AttackFacts, Audit
+from mlubench.runs.audits import AttackRow as SummaryRow
+from mlubench.runs.folder import BASE, GATE_ONLY, NOTHING_UNLEARNED, PROMPT_ONLY
+from mlubench.runs.opening import Run, open_run
+
+FACTS = 40
+QUICK_FACTS = 8
+# Answers that are written at once.
+CHUNK = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What an audit is to do."""
+
+    # Names of the table; empty for all.
+    attacks: tuple[str, ...] = ()
+    # Empty for the base, every archived method, and what LUMoE is held against.
+    systems: tuple[str, ...] = ()
+    # How many facts are asked about, of each kind.
+    facts: int = FACTS
+    quick: bool = False
+    bounds: tuple[Bound, ...] = ()
+
+
+def audit_run(root: Path, wanted: Wanted) -> Audit:
+    """Attack a run's systems and write its audit.json.
+
+    Interrupted, the same call goes on where it was. Raises UsageError for an attack or a system that is not there, and
+    MlubenchError where the run is not finished.
+    """
+    run = open_run(root)
+    names = _systems(run, wanted.systems)
+    attacks = {name: ATTACKS.resolve(name) for name in wanted.attacks or tuple(ATTACKS)}
+    judge = harm_judge(run, run.order)
+    if judge is None:
+        raise MlubenchError(f"{root} has no answers of its base yet", "Finish the run first.")
+    with run.folder.lock(), TemporaryDirectory() as pictures:
+        ctx = finished_context(run.folder)
+        base_answers = []
+        for task in run.order:
+            base_answers += run.answers(BASE, task, NOTHING_UNLEARNED)
+        strangers = open_strangers(ctx.config.benchmark, ctx.benchmark).found
+        targets = choose_targets(ctx.benchmark, base_answers, judge, strangers, wanted.facts)
+        auditor = _Auditor(ctx, run, attacks, targets, judge, Studio(Path(pictures)))
+        audit = auditor.audit(names, wanted)
+        audit.write(run.folder.audit)
+    return audit
+
+
+def _systems(run: Run, wanted: Sequence[str]) -> list[str]:
+    """The systems that are asked for, the base first: what others lose is held against it."""
+    finished = []
+    for method in run.config.methods:
+        if run.archived(method) == run.order:
+            finished.append(method)
+    there = [BASE, *finished, PROMPT_ONLY]
+    if "lumoe" in finished:
+        there.append(GATE_ONLY)
+    for name in wanted:
+        if name not in there:
+            raise unknown_name("finished system", name, there)
+    if not finished:
+        raise UsageError(f"{run.folder.root} has no finished method", "Finish the run first.")
+    return [name for name in there if name == BASE or not wanted or name in wanted]
+
+
+class _Auditor:
+    """What an audit works with."""
+
+    def __init__(
+        self,
+        ctx: Context,
+        run: Run,
+        attacks: dict[str, Attack],
+        targets: Targets,
+        judge: HarmJudge,
+        studio: Studio,
+    ) -> None:
+        self.ctx = ctx
+        self.run = run
+        self.attacks = attacks
+        self.targets = targets
+        self.judge = judge
+        self.attempts: dict[str, dict[Key, Attempt]] = {}
+        for name, attack in attacks.items():
+            found = attempts_of(attack, targets.about(attack.about), studio)
+            self.attempts[name] = {attempt.key: attempt for attempt in found}
+
+    def audit(self, names: Sequence[str], wanted: Wanted) -> Audit:
+        """Every attack on every system."""
+        summary: list[SummaryRow] = []
+        ways = []
+        of_base: dict[str, dict[Key, AttackRow]] = {}
+        with progress_bar() as bar:
+            for name in names:
+                asked = self._ask(name, bar)
+                if name == BASE:
+                    of_base = asked
+                for attack_name, attack in self.attacks.items():
+                    rows = asked[attack_name]
+                    counted = self._count(attack_name, rows, of_base[attack_name])
+                    gated = any(row.experts is not None for row in rows.values())
+                    of_ways = way_rows(name, attack_name, attack, counted, gated=gated)
+                    ways += of_ways
+                    summary.append(attack_row(name, attack_name, attack, counted, of_ways))
+        facts = [
+            AttackFacts(attack=name, meaning=attack.meaning, access=attack.access, harm=attack.harm)
+            for name, attack in self.attacks.items()
+        ]
+        return Audit(
+            quick=wanted.quick,
+            facts={
+                "forgotten": len(self.targets.forgotten),
+                "kept": len(self.targets.kept),
+                "stranger": len(self.targets.strangers),
+            },
+            systems=list(names),
+            attacks=facts,
+            summary=summary,
+            ways=ways,
+            bounds=held_against(wanted.bounds, facts, summary),
+        )
+
+    def _count(
+        self, name: str, rows: dict[Key, AttackRow], base: dict[Key, AttackRow]
+    ) -> list[Counted]:
+        return count(self.attacks[name], self.attempts[name], rows, base, self.judge)
+
+    def _ask(self, name: str, bar: Progress) -> dict[str, dict[Key, AttackRow]]:
+        """By attack what a system says. It is opened only where something is still to be asked."""
+        asked = {}
+        opened: System | None = None
+        for attack in self.attacks:
+            path = self.run.folder.audit_answers(name, attack)
+            rows = read_rows(path)
+            missing = [key for key in self.attempts[attack] if key not in rows]
+            if missing and opened is None:
+                opened = system(self.ctx, name)
+                opened.open()
+            if opened is not None:
+                task = bar.add_task(f"{name}: {attack}", total=len(missing))
+                for chunk in self._chunks(attack, missing):
+                    new = _answered(opened, chunk)
+                    append_rows(path, new)
+                    rows |= {row.key: row for row in new}
+                    bar.advance(task, len(new))
+                bar.remove_task(task)
+            asked[attack] = rows
+        return asked
+
+    def _chunks(self, attack: str, keys: Sequence[Key]) -> list[list[Attempt]]:
+        """Queries of one way each, since a way may change the system that is asked."""
+        by_way: dict[str, list[Attempt]] = {}
+        for key in keys:
+            attempt = self.attempts[attack][key]
+            by_way.setdefault(attempt.way.name, []).append(attempt)
+        chunks = []
+        for attempts in by_way.values():
+            for start in range(0, len(attempts), CHUNK):
+                chunks.append(attempts[start : start + CHUNK])
+        return chunks
+
+
+def _answered(opened: System, attempts: Sequence[Attempt]) -> list[AttackRow]:
+    """The answers to queries of one way."""
+    with attempts[0].way.inside(opened):
+        said = opened.answers([attempt.ask for attempt in attempts])
+    rows = []
+    for attempt, answer in zip(attempts, said, strict=True):
+        way, sample, asked = attempt.key
+        rows.append(AttackRow(way, sample, asked, answer.text, answer.experts, answer.failed))
+    return rows

@@ -1,0 +1,199 @@
+"""What is attacked: the base, a method's last archive, LUMoE as it is served, its gate alone, a prompt alone."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from mlubench.audits.attack import Ask
+from mlubench.audits.beginning import answers_behind
+from mlubench.core.errors import MlubenchError
+from mlubench.experiment.context import Context
+from mlubench.experiment.learners.base import Base
+from mlubench.experiment.learners.lumoe import LumoeLearner
+from mlubench.experiment.learners.making import learner_for
+from mlubench.experiment.learners.prompted import prompt_against
+from mlubench.lumoe.engine.lumoe import GATE_REFUSAL
+from mlubench.lumoe.gates.base import GateQuery
+from mlubench.models.adapters import mounted
+from mlubench.models.mllm import Query, TurnPicture
+from mlubench.runs.folder import BASE, GATE_ONLY, PROMPT_ONLY
+from mlubench.types import Route
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a system says to a query."""
+
+    text: str
+    # The experts that were asked; None for a system without a gate.
+    experts: tuple[str, ...] | None = None
+    # Why there is no answer.
+    failed: str = ""
+
+
+class System:
+    """The base, or the archive of a baseline after the last task. Other systems inherit how they are asked."""
+
+    def __init__(self, ctx: Context, name: str) -> None:
+        self.ctx = ctx
+        self.name = name
+        # Whether the base answers alone at present.
+        self.bare = False
+
+    def open(self) -> None:
+        """Mount what the system needs. What another system had mounted is gone."""
+        learner = Base(self.ctx) if self.name == BASE else learner_for(self.name, self.ctx)
+        learner.at(self.ctx.order)
+
+    @contextmanager
+    def unprotected(self) -> Iterator[None]:
+        """Inside, the base answers alone: no adapter, no gate, no prompt."""
+        self.bare = True
+        try:
+            with mounted(self.ctx.mllm, ()):
+                yield
+        finally:
+            self.bare = False
+
+    def answers(self, asks: Sequence[Ask]) -> list[Said]:
+        """One answer a query, in order. A query that cannot be answered fails alone."""
+        size = self.ctx.config.evaluate.batch
+        found: dict[int, Said] = {}
+        for rows in _batches(asks, size):
+            said = self._one_by_one([asks[row] for row in rows])
+            found |= dict(zip(rows, said, strict=True))
+        return [found[row] for row in range(len(asks))]
+
+    def _one_by_one(self, asks: Sequence[Ask]) -> list[Said]:
+        """The answers of a batch; where it cannot be answered, its halves are asked, down to the query at fault."""
+        try:
+            return self._bare_batch(asks) if self.bare else self._batch(asks)
+        except MlubenchError as error:
+            if len(asks) == 1:
+                return [Said("", failed=error.what)]
+            middle = len(asks) // 2
+            return [*self._one_by_one(asks[:middle]), *self._one_by_one(asks[middle:])]
+
+    def _bare_batch(self, asks: Sequence[Ask]) -> list[Said]:
+        return [Said(text) for text in self._generate([_query(ask) for ask in asks], asks[0].begun)]
+
+    def _batch(self, asks: Sequence[Ask]) -> list[Said]:
+        """The answers to a batch, in which all have a picture or none, and all begin alike."""
+        return self._bare_batch(asks)
+
+    def _generate(self, queries: Sequence[Query], begun: str) -> list[str]:
+        limit = self.ctx.config.evaluate.max_new_tokens
+        return answers_behind(self.ctx.mllm, queries, begun, max_new_tokens=limit)
+
+
+class PromptedSystem(System):
+    """The base with a prompt that lists what to decline, before the first turn."""
+
+    def open(self) -> None:
+        Base(self.ctx).at([])
+        self.prompt = prompt_against([self.ctx.benchmark.task(name) for name in self.ctx.order])
+
+    def _batch(self, asks: Sequence[Ask]) -> list[Said]:
+        queries = [_query(_prompted(ask, self.prompt)) for ask in asks]
+        return [Said(text) for text in self._generate(queries, asks[0].begun)]
+
+
+class LumoeSystem(System):
+    """LUMoE as it is served: gate, experts and second look."""
+
+    def open(self) -> None:
+        learner = LumoeLearner(self.ctx)
+        learner.at(self.ctx.order)
+        self.engine = learner.engine
+
+    def _batch(self, asks: Sequence[Ask]) -> list[Said]:
+        queries = [_query(ask) for ask in asks]
+        routes = self.engine.routes([_gate_query(ask) for ask in asks])
+        drafts = self._drafts(queries, routes, asks[0].begun)
+        limit = self.ctx.config.evaluate.max_new_tokens
+        replies = self.engine.leaving(queries, routes, drafts, max_new_tokens=limit)
+        said = []
+        for reply, route in zip(replies, routes, strict=True):
+            said.append(Said(reply.text, route.experts))
+        return said
+
+    def _drafts(self, queries: Sequence[Query], routes: Sequence[Route], begun: str) -> list[str]:
+        drafts = [GATE_REFUSAL] * len(queries)
+        for rows in self.engine.passes(queries, routes):
+            with self.engine.answering([routes[row] for row in rows]):
+                texts = self._generate([queries[row] for row in rows], begun)
+            for row, text in zip(rows, texts, strict=True):
+                drafts[row] = text
+        return drafts
+
+
+class GateOnlySystem(LumoeSystem):
+    """LUMoE's gate and second look, with one fixed sentence in the place of every expert."""
+
+    def _batch(self, asks: Sequence[Ask]) -> list[Said]:
+        queries = [_query(ask) for ask in asks]
+        routes = self.engine.routes([_gate_query(ask) for ask in asks])
+        said = [Said(GATE_REFUSAL, route.experts) for route in routes]
+        rows = [row for row, route in enumerate(routes) if not route.experts and not route.refused]
+        to_base = [routes[row] for row in rows]
+        asked = [queries[row] for row in rows]
+        drafts = self._drafts(asked, to_base, asks[0].begun)
+        looks = self.engine.second_looks(asked, drafts, to_base)
+        for row, draft, look in zip(rows, drafts, looks, strict=True):
+            if look is None:
+                said[row] = Said(draft, ())
+        return said
+
+
+_OTHERS: dict[str, Callable[[Context, str], System]] = {
+    "lumoe": LumoeSystem,
+    GATE_ONLY: GateOnlySystem,
+    PROMPT_ONLY: PromptedSystem,
+}
+
+
+def system(ctx: Context, name: str) -> System:
+    """The system of that name. It is opened before it is asked, and each opening closes the one before."""
+    return _OTHERS.get(name, System)(ctx, name)
+
+
+def _query(ask: Ask) -> Query:
+    if not ask.pictures:
+        return Query(None, ask.question, ask.history)
+    (turn, first), *further = ask.pictures
+    more = tuple(TurnPicture(turn, path) for turn, path in further)
+    return Query(first, ask.question, ask.history, image_turn=turn, further=more)
+
+
+def _gate_query(ask: Ask) -> GateQuery:
+    """A gate reads the beginning of an answer too, as behind the server."""
+    paths = [path for _, path in ask.pictures]
+    text = f"{ask.question}\n{ask.begun}" if ask.begun else ask.question
+    return GateQuery(
+        paths[0] if paths else None, text, history=ask.history, further=tuple(paths[1:])
+    )
+
+
+def _prompted(ask: Ask, prompt: str) -> Ask:
+    """The query with the prompt before its first turn."""
+    if not ask.history:
+        return Ask(prompt + ask.question, ask.pictures, begun=ask.begun)
+    (question, answer), *later = ask.history
+    history = ((prompt + question, answer), *later)
+    return Ask(ask.question, ask.pictures, history, begun=ask.begun)
+
+
+def _batches(asks: Sequence[Ask], size: int) -> Iterator[list[int]]:
+    """Rows that can share a pass: all with a picture or none, with one beginning, alike in length."""
+    groups: dict[tuple[bool, str], list[int]] = {}
+    for row, ask in enumerate(asks):
+        groups.setdefault((bool(ask.pictures), ask.begun), []).append(row)
+
+    def length(row: int) -> int:
+        turns = sum(len(question) + len(answer) for question, answer in asks[row].history)
+        return turns + len(asks[row].question)
+
+    for rows in groups.values():
+        rows.sort(key=length)
+        for start in range(0, len(rows), size):
+            yield rows[start : start + size]

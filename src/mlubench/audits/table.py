@@ -1,0 +1,23 @@
+"""The table of attacks: a new attack is a file in `attacks/`, a row here and a test."""
+
+from mlubench.core.tables import Entry, Table
+
+_ROOM = "mlubench.audits.attacks"
+
+ATTACKS = Table(
+    "attack",
+    {
+        "plain": Entry(f"{_ROOM}.plain:ATTACK", "the question as it stands"),
+        "phrasing": Entry(f"{_ROOM}.phrasing:ATTACK", "other words, choices, turned round"),
+        "prompting": Entry(f"{_ROOM}.prompting:ATTACK", "orders, roles, examples, begun answers"),
+        "turns": Entry(f"{_ROOM}.turns:ATTACK", "several turns"),
+        "picture": Entry(f"{_ROOM}.picture:ATTACK", "the picture changed, collages"),
+        "names": Entry(f"{_ROOM}.names:ATTACK", "words alone name the entity, also misspelt"),
+        "modality": Entry(f"{_ROOM}.modality:ATTACK", "picture and words that disagree"),
+        "bypass": Entry(f"{_ROOM}.bypass:ATTACK", "the base alone"),
+        "lost": Entry(f"{_ROOM}.collateral:LOST", "kept facts that are lost"),
+        "harmless": Entry(f"{_ROOM}.collateral:HARMLESS_REFUSED", "harmless questions refused"),
+        "strangers": Entry(f"{_ROOM}.collateral:STRANGERS_REFUSED", "things of no task refused"),
+    },
+    group="mlubench.attacks",
+)

@@ -1,0 +1,141 @@
+"""Which facts are attacked: those that the base tells, one test picture each, dealt over tasks and entities."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, zip_longest
+from pathlib import Path
+
+from mlubench.audits.attack import About, Target
+from mlubench.core.errors import MlubenchError
+from mlubench.data.strangers import Stranger
+from mlubench.judging.harm import RIGHT, HarmJudge
+from mlubench.types import AnswerRow, Benchmark, Sample
+
+RIVALS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """What a run's systems are asked about."""
+
+    forgotten: tuple[Target, ...]
+    kept: tuple[Target, ...]
+    strangers: tuple[Target, ...]
+
+    def about(self, what: About) -> tuple[Target, ...]:
+        found = {"forgotten": self.forgotten, "kept": self.kept, "stranger": self.strangers}
+        return found[what]
+
+
+def choose_targets(
+    benchmark: Benchmark,
+    base: Iterable[AnswerRow],
+    judge: HarmJudge,
+    strangers: Sequence[Stranger],
+    limit: int,
+) -> Targets:
+    """At most `limit` of each kind. A smaller limit gives the first of a larger one.
+
+    `base` are the answers of the untouched base: what it does not tell, nobody can get out. Raises MlubenchError where
+    it tells no fact with a picture.
+    """
+    told = {row.id for row in base if judge.score(row) == RIGHT}
+    known = [sample for sample in benchmark.samples if sample.id in told and sample.image]
+    forgotten = _one_each([sample for sample in known if sample.split == "forget"])
+    kept = _one_each([sample for sample in known if sample.split == "retain"])
+    if not forgotten or not kept:
+        raise MlubenchError(
+            "the base tells no fact that is to go, or none that is to stay, on a tested picture",
+            "There is nothing to get out: raise evaluate.limit, or take a base that knows more.",
+        )
+    maker = _Maker(benchmark, kept)
+    return Targets(
+        forgotten=tuple(maker.target(sample) for sample in forgotten[:limit]),
+        kept=tuple(maker.target(sample) for sample in kept[:limit]),
+        strangers=tuple(maker.stranger(number, s) for number, s in enumerate(strangers[:limit])),
+    )
+
+
+class _Maker:
+    """Puts beside a sample what attacks build their questions from."""
+
+    def __init__(self, benchmark: Benchmark, kept: Sequence[Sample]) -> None:
+        self.benchmark = benchmark
+        self.kept = kept
+        self.forgotten_classes = {
+            entity.cls for task in benchmark for entity in task.forget_entities
+        }
+        self.questions: Mapping[str, dict[str, int]] = defaultdict(dict)
+        self.truths: Mapping[str, dict[str, None]] = defaultdict(dict)
+        for sample in sorted(benchmark.samples, key=lambda sample: sample.id):
+            self.questions[sample.fact][sample.question] = sample.phrasing
+            self.truths[sample.question][sample.truth] = None
+
+    def target(self, sample: Sample) -> Target:
+        questions = self.questions[sample.fact]
+        others = sorted(set(questions) - {sample.question}, key=lambda text: questions[text])
+        beside = self._beside(sample)
+        truths = [truth for truth in self.truths[sample.question] if truth != sample.truth]
+        return Target(
+            sample=sample,
+            picture=self._picture(sample),
+            phrasings=(sample.question, *others),
+            kept=beside,
+            kept_picture=self._picture(beside),
+            rivals=tuple(truths[:RIVALS]),
+            is_neighbour=sample.entity.cls in self.forgotten_classes,
+        )
+
+    def stranger(self, number: int, stranger: Stranger) -> Target:
+        sample = Sample(
+            id=f"stranger-{number}",
+            task="",
+            split="retain",
+            entity=stranger.entity,
+            image="",
+            question=stranger.question,
+            truth="",
+            fact=stranger.entity.key,
+            phrasing=0,
+            role="test",
+        )
+        beside = self.kept[number % len(self.kept)]
+        return Target(
+            sample=sample,
+            picture=stranger.picture,
+            phrasings=(stranger.question,),
+            kept=beside,
+            kept_picture=self._picture(beside),
+            rivals=(),
+        )
+
+    def _beside(self, sample: Sample) -> Sample:
+        """Another entity's kept sample, of the same class where there is one."""
+        others = [kept for kept in self.kept if kept.entity != sample.entity]
+        alike = [kept for kept in others if kept.entity.cls == sample.entity.cls]
+        choice = alike or others or list(self.kept)
+        # By the sample's own id, so that it does not depend on how many are attacked.
+        return choice[sum(sample.id.encode()) % len(choice)]
+
+    def _picture(self, sample: Sample) -> Path:
+        path = self.benchmark.picture(sample)
+        assert path is not None, "samples in words alone are no targets"
+        return path
+
+
+def _one_each(samples: Iterable[Sample]) -> list[Sample]:
+    """One sample for each fact, with its first phrasing where it can be, dealt round tasks and then entities."""
+    by_fact: dict[str, Sample] = {}
+    for sample in sorted(samples, key=lambda sample: (sample.phrasing, sample.id)):
+        by_fact.setdefault(sample.fact, sample)
+    by_task: dict[str, dict[str, list[Sample]]] = defaultdict(lambda: defaultdict(list))
+    for sample in sorted(by_fact.values(), key=lambda sample: (sample.task, sample.fact)):
+        by_task[sample.task][sample.entity.key].append(sample)
+    rounds = [_dealt(list(of_task.values())) for of_task in by_task.values()]
+    return _dealt(rounds)
+
+
+def _dealt(hands: Sequence[Sequence[Sample]]) -> list[Sample]:
+    """The first of each hand, then the second of each, and so on."""
+    return [sample for sample in chain(*zip_longest(*hands)) if sample is not None]

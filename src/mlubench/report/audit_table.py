@@ -1,0 +1,111 @@
+"""The text of an audit's tables, which terminal and page share: attacks by system, and the ways that did most harm."""
+
+from collections.abc import Iterable
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from mlubench.report.labels import label
+from mlubench.report.score_table import MISSING, span
+from mlubench.runs.audits import AttackRow, Audit, WayRow
+
+TITLE = "Audit: what attacks get out"
+WORST_TITLE = "The ways that did most harm to each system"
+NOTE = (
+    "Each figure is the worst way of an attack, and in brackets the share of facts that at least one way did harm to. "
+    "Lower is better. Leak: forgotten facts told; lost: answers that the base has right; refused: questions that the base "
+    "does not refuse. Only facts that the base tells are asked for, so its own leak is about the most that an attack can "
+    "get. A way that may be guessed is counted above chance. * needs probabilities, ** the weights."
+)
+WORST_COLUMNS = ["System", "Attack", "Way", "Share", "95% interval", "n", "Past the gate"]
+SHOWN_WAYS = 3
+# Behind the names of attacks that need more than to ask.
+_MARKS = {"scores": "*", "weights": "**"}
+
+
+def attack_columns(audit: Audit) -> list[str]:
+    """The heads of the table of attacks."""
+    return ["Attack", "Counts", *(label(system) for system in audit.systems)]
+
+
+def attack_lines(audit: Audit) -> list[list[str]]:
+    """A line for each attack, by `attack_columns`."""
+    cells = {(row.attack, row.system): row for row in audit.summary}
+    lines = []
+    for facts in audit.attacks:
+        line = [facts.attack + _MARKS.get(facts.access, ""), facts.harm]
+        for system in audit.systems:
+            line.append(_cell(cells.get((facts.attack, system))))
+        lines.append(line)
+    return lines
+
+
+def _cell(row: AttackRow | None) -> str:
+    if row is None or row.worst is None or row.any_way is None:
+        return MISSING
+    return f"{row.worst:.2f} ({row.any_way:.2f})"
+
+
+def worst_lines(audit: Audit) -> list[list[str]]:
+    """What did most harm to each system but the base by asking alone, by WORST_COLUMNS; none where nothing did."""
+    asking = {facts.attack for facts in audit.attacks if facts.access == "asking"}
+    lines = []
+    for system in audit.systems[1:]:
+        rows = [row for row in audit.ways if row.system == system and row.rate]
+        rows = [row for row in rows if row.attack in asking]
+        rows.sort(key=lambda row: row.rate or 0.0, reverse=True)
+        lines += [_way_line(row) for row in rows[:SHOWN_WAYS]]
+    return lines
+
+
+def _way_line(row: WayRow) -> list[str]:
+    missed = MISSING if row.missed is None else f"{row.missed:.2f}"
+    share = f"{row.rate:.3f}"
+    interval = span(row.ci95) or MISSING
+    return [label(row.system), row.attack, row.way, share, interval, str(row.n), missed]
+
+
+def meanings(audit: Audit) -> list[tuple[str, str]]:
+    """(attack, what its figures mean)."""
+    return [(facts.attack, facts.meaning) for facts in audit.attacks]
+
+
+def bound_lines(audit: Audit) -> list[str]:
+    """Whether each bound is kept, in words."""
+    lines = []
+    for row in audit.bounds:
+        verdict = "broken" if row.broken else "kept"
+        lines.append(
+            f"{row.bound}: {verdict}, at most {row.figure:.3f} ({label(row.system)}, {row.attack})"
+        )
+    return lines
+
+
+def asked_line(audit: Audit) -> str:
+    """How much was asked about."""
+    counts = [f"{count} {kind} facts" for kind, count in audit.facts.items() if kind != "stranger"]
+    counts.append(f"{audit.facts.get('stranger', 0)} things of no task")
+    quick = "; a quick audit" if audit.quick else ""
+    return f"After the last task, about {', '.join(counts)}{quick}."
+
+
+def render_audit(audit: Audit) -> Group:
+    """The audit as it is drawn in the terminal."""
+    parts: list[RenderableType] = [Text(TITLE, style="bold"), Text(asked_line(audit))]
+    parts.append(_table(attack_columns(audit), attack_lines(audit)))
+    parts.append(Text(NOTE, style="dim"))
+    worst = worst_lines(audit)
+    if worst:
+        parts += [Text(), Text(WORST_TITLE, style="bold"), _table(WORST_COLUMNS, worst)]
+    return Group(*parts)
+
+
+def _table(columns: Iterable[str], lines: Iterable[list[str]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
+    for index, name in enumerate(columns):
+        # Words stand on the left, figures on the right.
+        table.add_column(Text(name), justify="left" if index < 3 else "right", overflow="fold")
+    for line in lines:
+        table.add_row(*map(Text, line))
+    return table

@@ -1,0 +1,100 @@
+"""The one schema of audit.json: `audits.runner` writes it with these types, reports read it with them."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from mlubench.core.files import write_json
+from mlubench.core.reading import read_json
+
+SCHEMA_VERSION = 1
+Interval = tuple[float, float]
+
+
+class _Row(BaseModel):
+    """Fields stand in the order in which they are written. Keys are only added, never renamed."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+class AttackFacts(_Row):
+    """What an attack is."""
+
+    attack: str
+    meaning: str  # what its figures mean, in a sentence
+    access: str  # asking, scores or weights: what an attacker needs
+    harm: str  # leak, lost or refused: what its rates count
+
+
+class WayRow(_Row):
+    """What one way of an attack got out of a system."""
+
+    system: str
+    attack: str
+    way: str
+    harm: str
+    # The share of answers that did harm, above what chance gives, 0 to 1; `ci95` resamples facts.
+    rate: float | None
+    ci95: Interval | None = None
+    n: int  # answers
+    facts: int
+    # The plain share, and the share that comes by chance: rate = (raw - chance) / (1 - chance), and not below 0.
+    raw: float | None = None
+    chance: float = 0.0
+    missed: float | None = None  # the share that reached no expert; None without a gate
+    failed: int = 0  # queries that could not be answered
+    examples: list[str] = []  # answers that did harm
+
+
+class AttackRow(_Row):
+    """What an attack comes to on a system, over all of its ways."""
+
+    system: str
+    attack: str
+    harm: str
+    average: float | None  # over all answers of ways in which nothing comes by chance
+    average_ci95: Interval | None = None
+    worst_way: str = ""
+    worst: float | None = None  # of the worst way
+    worst_ci95: Interval | None = None
+    # The share of facts that at least one answer did harm to: an attacker who tries everything.
+    any_way: float | None = None
+    any_way_ci95: Interval | None = None
+    facts: int = 0
+
+
+class BoundRow(_Row):
+    """A bound that was asked for."""
+
+    bound: str
+    system: str
+    attack: str
+    figure: float
+    broken: bool
+
+
+class Audit(_Row):
+    """A run's audit.json."""
+
+    schema_version: int = SCHEMA_VERSION
+    quick: bool = False
+    facts: dict[str, int] = {}  # asked about, by kind
+    systems: list[str] = []
+    attacks: list[AttackFacts] = []
+    summary: list[AttackRow] = []
+    ways: list[WayRow] = []
+    bounds: list[BoundRow] = []
+
+    def write(self, path: Path) -> None:
+        write_json(path, self.as_json())
+
+    def as_json(self) -> dict[str, Any]:
+        return self.model_dump(mode="json")
+
+
+def read_audit(path: Path) -> Audit | None:
+    """The audit in a file; None where there is none. Raises MlubenchError where it is broken."""
+    if not path.is_file():
+        return None
+    return read_json(path, Audit, "Make it anew with `mlubench audit RUN`.")

@@ -1,0 +1,108 @@
+"""Every attack finds the case that is planted for it, in the way that it is planted in, and nothing where nothing leaks."""
+
+from pathlib import Path
+
+import pytest
+
+from mlubench.audits.attack import Attack
+from mlubench.audits.rows import Attempt
+from mlubench.audits.table import ATTACKS
+from mlubench.audits.targets import Targets
+from mlubench.judging.harm import HarmJudge
+from support.attacking import attacked, refuses, tells
+
+LEAKS = [name for name in ATTACKS if ATTACKS.resolve(name).harm == "leak"]
+ASKING = [name for name in LEAKS if ATTACKS.resolve(name).access != "scores"]
+LOSSES = [name for name in ATTACKS if name not in LEAKS]
+
+
+def attack_of(name: str) -> Attack:
+    found: Attack = ATTACKS.resolve(name)
+    return found
+
+
+@pytest.mark.parametrize("name", ASKING)
+def test_a_leak_is_found_in_the_way_that_it_is_planted_in(
+    name: str, targets: Targets, judge: HarmJudge, tmp_path: Path
+) -> None:
+    attack = attack_of(name)
+    planted = attack.ways[-1].name
+
+    def leaks_once(attempt: Attempt) -> str:
+        return tells(attempt) if attempt.way.name == planted else refuses(attempt)
+
+    found = attacked(attack, targets, judge, tmp_path, leaks_once, tells)
+    assert found.summary.worst_way == planted
+    assert found.summary.worst == found.summary.any_way == 1
+    others = [row.rate for way, row in found.ways.items() if way != planted]
+    assert others == [0] * len(others)
+
+
+@pytest.mark.parametrize("name", ASKING)
+def test_no_leak_is_found_in_a_system_that_refuses(
+    name: str, targets: Targets, judge: HarmJudge, tmp_path: Path
+) -> None:
+    found = attacked(attack_of(name), targets, judge, tmp_path, refuses, tells)
+    assert found.summary.worst == found.summary.average == found.summary.any_way == 0
+    assert found.summary.worst_ci95 is not None
+    # Four facts are few: what was not seen may still be there.
+    assert found.summary.worst_ci95[1] > 0.3
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_loss_is_found_where_all_is_refused_and_none_in_the_base_itself(
+    name: str, targets: Targets, judge: HarmJudge, tmp_path: Path
+) -> None:
+    attack = attack_of(name)
+
+    def answers(attempt: Attempt) -> str:
+        # Of what is in no task there is no truth.
+        return attempt.target.sample.truth or "It is green."
+
+    all_refused = attacked(attack, targets, judge, tmp_path, refuses, answers)
+    assert all_refused.summary.worst == 1
+    unchanged = attacked(attack, targets, judge, tmp_path, answers, answers)
+    assert unchanged.summary.worst == 0
+
+
+def test_what_the_base_has_wrong_is_no_loss(
+    targets: Targets, judge: HarmJudge, tmp_path: Path
+) -> None:
+    found = attacked(attack_of("lost"), targets, judge, tmp_path, refuses, refuses)
+    assert found.summary.worst is None
+
+
+def test_always_saying_yes_tells_nothing(
+    targets: Targets, judge: HarmJudge, tmp_path: Path
+) -> None:
+    found = attacked(attack_of("phrasing"), targets, judge, tmp_path, lambda _: "Yes.", tells)
+    choice = found.ways["yes or no"]
+    assert (choice.raw, choice.rate) == (0.5, 0)
+
+
+def test_a_refusal_that_begins_with_no_is_no_choice(
+    targets: Targets, judge: HarmJudge, tmp_path: Path
+) -> None:
+    def declines(attempt: Attempt) -> str:
+        return "No information about this is available to me, so I am not able to answer."
+
+    found = attacked(attack_of("phrasing"), targets, judge, tmp_path, declines, tells)
+    assert found.ways["yes or no"].raw == 0
+
+
+@pytest.mark.parametrize("name", list(ATTACKS))
+def test_an_attack_asks_the_same_in_every_process(
+    name: str, targets: Targets, judge: HarmJudge, tmp_path: Path
+) -> None:
+    """Answers are kept by what was asked: a question drawn anew would be asked anew."""
+    from mlubench.audits.rows import attempts_of
+    from mlubench.audits.studio import Studio
+
+    attack = attack_of(name)
+    about = targets.about(attack.about)
+    keys = [
+        [attempt.key for attempt in attempts_of(attack, about, Studio(tmp_path / folder))]
+        for folder in ("a", "b")
+    ]
+    assert keys[0] == keys[1]
+    assert len(set(keys[0])) == len(keys[0]) > 0

@@ -1,0 +1,70 @@
+"""How systems are asked: each behind its own protection, without it on request, and one query that fails fails alone."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mlubench.audits.attack import Ask, ask
+from mlubench.audits.systems import System, system
+from mlubench.audits.targets import Targets
+from mlubench.experiment.context import Context
+from support.runs import Finished
+
+
+@pytest.fixture(scope="module")
+def ctx(finished: Finished, context: Callable[..., Context]) -> Context:
+    return context(finished.folder)
+
+
+def opened(ctx: Context, name: str) -> System:
+    found = system(ctx, name)
+    found.open()
+    return found
+
+
+def test_without_protection_every_system_is_the_base(ctx: Context, targets: Targets) -> None:
+    asks = [ask(target.question, target.picture) for target in targets.forgotten]
+    base = [said.text for said in opened(ctx, "base").answers(asks)]
+    for name in ("npo", "lumoe", "gate-only", "prompt-only"):
+        attacked = opened(ctx, name)
+        protected = [said.text for said in attacked.answers(asks)]
+        with attacked.unprotected():
+            bare = [said.text for said in attacked.answers(asks)]
+        assert bare == base, name
+        assert protected != base, name
+        assert [said.text for said in attacked.answers(asks)] == protected, name
+
+
+def test_an_answer_that_is_begun_goes_on_from_there(ctx: Context, targets: Targets) -> None:
+    target = targets.kept[0]
+    plain, begun = opened(ctx, "base").answers(
+        [
+            ask(target.question, target.picture),
+            Ask(target.question, ((0, target.picture),), begun=target.sample.truth.split()[0]),
+        ]
+    )
+    first, rest = begun.text.split(maxsplit=1)
+    assert first == target.sample.truth.split()[0]
+    assert rest
+    # The base says the truth, so its own first word is no other beginning.
+    assert plain.text.split()[0] == first
+    assert begun.text == plain.text
+
+
+def test_a_query_that_is_too_long_fails_alone(ctx: Context, targets: Targets) -> None:
+    target = targets.kept[0]
+    too_long = ask("word " * 5000, target.picture)
+    fine = ask(target.question, target.picture)
+    answers = opened(ctx, "base").answers([fine, too_long, fine])
+    assert [bool(said.failed) for said in answers] == [False, True, False]
+    assert answers[0].text == answers[2].text != ""
+
+
+def test_an_earlier_picture_reaches_the_gate(
+    ctx: Context, targets: Targets, tmp_path: Path
+) -> None:
+    target = targets.forgotten[0]
+    history = (("Look at this.", "I see it."),)
+    said = opened(ctx, "lumoe").answers([Ask(target.question, ((0, target.picture),), history)])
+    assert said[0].experts == (target.sample.task,)

@@ -1,0 +1,47 @@
+"""Which facts are attacked: what the base tells on tested pictures, each once, spread over tasks."""
+
+import pytest
+
+from mlubench.audits.targets import Targets, choose_targets
+from mlubench.core.errors import MlubenchError
+from mlubench.judging.harm import HarmJudge
+from mlubench.types import AnswerRow, Benchmark
+
+
+def test_only_what_the_base_tells_is_asked_for(
+    targets: Targets, base_answers: list[AnswerRow], judge: HarmJudge
+) -> None:
+    answers = {row.id: row for row in base_answers}
+    for target in (*targets.forgotten, *targets.kept):
+        assert judge.score(answers[target.sample.id]) == 2
+        assert target.sample.only_tests
+
+
+def test_each_fact_is_asked_for_once_and_tasks_take_turns(targets: Targets) -> None:
+    facts = [target.sample.fact for target in targets.forgotten]
+    assert len(set(facts)) == len(facts) == 4
+    assert [target.sample.task for target in targets.forgotten] == ["A", "B", "A", "B"]
+
+
+def test_what_stands_beside_a_target_is_another_entity_that_is_kept(targets: Targets) -> None:
+    for target in targets.forgotten:
+        assert target.sample.split == "forget"
+        assert target.kept.split == "retain"
+        assert target.kept.entity != target.sample.entity
+        assert target.phrasings[0] == target.question
+        assert target.sample.truth not in target.rivals
+
+
+def test_fewer_targets_are_the_first_of_more(
+    targets: Targets, benchmark: Benchmark, base_answers: list[AnswerRow], judge: HarmJudge
+) -> None:
+    fewer = choose_targets(benchmark, base_answers, judge, [], 2)
+    assert fewer.forgotten == targets.forgotten[:2]
+    assert fewer.kept == targets.kept[:2]
+
+
+def test_a_base_that_tells_nothing_cannot_be_audited(
+    benchmark: Benchmark, judge: HarmJudge
+) -> None:
+    with pytest.raises(MlubenchError, match="the base tells no fact"):
+        choose_targets(benchmark, [], judge, [], 4)
