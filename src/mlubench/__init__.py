@@ -7,8 +7,8 @@ The rooms, from the top down; a file imports only from rooms below its own (docs
 cli/  api.py       the command line; the names above (__main__.py is `python -m mlubench`)
 serving/           a LUMoE behind an OpenAI-compatible address
 requests/          deletion requests: a queue, and a worker that trains, measures and puts in force
-studies/  authoring/
-                   what stands above finished runs; the builder of benchmarks
+studies/  authoring/  audits/
+                   what stands above finished runs; the builder of benchmarks; attacks on what was built
 experiment/        the lifelong sequence
 lumoe/  judging/   experts, gates and routed answers; how good answers are
 unlearning/        losses, methods, the trainer
