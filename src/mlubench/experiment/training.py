@@ -25,10 +25,19 @@ from mlubench.unlearning.table import LOSSES
 from mlubench.unlearning.trainer import unlearn
 
 
-def train(ctx: Context, loss: str, label: str, task: Task, settings: TrainConfig) -> ManifestFacts:
+def train(
+    ctx: Context,
+    loss: str,
+    label: str,
+    task: Task,
+    settings: TrainConfig,
+    *,
+    earlier: Sequence[Path] = (),
+) -> ManifestFacts:
     """Train the active adapter on one task with one method's loss. Returns the facts for the archive's manifest.
 
     `label` is the method of the run, `loss` the row of the table of losses: LUMoE trains its experts by another's.
+    `earlier` are the folders of earlier tasks' adapters, where these are others than the active one.
     """
     # Of method and task alone, so that a run with fewer methods or a resumed one draws the same numbers.
     seed = step_seed(ctx.config.seed, label, task.name)
@@ -42,6 +51,7 @@ def train(ctx: Context, loss: str, label: str, task: Task, settings: TrainConfig
         seed=seed,
         work=ctx.run.work,
         label=f"{label}: unlearning {task.name}",
+        earlier=earlier,
     )
     facts: ManifestFacts = {
         "task": task.name,

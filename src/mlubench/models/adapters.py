@@ -57,6 +57,34 @@ def add_adapter(
     mllm.model.set_adapter(name)
 
 
+def train_over(mllm: MLLM, held: str, trained: str) -> None:
+    """Have two mounted adapters answer as their sum, of which the second alone is trained."""
+    mllm.model.base_model.set_adapter([held, trained])
+    for name, parameter in mllm.model.named_parameters():
+        # PEFT makes what it activates trainable.
+        if f".{held}." in name:
+            parameter.requires_grad_(False)
+
+
+def join_adapters(mllm: MLLM, names: Sequence[str], into: str, scope: Scope) -> None:
+    """Mount the exact sum of these LoRA adapters as one, whose rank and alpha are theirs added up."""
+    rank = sum(mllm.model.peft_config[name].r for name in names)
+    alpha = sum(mllm.model.peft_config[name].lora_alpha for name in names)
+    add_adapter(mllm, into, LoraConfig(r=rank, alpha=alpha), scope, seed=0)
+    layers = [module for module in mllm.base.modules() if isinstance(module, LoraLayer)]
+    with torch.no_grad():
+        for layer in layers:
+            a_matrices = []
+            b_matrices = []
+            for name in names:
+                a_matrices.append(layer.lora_A[name].weight)
+                # Scaled, so that adapters of another alpha / r than the sum's count as they did.
+                scale = layer.scaling[name] / layer.scaling[into]
+                b_matrices.append(scale * layer.lora_B[name].weight)
+            layer.lora_A[into].weight.copy_(torch.cat(a_matrices, 0))
+            layer.lora_B[into].weight.copy_(torch.cat(b_matrices, 1))
+
+
 def load_adapter(mllm: MLLM, name: str, folder: Path, *, trainable: bool = False) -> None:
     """Mount a saved adapter under `name`, beside those that are there. Raises MlubenchError when it does not fit."""
     try:

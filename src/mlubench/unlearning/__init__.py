@@ -9,6 +9,7 @@ batches.py         a step's batches
 forward.py         one pass, and the views of it that a loss looks at
 reference.py       what the model said before, asked once
 saliency.py        which parameters a method moves, where it does not move all
+orthogonality.py   a term that keeps an adapter clear of earlier ones
 steps.py           all of this as one step
 data_parallel.py   a step shared by several processes
 """

@@ -108,6 +108,12 @@ LOSSES = Table(
             "2512.11325",
             "|v - mean v_ref(retain)|^2(forget) + a|v - v_ref|^2(retain)",
         ),
+        "o3": Entry(
+            f"{_ROOM}.o3:O3",
+            "refusal, each adapter orthogonal to earlier ones",
+            "2407.10223",
+            "NLL(refusal) + w |A_earlier A^T|^2",
+        ),
     },
     group="mlubench.methods",
     # What is more than a loss (experiment/table.py), and what runs write beside the methods.

@@ -34,6 +34,7 @@ from mlubench.unlearning.data_parallel import (
 )
 from mlubench.unlearning.forward import views_of
 from mlubench.unlearning.methods.base import Method
+from mlubench.unlearning.orthogonality import EarlierDirections
 from mlubench.unlearning.parameters import (
     negated_change,
     parameter_groups,
@@ -87,9 +88,11 @@ def unlearn(
     seed: int,
     work: Path,
     label: str = "",
+    earlier: Sequence[Path] = (),
 ) -> TrainingFacts:
     """Train the active adapter of `mllm` in place. Its state at the start is the method's reference.
 
+    `earlier` are folders of earlier tasks' adapters, which methods that are `orthogonal` keep clear of.
     Raises MlubenchError when there is nothing to train on, when the loss or a parameter stops being a number, or when
     nothing has changed in the end.
     """
@@ -111,6 +114,7 @@ def unlearn(
             method,
             mllm,
             config,
+            earlier,
             args=training_arguments(
                 config, samples=len(items), work=work, device=mllm.device, seed=seed
             ),
@@ -154,13 +158,22 @@ def _require_vision(
 class UnlearningTrainer(Trainer):
     """transformers' Trainer with a method's loss."""
 
-    def __init__(self, method: Method, mllm: MLLM, config: TrainConfig, **options: Any) -> None:
+    def __init__(
+        self,
+        method: Method,
+        mllm: MLLM,
+        config: TrainConfig,
+        earlier: Sequence[Path] = (),
+        **options: Any,
+    ) -> None:
         if mllm.sharded:
             leave_to_fsdp(mllm.model)
         super().__init__(mllm.model, **options)
         self.method = method
         self.mllm = mllm
         self.config = config
+        kept_clear_of = () if method.orthogonal is None else earlier
+        self.directions = EarlierDirections(mllm, kept_clear_of)
         # One of each step, still on the model's device: reading a number there would wait for it at every step.
         self.losses: list[Tensor] = []
 
@@ -195,9 +208,11 @@ class UnlearningTrainer(Trainer):
         idle = inputs["idle"]
         views = views_of(self.mllm, inputs["step"], self.method, model=model)
         loss = self.method.loss(join_views(views, idle=idle))
-        if not torch.isfinite(loss):
+        apart = (self.method.orthogonal or 0) * self.directions.overlap()
+        total = (loss + apart).detach()
+        if not torch.isfinite(total):
             raise MlubenchError(
-                f"the loss became {loss.item()} at step {len(self.losses)}", "Lower train.lr."
+                f"the loss became {total.item()} at step {len(self.losses)}", "Lower train.lr."
             )
         if not loss.requires_grad:
             raise NoGradientError(
@@ -205,7 +220,8 @@ class UnlearningTrainer(Trainer):
                 "as do samples in words alone",
                 "Use train.images=seen, or train.scope=language.",
             )
-        self.losses.append(loss.detach())
-        loss = loss_to_backward(loss, views, idle=idle)
+        self.losses.append(total)
+        # Every process has all of `apart`, so that the average of its gradients is right as it is.
+        loss = loss_to_backward(loss, views, idle=idle) + apart
         # The Trainer asks for outputs only where it evaluates, and there are none to give.
         return (loss, None) if return_outputs else loss

@@ -2,6 +2,7 @@
 
 base.py         what a learner is, and the base before any unlearning
 sequential.py   a baseline
+stacked.py      a baseline whose tasks each train an adapter over the earlier ones
 prompted.py     the base that is told in words what to decline
 lumoe.py        LUMoE, and the same behind the gate that is told the answer
 making.py       the learner of a method, by its name

@@ -107,7 +107,14 @@ class LumoeLearner(Base):
         settings = self.ctx.config.gates
         tasks = [self.ctx.benchmark.task(t) for t in done]
         gate = self._gate_with(tasks)
-        facts = train(self.ctx, self.ctx.config.lumoe.expert, self.name, task, self.settings)
+        facts = train(
+            self.ctx,
+            self.ctx.config.lumoe.expert,
+            self.name,
+            task,
+            self.settings,
+            earlier=[self.ctx.run.archive(self.name, t) for t in done[:-1]],
+        )
         facts |= {"tasks": done, "gate": self.ctx.config.gate}
         stated = statement_of(gate)
         if stated is not None:

@@ -63,11 +63,13 @@ def plan_method(
     # Loaded now, so that a package that is broken is said before the run.
     METHODS.resolve(name)
     loss = config.lumoe.expert if has_experts else name
-    needs = make_method(loss, LOSSES.resolve(loss), settings.options).needs
+    method = make_method(loss, LOSSES.resolve(loss), settings.options)
     tasks = None
     steps = None
     if benchmark is not None:
-        tasks = [_plan_task(task, name, settings, "retain" in needs, run) for task in benchmark]
+        tasks = [
+            _plan_task(task, name, settings, "retain" in method.needs, run) for task in benchmark
+        ]
         steps = sum(task.steps for task in tasks)
     trained = None
     count = None
@@ -82,7 +84,11 @@ def plan_method(
             one_archive = size.bytes
             if has_experts:
                 one_archive += gate_class(config.gate).saved_bytes(adapters.shape.hidden)
-            archive_bytes = len(order) * one_archive
+            archives = len(order)
+            if not has_experts and method.orthogonal is not None:
+                # Each holds the adapters of all tasks before it too.
+                archives = len(order) * (len(order) + 1) // 2
+            archive_bytes = archives * one_archive
     return MethodPlan(
         name=name,
         loss=loss,

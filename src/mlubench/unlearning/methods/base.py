@@ -97,6 +97,10 @@ class Method(ABC):
     spares: ClassVar[tuple[AnswerKind, ...]] = ()
     threshold: float = 1.0
 
+    # How much it counts that the adapter reads other directions than earlier tasks' adapters (unlearning/orthogonality.py).
+    # None for methods that do not mind. In the sequence, a method that does trains a new adapter for each task.
+    orthogonal: float | None = None
+
     @property
     def sees_features(self) -> bool:
         """Whether the loss looks at features of pictures."""
