@@ -2,8 +2,9 @@
 
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ class Database:
     name: str
     # None: it is no file.
     file: Path | None
+    # Threads of this process wait here for each other. SQLite alone would have them look again and again.
+    turn: AbstractContextManager[object]
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -43,6 +46,7 @@ class Database:
         """
         with (
             _one_line(self.name, "written"),
+            self.turn,
             self.engine.connect().execution_options(**_WRITES) as connection,
             connection.begin(),
         ):
@@ -64,16 +68,19 @@ def open_database(place: str | Path, *, create: bool) -> Database:
         return _sqlite(Path(url.database), create=create)
     if backend not in ("postgresql", "postgres"):
         raise UsageError(f"a ledger cannot be kept in {backend}", _URLS)
+    name = url.render_as_string(hide_password=True)
     # The one driver that our extra names.
     url = url.set(drivername="postgresql+psycopg")
-    name = url.render_as_string(hide_password=True)
     try:
-        engine = create_engine(url, pool_pre_ping=True, hide_parameters=True)
+        engine = create_engine(
+            url, pool_pre_ping=True, pool_timeout=_PATIENCE, hide_parameters=True
+        )
     except (ModuleNotFoundError, NoSuchModuleError):
         raise MlubenchError(
             "the psycopg package is missing", "Run: pip install 'mlubench[postgres]'."
         ) from None
-    return Database(engine, name, None)
+    # There it is the locked row that they wait for.
+    return Database(engine, name, None, nullcontext())
 
 
 _URLS = "Give the path of a file, or a URL: postgresql://user@host/name."
@@ -97,7 +104,7 @@ def _sqlite(path: Path, *, create: bool) -> Database:
     engine = create_engine("sqlite://", creator=connect, poolclass=NullPool, hide_parameters=True)
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
-    return Database(engine, str(path), path)
+    return Database(engine, str(path), path, threading.RLock())
 
 
 def _make_file(path: Path) -> None:

@@ -34,6 +34,12 @@ class Ledger:
         self.database = database
         self.key_file = key_file
         self._keys: Keys | None = None
+        with database.reading() as connection:
+            ready = is_up_to_date(connection)
+        if not ready:
+            self._set_up()
+        # It never changes.
+        self._signer = self.head().signer
 
     @classmethod
     def open(cls, place: str | Path, *, keys: Path | None = None, create: bool = True) -> "Ledger":
@@ -45,19 +51,14 @@ class Ledger:
         database = open_database(place, create=create)
         if keys is None and database.file is not None:
             keys = database.file.with_name(f"{database.file.name}.keys.json")
-        ledger = cls(database, keys)
-        with database.reading() as connection:
-            ready = is_up_to_date(connection)
-        if not ready:
-            ledger._set_up()
-        return ledger
+        return cls(database, keys)
 
     @property
     def keys(self) -> Keys:
         """Raises MlubenchError where the key file is absent, open to others, or of another ledger."""
         if self._keys is None:
             keys = read_keys(self._known_key_file())
-            if public_key(keys.signing) != self.head().signer:
+            if public_key(keys.signing) != self._signer:
                 raise MlubenchError(
                     f"the key file {self.key_file} is not that of this ledger",
                     "Give the one that the ledger was made with.",
