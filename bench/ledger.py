@@ -1,8 +1,8 @@
 """The ledger under kill -9, and how fast it is.
 
-Kills: `--writers` processes append as fast as they can and note each entry once it is acknowledged; after a random time all
-are killed at once. Then the ledger must be whole, hold every acknowledged entry, and at most one more for each process.
-Every tenth time the ledger is new, so that some kills fall while it is being made.
+Kills: `--writers` processes append as fast as they can and note each entry once it is acknowledged. After a random time, of
+up to 12 appends, all are killed at once. Then the ledger must be whole, hold every acknowledged entry, and at most one more
+for each process. Every tenth time the ledger is new, so that some kills fall while it is being made.
 
 Speed: appends a second by one writer and by 64 at once, where the disk's flush is most of it, and entries a second that
 are verified.
@@ -32,8 +32,8 @@ from mlubench.ledger.verification import Trust, verify_export
 
 SUBJECT = "People/Jane_Doe"
 DETAILS = {"asked_by": "jane@example.org", "pictures": 12}
-# Seconds until the kill: an append takes a few hundredths.
-LONGEST = 0.4
+# Until the kill, in the time of one append.
+LONGEST = 12
 NEW_EVERY = 10
 
 
@@ -86,15 +86,17 @@ def killed_writers(place: Path, acknowledged: Path, writers: int, seconds: float
         assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL, "a writer ended by itself"
 
 
-def survive_kills(folder: Path, kills: int, writers: int, rng: random.Random) -> Killed:
-    """Kill writers over and over, and look at the ledger after each time."""
+def survive_kills(
+    folder: Path, kills: int, writers: int, longest: float, rng: random.Random
+) -> Killed:
+    """Kill writers over and over, within `longest` seconds, and look at the ledger after each time."""
     while_new = acknowledged = lost = unacknowledged = broken = 0
     for number in range(kills):
         if number % NEW_EVERY == 0:
             place = folder / f"ledger-{number}.sqlite"
             notes = folder / f"acknowledged-{number}"
             known: set[str] = set()
-        killed_writers(place, notes, writers, rng.uniform(0, LONGEST))
+        killed_writers(place, notes, writers, rng.uniform(0, longest))
         said = set(notes.read_text().split()) if notes.is_file() else set()
         while_new += not said
         ledger = Ledger.open(place)
@@ -154,8 +156,9 @@ def main() -> None:
     each = 1 if args.quick else 10
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        killed = survive_kills(folder, kills, args.writers, random.Random(args.seed))
         alone = appends_a_second(folder / "alone.sqlite", 1, 20 * each)
+        rng = random.Random(args.seed)
+        killed = survive_kills(folder, kills, args.writers, LONGEST / alone, rng)
         together = appends_a_second(folder / "together.sqlite", 64, each)
         verified = verified_a_second(folder / "together.sqlite", folder / "export.jsonl")
     facts = {
