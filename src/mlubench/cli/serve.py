@@ -73,6 +73,18 @@ Examples:
     show_default=True,
     help="In a request.",
 )
+@click.option(
+    "--vllm",
+    "vllm_address",
+    metavar="ADDRESS",
+    help="A vLLM server that generates, as http://127.0.0.1:8001/v1. Its key, if it has one, is in MLUBENCH_VLLM_KEY.",
+)
+@click.option("--vllm-model", help="The vLLM server's name for the base; needed with --vllm.")
+@click.option(
+    "--vllm-folder",
+    type=PATH,
+    help="Where sums of experts are written for the vLLM server to read; a temporary folder if not given.",
+)
 @JSON
 def serve(
     place: Path,
@@ -87,6 +99,9 @@ def serve(
     max_tokens: int | None,
     max_seconds: float,
     max_pictures: int,
+    vllm_address: str | None,
+    vllm_model: str | None,
+    vllm_folder: Path | None,
     as_json: bool,
 ) -> None:
     """Answer OpenAI's clients with a LUMoE: every request goes through the gate, every turn and picture of it.
@@ -98,11 +113,17 @@ def serve(
     from mlubench.lumoe.engine.reopening import Reopening
     from mlubench.serving.keys import Keys
     from mlubench.serving.limits import Limits
-    from mlubench.serving.server import Address, require_safe
+    from mlubench.serving.server import Address, VllmServer, require_safe
     from mlubench.serving.server import serve as start
 
     address = Address(host, port, names)
     taken = Keys.open(keys, os.environ.get("MLUBENCH_KEYS"))
+    vllm = None
+    if vllm_address is not None:
+        if vllm_model is None:
+            raise click.UsageError("--vllm needs --vllm-model, the server's name for the base")
+        key = os.environ.get("MLUBENCH_VLLM_KEY")
+        vllm = VllmServer(vllm_address, vllm_model, key, vllm_folder)
     # Before the model is loaded, which takes a while.
     require_safe(address, taken)
     limits = Limits(
@@ -131,4 +152,5 @@ def serve(
         limits=limits,
         ready=say,
         reopening=reopening,
+        vllm=vllm,
     )

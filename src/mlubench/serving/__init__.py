@@ -12,5 +12,6 @@ limits.py          how much may be asked, and how often by one key
 failures.py        errors as OpenAI's clients read them
 metrics.py         figures for Prometheus
 openapi.py         what the server offers, as an OpenAPI document
+vllm/              a vLLM server that generates in the place of our own engine
 server.py          the server's life: open, serve, stop
 """

@@ -1,9 +1,11 @@
 """The server's life: where it listens, who may reach it, and how it ends."""
 
 import socket
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
+from pathlib import Path
 
 from mlubench.core.errors import UsageError
 from mlubench.judging.rules.refusal import refusal
@@ -11,6 +13,7 @@ from mlubench.lumoe.engine.continuous import ContinuousEngine
 from mlubench.lumoe.engine.lumoe import LUMoE
 from mlubench.lumoe.engine.reopening import Reopening
 from mlubench.serving.app import MISSING, make_app
+from mlubench.serving.chat import BackEnd
 from mlubench.serving.doors import LOOPBACK
 from mlubench.serving.keys import Keys
 from mlubench.serving.limits import Limits
@@ -47,22 +50,67 @@ class Address:
         return ()
 
 
-def back_end(engine: LUMoE, limits: Limits, reopening: Reopening | None = None) -> ContinuousEngine:
+@dataclass(frozen=True, slots=True)
+class VllmServer:
+    """A vLLM server that generates in the place of this machine."""
+
+    # With the version, as http://127.0.0.1:8001/v1.
+    address: str
+    # Its name for the base.
+    model: str
+    key: str | None = None
+    # Where sums of experts are written for it to read. None: a temporary folder.
+    folder: Path | None = None
+
+
+def back_end(
+    engine: LUMoE,
+    limits: Limits,
+    reopening: Reopening | None = None,
+    vllm: VllmServer | None = None,
+) -> BackEnd:
     """The engine as a server asks it: nothing of what callers send stays in memory.
 
-    With `reopening` it takes over what changes in its store.
+    With `reopening` it takes over what changes in its store. With `vllm` another server generates; raises MlubenchError
+    where that has another base.
     """
     engine.mllm.keep_prompts = False
     engine.features.keep = _FEATURES
     for layer in engine.features.layers.values():
         layer.keep = _FEATURES
+    if vllm is not None:
+        return _vllm_back_end(engine, limits, reopening, vllm)
     return ContinuousEngine(
         engine,
         rows=limits.rows,
         waiting=limits.waiting,
-        is_refusal=lambda text: bool(refusal(text)),
+        is_refusal=_is_refusal,
         reopening=reopening,
     )
+
+
+def _vllm_back_end(
+    engine: LUMoE, limits: Limits, reopening: Reopening | None, vllm: VllmServer
+) -> BackEnd:
+    from mlubench.serving.vllm.adapters import Adapters
+    from mlubench.serving.vllm.back_end import VllmBackEnd
+    from mlubench.serving.vllm.client import Client
+
+    folder = Path(tempfile.mkdtemp(prefix="mlubench-vllm-", dir=vllm.folder))
+    seconds = limits.seconds if limits.seconds is not None else _GRACE
+    client = Client(vllm.address, vllm.key, seconds=seconds)
+    return VllmBackEnd(
+        engine,
+        Adapters(engine, client, vllm.model, folder),
+        rows=limits.rows,
+        waiting=limits.waiting,
+        is_refusal=_is_refusal,
+        reopening=reopening,
+    )
+
+
+def _is_refusal(text: str) -> bool:
+    return bool(refusal(text))
 
 
 def require_safe(address: Address, keys: Keys | None) -> None:
@@ -83,10 +131,12 @@ def serve(
     limits: Limits,
     ready: Callable[[str], None],
     reopening: Reopening | None = None,
+    vllm: VllmServer | None = None,
 ) -> None:
     """Serve until a signal ends it. `ready` is called with the address once requests are taken.
 
-    With `reopening` the server takes over what changes in its store, as when a deletion request comes into force.
+    With `reopening` the server takes over what changes in its store, as when a deletion request comes into force. With
+    `vllm` another server generates.
 
     Raises UsageError where a package is missing, the port is taken, or `require_safe` says no.
     """
@@ -98,7 +148,7 @@ def serve(
     require_safe(address, keys)
     listening = _listening(address)
     app = make_app(
-        back_end(engine, limits, reopening),
+        back_end(engine, limits, reopening, vllm),
         model=model,
         tokens=engine.max_new_tokens,
         keys=keys,

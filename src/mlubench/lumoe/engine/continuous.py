@@ -11,18 +11,15 @@ from collections import deque
 from collections.abc import Sequence
 from threading import Condition, Thread
 
-from mlubench.core.errors import MlubenchError, UsageError
-from mlubench.data.pictures import UnusablePictureError
-from mlubench.lumoe.engine.batching import picture_error, request_error
-from mlubench.lumoe.engine.leaving import IsRefusal, by_a_model, expert_tells, refused
+from mlubench.core.errors import MlubenchError
+from mlubench.lumoe.engine.admission import Admission
+from mlubench.lumoe.engine.leaving import Draft, IsRefusal, by_a_model, expert_tells
 from mlubench.lumoe.engine.live import LiveBatch
 from mlubench.lumoe.engine.looking_again import Reply, route_of
 from mlubench.lumoe.engine.lumoe import LUMoE
 from mlubench.lumoe.engine.reopening import Reopening
 from mlubench.lumoe.engine.requests import BusyError, Job, Ticket, Wanted
-from mlubench.models.mllm import TooLongError
 from mlubench.models.running import Row
-from mlubench.types import Route
 
 log = logging.getLogger(__name__)
 
@@ -54,9 +51,7 @@ class ContinuousEngine:
         self.rows = rows
         self.most_waiting = waiting
         self._is_refusal = is_refusal
-        self._reopening = reopening
-        # Whether the store has changed and could not be read since. All is refused then.
-        self._unreadable = False
+        self.admission = Admission(engine, reopening)
         self._live: list[LiveBatch] = []
         self._waiting: deque[Ticket] = deque()
         # Requests whose draft was held back; they have been admitted once.
@@ -126,7 +121,7 @@ class ContinuousEngine:
         """Those that have waited longest, as many as there is room for."""
         self._waiting = deque(ticket for ticket in self._waiting if not ticket.is_over())
         room = max(0, self.rows - self.running)
-        if self.running and self._reopening is not None and self._reopening.is_due():
+        if self.running and self.admission.is_due:
             room = 0
         taken = [self._waiting.popleft() for _ in range(min(room, len(self._waiting)))]
         self._open.update(taken)
@@ -135,77 +130,21 @@ class ContinuousEngine:
     def _admit(self, tickets: Sequence[Ticket]) -> None:
         """Have the requests routed and read, and join what runs."""
         if tickets and not self.running:
-            self._reopen_where_due()
-        sound = [ticket for ticket in tickets if self._is_sound(ticket)]
+            self.admission.reopen_where_due()
+        sound = [ticket for ticket in tickets if self.admission.is_sound(ticket)]
         jobs = self._again
         self._again = []
         if sound or jobs:
             # The gate may ask the base, and questions are read by themselves.
             for live in self._live:
                 live.release()
-        for ticket, route in zip(sound, self._routes(sound), strict=True):
+        for ticket, route in zip(sound, self.admission.routes(sound), strict=True):
             job = Job(ticket, route)
-            if self._may_start(job):
+            if self.admission.may_start(job):
                 jobs.append(job)
         queries = [job.request.query for job in jobs]
         for rows in self.engine.passes(queries, [job.route for job in jobs]):
             self._start([jobs[row] for row in rows])
-
-    def _reopen_where_due(self) -> None:
-        """Take over what counts in the store, where it has changed. Where that fails, all is refused until it works."""
-        if self._reopening is None or not self._reopening.is_due():
-            return
-        try:
-            self._reopening.reopen()
-        # A store may be broken in any way.
-        except Exception:
-            log.exception("the store has changed and cannot be read, so all is refused")
-            self._unreadable = True
-        else:
-            self._unreadable = False
-
-    def _is_sound(self, ticket: Ticket) -> bool:
-        if ticket.is_over():
-            return False
-        wanted = ticket.wanted
-        error = request_error(self.engine.mllm, wanted.request, wanted.max_new_tokens)
-        if error is not None:
-            ticket.reject(error)
-        return error is None
-
-    def _routes(self, tickets: Sequence[Ticket]) -> list[Route]:
-        """Whatever a gate does, no request gets past it."""
-        if not tickets:
-            return []
-        if self._unreadable:
-            why = "the store cannot be read; refused"
-            return [Route((), None, 0.0, why, failed=True, refused=True)] * len(tickets)
-        try:
-            return self.engine.routes([ticket.wanted.request.gate_query for ticket in tickets])
-        # A gate may be anybody's, and raise anything.
-        except Exception:
-            log.exception("the gate failed")
-            route = Route((), None, 0.0, "the gate failed; refused", failed=True, refused=True)
-            return [route] * len(tickets)
-
-    def _may_start(self, job: Job) -> bool:
-        """Whether a model is to be asked. Otherwise the request is settled now."""
-        error = picture_error(self.engine.mllm, job.request, job.route)
-        if error is not None:
-            job.ticket.reject(error)
-            return False
-        if job.route.refused:
-            # Without the reason, which may quote what was asked.
-            log.warning("refused, since no route could be taken")
-            self._refuse(job, job.route.why)
-            return False
-        try:
-            self.engine.require_experts([job.route])
-        except MlubenchError as missing:
-            log.warning("refused: %s", missing)
-            self._refuse(job, str(missing))
-            return False
-        return True
 
     def _start(self, jobs: Sequence[Job]) -> None:
         """Read these questions. Where it fails, halves are read, down to the one request whose error it is."""
@@ -214,7 +153,7 @@ class ContinuousEngine:
             started.start(jobs, ahead=LOOKED_AT if self._looks else 0)
         except MlubenchError as error:
             if len(jobs) == 1:
-                self._cannot_start(jobs[0], error)
+                self.admission.cannot_start(jobs[0], error)
                 return
             middle = len(jobs) // 2
             self._start(jobs[:middle])
@@ -226,14 +165,6 @@ class ContinuousEngine:
                 break
         else:
             self._live.append(started)
-
-    def _cannot_start(self, job: Job, error: MlubenchError) -> None:
-        if isinstance(error, UsageError | UnusablePictureError | TooLongError):
-            job.ticket.reject(error)
-            return
-        # An expert that cannot be read, say. Whose it is must not be told.
-        log.warning("refused: %s", error)
-        self._refuse(job, str(error))
 
     @property
     def _looks(self) -> bool:
@@ -285,19 +216,16 @@ class ContinuousEngine:
             (look,) = self.engine.second_looks([query], [text], [job.route])
             if look is not None:
                 again = Job(job.ticket, route_of(look, job.route), look, job.route)
-                if self._may_start(again):
+                if self.admission.may_start(again):
                     self._again.append(again)
                 return
             reply = Reply(text)
         if self._looks and expert_tells(self.engine.forgotten, job, reply.text):
-            self._refuse(job, "the expert tells what it is to refuse")
+            self.admission.refuse(job, "the expert tells what it is to refuse")
             return
-        answer = by_a_model(self.engine.mllm, job, row, reply, self._is_refusal)
+        draft = Draft(text, row.tokens, row.complete, row.prompt_tokens)
+        answer = by_a_model(self.engine.mllm, job, draft, reply, self._is_refusal)
         job.ticket.answer.set_result(answer)
-
-    def _refuse(self, job: Job, fault: str) -> None:
-        """Answer with the fixed refusal, since no model may. What the fault says is for admins alone."""
-        job.ticket.answer.set_result(refused(self.engine.mllm, job, fault))
 
     def _fail_all(self, error: Exception) -> None:
         """Give up what runs, and tell everybody who waits for it."""

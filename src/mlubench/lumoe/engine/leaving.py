@@ -10,7 +10,6 @@ from mlubench.lumoe.engine.lumoe import GATE_REFUSAL
 from mlubench.lumoe.engine.requests import Finished, Job, Wanted
 from mlubench.lumoe.second_look.forgotten import Forgotten
 from mlubench.models.mllm import MLLM
-from mlubench.models.running import Row
 
 # Whether a text is a refusal.
 IsRefusal = Callable[[str], bool]
@@ -26,24 +25,38 @@ class Cut:
     tokens: int
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a model said, before the second look."""
+
+    text: str
+    # None where whoever generated did not say.
+    tokens: Sequence[int] | None
+    # Whether it ended by itself.
+    complete: bool
+    prompt_tokens: int
+
+
 def by_a_model(
-    mllm: MLLM, job: Job, row: Row, reply: Reply, is_refusal: IsRefusal | None
+    mllm: MLLM, job: Job, draft: Draft, reply: Reply, is_refusal: IsRefusal | None
 ) -> Finished:
-    """The answer that a row has come to, after the second look.
+    """The answer that a draft has come to, after the second look.
 
     What an expert says and `is_refusal` holds for a refusal becomes the one fixed text.
     """
     text = reply.text
-    tokens: Sequence[int] | None = row.tokens
+    whole = draft.complete
+    tokens = draft.tokens
     by_expert = bool(job.route.experts) or reply.second_look is not None
     if by_expert and is_refusal is not None and is_refusal(text):
         text = GATE_REFUSAL
-    if text != mllm.text_of(row.tokens):
-        # The row's tokens are another text's.
+    if text != draft.text:
+        # The draft's tokens are another text's.
         tokens = None
-    cut = cut_to(mllm, text, tokens, job.ticket.wanted, whole=row.complete or tokens is None)
+        whole = True
+    cut = cut_to(mllm, text, tokens, job.ticket.wanted, whole=whole)
     route = job.first_route or job.route
-    return Finished(cut.text, cut.ended, row.prompt_tokens, cut.tokens, route, reply.second_look)
+    return Finished(cut.text, cut.ended, draft.prompt_tokens, cut.tokens, route, reply.second_look)
 
 
 def expert_tells(forgotten: Forgotten | None, job: Job, text: str) -> bool:

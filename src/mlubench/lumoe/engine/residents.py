@@ -93,6 +93,10 @@ class Residents:
         """Rank and layout, known also of an expert that is not in memory."""
         return self._folders[name].shape
 
+    def folder(self, name: str) -> Path:
+        """Where the version that is at hand lies, whose files were checked."""
+        return self._folders[name].folder
+
     def _size(self, name: str) -> int:
         """Bytes that the expert's matrix takes in memory."""
         rank, layout = self.shape(name)
