@@ -40,7 +40,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
     done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=tests)
     (line,) = done.stdout.splitlines()
     assert line.startswith(f"the ledger {path} cannot be written: ")
-    assert "free space" in line
+    assert "Nothing of this was written. Free space" in line
     assert path.read_bytes() == before
     assert verify_stored(ledger, Trust()).is_whole
     assert ledger.append(received("R-9"), subject=JANE, details={"letter": "x" * 100_000})

@@ -1,6 +1,8 @@
 """The ledger: what was appended is there, in order, once, and only whole."""
 
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -117,12 +119,18 @@ def test_64_writers_make_one_chain(tmp_path: Path) -> None:
 def test_places_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not exist"):
         Ledger.open(tmp_path / "absent.sqlite", create=False)
+    with closing(sqlite3.connect(tmp_path / "other.sqlite")) as other:
+        other.execute("CREATE TABLE mine (state TEXT)")
+    before = (tmp_path / "other.sqlite").read_bytes()
+    with pytest.raises(UsageError, match=r"other\.sqlite holds no ledger"):
+        Ledger.open(tmp_path / "other.sqlite", create=False)
+    assert (tmp_path / "other.sqlite").read_bytes() == before
     with pytest.raises(UsageError, match="cannot be kept in mysql"):
         Ledger.open("mysql://me:secret@host/x")
     with pytest.raises(UsageError, match="URL cannot be read") as caught:
         Ledger.open("postgresql://me:secret@host:port/x")
     assert "secret" not in str(caught.value)
-    other = tmp_path / "text.txt"
-    other.write_text("no database " * 100)
+    plain = tmp_path / "text.txt"
+    plain.write_text("no database " * 100)
     with pytest.raises(MlubenchError, match="file is not a database"):
-        Ledger.open(other)
+        Ledger.open(plain)

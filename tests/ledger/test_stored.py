@@ -63,7 +63,21 @@ def test_a_clean_cut_is_found_by_an_anchor(tmp_path: Path) -> None:
         """UPDATE ledger SET size = 6, head = (SELECT hash FROM ledger_entries WHERE "index" = 5)""",
     )
     assert verify_stored(ledger, Trust()).is_whole
-    report = verify_stored(ledger, Trust((CheckpointFile(checkpoint=checkpoint),)))
+    trust = Trust((CheckpointFile(checkpoint=checkpoint),))
+    report = verify_stored(ledger, trust)
     assert report.problems == (
         "the anchor of 8 entries covers more entries than the 6 that are here: some were cut off",
     )
+
+
+def test_another_signer_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    ledger = filled(path)
+    _, checkpoint = signed_chain(ledger)
+    edit(ledger, f"UPDATE ledger SET signer = '{'0' * 64}'")
+    edited = Ledger.open(path)
+    for trust in (
+        Trust(signer=checkpoint.signer),
+        Trust((CheckpointFile(checkpoint=checkpoint),)),
+    ):
+        assert "signed by" in verify_stored(edited, trust).problems[0]

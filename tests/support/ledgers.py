@@ -32,8 +32,14 @@ def audited(request: str = "R-1", **more: Any) -> Event:
 
 
 def filled(path: Path, requests: int = 4) -> Ledger:
-    """A ledger with two entries for each request, every second one about Jane."""
+    """A new ledger in a file, filled."""
     ledger = Ledger.open(path)
+    fill(ledger, requests)
+    return ledger
+
+
+def fill(ledger: Ledger, requests: int) -> None:
+    """Two entries for each request, every second one about Jane."""
     # In one transaction, since the disk takes its time for each.
     with ledger.transaction() as writer:
         for number in range(requests):
@@ -42,4 +48,3 @@ def filled(path: Path, requests: int = 4) -> Ledger:
             details = {"asked_by": f"{number}@example.org"}
             writer.append(received(request), subject=subject, details=details)
             writer.append(audited(request), subject=subject)
-    return ledger

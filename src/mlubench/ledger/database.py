@@ -17,6 +17,14 @@ from mlubench.core.errors import MlubenchError, UsageError, first_line
 
 # Seconds that one writer waits for the others.
 _PATIENCE = 120
+_GO_ON = "Mend the database, or the way to it; the same call goes on."
+_NOTHING_WRITTEN = (
+    "Nothing of this was written. Free space or mend the file; the same call goes on."
+)
+# The connection may have broken after the server had it on its disk, and before it could say so.
+_MAYBE_WRITTEN = (
+    "Mend the server, or the way to it, and call again: an event with the same id is written once."
+)
 _WRITES = {"sqlite_begin": "BEGIN IMMEDIATE"}
 
 
@@ -35,7 +43,11 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that sees one state of the ledger. Raises MlubenchError where the database cannot be reached."""
-        with _one_line(self.name, "read"), self.engine.connect() as connection, connection.begin():
+        with (
+            _one_line(self.name, "read", _GO_ON),
+            self.engine.connect() as connection,
+            connection.begin(),
+        ):
             yield connection
 
     @contextmanager
@@ -45,7 +57,7 @@ class Database:
         On SQLite there is one at a time. On PostgreSQL the caller locks the row that it changes.
         """
         with (
-            _one_line(self.name, "written"),
+            _one_line(self.name, "written", _NOTHING_WRITTEN if self.file else _MAYBE_WRITTEN),
             self.turn,
             self.engine.connect().execution_options(**_WRITES) as connection,
             connection.begin(),
@@ -126,14 +138,11 @@ def _begin(connection: Connection) -> None:
 
 
 @contextmanager
-def _one_line(name: str, what: str) -> Iterator[None]:
+def _one_line(name: str, what: str, hint: str) -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
         # The driver's own words; those of SQLAlchemy repeat the statement.
         cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
         problem = first_line(cause if isinstance(cause, Exception) else error)
-        raise MlubenchError(f"the ledger {name} cannot be {what}: {problem}", _HINT) from error
-
-
-_HINT = "Nothing of this was written. Mend the database or free space; the same call goes on."
+        raise MlubenchError(f"the ledger {name} cannot be {what}: {problem}", hint) from error

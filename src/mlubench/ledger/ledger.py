@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
 from pydantic import JsonValue
-from sqlalchemy import ColumnElement, Connection, Row, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, insert, inspect, select
 
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.ledger.database import Database, open_database
@@ -30,16 +30,13 @@ class Ledger:
     `key_file` need not be there to read entries. It is to seal and to read details, to sign, and to make a ledger.
     """
 
-    def __init__(self, database: Database, key_file: Path | None) -> None:
+    def __init__(self, database: Database, key_file: Path | None, signer: str) -> None:
+        """`Ledger.open` calls this once the tables are there."""
         self.database = database
         self.key_file = key_file
+        # The public key of who signs for it, in hex. It never changes.
+        self.signer = signer
         self._keys: Keys | None = None
-        with database.reading() as connection:
-            ready = is_up_to_date(connection)
-        if not ready:
-            self._set_up()
-        # It never changes.
-        self._signer = self.head().signer
 
     @classmethod
     def open(cls, place: str | Path, *, keys: Path | None = None, create: bool = True) -> "Ledger":
@@ -51,14 +48,30 @@ class Ledger:
         database = open_database(place, create=create)
         if keys is None and database.file is not None:
             keys = database.file.with_name(f"{database.file.name}.keys.json")
-        return cls(database, keys)
+        with database.reading() as connection:
+            ready = is_up_to_date(connection)
+        if not ready:
+            _set_up(database, keys, create=create)
+        with database.reading() as connection:
+            signer = read_head(connection).signer
+        return cls(database, keys, signer)
+
+    def close(self) -> None:
+        """Give the connections to a server back. A closed ledger opens them again when it is used."""
+        self.database.engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def keys(self) -> Keys:
         """Raises MlubenchError where the key file is absent, open to others, or of another ledger."""
         if self._keys is None:
-            keys = read_keys(self._known_key_file())
-            if public_key(keys.signing) != self._signer:
+            keys = read_keys(_required(self.key_file))
+            if public_key(keys.signing) != self.signer:
                 raise MlubenchError(
                     f"the key file {self.key_file} is not that of this ledger",
                     "Give the one that the ledger was made with.",
@@ -159,32 +172,39 @@ class Ledger:
         with self.transaction() as writer:
             return writer.destroy(subject, actor=actor, reason=reason)
 
-    def _set_up(self) -> None:
-        """Make or change the tables, and the ledger in them."""
-        with self.database.writing() as connection:
-            migrate(connection)
-            if connection.execute(select(LEDGER.c.id)).one_or_none() is None:
-                self._begin(connection)
-
-    def _begin(self, connection: Connection) -> None:
-        # Fresh keys for a fresh ledger alone: those of one that is there must be found again, not made anew.
-        keys = make_keys(self._known_key_file())
-        name = str(uuid4())
-        row = insert(LEDGER).values(
-            row=1, id=name, size=0, head=genesis_hash(name), signer=public_key(keys.signing)
-        )
-        connection.execute(row)
-
-    def _known_key_file(self) -> Path:
-        if self.key_file is None:
-            raise UsageError(
-                "a ledger in a database needs a key file", "Name it: --keys FILE; it is made."
-            )
-        return self.key_file
-
     def _hash_of(self, subject: str) -> str:
         keys = self.keys
         with self.database.reading() as connection:
             found = Subjects(connection, keys).find(subject)
         # No entry is about the empty hash.
         return found.subject if found else ""
+
+
+def _set_up(database: Database, key_file: Path | None, *, create: bool) -> None:
+    """Make or change the tables, and the ledger in them."""
+    with database.writing() as connection:
+        if not create and not inspect(connection).has_table(LEDGER.name):
+            raise UsageError(
+                f"{database.name} holds no ledger", "Give the ledger's file, or its URL."
+            )
+        migrate(connection)
+        if connection.execute(select(LEDGER.c.id)).one_or_none() is None:
+            _begin(connection, _required(key_file))
+
+
+def _begin(connection: Connection, key_file: Path) -> None:
+    # Fresh keys for a fresh ledger alone: those of one that is there must be found again, not made anew.
+    keys = make_keys(key_file)
+    name = str(uuid4())
+    row = insert(LEDGER).values(
+        row=1, id=name, size=0, head=genesis_hash(name), signer=public_key(keys.signing)
+    )
+    connection.execute(row)
+
+
+def _required(key_file: Path | None) -> Path:
+    if key_file is None:
+        raise UsageError(
+            "a ledger in a database needs a key file", "Name it: --keys FILE; it is made."
+        )
+    return key_file

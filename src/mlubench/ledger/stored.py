@@ -7,7 +7,7 @@ from sqlalchemy import Row, func, select
 from mlubench.ledger.chain import Chain, Link
 from mlubench.ledger.ledger import Ledger
 from mlubench.ledger.tables import ENTRIES
-from mlubench.ledger.verification import Report, Trust, report_on_chain
+from mlubench.ledger.verification import Report, Trust, report_on_chain, signer_problems
 from mlubench.ledger.writer import read_head
 
 
@@ -34,7 +34,10 @@ def follow_stored(ledger: Ledger) -> Chain:
 
 def verify_stored(ledger: Ledger, trust: Trust) -> Report:
     """Whether the ledger is whole where it is stored. Nothing is signed there, so anchors say more."""
-    return report_on_chain("ledger", follow_stored(ledger), None, trust)
+    chain = follow_stored(ledger)
+    for problem in signer_problems(ledger.signer, trust):
+        chain.blame(problem)
+    return report_on_chain("ledger", chain, None, trust)
 
 
 def _columns(entry: Link, row: Row[Any]) -> dict[str, Any]:

@@ -133,10 +133,15 @@ def signature_problems(checkpoint: Checkpoint, trust: Trust) -> Iterator[str]:
     """Whether who should have signed has signed."""
     if not checkpoint.is_genuine:
         yield "its checkpoint was changed: the signature does not fit"
-    if trust.signer is not None and checkpoint.signer != trust.signer:
-        yield f"its checkpoint is signed by {checkpoint.signer}, not by the key that you gave"
+    yield from signer_problems(checkpoint.signer, trust)
+
+
+def signer_problems(signer: str, trust: Trust) -> Iterator[str]:
+    """Whether the one who signs, by the public key, is the one that the verifier knows."""
+    if trust.signer is not None and signer != trust.signer:
+        yield f"it is signed by {signer}, not by the key that you gave"
     for anchor in trust.anchors:
-        if anchor.checkpoint.signer != checkpoint.signer:
+        if anchor.checkpoint.signer != signer:
             yield f"{anchor_name(anchor.checkpoint)} is signed by another key"
 
 

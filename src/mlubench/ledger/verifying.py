@@ -19,7 +19,7 @@ def verify(place: str, anchors: Sequence[Path] = (), signer: str | None = None) 
     Raises UsageError where there is nothing, MlubenchError for an anchor that is none.
     """
     files = tuple(read_checkpoint(path) for path in anchors)
-    trust = Trust(files, signer)
+    trust = Trust(files, signer.lower() if signer else None)
     if "://" in place:
         return _verify_ledger(place, trust)
     path = Path(place)
