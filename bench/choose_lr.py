@@ -69,7 +69,7 @@ def try_rate(
         rate,
         _final(results, tasks[-1], "forget_quality"),
         _final(results, tasks[-1], "utility"),
-        round(_still_known(RunDir(out), method, tasks), 4),
+        round(still_known(RunDir(out), method, tasks), 4),
     )
 
 
@@ -79,7 +79,7 @@ def _final(results: Results, last: str, metric: str) -> float:
     return fmean(cell.score or 0 for cell in cells)
 
 
-def _still_known(run: RunDir, method: str, tasks: Sequence[str]) -> float:
+def still_known(run: RunDir, method: str, tasks: Sequence[str]) -> float:
     """Mean correctness (0-1) on the forget samples of all tasks, after the last of them."""
     rows = []
     for task in tasks:
