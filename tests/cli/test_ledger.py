@@ -1,11 +1,14 @@
 """`mlubench ledger`, as a user calls it."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from mlubench.ledger.bundle import write_bundle
+from mlubench.ledger.export import write_export
 from mlubench.ledger.ledger import Ledger
 from support.ledgers import JANE, filled, received
 from support.runs import call
@@ -88,6 +91,32 @@ def test_destroy(place: Path) -> None:
     assert "can be read no more" in call("ledger", "show", place, 0).out
     assert call("ledger", "verify", place).code == 0
     assert "holds no key of this subject" in call(*words, "--yes").error
+
+
+# As where the extra is not installed, or no database package at all.
+WITHOUT = """
+import sys
+sys.modules[sys.argv[1]] = None
+from mlubench.cli.main import main
+main(["ledger", *sys.argv[2:]])
+"""
+
+
+def without(package: str, *words: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", WITHOUT, package, *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_without_the_packages(place: Path, tmp_path: Path) -> None:
+    missing = without("sqlalchemy", "list", place)
+    assert missing.returncode == 1
+    assert missing.stderr == (
+        "mlubench: error: the sqlalchemy package is missing. Run: pip install 'mlubench[requests]'.\n"
+    )
+    # Whoever verifies an export needs no database.
+    write_export(Ledger.open(place), tmp_path / "ledger.jsonl")
+    assert without("sqlalchemy", "verify", tmp_path / "ledger.jsonl").returncode == 0
+    assert "rfc8785 package is missing" in without("rfc8785", "verify", place).stderr
 
 
 def test_wrong_uses_are_one_line(place: Path, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from mlubench.ledger.ledger import Ledger
 from mlubench.ledger.stored import verify_stored
 from mlubench.ledger.tables import METADATA, VERSIONS
 from mlubench.ledger.verification import Trust, verify_export
+from mlubench.ledger.writer import read_head
 from support.ledgers import JANE, OMAR, fill, received
 
 URL = os.environ.get("MLUBENCH_TEST_POSTGRES", "")
@@ -95,6 +96,24 @@ def test_migrations_lead_to_the_tables_that_the_code_uses(ledger: Ledger) -> Non
         context = MigrationContext.configure(connection, opts=opts)
         changes = compare_metadata(context, METADATA)
     assert changes == []
+
+
+@with_server
+def test_who_begins_a_transaction_waits_for_the_one_before(ledger: Ledger, keys: Path) -> None:
+    """So whoever looks first and then writes sees what the others have written."""
+    seen = []
+
+    def look_and_write() -> None:
+        with Ledger.open(URL, keys=keys) as other, other.transaction() as writer:
+            seen.append(read_head(writer.connection).size)
+
+    waiting = threading.Thread(target=look_and_write)
+    with ledger.transaction() as writer:
+        waiting.start()
+        waiting.join(timeout=0.5)
+        writer.append(received("R-1"))
+    waiting.join()
+    assert seen == [1]
 
 
 @with_server

@@ -15,6 +15,7 @@ from sqlalchemy.pool import NullPool
 
 from mlubench.core.errors import MlubenchError, UsageError, first_line
 
+_URLS = "Give the path of a file, or a URL: postgresql://user@host/name."
 # Seconds that one writer waits for the others.
 _PATIENCE = 120
 _GO_ON = "Mend the database, or the way to it; the same call goes on."
@@ -95,9 +96,6 @@ def open_database(place: str | Path, *, create: bool) -> Database:
     return Database(engine, name, None, nullcontext())
 
 
-_URLS = "Give the path of a file, or a URL: postgresql://user@host/name."
-
-
 def _sqlite(path: Path, *, create: bool) -> Database:
     if not path.is_file():
         if not create:
@@ -143,6 +141,6 @@ def _one_line(name: str, what: str, hint: str) -> Iterator[None]:
         yield
     except SQLAlchemyError as error:
         # The driver's own words; those of SQLAlchemy repeat the statement.
-        cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+        cause = error.orig if isinstance(error, DBAPIError) else None
         problem = first_line(cause if isinstance(cause, Exception) else error)
         raise MlubenchError(f"the ledger {name} cannot be {what}: {problem}", hint) from error

@@ -18,7 +18,7 @@ from mlubench.ledger.schema import is_up_to_date, migrate
 from mlubench.ledger.signing import public_key
 from mlubench.ledger.subjects import Subjects
 from mlubench.ledger.tables import ENTRIES, LEDGER
-from mlubench.ledger.writer import Head, Writer, as_entry, read_head, sealed_at
+from mlubench.ledger.writer import Head, Writer, as_entry, lock_ledger, read_head, sealed_at
 
 # Entries fetched at once.
 _PAGE = 500
@@ -98,9 +98,10 @@ class Ledger:
     def transaction(self) -> "Iterator[Writer]":
         """Several appends, and changes of the caller's own tables on `writer.connection`: all of them or none.
 
-        Others who append wait until it ends.
+        Others who append, or begin a transaction, wait until it ends.
         """
         with self.database.writing() as connection:
+            lock_ledger(connection)
             yield Writer(connection, lambda: self.keys)
 
     def head(self) -> Head:

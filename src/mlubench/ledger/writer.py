@@ -33,13 +33,13 @@ class Head:
     signer: str
 
 
-def read_head(connection: Connection, *, lock: bool = False) -> Head:
-    """With `lock`, nobody else appends until the transaction ends."""
-    query = select(LEDGER)
-    if lock:
-        # Of PostgreSQL. On SQLite the transaction itself is the only one that writes.
-        query = query.with_for_update()
-    row = connection.execute(query).one()
+def lock_ledger(connection: Connection) -> None:
+    """Nobody else appends until the transaction ends. On SQLite it is the only one that writes anyway."""
+    connection.execute(select(LEDGER.c.row).with_for_update())
+
+
+def read_head(connection: Connection) -> Head:
+    row = connection.execute(select(LEDGER)).one()
     return Head(ledger=row.id, size=row.size, hash=row.head, signer=row.signer)
 
 
@@ -71,7 +71,7 @@ class Writer:
             raise UsageError(
                 "details without a subject have no key", "Name the subject whose details they are."
             )
-        head = read_head(self.connection, lock=True)
+        head = read_head(self.connection)
         known = self._known(event)
         if known:
             return known
@@ -81,7 +81,7 @@ class Writer:
 
     def destroy(self, name: str, *, actor: str, reason: str) -> Entry:
         """As `Ledger.destroy`."""
-        head = read_head(self.connection, lock=True)
+        head = read_head(self.connection)
         subjects = Subjects(self.connection, self.keys())
         key = subjects.find(name)
         if key is None:
