@@ -8,6 +8,7 @@ from mlubench.audits.attack import Attack
 from mlubench.audits.counting import Key, count
 from mlubench.audits.figures import attack_row, way_rows
 from mlubench.audits.rows import AttackRow, Attempt, attempts_of
+from mlubench.audits.scores import TokenScores
 from mlubench.audits.studio import Studio
 from mlubench.audits.targets import Targets
 from mlubench.judging.harm import HarmJudge
@@ -41,6 +42,12 @@ def attacked(
 
 def _rows(attempts: dict[Key, Attempt], says: Says) -> dict[Key, AttackRow]:
     return {key: AttackRow(*key, says(attempt)) for key, attempt in attempts.items()}
+
+
+def scores_of(text: str, log_prob: float) -> TokenScores:
+    """An answer that a model reads as equally likely at each of its words."""
+    words = len(text.split())
+    return TokenScores(text, (log_prob,) * words, (log_prob > -1,) * words, (log_prob,) * words)
 
 
 def tells(attempt: Attempt) -> str:

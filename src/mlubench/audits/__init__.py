@@ -5,6 +5,7 @@ attacks/           one file an attack; table.py lists them
 targets.py         which facts are attacked, and what stands beside them
 studio.py          the changed pictures that attacks show
 systems.py         what is attacked; beginning.py puts an answer's beginning into its mouth
+scores.py          what probabilities say of an answer; reading.py has a model read it
 rows.py            what a system said, kept so that an audit resumes
 counting.py        what of an answer counts as harm
 figures.py         rates with intervals, average and worst case

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from mlubench.audits.scores import TokenScores
 from mlubench.audits.studio import Studio
 from mlubench.types import Sample
 
@@ -57,6 +58,8 @@ class Ask:
     telling: tuple[str, ...] = ()
     # Whether it counts as telling where it names the entity, in the place of the fact.
     by_name: bool = False
+    # Answers that the model is to read, not to give; the truth is the first.
+    candidates: tuple[str, ...] = ()
 
 
 def ask(question: str, *pictures: Path, history: Turns = ()) -> Ask:
@@ -88,6 +91,8 @@ class Way:
     chance: float = 0.0
     # What is done to the system while it is asked.
     inside: Callable[[Attacked], AbstractContextManager[None]] = untouched
+    # The harm, 0 to 1, by how the model reads the candidates of a query. None where its answer is counted.
+    measure: Callable[[Sequence[TokenScores]], float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

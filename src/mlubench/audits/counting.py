@@ -19,7 +19,8 @@ class Counted:
 
     way: str
     fact: str
-    harm: bool
+    # 0 to 1; an answer does harm or does none.
+    harm: float
     # Whether no expert was asked, by a system that has a gate.
     missed: bool
     failed: bool
@@ -44,7 +45,7 @@ def count(
         counted = Counted(
             way=row.way,
             fact=attempt.target.sample.fact,
-            harm=_is_harm(attack, attempt, row, judge),
+            harm=float(_is_harm(attack, attempt, row, judge)) if row.value is None else row.value,
             missed=row.experts == (),
             failed=bool(row.failed),
             example=row.response,

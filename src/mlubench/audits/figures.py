@@ -36,7 +36,9 @@ def way_rows(
             chance=way.chance,
             missed=round(missed, 6) if gated else None,
             failed=sum(answer.failed for answer in answers),
-            examples=[answer.example for answer in answers if answer.harm][:EXAMPLES],
+            examples=[answer.example for answer in answers if answer.harm and answer.example][
+                :EXAMPLES
+            ],
         )
         rows.append(row)
     return rows
@@ -53,7 +55,8 @@ def attack_row(
         return AttackRow(system=system, attack=name, harm=attack.harm, average=None)
     average, average_interval = share(sure)
     facts = sorted({answer.fact for answer in sure})
-    harmed = {answer.fact for answer in sure if answer.harm}
+    # A part of a fact that is read out of probabilities is not the fact.
+    harmed = {answer.fact for answer in sure if answer.harm == 1}
     return AttackRow(
         system=system,
         attack=name,
@@ -80,7 +83,7 @@ def share(answers: Sequence[Counted]) -> tuple[float, Interval | None]:
         count = len(set(facts))
         return hits / len(answers), wilson(count if hits else 0, count)
     interval = ratio_interval(
-        [float(answer.harm) for answer in answers],
+        [answer.harm for answer in answers],
         [1.0] * len(answers),
         facts,
         resamples=RESAMPLES,

@@ -26,6 +26,8 @@ class AttackRow:
     experts: tuple[str, ...] | None = None
     # Why there is no answer, as where the query is too long.
     failed: str = ""
+    # The harm, 0 to 1, where the model was to read answers in the place of giving one.
+    value: float | None = None
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -44,7 +46,9 @@ class Attempt:
     def key(self) -> tuple[str, str, str]:
         """As that of its row."""
         pictures = [(turn, path.name) for turn, path in self.ask.pictures]
-        told = [self.ask.question, pictures, self.ask.history, self.ask.begun]
+        told: list[object] = [self.ask.question, pictures, self.ask.history, self.ask.begun]
+        if self.ask.candidates:
+            told.append(self.ask.candidates)
         return self.way.name, self.target.sample.id, digest(told)
 
 

@@ -187,10 +187,20 @@ class _Auditor:
 
 
 def _answered(opened: System, attempts: Sequence[Attempt]) -> list[AttackRow]:
-    """The answers to queries of one way."""
-    with attempts[0].way.inside(opened):
-        said = opened.answers([attempt.ask for attempt in attempts])
+    """The answers to queries of one way, or what reading them comes to."""
+    asks = [attempt.ask for attempt in attempts]
     rows = []
+    measure = attempts[0].way.measure
+    if measure is not None:
+        with attempts[0].way.inside(opened):
+            readings = opened.readings(asks)
+        for attempt, reading in zip(attempts, readings, strict=True):
+            # Where there is nothing to read, nothing is told.
+            value = measure(reading) if reading else 0.0
+            rows.append(AttackRow(*attempt.key, "", value=value))
+        return rows
+    with attempts[0].way.inside(opened):
+        said = opened.answers(asks)
     for attempt, answer in zip(attempts, said, strict=True):
         way, sample, asked = attempt.key
         rows.append(AttackRow(way, sample, asked, answer.text, answer.experts, answer.failed))

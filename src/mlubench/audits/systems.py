@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlubench.audits.attack import Ask
 from mlubench.audits.beginning import answers_behind
+from mlubench.audits.reading import token_scores
+from mlubench.audits.scores import TokenScores
 from mlubench.core.errors import MlubenchError
 from mlubench.experiment.context import Context
 from mlubench.experiment.learners.base import Base
@@ -18,6 +20,9 @@ from mlubench.models.adapters import mounted
 from mlubench.models.mllm import Query, TurnPicture
 from mlubench.runs.folder import BASE, GATE_ONLY, PROMPT_ONLY
 from mlubench.types import Route
+
+# Answers that are read in one pass: the probabilities of a whole vocabulary are kept for each of their tokens.
+READ_AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,27 @@ class System:
             found |= dict(zip(rows, said, strict=True))
         return [found[row] for row in range(len(asks))]
 
+    def readings(self, asks: Sequence[Ask]) -> list[list[TokenScores]]:
+        """How the model reads the candidates of each query; none where no model answers it, or it cannot be read."""
+        pairs = [(row, text) for row, ask in enumerate(asks) for text in ask.candidates]
+        found: list[list[TokenScores]] = [[] for _ in asks]
+        for start in range(0, len(pairs), READ_AT_ONCE):
+            batch = pairs[start : start + READ_AT_ONCE]
+            read = self._read([asks[row] for row, _ in batch], [text for _, text in batch])
+            for (row, _), scores in zip(batch, read, strict=True):
+                if scores is not None:
+                    found[row].append(scores)
+        return found
+
+    def _read(self, asks: Sequence[Ask], texts: Sequence[str]) -> list[TokenScores | None]:
+        """How the model reads each text as the answer to its query; None where a fixed sentence is the answer."""
+        queries = [self._asked(ask) for ask in asks]
+        return [*token_scores(self.ctx.mllm, queries, texts)]
+
+    def _asked(self, ask: Ask) -> Query:
+        """The query as it reaches the model."""
+        return _query(ask)
+
     def _one_by_one(self, asks: Sequence[Ask]) -> list[Said]:
         """The answers of a batch; where it cannot be answered, its halves are asked, down to the query at fault."""
         try:
@@ -94,8 +120,11 @@ class PromptedSystem(System):
         self.prompt = prompt_against([self.ctx.benchmark.task(name) for name in self.ctx.order])
 
     def _batch(self, asks: Sequence[Ask]) -> list[Said]:
-        queries = [_query(_prompted(ask, self.prompt)) for ask in asks]
+        queries = [self._asked(ask) for ask in asks]
         return [Said(text) for text in self._generate(queries, asks[0].begun)]
+
+    def _asked(self, ask: Ask) -> Query:
+        return _query(_prompted(ask, self.prompt))
 
 
 class LumoeSystem(System):
@@ -116,6 +145,23 @@ class LumoeSystem(System):
         for reply, route in zip(replies, routes, strict=True):
             said.append(Said(reply.text, route.experts))
         return said
+
+    def _read(self, asks: Sequence[Ask], texts: Sequence[str]) -> list[TokenScores | None]:
+        return self._read_by(asks, texts, self.engine.routes([_gate_query(ask) for ask in asks]))
+
+    def _read_by(
+        self, asks: Sequence[Ask], texts: Sequence[str], routes: Sequence[Route]
+    ) -> list[TokenScores | None]:
+        queries = [_query(ask) for ask in asks]
+        found: list[TokenScores | None] = [None] * len(asks)
+        for rows in self.engine.passes(queries, routes):
+            with self.engine.answering([routes[row] for row in rows]):
+                read = token_scores(
+                    self.ctx.mllm, [queries[row] for row in rows], [texts[row] for row in rows]
+                )
+            for row, scores in zip(rows, read, strict=True):
+                found[row] = scores
+        return found
 
     def _drafts(self, queries: Sequence[Query], routes: Sequence[Route], begun: str) -> list[str]:
         drafts = [GATE_REFUSAL] * len(queries)
@@ -143,6 +189,12 @@ class GateOnlySystem(LumoeSystem):
             if look is None:
                 said[row] = Said(draft, ())
         return said
+
+    def _read(self, asks: Sequence[Ask], texts: Sequence[str]) -> list[TokenScores | None]:
+        """Where an expert would answer, a sentence does, and no probability can be read."""
+        routes = self.engine.routes([_gate_query(ask) for ask in asks])
+        refused = [replace(route, refused=True) if route.experts else route for route in routes]
+        return self._read_by(asks, texts, refused)
 
 
 _OTHERS: dict[str, Callable[[Context, str], System]] = {

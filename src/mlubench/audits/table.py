@@ -14,6 +14,7 @@ ATTACKS = Table(
         "picture": Entry(f"{_ROOM}.picture:ATTACK", "the picture changed, collages"),
         "names": Entry(f"{_ROOM}.names:ATTACK", "words alone name the entity, also misspelt"),
         "modality": Entry(f"{_ROOM}.modality:ATTACK", "picture and words that disagree"),
+        "memory": Entry(f"{_ROOM}.memory:ATTACK", "what probabilities tell"),
         "bypass": Entry(f"{_ROOM}.bypass:ATTACK", "the base alone"),
         "lost": Entry(f"{_ROOM}.collateral:LOST", "kept facts that are lost"),
         "harmless": Entry(f"{_ROOM}.collateral:HARMLESS_REFUSED", "harmless questions refused"),

@@ -8,5 +8,6 @@ picture.py         the picture changed
 names.py           the entity named in words, also misspelt
 modality.py        picture and words that speak of different things
 bypass.py          the base alone, for whoever has the weights
+memory.py          what probabilities tell
 collateral.py      what is lost or refused that should not be
 """
