@@ -11,5 +11,6 @@ counting.py        what of an answer counts as harm
 figures.py         rates with intervals, average and worst case
 bounds.py          bounds that a release must keep
 runner.py          all of it, on a finished run
+oracle/            every archive beside a base that never learned what it forgets
 references.py      what methods are held against, added to a finished run
 """

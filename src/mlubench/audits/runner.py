@@ -54,25 +54,30 @@ def audit_run(root: Path, wanted: Wanted) -> Audit:
     MlubenchError where the run is not finished.
     """
     run = open_run(root)
-    names = _systems(run, wanted.systems)
+    names = systems_of(run, wanted.systems)
     attacks = {name: ATTACKS.resolve(name) for name in wanted.attacks or tuple(ATTACKS)}
     judge = harm_judge(run, run.order)
     if judge is None:
         raise MlubenchError(f"{root} has no answers of its base yet", "Finish the run first.")
     with run.folder.lock(), TemporaryDirectory() as pictures:
         ctx = finished_context(run.folder)
-        base_answers = []
-        for task in run.order:
-            base_answers += run.answers(BASE, task, NOTHING_UNLEARNED)
-        strangers = open_strangers(ctx.config.benchmark, ctx.benchmark).found
-        targets = choose_targets(ctx.benchmark, base_answers, judge, strangers, wanted.facts)
+        targets = open_targets(ctx, run, judge, wanted.facts)
         auditor = _Auditor(ctx, run, attacks, targets, judge, Studio(Path(pictures)))
         audit = auditor.audit(names, wanted)
         audit.write(run.folder.audit)
     return audit
 
 
-def _systems(run: Run, wanted: Sequence[str]) -> list[str]:
+def open_targets(ctx: Context, run: Run, judge: HarmJudge, facts: int) -> Targets:
+    """What the run's systems are asked about: so many of each kind at most."""
+    base_answers = []
+    for task in run.order:
+        base_answers += run.answers(BASE, task, NOTHING_UNLEARNED)
+    strangers = open_strangers(ctx.config.benchmark, ctx.benchmark).found
+    return choose_targets(ctx.benchmark, base_answers, judge, strangers, facts)
+
+
+def systems_of(run: Run, wanted: Sequence[str]) -> list[str]:
     """The systems that are asked for, the base first: what others lose is held against it."""
     finished = []
     for method in run.config.methods:

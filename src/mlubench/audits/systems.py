@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from mlubench.audits.attack import Ask
 from mlubench.audits.beginning import answers_behind
@@ -17,12 +18,17 @@ from mlubench.experiment.learners.prompted import prompt_against
 from mlubench.lumoe.engine.lumoe import GATE_REFUSAL
 from mlubench.lumoe.gates.base import GateQuery
 from mlubench.models.adapters import mounted
-from mlubench.models.mllm import Query, TurnPicture
+from mlubench.models.mllm import MLLM, Query, TurnPicture
 from mlubench.runs.folder import BASE, GATE_ONLY, PROMPT_ONLY
 from mlubench.types import Route
 
 # Answers that are read in one pass: the probabilities of a whole vocabulary are kept for each of their tokens.
 READ_AT_ONCE = 32
+Read = TypeVar("Read")
+
+
+# Has a model read answers: one thing for each.
+Reader = Callable[[MLLM, Sequence[Query], Sequence[str]], Sequence[Read]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +51,16 @@ class System:
         # Whether the base answers alone at present.
         self.bare = False
 
-    def open(self) -> None:
-        """Mount what the system needs. What another system had mounted is gone."""
+    def open(self, done: Sequence[str] | None = None) -> None:
+        """Mount what the system needs after these tasks; after all where none are given.
+
+        What another system had mounted is gone.
+        """
+        self._mount(list(self.ctx.order if done is None else done))
+
+    def _mount(self, done: list[str]) -> None:
         learner = Base(self.ctx) if self.name == BASE else learner_for(self.name, self.ctx)
-        learner.at(self.ctx.order)
+        learner.at(done)
 
     @contextmanager
     def unprotected(self) -> Iterator[None]:
@@ -75,16 +87,21 @@ class System:
         found: list[list[TokenScores]] = [[] for _ in asks]
         for start in range(0, len(pairs), READ_AT_ONCE):
             batch = pairs[start : start + READ_AT_ONCE]
-            read = self._read([asks[row] for row, _ in batch], [text for _, text in batch])
+            of_batch = [asks[row] for row, _ in batch]
+            read = self.read(of_batch, [text for _, text in batch], token_scores)
             for (row, _), scores in zip(batch, read, strict=True):
                 if scores is not None:
                     found[row].append(scores)
         return found
 
-    def _read(self, asks: Sequence[Ask], texts: Sequence[str]) -> list[TokenScores | None]:
-        """How the model reads each text as the answer to its query; None where a fixed sentence is the answer."""
-        queries = [self._asked(ask) for ask in asks]
-        return [*token_scores(self.ctx.mllm, queries, texts)]
+    def read(
+        self, asks: Sequence[Ask], texts: Sequence[str], reader: Reader[Read]
+    ) -> list[Read | None]:
+        """What `reader` makes of each text as the answer to its query; None where a fixed sentence is the answer.
+
+        All queries have a picture, or none has.
+        """
+        return [*reader(self.ctx.mllm, [self._asked(ask) for ask in asks], texts)]
 
     def _asked(self, ask: Ask) -> Query:
         """The query as it reaches the model."""
@@ -115,9 +132,9 @@ class System:
 class PromptedSystem(System):
     """The base with a prompt that lists what to decline, before the first turn."""
 
-    def open(self) -> None:
+    def _mount(self, done: list[str]) -> None:
         Base(self.ctx).at([])
-        self.prompt = prompt_against([self.ctx.benchmark.task(name) for name in self.ctx.order])
+        self.prompt = prompt_against([self.ctx.benchmark.task(name) for name in done])
 
     def _batch(self, asks: Sequence[Ask]) -> list[Said]:
         queries = [self._asked(ask) for ask in asks]
@@ -130,9 +147,9 @@ class PromptedSystem(System):
 class LumoeSystem(System):
     """LUMoE as it is served: gate, experts and second look."""
 
-    def open(self) -> None:
+    def _mount(self, done: list[str]) -> None:
         learner = LumoeLearner(self.ctx)
-        learner.at(self.ctx.order)
+        learner.at(done)
         self.engine = learner.engine
 
     def _batch(self, asks: Sequence[Ask]) -> list[Said]:
@@ -146,22 +163,24 @@ class LumoeSystem(System):
             said.append(Said(reply.text, route.experts))
         return said
 
-    def _read(self, asks: Sequence[Ask], texts: Sequence[str]) -> list[TokenScores | None]:
-        return self._read_by(asks, texts, self.engine.routes([_gate_query(ask) for ask in asks]))
-
-    def _read_by(
-        self, asks: Sequence[Ask], texts: Sequence[str], routes: Sequence[Route]
-    ) -> list[TokenScores | None]:
+    def read(
+        self, asks: Sequence[Ask], texts: Sequence[str], reader: Reader[Read]
+    ) -> list[Read | None]:
+        routes = self._routes_to_models(asks)
         queries = [_query(ask) for ask in asks]
-        found: list[TokenScores | None] = [None] * len(asks)
+        found: list[Read | None] = [None] * len(asks)
         for rows in self.engine.passes(queries, routes):
             with self.engine.answering([routes[row] for row in rows]):
-                read = token_scores(
+                read = reader(
                     self.ctx.mllm, [queries[row] for row in rows], [texts[row] for row in rows]
                 )
-            for row, scores in zip(rows, read, strict=True):
-                found[row] = scores
+            for row, of_row in zip(rows, read, strict=True):
+                found[row] = of_row
         return found
+
+    def _routes_to_models(self, asks: Sequence[Ask]) -> list[Route]:
+        """The routes of queries; refused where no model answers."""
+        return self.engine.routes([_gate_query(ask) for ask in asks])
 
     def _drafts(self, queries: Sequence[Query], routes: Sequence[Route], begun: str) -> list[str]:
         drafts = [GATE_REFUSAL] * len(queries)
@@ -190,11 +209,10 @@ class GateOnlySystem(LumoeSystem):
                 said[row] = Said(draft, ())
         return said
 
-    def _read(self, asks: Sequence[Ask], texts: Sequence[str]) -> list[TokenScores | None]:
+    def _routes_to_models(self, asks: Sequence[Ask]) -> list[Route]:
         """Where an expert would answer, a sentence does, and no probability can be read."""
-        routes = self.engine.routes([_gate_query(ask) for ask in asks])
-        refused = [replace(route, refused=True) if route.experts else route for route in routes]
-        return self._read_by(asks, texts, refused)
+        routes = super()._routes_to_models(asks)
+        return [replace(route, refused=True) if route.experts else route for route in routes]
 
 
 _OTHERS: dict[str, Callable[[Context, str], System]] = {

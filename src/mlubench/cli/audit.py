@@ -20,6 +20,7 @@ Examples:
   mlubench audit runs/toy --attacks plain,picture --systems lumoe,gate-only
   mlubench audit runs/toy --systems lumoe --fail-if 'leak>0.01' --fail-if 'lost>0.05'
   mlubench audit runs/toy --references
+  mlubench audit runs/toy --oracle
 """
 )
 @click.argument("run", type=PATH)
@@ -46,6 +47,11 @@ Examples:
     is_flag=True,
     help="Attack nothing: add gate-only and prompt-only to the run's table.",
 )
+@click.option(
+    "--oracle",
+    is_flag=True,
+    help="Attack nothing: hold every archive against a base that never learned what it forgets. Trains such bases.",
+)
 @JSON
 def audit(
     run: Path,
@@ -55,6 +61,7 @@ def audit(
     quick: bool,
     bounds: tuple[str, ...],
     references: bool,
+    oracle: bool,
     as_json: bool,
 ) -> int:
     """Attack the systems of a finished RUN, and write its audit.json and its report anew.
@@ -64,6 +71,8 @@ def audit(
     """
     if references:
         return _add_references(run, as_json=as_json)
+    if oracle:
+        return _hold_against_oracle(run, systems, facts, quick=quick, as_json=as_json)
     from mlubench.models.quiet import quiet
 
     quiet()
@@ -102,4 +111,20 @@ def _add_references(run: Path, *, as_json: bool) -> int:
         return 1
     print_results(results, as_json=as_json, with_paper=False)
     click.echo(f"report: {write_report(run, results)}", err=True)
+    return 0
+
+
+def _hold_against_oracle(
+    run: Path, systems: tuple[str, ...], facts: int | None, *, quick: bool, as_json: bool
+) -> int:
+    from mlubench.audits.oracle.run import FACTS, QUICK_FACTS, measure_run
+    from mlubench.report.html import write_report
+    from mlubench.report.oracle_table import render_oracle
+
+    report = measure_run(run, facts=facts or (QUICK_FACTS if quick else FACTS), systems=systems)
+    if as_json:
+        print_json(report.as_json())
+    else:
+        print_table(render_oracle(report))
+    click.echo(f"report: {write_report(run)}", err=True)
     return 0

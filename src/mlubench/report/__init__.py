@@ -8,7 +8,8 @@ reference_metrics.py  breakdown.py  differences.py
                    beside it: measures without a judge; scores by phrasing and class; methods compared
 liveness.py        which archives are dead, so that none of their scores is the best
 endings_table.py   how each method ends: refusing, answering or babbling
-audit_table.py     what attacks got out
+audit_table.py  oracle_table.py
+                   what attacks got out; how far from exact unlearning
 samples.py         sampled answers with their pictures
 figures.py         heat maps and decay curves; decay.py draws one panel, svg.py puts it into the page
 plot_style.py  labels.py

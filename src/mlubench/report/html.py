@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlubench.core.files import write_atomic
-from mlubench.report import audit_table, liveness
+from mlubench.report import audit_table, liveness, oracle_table
 from mlubench.report import score_table as tables
 from mlubench.report.breakdown import Split, splits
 from mlubench.report.differences import COLUMNS, NOTE, differences
@@ -34,6 +34,7 @@ from mlubench.report.samples import pick_examples
 from mlubench.report.svg import inline_svg
 from mlubench.runs.audits import read_audit
 from mlubench.runs.folder import RunDir
+from mlubench.runs.oracles import read_oracle
 from mlubench.runs.results import Results, read_results
 from mlubench.statistics.directions import DIRECTIONS_NOTE, marked
 from mlubench.statistics.scores import METRICS
@@ -153,6 +154,7 @@ def _page_values(folder: RunDir, results: Results, with_paper: bool) -> dict[str
             *_where_told(results, judge, "known before"),
         ],
         **_audit(folder),
+        **_oracle(folder),
         "examples": pick_examples(folder, results),
         "examples_note": EXAMPLES_NOTE,
         "last": results.tasks[-1] if results.tasks else "",
@@ -174,6 +176,28 @@ def _audit(folder: RunDir) -> dict[str, Any]:
             "audit_worst": audit_table.worst_lines(audit),
             "audit_meanings": audit_table.meanings(audit),
         }
+    return values
+
+
+def _oracle(folder: RunDir) -> dict[str, Any]:
+    """What the page shows of exact unlearning; `oracle_tables` is empty where nothing was held against it."""
+    report = read_oracle(folder.oracle)
+    values: dict[str, Any] = {"oracle_title": oracle_table.TITLE, "oracle_tables": []}
+    if report is not None:
+        values["oracle_tables"] = [
+            (
+                oracle_table.TITLE,
+                oracle_table.NOTE,
+                oracle_table.COLUMNS,
+                oracle_table.distance_lines(report),
+            ),
+            (
+                oracle_table.RANKS_TITLE,
+                oracle_table.RANKS_NOTE,
+                oracle_table.rank_columns(report),
+                oracle_table.rank_lines(report),
+            ),
+        ]
     return values
 
 

@@ -8,7 +8,8 @@ opening.py         a run that is there, with its settings, answers, verdicts and
 rows.py            lines of answers and verdicts, read and written
 wholeness.py       whether they are all there still
 results.py         results.json, written and read by the same types
-audits.py          audit.json, in the same way
+audits.py  oracles.py
+                   audit.json and oracle.json, in the same way
 named.py           which facts the language model knew before it was taught
 manifest.py        what the manifests of archives and of experts say
 sweeps.py          what sweep.json says

@@ -162,6 +162,11 @@ class RunDir:
         """What a system said to an attack, as `audits.rows` reads it."""
         return self.root / "audit" / system / f"{attack}.jsonl"
 
+    @property
+    def oracle(self) -> Path:
+        """How far each archive is from exact unlearning: see `runs.oracles`."""
+        return self.root / "oracle.json"
+
     def alignment(self, method: str, after: str) -> Path:
         """What the alignment study measured of one state."""
         return self.root / "alignment" / f"{method}-U{after}.json"

@@ -3,7 +3,8 @@
 It is saved in the ordinary Hugging Face format and from then on loaded by the same code as a 7B.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import tokenizers
@@ -36,7 +37,7 @@ from mlubench.models.room import Use, require_room
 from mlubench.models.toy.lessons import Collator, make_batches, make_lessons
 from mlubench.models.toy.teaching import sight_steps, teach_to_answer, teach_to_see
 from mlubench.settings.model import ToyConfig
-from mlubench.types import Benchmark
+from mlubench.types import Benchmark, Entity, Sample
 
 # Raised whenever the code of this folder would make another model from the same settings.
 RECIPE = 1
@@ -57,8 +58,12 @@ def toy_base(
     device: str = "auto",
     progress: bool = True,
     cached_only: bool = False,
+    without: Collection[Entity] = (),
 ) -> Path:
     """The folder of the tiny LLaVA that knows `benchmark`, trained now unless the cache has it or `cached_only` is set.
+
+    It never sees the entities in `without`, neither their pictures nor their facts. But for that all is as it would be
+    with them: the seed, the number of steps, and the words of the tokenizer.
 
     Its name is the hash of all that made it. A training that was interrupted leaves nothing and begins again.
     """
@@ -73,10 +78,13 @@ def toy_base(
         "photographs": _photograph_hashes(benchmark),
         "refusals": REFUSALS,
     }
+    if without:
+        # A base of all of them keeps the name that it had before there was a choice.
+        made_of |= {"without": sorted(entity.key for entity in without)}
     folder = cache_root() / "models" / f"toy-{digest(made_of)}"
     if not is_whole(folder) and not cached_only:
         with whole_dir(folder, {"made_of": made_of}) as out:
-            _train(config, benchmark, out, device=device, progress=progress)
+            _train(config, benchmark, out, without, device=device, progress=progress)
     require_made(folder)
     try:
         read_weight_headers(folder)
@@ -95,7 +103,13 @@ def _photograph_hashes(benchmark: Benchmark) -> list[str] | None:
 
 
 def _train(
-    config: ToyConfig, benchmark: Benchmark, out: Path, *, device: str, progress: bool
+    config: ToyConfig,
+    benchmark: Benchmark,
+    out: Path,
+    without: Collection[Entity],
+    *,
+    device: str,
+    progress: bool,
 ) -> None:
     """Build the model, teach it to see and then to answer, and save it with its processor."""
     torch.manual_seed(config.seed)  # for the model's first weights
@@ -105,7 +119,7 @@ def _train(
     model = build_model(config, processor.tokenizer).to(pick_device(device))
     uses = [Use(s, benchmark.picture(s), (s.truth,)) for s in benchmark.samples]
     require_room(MLLM(model, processor, parts_of(model)), uses)
-    taught = make_lessons(config, benchmark, processor, questions)
+    taught = make_lessons(config, _without(benchmark, without), processor, questions)
     with progress_bar(disable=not progress) as bar:
         steps = sight_steps(len(taught.pixels), config.sight_epochs)
         seeing = bar.add_task("tiny LLaVA: learning to see", total=steps)
@@ -125,6 +139,18 @@ def _train(
     with disk_errors(out, SafetensorError):
         model.to("cpu").save_pretrained(out)
     processor.save_pretrained(out)
+
+
+def _without(benchmark: Benchmark, entities: Collection[Entity]) -> Benchmark:
+    """The benchmark without any sample of these entities."""
+
+    def left(samples: Iterable[Sample]) -> tuple[Sample, ...]:
+        return tuple(sample for sample in samples if sample.entity not in entities)
+
+    tasks = [
+        replace(task, forget=left(task.forget), retain=left(task.retain)) for task in benchmark
+    ]
+    return replace(benchmark, tasks=tuple(tasks))
 
 
 def build_processor(
