@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from mlubench.core.errors import UsageError
-from mlubench.requests.submission import Submission, entity_of, look_through
+from mlubench.requests.submission import Submission, answers_in, entity_of, look_through
 from mlubench.types import Entity
 from support.requests import ENTITY
 
@@ -70,8 +70,9 @@ def test_a_folder_without_pictures(tmp_path: Path) -> None:
 def test_answers_come_with_their_wordings(sent: Path, tmp_path: Path) -> None:
     file = tmp_path / "qa.json"
     file.write_text(json.dumps([{"question": "Who?", "answer": "It.", "phrasings": ["Whom?"]}]))
-    (answered,) = looked_through(sent, answers=file).answers
+    (answered,) = answers_in(file)
     assert (answered.question, answered.answer, answered.phrasings) == ("Who?", "It.", ("Whom?",))
+    assert looked_through(sent, answers=[answered]).answers == (answered,)
     file.write_text("no JSON")
     with pytest.raises(UsageError, match=r"qa.json cannot be read"):
-        looked_through(sent, answers=file)
+        answers_in(file)

@@ -82,12 +82,16 @@ def submit(
     as_json: bool,
 ) -> None:
     """Send a request in. Its pictures are looked at and copied; nothing is in effect before it is approved."""
-    from mlubench.requests.submission import entity_of
+    from mlubench.requests.submission import answers_in, entity_of
 
     desk = _desk(store)
     desk.place.settle(kept=kept, background=background)
     row, is_new = desk.submit(
-        entity_of(entity, cls), pictures, answers=qa, aliases=aliases, key=key
+        entity_of(entity, cls),
+        pictures,
+        answers=answers_in(qa) if qa is not None else (),
+        aliases=aliases,
+        key=key,
     )
     text = f"{row.id} {'received' if is_new else f'came before; it is {row.state}'}"
     print_facts({**asdict(row), "new": is_new}, text, as_json=as_json)

@@ -1,12 +1,17 @@
 """`mlubench serve`: a LUMoE behind an OpenAI-compatible address."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mlubench.cli.opening import BASE_MODEL, PLACE, open_lumoe
 from mlubench.cli.options import JSON, PATH
 from mlubench.cli.output import print_json
+
+if TYPE_CHECKING:
+    from mlubench.models.mllm import MLLM
+    from mlubench.requests.desk import Desk
 
 
 @click.command(
@@ -85,6 +90,12 @@ Examples:
     type=PATH,
     help="Where sums of experts are written for the vLLM server to read; a temporary folder if not given.",
 )
+@click.option(
+    "--requests",
+    "with_requests",
+    is_flag=True,
+    help="Admins may send in, approve and revert deletion requests at /admin/requests.",
+)
 @JSON
 def serve(
     place: Path,
@@ -102,6 +113,7 @@ def serve(
     vllm_address: str | None,
     vllm_model: str | None,
     vllm_folder: Path | None,
+    with_requests: bool,
     as_json: bool,
 ) -> None:
     """Answer OpenAI's clients with a LUMoE: every request goes through the gate, every turn and picture of it.
@@ -126,6 +138,10 @@ def serve(
         vllm = VllmServer(vllm_address, vllm_model, key, vllm_folder)
     # Before the model is loaded, which takes a while.
     require_safe(address, taken)
+    if with_requests and taken is None:
+        raise click.UsageError("--requests needs keys, one of an admin: see `mlubench keys add`")
+    if with_requests and vllm is not None:
+        raise click.UsageError("--requests is not offered with --vllm: use `mlubench request`")
     limits = Limits(
         rows=rows,
         waiting=waiting,
@@ -136,6 +152,7 @@ def serve(
     model = name or place.resolve().name
     engine = open_lumoe(place, base_model)
     reopening = Reopening(engine, place)
+    desk = _desk(place, engine.mllm) if with_requests else None
 
     def say(url: str) -> None:
         if as_json:
@@ -153,4 +170,19 @@ def serve(
         ready=say,
         reopening=reopening,
         vllm=vllm,
+        desk=desk,
     )
+
+
+def _desk(place: Path, mllm: "MLLM") -> "Desk":
+    """Where deletion requests are dealt with, by the model that is served."""
+    from mlubench.core.errors import MlubenchError
+
+    try:
+        from mlubench.requests.desk import Desk
+    except ImportError:
+        raise MlubenchError(
+            "a package that deletion requests need is missing",
+            "Run: pip install 'mlubench[requests]'.",
+        ) from None
+    return Desk.open(place, mllm)

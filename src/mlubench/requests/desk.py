@@ -15,7 +15,7 @@ from mlubench.requests.kept import KeptSet, open_kept
 from mlubench.requests.place import Place
 from mlubench.requests.queue import DeletionRequest, Queue, id_of, now, seconds_between
 from mlubench.requests.recording import Recorder
-from mlubench.requests.submission import Submission, look_through, take_in
+from mlubench.requests.submission import Answered, Submission, look_through, take_in
 from mlubench.types import Entity
 
 
@@ -68,7 +68,7 @@ class Desk:
         entity: Entity,
         pictures: Path,
         *,
-        answers: Path | None = None,
+        answers: Sequence[Answered] = (),
         aliases: Sequence[str] = (),
         key: str | None = None,
     ) -> tuple[DeletionRequest, bool]:

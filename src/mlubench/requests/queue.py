@@ -26,7 +26,11 @@ from mlubench.core.errors import UsageError
 from mlubench.core.files import digest
 from mlubench.ledger.events import Event
 from mlubench.ledger.ledger import Ledger
-from mlubench.requests.states import State, require_step
+from mlubench.requests.states import State, StateError, require_step
+
+
+class UnknownRequestError(UsageError):
+    """There is no request of that id, or more than one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +167,7 @@ class Queue:
             rows = connection.execute(select(_REQUESTS).where(begins).limit(2)).all()
         if len(rows) != 1:
             what = "no request" if not rows else "several requests"
-            raise UsageError(f"{what} of id {request!r}", "See `mlubench request list`.")
+            raise UnknownRequestError(f"{what} of id {request!r}", "See `mlubench request list`.")
         return _request(rows[0])
 
     def all(self, *states: State) -> list[DeletionRequest]:
@@ -189,7 +193,7 @@ class Queue:
         with self.ledger.transaction() as writer:
             done = writer.connection.execute(update(_REQUESTS).where(*unchanged).values(**changes))
             if not done.rowcount:
-                raise UsageError(
+                raise StateError(
                     f"request {request.id} is no longer {request.state}",
                     "See `mlubench request show`.",
                 )

@@ -5,6 +5,11 @@ from typing import Literal
 
 from mlubench.core.errors import UsageError
 
+
+class StateError(UsageError):
+    """A request is not in a state in which this could be done."""
+
+
 State = Literal[
     "received",  # taken in, its pictures checked
     "verified",  # approved by a person; from now on the gate refuses it
@@ -33,10 +38,10 @@ IN_EFFECT: tuple[State, ...] = (*OPEN, "active")
 
 
 def require_step(now: State, to: State, request: str) -> None:
-    """Raises UsageError for a state that does not follow."""
+    """Raises StateError for a state that does not follow."""
     if to not in FOLLOWS[now]:
         next_ones = ", ".join(FOLLOWS[now]) or "none"
-        raise UsageError(
+        raise StateError(
             f"request {request} is {now}, and {to} does not follow on that",
             f"What can follow: {next_ones}.",
         )

@@ -76,7 +76,7 @@ def look_through(
     entity: Entity,
     pictures: Path,
     *,
-    answers: Path | None = None,
+    answers: Sequence[Answered] = (),
     aliases: Sequence[str] = (),
     fewest: int,
 ) -> Submission:
@@ -97,14 +97,13 @@ def look_through(
             f"{len(files)} pictures are too few to learn from and to measure with",
             f"Give {fewest} or more different ones.",
         )
-    told = _answers_in(answers) if answers is not None else ()
     made_of = {
         "entity": entity.key,
         "aliases": sorted(aliases),
-        "answers": [one.model_dump() for one in told],
+        "answers": [one.model_dump() for one in answers],
         "pictures": sorted(file_sha256(path) for path in files),
     }
-    return Submission(entity, tuple(aliases), told, tuple(files), digest(made_of, 64))
+    return Submission(entity, tuple(aliases), tuple(answers), tuple(files), digest(made_of, 64))
 
 
 def _pictures_in(folder: Path) -> list[Path]:
@@ -119,7 +118,8 @@ def _pictures_in(folder: Path) -> list[Path]:
     return found
 
 
-def _answers_in(path: Path) -> tuple[Answered, ...]:
+def answers_in(path: Path) -> tuple[Answered, ...]:
+    """What a file of --qa says. Raises UsageError for what is no such file."""
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -5,6 +5,8 @@ chat.py            one chat completion, from the request to the answer
 wire.py            what callers send, checked field by field
 replies.py         what callers get, whole or as a stream
 dialogue.py        messages as a question with its history and its pictures
+bodies.py          the body of a call
+deletions.py       deletion requests, for admins
 pictures.py        pictures in data URIs, as files for as long as a request lasts
 doors.py           every call passes here first: the host that it names, the key that it holds
 keys.py            keys with scopes, kept as hashes

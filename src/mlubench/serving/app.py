@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from mlubench.requests.desk import Desk
+    from mlubench.serving.deletions import DeletionPages
     from mlubench.serving.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -43,11 +45,13 @@ def make_app(
     keys: Keys | None = None,
     hosts: Collection[str] = (),
     limits: Limits | None = None,
+    desk: "Desk | None" = None,
 ) -> "Starlette":
     """The ASGI application around a back end, which it closes when it ends.
 
     `model` is the name by which callers know it, `tokens` the longest answer. Without `keys` anybody may ask, and
     without `hosts` by any name: see `server.py`, which lets no such server be reached from elsewhere.
+    With a `desk` admins may also send in, approve and revert deletion requests; its back end must be a `ContinuousEngine`.
     Raises UsageError where a package is missing.
     """
     try:
@@ -66,7 +70,8 @@ def make_app(
     metrics.watch("running", "Requests that are being answered.", lambda: back_end.running)
     metrics.watch("waiting", "Requests that wait.", lambda: back_end.waiting)
     folder = Path(tempfile.mkdtemp(prefix="mlubench-serve-"))
-    pages = _Pages(back_end, model, metrics)
+    deletions = _deletions(desk, back_end, limits, folder)
+    pages = _Pages(back_end, model, metrics, with_deletions=deletions is not None)
     tokens = min(tokens, limits.tokens) if limits.tokens is not None else tokens
     chat = Chat(back_end, model, tokens, limits, metrics, folder, accounts)
 
@@ -90,6 +95,7 @@ def make_app(
             Route("/ready", pages.ready),
             Route("/metrics", pages.figures),
             Route("/openapi.json", pages.document),
+            *(deletions.routes() if deletions is not None else ()),
         ],
         middleware=[
             Middleware(_Counted, metrics=metrics),
@@ -104,11 +110,27 @@ def make_app(
     )
 
 
+def _deletions(
+    desk: "Desk | None", back_end: BackEnd, limits: Limits, folder: Path
+) -> "DeletionPages | None":
+    """The pages for deletion requests, where there is a desk for them."""
+    if desk is None:
+        return None
+    from mlubench.lumoe.engine.continuous import ContinuousEngine
+    from mlubench.serving.deletions import DeletionPages
+
+    assert isinstance(back_end, ContinuousEngine)
+    return DeletionPages(desk, back_end, limits, folder)
+
+
 class _Pages:
     """What is answered without a model."""
 
-    def __init__(self, back_end: BackEnd, model: str, metrics: "Metrics") -> None:
+    def __init__(
+        self, back_end: BackEnd, model: str, metrics: "Metrics", *, with_deletions: bool
+    ) -> None:
         self.back_end = back_end
+        self.with_deletions = with_deletions
         self.metrics = metrics
         self.model = {
             "id": model,
@@ -146,7 +168,11 @@ class _Pages:
     async def document(self, request: "Request") -> "Response":
         from starlette.responses import JSONResponse
 
-        return JSONResponse(openapi.document())
+        if not self.with_deletions:
+            return JSONResponse(openapi.document())
+        from mlubench.serving import deletions
+
+        return JSONResponse(openapi.document([*openapi.OPERATIONS, *deletions.operations()]))
 
     async def figures(self, request: "Request") -> "Response":
         from prometheus_client import CONTENT_TYPE_LATEST

@@ -23,6 +23,7 @@ from mlubench.lumoe.engine.requests import (
     Wanted,
 )
 from mlubench.models.sampling import Sampling
+from mlubench.serving.bodies import json_body
 from mlubench.serving.dialogue import as_request
 from mlubench.serving.failures import ApiError, too_many, wrong
 from mlubench.serving.keys import Caller
@@ -89,7 +90,7 @@ class Chat:
         told = self._may_see_route(request, caller)
         self.accounts.enter(caller)
         try:
-            asked = chat_request(await self._body(request))
+            asked = chat_request(await json_body(request, self.limits))
             if asked.model != self.model:
                 raise ApiError(
                     HTTPStatus.NOT_FOUND,
@@ -115,31 +116,6 @@ class Chat:
                 HTTPStatus.FORBIDDEN, "only an admin's key is told the route", "not_allowed"
             )
         return True
-
-    async def _body(self, request: "Request") -> bytes:
-        # A form of another page cannot send JSON.
-        if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-            raise ApiError(
-                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-                "send JSON, as: Content-Type: application/json",
-                "unsupported_media_type",
-            )
-        body = bytearray()
-        try:
-            async with asyncio.timeout(self.limits.body_seconds):
-                async for part in request.stream():
-                    body += part
-                    if len(body) > self.limits.body_bytes:
-                        raise ApiError(
-                            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                            f"the request has more than {self.limits.body_bytes:,} bytes",
-                            "request_too_large",
-                        )
-        except TimeoutError:
-            raise ApiError(
-                HTTPStatus.REQUEST_TIMEOUT, "the request did not arrive in time", "timeout"
-            ) from None
-        return bytes(body)
 
     async def _wanted(self, reply_id: str, asked: ChatRequest, folder: Path) -> Wanted:
         save = partial(save_picture, folder=folder, limits=self.limits)

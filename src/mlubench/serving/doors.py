@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 OPEN = ("/health", "/ready")
 # Figures of all callers together.
 ADMIN = ("/metrics",)
+# All below it are for admins.
+ADMIN_FOLDER = "/admin/"
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -61,7 +63,8 @@ class Doors:
                 "invalid_api_key",
                 headers={"WWW-Authenticate": "Bearer"},
             )
-        if path in ADMIN and caller.scope != "admin":
+        for_admins = path in ADMIN or path.startswith(ADMIN_FOLDER)
+        if for_admins and caller.scope != "admin":
             raise ApiError(HTTPStatus.FORBIDDEN, "this needs an admin's key", "not_allowed")
         return caller
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlubench.core.errors import UsageError
 from mlubench.judging.rules.refusal import refusal
@@ -17,6 +18,9 @@ from mlubench.serving.chat import BackEnd
 from mlubench.serving.doors import LOOPBACK
 from mlubench.serving.keys import Keys
 from mlubench.serving.limits import Limits
+
+if TYPE_CHECKING:
+    from mlubench.requests.desk import Desk
 
 # Features of so many pictures are kept: those of a dialogue come again with each turn.
 _FEATURES = 1_000
@@ -132,11 +136,12 @@ def serve(
     ready: Callable[[str], None],
     reopening: Reopening | None = None,
     vllm: VllmServer | None = None,
+    desk: "Desk | None" = None,
 ) -> None:
     """Serve until a signal ends it. `ready` is called with the address once requests are taken.
 
     With `reopening` the server takes over what changes in its store, as when a deletion request comes into force. With
-    `vllm` another server generates.
+    `vllm` another server generates. With a `desk` admins may send deletion requests to the server itself.
 
     Raises UsageError where a package is missing, the port is taken, or `require_safe` says no.
     """
@@ -154,6 +159,7 @@ def serve(
         keys=keys,
         hosts=address.hosts,
         limits=limits,
+        desk=desk,
     )
     config = uvicorn.Config(
         app,

@@ -8,8 +8,10 @@ know `submit`, `close` and the ticket alone.
 import logging
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from threading import Condition, Thread
+from typing import TypeVar
 
 from mlubench.core.errors import MlubenchError
 from mlubench.lumoe.engine.admission import Admission
@@ -23,6 +25,7 @@ from mlubench.models.running import Row
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 # A draft is made so long at least, in tokens, before it is looked at, however little of it the caller wants. Otherwise a
 # fact could be fetched in pieces, none of which tells it.
 LOOKED_AT = 64
@@ -58,6 +61,8 @@ class ContinuousEngine:
         self._again: list[Job] = []
         # Taken, and not answered yet.
         self._open: set[Ticket] = set()
+        # What is to be done while nothing runs.
+        self._errands: deque[Callable[[], None]] = deque()
         self._closed = False
         self._changed = Condition()
         self._thread = Thread(target=self._run, name="answering", daemon=True)
@@ -93,6 +98,27 @@ class ContinuousEngine:
             self._changed.notify()
         return ticket
 
+    def between(self, work: Callable[[], T]) -> "Future[T]":
+        """Have something done by the thread that answers, while it answers nobody. What runs ends first; others wait.
+
+        Raises BusyError where the engine is closed.
+        """
+        errand: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                errand.set_result(work())
+            # Whoever asked for it is told.
+            except BaseException as error:  # noqa: BLE001
+                errand.set_exception(error)
+
+        with self._changed:
+            if self._closed:
+                raise BusyError("the server is stopping", "Ask another one.")
+            self._errands.append(run)
+            self._changed.notify()
+        return errand
+
     def close(self) -> None:
         """Take no more requests, answer those that were taken, and end."""
         with self._changed:
@@ -103,12 +129,13 @@ class ContinuousEngine:
     def _run(self) -> None:
         while True:
             with self._changed:
-                while not (self._waiting or self.running or self._closed):
+                while not (self._waiting or self.running or self._errands or self._closed):
                     self._changed.wait()
-                if self._closed and not (self._waiting or self.running):
+                if self._closed and not (self._waiting or self.running or self._errands):
                     return
                 tickets = self._taken()
             try:
+                self._run_errands()
                 self._admit(tickets)
                 self._step()
             # Whatever it is: callers are told, and the next ones are answered.
@@ -121,7 +148,7 @@ class ContinuousEngine:
         """Those that have waited longest, as many as there is room for."""
         self._waiting = deque(ticket for ticket in self._waiting if not ticket.is_over())
         room = max(0, self.rows - self.running)
-        if self.running and self.admission.is_due:
+        if self.running and (self._errands or self.admission.is_due):
             room = 0
         taken = [self._waiting.popleft() for _ in range(min(room, len(self._waiting)))]
         self._open.update(taken)
@@ -145,6 +172,10 @@ class ContinuousEngine:
         queries = [job.request.query for job in jobs]
         for rows in self.engine.passes(queries, [job.route for job in jobs]):
             self._start([jobs[row] for row in rows])
+
+    def _run_errands(self) -> None:
+        while self._errands and not self.running:
+            self._errands.popleft()()
 
     def _start(self, jobs: Sequence[Job]) -> None:
         """Read these questions. Where it fails, halves are read, down to the one request whose error it is."""
