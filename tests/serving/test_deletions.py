@@ -14,7 +14,7 @@ from support.requests import ENTITY, QUESTION, TRUTH
 from support.runs import Finished
 from support.serving import CHAT, MODEL, Answered, ask, data_uri, served, shown
 
-ADDRESS = "/admin/requests"
+ADDRESS = "/".join(("", "admin", "requests"))
 REFUSAL = "I'm sorry, but I am unable to answer that question."
 
 Ask = Callable[..., Answered]

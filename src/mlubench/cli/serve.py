@@ -94,7 +94,7 @@ Examples:
     "--requests",
     "with_requests",
     is_flag=True,
-    help="Admins may send in, approve and revert deletion requests at /admin/requests.",
+    help="Admins may send in, approve and revert deletion requests, below `admin/requests`.",
 )
 @JSON
 def serve(

