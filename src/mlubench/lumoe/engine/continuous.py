@@ -104,6 +104,8 @@ class ContinuousEngine:
         Raises BusyError where the engine is closed.
         """
         errand: Future[T] = Future()
+        # A caller who leaves takes nothing back.
+        errand.set_running_or_notify_cancel()
 
         def run() -> None:
             try:
