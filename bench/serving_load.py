@@ -1,12 +1,9 @@
-"""A served LUMoE under load, beside the engine called directly: throughput, latency, memory, and what time tells.
+"""A served LUMoE under load, beside the engine called directly: throughput, latency and memory.
 
 A base with random weights and 16 random experts; routes are drawn evenly over the base and the experts. 64 clients in
 another process send one request after the other, each with a picture. Both ways answer the same questions in turn, and
 throughput is tokens of answers in a second of this process's processor time, which other load disturbs less than the
 wall's. Latencies are of the wall: with more clients than rows they are waiting, above all.
-
-With `--run RUN` the time to refuse beside the time to answer is measured too: questions of a finished run's test pictures,
-one at a time, by whether an expert answers.
 
     python bench/serving_load.py --json
     python bench/serving_load.py --requests 10000 --rounds 1 --json
@@ -38,11 +35,8 @@ from mlubench.data import release, world
 from mlubench.lumoe.engine.batching import AskRequest
 from mlubench.lumoe.engine.continuous import ContinuousEngine
 from mlubench.lumoe.engine.lumoe import LUMoE
-from mlubench.lumoe.engine.requests import Wanted
 from mlubench.lumoe.gates.base import Gate, GateQuery
 from mlubench.models.quiet import quiet
-from mlubench.runs.opening import open_run
-from mlubench.runs.rows import read_answers
 from mlubench.serving.app import make_app
 from mlubench.serving.limits import Limits
 from mlubench.serving.server import back_end
@@ -109,7 +103,8 @@ def direct(load: Load) -> dict[str, Any]:
 
 
 def served(load: Load, bodies: Path) -> dict[str, Any]:
-    limits = Limits(rows=load.rows, waiting=2 * load.clients, by_key=2 * load.clients)
+    # Answers leave as they come: steps would add to latencies alone.
+    limits = Limits(rows=load.rows, waiting=2 * load.clients, by_key=2 * load.clients, step=0)
     server = back_end(load.engine, limits)
     with serving(server, load.new, limits) as address:
         memory = [_memory()]
@@ -206,38 +201,6 @@ def be_clients(count: int, address: str, bodies: Path) -> dict[str, Any]:
     }
 
 
-def time_to_refuse(folder: Path, new: int, count: int) -> dict[str, Any]:
-    """Processor milliseconds of one request at a time, by whether an expert answers and by how long the answer is."""
-    run = open_run(folder)
-    root = Path(run.facts.image_root)
-    tasks = run.archived("lumoe")
-    rows = [r for t in tasks for r in read_answers(run.folder.answers("lumoe", t, tasks[-1]))]
-    random.Random(0).shuffle(rows)
-    engine = LUMoE.open(folder)
-    server = back_end(engine, Limits(rows=1))
-    timed: dict[str, list[tuple[float, int]]] = {"expert": [], "base": []}
-    for row in rows[:count]:
-        start = time.process_time()
-        request = AskRequest(row.id, root / row.image, row.question)
-        answer = server.submit(Wanted(request, new)).answer.result()
-        seconds = time.process_time() - start
-        kind = "expert" if answer.route.experts or answer.second_look else "base"
-        timed[kind].append((1000 * seconds, answer.answer_tokens))
-    server.close()
-    return {kind: _times(pairs) for kind, pairs in timed.items()}
-
-
-def _times(pairs: Sequence[tuple[float, int]]) -> dict[str, Any]:
-    if not pairs:
-        return {"n": 0}
-    return {
-        "n": len(pairs),
-        "ms_p50": round(statistics.median(ms for ms, _ in pairs), 1),
-        "tokens_p50": statistics.median(tokens for _, tokens in pairs),
-        "ms_per_token_p50": round(statistics.median(ms / tokens for ms, tokens in pairs), 2),
-    }
-
-
 def _watch(memory: list[int], stop: threading.Event) -> None:
     while not stop.wait(0.5):
         memory.append(_memory())
@@ -267,8 +230,6 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
             rounds.append({**both, "ratio": round(speeds[0] / speeds[1], 3)})
     facts["rounds_seen"] = rounds
     facts["ratio"] = statistics.median(one["ratio"] for one in rounds)
-    if args.run is not None:
-        facts["time_to_refuse"] = time_to_refuse(args.run, args.new, args.asked)
     return facts
 
 
@@ -286,8 +247,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=32)
     parser.add_argument("--new", type=int, default=32, help="tokens of each answer")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--run", type=Path, help="a finished run: times to refuse and to answer")
-    parser.add_argument("--asked", type=int, default=200, help="questions of --run")
     parser.add_argument("--quick", action="store_true", help="one round of 64 requests")
     parser.add_argument("--json", action="store_true")
     # How the program starts its own clients.

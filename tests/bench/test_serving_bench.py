@@ -12,10 +12,9 @@ from support.paths import BENCH, REPOSITORY
 from support.runs import Finished
 
 
-def test_a_short_load_is_measured_both_ways(finished: Finished, tmp_path: Path) -> None:
+def test_a_short_load_is_measured_both_ways(tmp_path: Path) -> None:
     words = [str(BENCH / "serving_load.py"), "--quick", "--json", "--requests", "8"]
     words += ["--experts", "2", "--rank", "4", "--new", "4", "--rows", "4", "--clients", "4"]
-    words += ["--run", str(finished.folder), "--asked", "6"]
     env = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src"), "TMPDIR": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, *words], capture_output=True, text=True, check=False, env=env
@@ -26,8 +25,18 @@ def test_a_short_load_is_measured_both_ways(finished: Finished, tmp_path: Path) 
     assert seen["served"]["statuses"] == {"200": 8}
     assert seen["served"]["tokens"] <= seen["direct"]["tokens"] == 32
     assert facts["ratio"] > 0
-    times = facts["time_to_refuse"]
-    assert times["expert"]["n"] + times["base"]["n"] == 6
+
+
+def test_times_are_told_for_each_step(finished: Finished) -> None:
+    import serving_time
+
+    came, stepped = serving_time.measure(finished.folder, 4, 12)
+    assert [came["step"], stepped["step"]] == [0, 0.25]
+    for told in (came, stepped):
+        assert told["expert"]["n"] + told["base"]["n"] == 12
+        assert 0 <= told["auroc"] <= 1
+    # Nothing leaves before its step.
+    assert stepped["base"]["wall_ms_p50"] >= 250
 
 
 @pytest.fixture

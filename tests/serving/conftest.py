@@ -34,7 +34,7 @@ def server(engine) -> Iterator[str]:
     from mlubench.serving.limits import Limits
     from mlubench.serving.server import back_end
 
-    limits = Limits(rows=4)
+    limits = Limits(rows=4, step=0)
     app = make_app(back_end(engine, limits), model=MODEL, tokens=32, hosts=LOOPBACK, limits=limits)
     with served(app) as address:
         yield address
@@ -58,7 +58,7 @@ def guarded(engine, key_file: dict[str, str]) -> Iterator[str]:
     from mlubench.serving.limits import Limits
     from mlubench.serving.server import back_end
 
-    limits = Limits(rows=4)
+    limits = Limits(rows=4, step=0)
     keys = Keys.open(Path(key_file["file"]), None)
     app = make_app(
         back_end(engine, limits),

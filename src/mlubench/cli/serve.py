@@ -72,6 +72,13 @@ Examples:
     help="For an answer, waiting included.",
 )
 @click.option(
+    "--step",
+    type=click.FloatRange(min=0),
+    default=0.25,
+    show_default=True,
+    help="Answers leave a whole number of so many seconds after their request; 0: as they come, which tells more.",
+)
+@click.option(
     "--max-pictures",
     type=click.IntRange(min=0),
     default=8,
@@ -109,6 +116,7 @@ def serve(
     waiting: int,
     max_tokens: int | None,
     max_seconds: float,
+    step: float,
     max_pictures: int,
     vllm_address: str | None,
     vllm_model: str | None,
@@ -147,6 +155,7 @@ def serve(
         waiting=waiting,
         tokens=max_tokens,
         seconds=max_seconds,
+        step=step,
         pictures=max_pictures,
     )
     model = name or place.resolve().name

@@ -11,6 +11,7 @@ pictures.py        pictures in data URIs, as files for as long as a request last
 doors.py           every call passes here first: the host that it names, the key that it holds
 keys.py            keys with scopes, kept as hashes
 limits.py          how much may be asked, and how often by one key
+pace.py            when an answer leaves, so that its time does not tell who gave it
 failures.py        errors as OpenAI's clients read them
 metrics.py         figures for Prometheus
 openapi.py         what the server offers, as an OpenAPI document

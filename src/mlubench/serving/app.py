@@ -18,6 +18,7 @@ from mlubench.serving.doors import Doors
 from mlubench.serving.failures import ApiError
 from mlubench.serving.keys import Keys
 from mlubench.serving.limits import Accounts, Limits
+from mlubench.serving.pace import Pace
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -73,7 +74,8 @@ def make_app(
     deletions = _deletions(desk, back_end, limits, folder)
     pages = _Pages(back_end, model, metrics, with_deletions=deletions is not None)
     tokens = min(tokens, limits.tokens) if limits.tokens is not None else tokens
-    chat = Chat(back_end, model, tokens, limits, metrics, folder, accounts)
+    pace = Pace(limits.step)
+    chat = Chat(back_end, model, tokens, limits, metrics, folder, accounts, pace)
 
     @asynccontextmanager
     async def life(app: "Starlette") -> AsyncIterator[None]:

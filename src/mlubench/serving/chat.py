@@ -7,7 +7,7 @@ import secrets
 import tempfile
 import time
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -29,6 +29,7 @@ from mlubench.serving.failures import ApiError, too_many, wrong
 from mlubench.serving.keys import Caller
 from mlubench.serving.limits import Accounts, Limits
 from mlubench.serving.metrics import Metrics
+from mlubench.serving.pace import Pace
 from mlubench.serving.pictures import save_picture
 from mlubench.serving.replies import Reply
 from mlubench.serving.wire import ChatRequest, chat_request
@@ -83,6 +84,7 @@ class Chat:
     # Where pictures lie while their request lasts.
     folder: Path
     accounts: Accounts
+    pace: Pace = field(default_factory=Pace)
 
     async def __call__(self, request: "Request") -> "Response":
         caller: Caller = request.scope["caller"]
@@ -104,7 +106,9 @@ class Chat:
                 finished = await self._finished(request, wanted)
         finally:
             self.accounts.leave(caller)
-        self._count(finished, time.perf_counter() - arrived)
+        taken = time.perf_counter() - arrived
+        self._count(finished, taken)
+        await asyncio.sleep(self.pace.seconds_more(finished, taken))
         reply = Reply(reply_id, int(time.time()), self.model, finished, told)
         return _response(reply, asked)
 

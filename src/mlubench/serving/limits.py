@@ -29,6 +29,8 @@ class Limits:
     messages: int = 64
     # Of all messages together.
     characters: int = 65_536
+    # Seconds of the steps in which answers leave; see `pace.py`.
+    step: float = 0.25
 
 
 @dataclass(eq=False)
