@@ -129,7 +129,11 @@ def test_an_entry_that_is_not_in_the_ledger_is_found(ledger: Ledger, tmp_path: P
     contents = contents_of(path)
     lines = contents["entries.jsonl"].splitlines(keepends=True)
     forged = {
-        "is not in the ledger": contents["entries.jsonl"].replace(b'"desk"', b'"dusk"'),
+        "1 of the bundle is not in the ledger": lines[0].replace(b'"desk"', b'"dusk"') + lines[1],
+        "2 of the bundle is not in the ledger": lines[0]
+        + lines[1].replace(b'"index"', b'"more":1,"index"'),
+        "cannot be written as JSON": lines[0].replace(b'"index":4', b'"index":4,"more":NaN'),
+        "should be a valid integer": lines[0].replace(b'"index":4', b'"index":"4"'),
         "not in the order": lines[1] + lines[0],
         "were cut": b"",
         "the line cannot be used": b"{}\n",

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints
+from typing_extensions import TypedDict
 
 from mlubench.core.errors import UsageError
 from mlubench.ledger.chain import Link
@@ -60,13 +61,13 @@ class Manifest(BundleStatement):
         return is_signed(self.signer, _KIND, statement, self.signature)
 
 
-class ProvedEntry(Strict):
+class ProvedEntry(TypedDict):
     """A line of entries.jsonl."""
 
+    # As it stands in the ledger.
     entry: Link
-    """As it stands in the ledger."""
-    proof: tuple[Sha256, ...]
-    """The hashes from its leaf to the root of the checkpoint."""
+    # The hashes from its leaf to the root of the checkpoint.
+    proof: list[Sha256]
 
 
 def sign_manifest(statement: BundleStatement, keys: Keys) -> Manifest:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mlubench.core.errors import MlubenchError
-from mlubench.core.reading import json_value, of_shape
+from mlubench.core.reading import as_it_stands, json_value, of_shape
 from mlubench.ledger.bundle_files import CHECKPOINT, ENTRIES, MANIFEST, Manifest, ProvedEntry
 from mlubench.ledger.canonical import canonical_json, sha256
 from mlubench.ledger.chain import leaf_of, recomputed_hash
@@ -131,17 +131,19 @@ def _problems_of_entries(
     indexes = []
     # The last line ends with a newline, and so nothing is behind it.
     for number, line in enumerate(lines[:-1], 1):
+        place = f"entry {number} of the bundle"
         try:
             proved = _proved_entry(line)
+            is_proved = _is_proved(proved, checkpoint)
         except MlubenchError as error:
-            yield f"entry {number} of the bundle: {error.what}"
+            yield f"{place}: {error.what}"
             continue
-        indexes.append(proved.entry["index"])
-        if not _is_proved(proved, checkpoint):
-            yield f"entry {number} of the bundle is not in the ledger"
-        event = proved.entry["event"]
+        indexes.append(proved["entry"]["index"])
+        if not is_proved:
+            yield f"{place} is not in the ledger"
+        event = proved["entry"]["event"]
         if not isinstance(event, dict) or event.get("request") != manifest.request:
-            yield f"entry {number} of the bundle is about another request"
+            yield f"{place} is about another request"
     if lines[-1] or not indexes:
         yield "its entries were cut"
     if any(later <= earlier for earlier, later in pairwise(indexes)):
@@ -153,16 +155,17 @@ def _proved_entry(line: bytes) -> ProvedEntry:
         value = json_value(line)
     except ValueError as error:
         raise MlubenchError(f"it is no JSON: {error}") from None
-    return of_shape(value, ProvedEntry, "the line")
+    return as_it_stands(value, ProvedEntry, "the line")
 
 
 def _is_proved(proved: ProvedEntry, checkpoint: Checkpoint) -> bool:
-    found = recomputed_hash(proved.entry)
-    return found == proved.entry["hash"] and is_included(
+    entry = proved["entry"]
+    found = recomputed_hash(entry)
+    return found == entry["hash"] and is_included(
         leaf_of(found),
-        proved.entry["index"],
+        entry["index"],
         checkpoint.size,
-        as_hashes(proved.proof),
+        as_hashes(proved["proof"]),
         bytes.fromhex(checkpoint.root),
     )
 

@@ -1,9 +1,9 @@
 """Follows a chain of entries line by line and says what is wrong with it."""
 
 from dataclasses import dataclass, field
-from typing import NotRequired
+from typing import Annotated, NotRequired
 
-from pydantic import JsonValue
+from pydantic import JsonValue, Strict
 from typing_extensions import TypedDict
 
 from mlubench.core.errors import MlubenchError
@@ -19,7 +19,7 @@ _MOST_PROBLEMS = 20
 class Link(TypedDict):
     """What ties an entry to the one before it, whatever version wrote the rest."""
 
-    index: int
+    index: Annotated[int, Strict()]
     previous: str
     hash: str
     event: JsonValue
