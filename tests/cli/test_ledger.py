@@ -123,7 +123,8 @@ def test_wrong_uses_are_one_line(place: Path, tmp_path: Path) -> None:
     absent = tmp_path / "absent"
     assert "does not exist" in call("ledger", "list", absent).error
     assert not absent.exists()
-    assert "does not exist" in call("ledger", "verify", absent).error
+    assert "there is no file" in call("ledger", "verify", absent).error
+    assert "is a folder" in call("ledger", "list", tmp_path).error
     assert "absent" in call("ledger", "verify", place, "--anchor", absent).error
     (tmp_path / "text").write_text("no database " * 100)
     assert "file is not a database" in call("ledger", "list", tmp_path / "text").error

@@ -97,6 +97,8 @@ def open_database(place: str | Path, *, create: bool) -> Database:
 
 
 def _sqlite(path: Path, *, create: bool) -> Database:
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder", "Give the ledger's file in it.")
     if not path.is_file():
         if not create:
             raise UsageError(f"{path} does not exist", "Give the ledger's file, or its URL.")

@@ -27,7 +27,7 @@ def verify(place: str, anchors: Sequence[Path] = (), signer: str | None = None) 
     path = Path(place)
     if not path.is_file():
         raise UsageError(
-            f"{path} does not exist", "Give a ledger, or a file that `mlubench ledger` wrote."
+            f"there is no file {path}", "Give a ledger, or a file that `mlubench ledger` wrote."
         )
     with path.open("rb") as file:
         begins = file.read(len(_SQLITE))
