@@ -32,6 +32,10 @@ def test_one_subject_has_one_hash_in_one_ledger(tmp_path: Path) -> None:
     names = (JANE, "people/jane doe", " People/Jane__Doe ", OMAR)
     hashes = [ledger.append(received(), subject=name).subject for name in names]
     assert hashes[0] == hashes[1] == hashes[2] != hashes[3]
+    # One letter, or a letter and its accent.
+    composed, taken_apart = "People/Zo\u00eb", "People/Zoe\u0308"
+    zoe = ledger.append(received(), subject=composed)
+    assert ledger.append(received(), subject=taken_apart).subject == zoe.subject
     other = Ledger.open(tmp_path / "other.sqlite")
     assert other.append(received(), subject=JANE).subject not in hashes
     with pytest.raises(UsageError, match="a subject has no name"):
@@ -75,10 +79,21 @@ def test_details_open_in_their_own_entry_alone(tmp_path: Path) -> None:
     first = ledger.append(received("R-1"), subject=JANE, details=DETAILS)
     second = ledger.append(received("R-2"), subject=JANE, details=DETAILS)
     # Equal details look different.
-    assert first.sealed != second.sealed
-    moved = second.model_copy(update={"sealed": first.sealed})
-    with pytest.raises(MlubenchError, match="do not open with its subject's key"):
-        ledger.details(moved)
+    assert second.sealed and first.sealed != second.sealed
+    for sealed in (first.sealed, "x", "eA==", second.sealed[:-4]):
+        edited = second.model_copy(update={"sealed": sealed})
+        with pytest.raises(MlubenchError, match="do not open with its subject's key"):
+            ledger.details(edited)
+
+
+def test_a_key_that_was_edited_opens_nothing(tmp_path: Path) -> None:
+    ledger = Ledger.open(tmp_path / "ledger.sqlite")
+    entry = ledger.append(received("R-1"), subject=JANE, details=DETAILS)
+    for wrapped in ("x", "eA==", "A" * 80):
+        with ledger.database.writing() as connection:
+            connection.execute(text(f"UPDATE ledger_subjects SET wrapped = '{wrapped}'"))
+        with pytest.raises(MlubenchError, match="does not open with this master key"):
+            ledger.details(entry)
 
 
 def test_another_key_opens_nothing() -> None:

@@ -34,19 +34,14 @@ class SubjectKey:
     key: bytes = field(repr=False)
 
     def seal(self, details: Mapping[str, JsonValue], place: str) -> str:
-        """Details, encrypted (AES-256-GCM). They open at this place alone: in this event of this ledger."""
-        nonce = secrets.token_bytes(_NONCE_BYTES)
-        box = AESGCM(derived_key(self.key, "details"))
-        sealed = box.encrypt(nonce, canonical_json(dict(details)), place.encode())
-        return base64.b64encode(nonce + sealed).decode()
+        """Details, encrypted. They open at this place alone: in this event of this ledger."""
+        return _encrypted(derived_key(self.key, "details"), canonical_json(dict(details)), place)
 
     def unseal(self, sealed: str, place: str) -> dict[str, JsonValue]:
         """Raises MlubenchError where it is not what was sealed here."""
-        data = base64.b64decode(sealed)
-        box = AESGCM(derived_key(self.key, "details"))
         try:
-            text = box.decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], place.encode())
-        except InvalidTag:
+            text = _decrypted(derived_key(self.key, "details"), sealed, place)
+        except (InvalidTag, ValueError):
             raise MlubenchError(
                 "an entry's details do not open with its subject's key",
                 "The entry or the key was changed: run mlubench ledger verify.",
@@ -87,24 +82,18 @@ class Subjects:
         key = secrets.token_bytes(KEY_BYTES)
         # With the subject's own key: once that is gone, not even the master key can tell whether a name fits.
         subject = _keyed_hash(derived_key(key, "subject"), name)
-        nonce = secrets.token_bytes(_NONCE_BYTES)
-        wrapped = nonce + self._wrapping().encrypt(nonce, key, subject.encode())
-        self.connection.execute(
-            insert(SUBJECTS).values(
-                subject=subject,
-                lookup=self._lookup(name),
-                wrapped=base64.b64encode(wrapped).decode(),
-            )
+        row = insert(SUBJECTS).values(
+            subject=subject,
+            lookup=self._lookup(name),
+            wrapped=_encrypted(self._wrapping_key(), key, subject),
         )
+        self.connection.execute(row)
         return SubjectKey(subject, key)
 
     def _opened(self, subject: str, wrapped: str) -> SubjectKey:
-        data = base64.b64decode(wrapped)
         try:
-            key = self._wrapping().decrypt(
-                data[:_NONCE_BYTES], data[_NONCE_BYTES:], subject.encode()
-            )
-        except InvalidTag:
+            key = _decrypted(self._wrapping_key(), wrapped, subject)
+        except (InvalidTag, ValueError):
             raise MlubenchError(
                 "a subject's key does not open with this master key",
                 "Give the key file that the ledger was made with.",
@@ -114,8 +103,20 @@ class Subjects:
     def _lookup(self, name: str) -> str:
         return _keyed_hash(self.keys.derived("lookup"), name)
 
-    def _wrapping(self) -> AESGCM:
-        return AESGCM(self.keys.derived("wrapping"))
+    def _wrapping_key(self) -> bytes:
+        return self.keys.derived("wrapping")
+
+
+def _encrypted(key: bytes, data: bytes, place: str) -> str:
+    """AES-256-GCM with a random nonce in front, as base64. It opens at the same place alone."""
+    nonce = secrets.token_bytes(_NONCE_BYTES)
+    return base64.b64encode(nonce + AESGCM(key).encrypt(nonce, data, place.encode())).decode()
+
+
+def _decrypted(key: bytes, text: str, place: str) -> bytes:
+    """Raises InvalidTag or ValueError for what was not encrypted with this key at this place."""
+    data = base64.b64decode(text)
+    return AESGCM(key).decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], place.encode())
 
 
 def _keyed_hash(key: bytes, name: str) -> str:
@@ -127,8 +128,9 @@ def _one_spelling(name: str) -> str:
 
     It must never change: subjects of older ledgers would no longer be found.
     """
-    folded = unicodedata.normalize("NFKC", name).casefold().replace("_", " ")
-    spelled = " ".join(folded.split())
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    # Once more, since small letters may be composed in another way.
+    spelled = " ".join(unicodedata.normalize("NFKC", folded).replace("_", " ").split())
     if not spelled:
         raise UsageError("a subject has no name", "Give the entity's key, such as People/Jane_Doe.")
     return spelled
