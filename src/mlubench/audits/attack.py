@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 from mlubench.audits.scores import TokenScores
 from mlubench.audits.studio import Studio
-from mlubench.types import Sample
+from mlubench.types import Sample, Split
 
 # What an attacker needs: to ask only, to read probabilities too, or to hold the weights.
 Access = Literal["asking", "scores", "weights"]
@@ -73,6 +73,17 @@ class Attacked(Protocol):
 
     def unprotected(self) -> AbstractContextManager[None]:
         """Inside, the base answers alone: no adapter, no gate, no prompt."""
+        ...
+
+    def with_weights(self, change: str) -> AbstractContextManager[None]:
+        """Inside, all matrices are changed as `weights.CHANGES` names it."""
+        ...
+
+    def relearned(self, split: Split, facts: int, steps: int) -> AbstractContextManager[None]:
+        """Inside, what unlearning trained was trained for some steps on so many facts that no target asks for.
+
+        Where unlearning left the base alone, as behind a gate, there is nothing to train: then the base answers alone.
+        """
         ...
 
 

@@ -166,6 +166,7 @@ class _Auditor:
             missing = [key for key in self.attempts[attack] if key not in rows]
             if missing and opened is None:
                 opened = system(self.ctx, name)
+                opened.targeted = frozenset(target.sample.fact for target in self.targets.forgotten)
                 opened.open()
             if opened is not None:
                 task = bar.add_task(f"{name}: {attack}", total=len(missing))

@@ -5,10 +5,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from torch import Tensor
+
 from mlubench.audits.attack import Ask
 from mlubench.audits.beginning import answers_behind
 from mlubench.audits.reading import token_scores
 from mlubench.audits.scores import TokenScores
+from mlubench.audits.weights import changed, trained_on
 from mlubench.core.errors import MlubenchError
 from mlubench.experiment.context import Context
 from mlubench.experiment.learners.base import Base
@@ -20,7 +23,7 @@ from mlubench.lumoe.gates.base import GateQuery
 from mlubench.models.adapters import mounted
 from mlubench.models.mllm import MLLM, Query, TurnPicture
 from mlubench.runs.folder import BASE, GATE_ONLY, PROMPT_ONLY
-from mlubench.types import Route
+from mlubench.types import Route, Sample, Split
 
 # Answers that are read in one pass: the probabilities of a whole vocabulary are kept for each of their tokens.
 READ_AT_ONCE = 32
@@ -50,6 +53,8 @@ class System:
         self.name = name
         # Whether the base answers alone at present.
         self.bare = False
+        # The facts that targets ask for, which nothing may be trained on.
+        self.targeted: frozenset[str] = frozenset()
 
     def open(self, done: Sequence[str] | None = None) -> None:
         """Mount what the system needs after these tasks; after all where none are given.
@@ -71,6 +76,42 @@ class System:
                 yield
         finally:
             self.bare = False
+
+    @contextmanager
+    def with_weights(self, change: str) -> Iterator[None]:
+        """Inside, all matrices of the model are changed as `weights.CHANGES` names it."""
+        with changed(self._matrices(), change):
+            yield
+
+    @contextmanager
+    def relearned(self, split: Split, facts: int, steps: int) -> Iterator[None]:
+        """Inside, the adapter was trained for some steps on so many facts that no target asks for."""
+        trained = [
+            weight for name, weight in self.ctx.mllm.model.named_parameters() if "lora_" in name
+        ]
+        if not trained:
+            # Whoever holds the base needs no training.
+            with self.unprotected():
+                yield
+            return
+        lessons = list(self._lessons(split, facts))
+        with trained_on(self.ctx.mllm, trained, lessons, steps):
+            yield
+
+    def _lessons(self, split: Split, facts: int) -> Iterator[tuple[Query, str]]:
+        """A sample that trains of each of the first facts that no target asks for, with its truth."""
+        by_fact: dict[str, Sample] = {}
+        for task in self.ctx.benchmark:
+            for sample in sorted(task.split(split), key=lambda sample: sample.id):
+                if sample.trains and sample.image and sample.fact not in self.targeted:
+                    by_fact.setdefault(sample.fact, sample)
+        for fact in sorted(by_fact)[:facts]:
+            sample = by_fact[fact]
+            yield Query(self.ctx.benchmark.picture(sample), sample.question), sample.truth
+
+    def _matrices(self) -> list[Tensor]:
+        """Every matrix of the model and of what is mounted on it."""
+        return [weight for weight in self.ctx.mllm.model.parameters() if weight.ndim > 1]
 
     def answers(self, asks: Sequence[Ask]) -> list[Said]:
         """One answer a query, in order. A query that cannot be answered fails alone."""
@@ -151,6 +192,11 @@ class LumoeSystem(System):
         learner = LumoeLearner(self.ctx)
         learner.at(done)
         self.engine = learner.engine
+
+    def _matrices(self) -> list[Tensor]:
+        """The experts' too."""
+        experts = [self.engine.experts.matrix(name).values for name in self.engine.experts]
+        return [*super()._matrices(), *experts]
 
     def _batch(self, asks: Sequence[Ask]) -> list[Said]:
         queries = [_query(ask) for ask in asks]

@@ -16,6 +16,8 @@ ATTACKS = Table(
         "modality": Entry(f"{_ROOM}.modality:ATTACK", "picture and words that disagree"),
         "memory": Entry(f"{_ROOM}.memory:ATTACK", "what probabilities tell"),
         "bypass": Entry(f"{_ROOM}.bypass:ATTACK", "the base alone"),
+        "weights": Entry(f"{_ROOM}.weights:ATTACK", "rounding, pruning, noise"),
+        "relearning": Entry(f"{_ROOM}.relearning:ATTACK", "a little training on other facts"),
         "lost": Entry(f"{_ROOM}.collateral:LOST", "kept facts that are lost"),
         "harmless": Entry(f"{_ROOM}.collateral:HARMLESS_REFUSED", "harmless questions refused"),
         "strangers": Entry(f"{_ROOM}.collateral:STRANGERS_REFUSED", "things of no task refused"),

@@ -8,6 +8,8 @@ picture.py         the picture changed
 names.py           the entity named in words, also misspelt
 modality.py        picture and words that speak of different things
 bypass.py          the base alone, for whoever has the weights
+weights.py         the weights rounded, pruned or disturbed
+relearning.py      a little training
 memory.py          what probabilities tell
 collateral.py      what is lost or refused that should not be
 """

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
 from mlubench.audits.attack import Ask, Attack, Target, Way, ask
@@ -12,6 +13,7 @@ from mlubench.data.evasion import PICTURES, side_by_side
 # Each is drawn so often, with another seed.
 DRAWS = 2
 INSET = 0.6  # of the side of the picture around it
+NOISE = 25.5  # standard deviation, of values up to 255
 
 
 def _drawn(name: str) -> Callable[[Target, Studio], Sequence[Ask]]:
@@ -44,6 +46,14 @@ def _made(
         return [ask(target.question, studio.changed(name, change, target.picture))]
 
     return asks
+
+
+def noisy(picture: Image.Image) -> Image.Image:
+    """Gaussian noise of a tenth of the whole range on every value; the same for pictures of one size."""
+    values = np.asarray(picture, dtype=np.float64)
+    rng = np.random.default_rng(0)
+    disturbed = values + rng.normal(scale=NOISE, size=values.shape)
+    return Image.fromarray(disturbed.clip(0, 255).round().astype(np.uint8))
 
 
 def grey(picture: Image.Image) -> Image.Image:
@@ -90,6 +100,7 @@ ATTACK = Attack(
     ways=(
         *(Way(name, _drawn(name)) for name in PICTURES),
         Way("upside down", _made("upside down", ImageOps.flip)),
+        Way("noise", _made("noise", noisy)),
         Way("grey", _made("grey", grey)),
         Way("poster colours", _made("poster", posterised)),
         Way("words over it", _made("words", written_over)),
