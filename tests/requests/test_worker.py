@@ -10,7 +10,8 @@ from mlubench.requests import worker
 from mlubench.requests.desk import Desk
 from mlubench.requests.measured import Measured
 from mlubench.requests.worker import work_off
-from support.requests import ENTITY, QUESTION, TRUTH, quietly, worked_off
+from mlubench.types import Benchmark
+from support.requests import ENTITY, OTHER, QUESTION, TRUTH, quietly, worked_off
 
 
 def answer(desk: Desk, picture: Path) -> str:
@@ -104,3 +105,28 @@ def test_a_step_that_fails_is_noted_and_the_next_request_has_its_turn(
 def test_two_workers_are_one_too_many(desk: Desk) -> None:
     with worker._alone(desk), pytest.raises(MlubenchError, match="another worker is at"):
         work_off(desk, quietly)
+
+
+def test_requests_that_come_together_share_an_expert(
+    desk: Desk, sent: Path, whole_benchmark: Benchmark
+) -> None:
+    others = whole_benchmark.image_root / "downloaded_images" / OTHER.key
+    first, _ = desk.submit(ENTITY, sent)
+    second, _ = desk.submit(OTHER, others)
+    for row in (first, second):
+        desk.approve(row.id)
+    work_off(desk, quietly, batch=True)
+    first, second = desk.queue.get(first.id), desk.queue.get(second.id)
+    assert (first.state, second.state) == ("active", "active"), (first.why, second.why)
+    assert first.expert == second.expert and first.expert is not None
+    manifest = desk.place.store.manifest(first.expert)
+    assert manifest["requests"] == [first.id, second.id]
+    assert manifest["entities"] == [ENTITY.key, OTHER.key]
+    assert set(desk.place.store.names()) == {"A", "B", first.expert}
+    # The expert stays for as long as one of them needs it.
+    desk.revert(first.id)
+    assert answer(desk, sent / "image_0002.jpg") == TRUTH
+    engine = LUMoE.open(desk.place.path, desk.mllm)
+    assert engine.route("Who is this?", min(others.iterdir())).experts == (second.expert,)
+    desk.revert(second.id)
+    assert desk.place.store.names() == ["A", "B"]

@@ -168,6 +168,9 @@ def evidence(store: Path, request_id: str, out: Path, as_json: bool) -> None:
 @click.option("--once", is_flag=True, help="Work off what is there and end. This is the default.")
 @click.option("--watch", "watching", is_flag=True, help="Go on until stopped.")
 @click.option(
+    "--batch", is_flag=True, help="Requests that are there together get one expert: trained once."
+)
+@click.option(
     "--every",
     type=click.FloatRange(min=0.1),
     default=2.0,
@@ -177,7 +180,13 @@ def evidence(store: Path, request_id: str, out: Path, as_json: bool) -> None:
 @BASE_MODEL
 @JSON
 def work(
-    store: Path, once: bool, watching: bool, every: float, base_model: str | None, as_json: bool
+    store: Path,
+    once: bool,
+    watching: bool,
+    batch: bool,
+    every: float,
+    base_model: str | None,
+    as_json: bool,
 ) -> None:
     """Train, measure and put in force what was approved, one request after another. It goes on where it was cut off."""
     from mlubench.requests.worker import watch, work_off
@@ -192,8 +201,8 @@ def work(
             click.echo(f"{row.id} {row.state}{why}", err=True)
 
     if watching:
-        watch(desk, told, every)
-    went_on = work_off(desk, told)
+        watch(desk, told, every, batch=batch)
+    went_on = work_off(desk, told, batch=batch)
     rows = [asdict(row) for row in desk.queue.all()]
     print_facts({"went_on": went_on, "requests": rows}, f"{went_on} went on", as_json=as_json)
 

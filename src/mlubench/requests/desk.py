@@ -143,9 +143,13 @@ class Desk:
         in_force = self.place.now().requests
         if row.id in in_force:
             self.gate.take_out(row.id)
-        # A worker that was at it may have written the expert later. Of a batch, others may need it.
-        if row.expert is not None and row.expert not in self.place.now().requests.values():
+        # A worker that was at it may have written the expert later.
+        if row.expert is not None and self._is_of_no_use(row.expert):
             shutil.rmtree(self.place.store.folder(row.expert, 1), ignore_errors=True)
         if row.ended is not None:
             return row
         return self.queue.note(row, None, ended=now())
+
+    def _is_of_no_use(self, expert: str) -> bool:
+        """Whether every request that the expert was trained for was taken out."""
+        return all(row.state == "reverted" for row in self.queue.of_expert(expert))

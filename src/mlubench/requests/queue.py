@@ -178,6 +178,10 @@ class Queue:
         with self.ledger.database.reading() as connection:
             return [_request(row) for row in connection.execute(wanted)]
 
+    def of_expert(self, expert: str) -> list[DeletionRequest]:
+        """Those that this expert was or is to be trained for, in order."""
+        return [row for row in self.all() if row.expert == expert]
+
     def move(
         self, request: DeletionRequest, to: State, noted: Noted, **changes: object
     ) -> DeletionRequest:

@@ -63,6 +63,25 @@ def as_benchmark(place: Place, request: str, task: Task, kept: KeptSet) -> Bench
     return Benchmark((task,), place.folder(request), stand_ins, "", kept.background)
 
 
+def joint_benchmark(place: Place, expert: str, requests: Sequence[str], kept: KeptSet) -> Benchmark:
+    """What one expert learns of several requests that were scoped, as one task. Pictures lie below the folder of all."""
+    forget: list[Sample] = []
+    retain: list[Sample] = []
+    for request in requests:
+        task = scoped_task(place, request)
+        forget += [_moved(sample, expert, request) for sample in task.forget]
+        retain += [_moved(sample, expert, request) for sample in task.retain]
+    joint = Task(expert, tuple(forget), tuple(retain))
+    alone = as_benchmark(place, requests[0], joint, kept)
+    return replace(alone, image_root=place.root)
+
+
+def _moved(sample: Sample, task: str, request: str) -> Sample:
+    """The sample in another task, with its picture by its path below the folder of all requests."""
+    image = f"{request}/{sample.image}" if sample.image else ""
+    return replace(sample, task=task, image=image)
+
+
 def scope(place: Place, request: str, mllm: MLLM, kept: KeptSet) -> None:
     """Write down what must go. Raises MlubenchError where the base says nothing that could go."""
     if is_scoped(place, request):

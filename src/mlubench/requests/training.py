@@ -11,7 +11,7 @@ from mlubench.models.mllm import MLLM
 from mlubench.requests.place import Place
 from mlubench.runs.folder import RunDir
 from mlubench.runs.manifest import ManifestFacts
-from mlubench.types import Benchmark, Task
+from mlubench.types import Benchmark
 from mlubench.unlearning.schedule import step_seed
 
 # The method by which seeds and settings go, as in a run.
@@ -31,13 +31,12 @@ def train_expert(
     config = place.config
     settings = config.train.for_method(_METHOD)
     (task,) = benchmark.tasks
-    named = Task(expert, task.forget, task.retain)
     seed = step_seed(config.seed, _METHOD, expert, "init")
     remove_adapters(mllm)
     try:
         add_adapter(mllm, expert, settings.lora, settings.scope, seed=seed, full=settings.full)
         context = Context(config, benchmark, mllm, RunDir(place.root))
-        facts = train(context, config.lumoe.expert, _METHOD, named, settings)
+        facts = train(context, config.lumoe.expert, _METHOD, task, settings)
 
         def manifest() -> ManifestFacts:
             # Asked for at the end: the modules are read from the weights that were written.

@@ -3,16 +3,17 @@
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from mlubench.core.errors import MlubenchError
+from mlubench.core.files import digest
 from mlubench.core.locks import locked
 from mlubench.requests.desk import Desk
 from mlubench.requests.measured import Measured, unmet
 from mlubench.requests.measuring import Measuring
 from mlubench.requests.queue import DeletionRequest, now, seconds_between
-from mlubench.requests.scoping import as_benchmark, scope, scoped_task
+from mlubench.requests.scoping import joint_benchmark, scope
 from mlubench.requests.states import OPEN, State
 from mlubench.requests.training import train_expert
 
@@ -31,18 +32,18 @@ def scope_it(desk: Desk, row: DeletionRequest) -> DeletionRequest:
     return desk.queue.move(row, "scoped", desk.record.scoped(row))
 
 
-def begin_training(desk: Desk, row: DeletionRequest) -> DeletionRequest:
-    """scoped -> training"""
+def begin_training(desk: Desk, row: DeletionRequest, expert: str | None = None) -> DeletionRequest:
+    """scoped -> training: by an expert of its own, or by one that several share."""
     noted = desk.record.training(row, desk.base_hashes)
-    return desk.queue.move(row, "training", noted, expert=row.id)
+    return desk.queue.move(row, "training", noted, expert=expert or row.id)
 
 
 def train_and_measure(desk: Desk, row: DeletionRequest) -> DeletionRequest:
     """training -> audited: the expert lies in the store, and what it does is measured. It answers nobody yet."""
     assert row.expert is not None
-    task = scoped_task(desk.place, row.id)
-    benchmark = as_benchmark(desk.place, row.id, task, desk.kept)
-    train_expert(desk.place, row.expert, benchmark, desk.mllm, [row.id])
+    together = [other.id for other in desk.queue.of_expert(row.expert)]
+    benchmark = joint_benchmark(desk.place, row.expert, together, desk.kept)
+    train_expert(desk.place, row.expert, benchmark, desk.mllm, together)
     measured = Measuring(desk.gate, row.id, row.expert).measure()
     noted = desk.record.audited(row, row.expert, measured)
     return desk.queue.move(row, "audited", noted, measured=measured.model_dump(mode="json"))
@@ -70,30 +71,44 @@ STEPS: dict[State, Callable[[Desk, DeletionRequest], DeletionRequest]] = {
 }
 
 
-def work_off(desk: Desk, told: Told) -> int:
+def work_off(desk: Desk, told: Told, *, batch: bool = False) -> int:
     """Bring every approved request as far as it comes. Returns how many went on.
 
-    Raises MlubenchError where another worker is at it.
+    With `batch`, requests that are there together get one expert, which is trained once for all of them. Raises
+    MlubenchError where another worker is at it.
     """
     went_on = 0
     with _alone(desk):
         _finish_what_was_cut_off(desk)
+        if batch:
+            for row in desk.queue.all("verified"):
+                _bring_on(desk, row, told, until="scoped")
+            _share_an_expert(desk, desk.queue.all("scoped"))
         for row in desk.queue.all(*OPEN):
             went_on += _bring_on(desk, row, told)
     return went_on
 
 
-def watch(desk: Desk, told: Told, seconds: float) -> None:
+def watch(desk: Desk, told: Told, seconds: float, *, batch: bool = False) -> None:
     """Work off what is there, look again, and so on until the process is ended."""
     while True:
-        work_off(desk, told)
+        work_off(desk, told, batch=batch)
         time.sleep(seconds)
 
 
-def _bring_on(desk: Desk, row: DeletionRequest, told: Told) -> bool:
+def _share_an_expert(desk: Desk, rows: Sequence[DeletionRequest]) -> None:
+    """Have requests trained together. Where this is cut off, those that were not reached are trained by themselves."""
+    if len(rows) < 2:
+        return
+    expert = f"batch-{digest([row.id for row in rows], 12)}"
+    for row in rows:
+        begin_training(desk, row, expert)
+
+
+def _bring_on(desk: Desk, row: DeletionRequest, told: Told, until: State | None = None) -> bool:
     """One request, step by step. An error is noted with it, and the next request has its turn."""
     began = row.state
-    while row.state in STEPS and row.failures < TRIES:
+    while row.state in STEPS and row.state != until and row.failures < TRIES:
         try:
             after = STEPS[row.state](desk, row)
         except MlubenchError as error:
