@@ -94,8 +94,9 @@ class Place:
         """Where everything of one request lies."""
         return self.root / request
 
-    @cached_property
+    @property
     def settings(self) -> RequestSettings:
+        """Read each time: a person may have changed a bound."""
         path = self.root / FILE
         if not path.is_file():
             return RequestSettings()
