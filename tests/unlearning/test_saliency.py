@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from mlubench.core.errors import MlubenchError
+from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.models.adapters import add_adapter
 from mlubench.models.answers import answer_logits
 from mlubench.models.mllm import MLLM, Query
 from mlubench.types import Benchmark
 from mlubench.unlearning.losses import mean_nll, token_log_probs
-from mlubench.unlearning.saliency import salient, squared_gradients
+from mlubench.unlearning.saliency import only_salient, salient, squared_gradients
 from mlubench.unlearning.schedule import schedule
 from mlubench.unlearning.steps import StepBuilder
 from support.trainings import LORA, QUICK, fit, lora_of, method_of, train
@@ -80,3 +80,13 @@ def test_a_threshold_that_nothing_reaches_is_said(
     config = QUICK.model_copy(update={"options": {"threshold": 1e9}})
     with pytest.raises(MlubenchError, match=r"no parameter matters 1000000000\.0 times as much"):
         train(mllm, NAME, benchmark, tmp_path, config)
+
+
+def test_a_sharded_base_is_refused(mllm: MLLM, benchmark: Benchmark) -> None:
+    builder = StepBuilder(mllm, benchmark, method_of(NAME), QUICK).batch_builder
+    mllm.sharded = True
+    with (
+        pytest.raises(UsageError, match="cannot be trained on a sharded base"),
+        only_salient(mllm, method_of(NAME), builder, [], batch=1),
+    ):
+        raise AssertionError("it trains")

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from mlubench.core.errors import MlubenchError
+from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.models.mllm import MLLM
 from mlubench.unlearning.batches import BatchBuilder
 from mlubench.unlearning.forward import run_batch
@@ -31,11 +31,17 @@ def only_salient(
     """Train within only what is salient by the method's `spares` and `threshold`; all where the method spares nothing.
 
     What is not salient ends exactly as it was: it gets no gradient, and what weight decay has taken from it is given back.
-    Raises MlubenchError where nothing is salient.
+    Raises MlubenchError where nothing is salient, UsageError on a sharded base.
     """
     if not method.spares:
         yield
         return
+    if mllm.sharded:
+        # FSDP prepares a pass for `backward` alone, and here gradients are only asked for.
+        raise UsageError(
+            "a method that moves salient weights alone cannot be trained on a sharded base",
+            "Train it without FSDP.",
+        )
     parameters = [p for p in mllm.model.parameters() if p.requires_grad]
     forget = squared_gradients(mllm, method, batch_builder, ("forget",), items, batch=batch)
     spared = squared_gradients(mllm, method, batch_builder, method.spares, items, batch=batch)
