@@ -1,12 +1,14 @@
 """Runs attacks on a finished run's systems; what was asked before is taken from its file."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from PIL import Image
 from rich.progress import Progress
 
+from mlubench.audits.adversary import against
 from mlubench.audits.attack import Attack
 from mlubench.audits.bounds import Bound, held_against
 from mlubench.audits.counting import Counted, Key, count
@@ -22,6 +24,8 @@ from mlubench.experiment.context import Context
 from mlubench.experiment.finished import finished_context
 from mlubench.experiment.strangers import open_strangers
 from mlubench.judging.harm import HarmJudge, harm_judge
+from mlubench.lumoe.gates.metric import encoder_for
+from mlubench.models.features import open_encoder
 from mlubench.runs.audits import AttackFacts, Audit
 from mlubench.runs.audits import AttackRow as SummaryRow
 from mlubench.runs.folder import BASE, GATE_ONLY, NOTHING_UNLEARNED, PROMPT_ONLY
@@ -62,10 +66,19 @@ def audit_run(root: Path, wanted: Wanted) -> Audit:
     with run.folder.lock(), TemporaryDirectory() as pictures:
         ctx = finished_context(run.folder)
         targets = open_targets(ctx, run, judge, wanted.facts)
-        auditor = _Auditor(ctx, run, attacks, targets, judge, Studio(Path(pictures)))
+        studio = Studio(Path(pictures), run.folder.audit_pictures, _disturber(ctx))
+        auditor = _Auditor(ctx, run, attacks, targets, judge, studio)
         audit = auditor.audit(names, wanted)
         audit.write(run.folder.audit)
     return audit
+
+
+def _disturber(ctx: Context) -> Callable[[Image.Image], Image.Image] | None:
+    """What finds noise against the run's gate; None where the run has no LUMoE."""
+    if "lumoe" not in ctx.config.methods:
+        return None
+    encoder = open_encoder(encoder_for(ctx.benchmark, ctx.config.gates), ctx.mllm)
+    return against(encoder)
 
 
 def open_targets(ctx: Context, run: Run, judge: HarmJudge, facts: int) -> Targets:

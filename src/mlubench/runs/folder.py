@@ -167,6 +167,11 @@ class RunDir:
         """How far each archive is from exact unlearning: see `runs.oracles`."""
         return self.root / "oracle.json"
 
+    @property
+    def audit_pictures(self) -> Path:
+        """Pictures of attacks that take long to make."""
+        return self.root / "audit" / "pictures"
+
     def alignment(self, method: str, after: str) -> Path:
         """What the alignment study measured of one state."""
         return self.root / "alignment" / f"{method}-U{after}.json"

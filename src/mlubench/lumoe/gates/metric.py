@@ -71,7 +71,7 @@ class MetricGate(Gate):
             self.without_background = PrototypeGate()
             self.without_background.fit(tasks, benchmark, features, config)
             return
-        self.encoder = _encoder_for(benchmark, config)
+        self.encoder = encoder_for(benchmark, config)
         encoder = self._looks(features).encoder
         self.encoder_id = encoder.id
         self.parts = config.parts
@@ -297,7 +297,7 @@ def _pictures_in_background(stated: Statement) -> dict[str, int]:
     return {key: forecast.in_background for key, forecast in stated.requests.items()}
 
 
-def _encoder_for(benchmark: Benchmark, config: GateConfig) -> EncoderName:
+def encoder_for(benchmark: Benchmark, config: GateConfig) -> EncoderName:
     if config.encoder is not None:
         return Path(config.encoder)
     return "drawn" if benchmark.stand_ins else "tower"
