@@ -64,6 +64,9 @@ def test_a_task_without_an_expert_is_refused_from_the_next_request_on(
     with state.locked(store.root):
         set_in_force(store.root, None)
     assert ask().route.experts == ("A",)
+    # Expert A was let go of and read again; B was not.
+    assert sorted(engine.experts) == ["A", "B"]
+    assert engine.experts.loads == 3
 
 
 def test_what_was_switched_off_is_taken_over_too(

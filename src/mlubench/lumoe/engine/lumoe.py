@@ -144,10 +144,11 @@ class LUMoE:
         self.waiting = frozenset(named.keys() - experts.keys())
         self.expert_for = {task: active.expert_for[expert] for task, expert in experts.items()}
         self.disabled = active.disabled
-        self.experts = Residents(self.mllm, self.resident)
         # Several tasks may have one expert, which is mounted once.
-        for expert in dict.fromkeys(self.expert_for.values()):
-            if expert not in active.disabled:
+        wanted = dict.fromkeys(self.expert_for.values())
+        self.experts.keep(store, wanted.keys() - active.disabled)
+        for expert in wanted:
+            if expert not in active.disabled and expert not in self.experts:
                 self.experts.add(store, expert)
 
     def route(

@@ -1,7 +1,7 @@
 """Experts that an engine can answer with: in memory as matrices up to a limit, on disk until needed, or mounted by PEFT."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -64,6 +64,13 @@ class Residents:
         self._folders[name] = _CheckedFolder(folder, stamp, shape_of(folder))
         if not self._exceeds_limit(self._size(name)):
             self.matrix(name)
+
+    def keep(self, store: ExpertStore, names: Collection[str]) -> None:
+        """Let go of all but these, and of those whose current version is another by now."""
+        for name in list(self._folders):
+            if name not in names or self._folders[name].folder != store.folder(name):
+                del self._folders[name]
+                self._matrices.pop(name, None)
 
     def __contains__(self, name: str) -> bool:
         return name in self._folders
