@@ -89,8 +89,10 @@ def test_an_expert_that_misses_a_bound_stays_inactive_and_says_why(desk: Desk, s
 def test_a_step_that_fails_is_noted_and_the_next_request_has_its_turn(
     desk: Desk, sent: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    failures = iter([RuntimeError("out of memory"), *[MlubenchError("no such thing", "Look.")] * 3])
+
     def fails(*_: object) -> None:
-        raise MlubenchError("the disk is full", "Free space.")
+        raise next(failures)
 
     row, _ = desk.submit(ENTITY, sent)
     desk.approve(row.id)
@@ -99,7 +101,11 @@ def test_a_step_that_fails_is_noted_and_the_next_request_has_its_turn(
         work_off(desk, quietly)
         row = desk.queue.get(row.id)
         assert (row.state, row.failures) == ("verified", tries)
-        assert row.why == "the disk is full. Free space."
+    assert row.why == "no such thing. Look."
+    # What went wrong may name somebody, so the ledger keeps it encrypted.
+    failed = list(desk.queue.ledger.entries(kind="failed"))
+    assert [entry.event.reason for entry in failed] == ["a step broke off"] * 3
+    assert desk.queue.ledger.details(failed[0]) == {"error": "out of memory"}
 
 
 def test_two_workers_are_one_too_many(desk: Desk) -> None:

@@ -127,15 +127,14 @@ class Desk:
         """The request will never be in effect."""
         row = self.queue.get(request)
         noted = self.record.rejected(row, why)
-        row = self.queue.move(row, "rejected", noted, ended=now())
-        return self.queue.note(row, None, why=why)
+        return self.queue.move(row, "rejected", noted, ended=now(), why=why)
 
     def revert(self, request: str, why: str = "") -> DeletionRequest:
         """Take the request out: answers are again what they were without it."""
         row = self.queue.get(request)
         if row.state != "reverted":
-            row = self.queue.move(row, "reverted", self.record.reverted(row, why))
-            row = self.queue.note(row, None, why=why)
+            # The ledger is told once it is done.
+            row = self.queue.move(row, "reverted", None, why=why)
         return self.finish_reverting(row)
 
     def finish_reverting(self, row: DeletionRequest) -> DeletionRequest:
@@ -148,7 +147,7 @@ class Desk:
             shutil.rmtree(self.place.store.folder(row.expert, 1), ignore_errors=True)
         if row.ended is not None:
             return row
-        return self.queue.note(row, None, ended=now())
+        return self.queue.note(row, self.record.reverted(row, row.why), ended=now())
 
     def _is_of_no_use(self, expert: str) -> bool:
         """Whether every request that the expert was trained for was taken out."""

@@ -147,8 +147,8 @@ class Queue:
             received=now(),
             due=due.isoformat(timespec="seconds"),
         )
+        # Whoever else adds waits until this transaction ends.
         with self.ledger.transaction() as writer:
-            # Whoever else adds waits until this transaction ends.
             there = _one(writer.connection, _REQUESTS.c.key == key)
             if there is None:
                 writer.connection.execute(insert(_REQUESTS).values(_values(row)))
@@ -183,7 +183,7 @@ class Queue:
         return [row for row in self.all() if row.expert == expert]
 
     def move(
-        self, request: DeletionRequest, to: State, noted: Noted, **changes: object
+        self, request: DeletionRequest, to: State, noted: Noted | None, **changes: object
     ) -> DeletionRequest:
         """The request in its next state. Raises UsageError where that does not follow, or somebody else was faster."""
         require_step(request.state, to, request.id)

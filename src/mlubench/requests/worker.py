@@ -90,10 +90,17 @@ def work_off(desk: Desk, told: Told, *, batch: bool = False) -> int:
 
 
 def watch(desk: Desk, told: Told, seconds: float, *, batch: bool = False) -> None:
-    """Work off what is there, look again, and so on until the process is ended."""
+    """Work off what is there, look again, and so on until the process is ended.
+
+    What is wrong from the start is raised. A full disk or a database that is away later on is waited for.
+    """
+    work_off(desk, told, batch=batch)
     while True:
-        work_off(desk, told, batch=batch)
         time.sleep(seconds)
+        try:
+            work_off(desk, told, batch=batch)
+        except (MlubenchError, OSError) as error:
+            log.warning("the requests cannot be worked off now: %s", error)
 
 
 def _share_an_expert(desk: Desk, rows: Sequence[DeletionRequest]) -> None:
@@ -111,7 +118,10 @@ def _bring_on(desk: Desk, row: DeletionRequest, told: Told, until: State | None 
     while row.state in STEPS and row.state != until and row.failures < TRIES:
         try:
             after = STEPS[row.state](desk, row)
-        except MlubenchError as error:
+        # Whatever it is, as where the memory of a GPU is used up: the next request has its turn.
+        except Exception as error:
+            if not isinstance(error, MlubenchError):
+                log.exception("a step of request %s failed", row.id)
             row = desk.queue.get(row.id)
             if row.state in STEPS:
                 noted = desk.record.failed(row, str(error))
