@@ -19,7 +19,7 @@ from mlubench.models.adapters import add_adapter, load_adapter, remove_adapters,
 from mlubench.models.families import parts_of
 from mlubench.models.features import FeatureCache
 from mlubench.models.mllm import MLLM, Query
-from mlubench.models.sizes import PUBLISHED
+from mlubench.models.published import PUBLISHED
 from mlubench.models.toy.base import build_model, build_processor
 from mlubench.settings.model import ToyConfig
 from mlubench.settings.training import LoraConfig
@@ -55,17 +55,10 @@ def make_base(size: str, benchmark: Benchmark, device: str, dtype: str) -> MLLM:
 
 def _llava_7b(processor: Any) -> Any:
     """LLaVA-v1.5's shape: one picture of 576 tokens in front of Vicuna-7B."""
-    from transformers import LlavaConfig, LlavaForConditionalGeneration
+    from transformers import LlavaForConditionalGeneration
 
-    known = PUBLISHED["llava-v1.6-vicuna-7b-hf"]()
-    marker = processor.tokenizer.convert_tokens_to_ids("<image>")
-    config = LlavaConfig(
-        vision_config=known.vision_config,
-        text_config=known.text_config,
-        image_token_index=marker,
-        vision_feature_layer=-2,
-        tie_word_embeddings=False,
-    )
+    config = PUBLISHED["llava-1.5-7b-hf"].config()
+    config.image_token_id = processor.tokenizer.convert_tokens_to_ids("<image>")
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.bfloat16)  # in full precision it would not fit beside the experts
     try:

@@ -17,6 +17,7 @@ from mlubench.models.quiet import quiet
 from mlubench.report.html import write_report
 from mlubench.runs.opening import Run, open_run
 from mlubench.settings.loading import load, preset_names
+from mlubench.settings.model import Quantization
 from mlubench.types import Benchmark, Judge
 from mlubench.unlearning.methods.base import Method
 from mlubench.unlearning.table import LOSSES
@@ -51,19 +52,23 @@ def load_mllm(
     revision: str | None = None,
     dtype: str = "auto",
     device: str = "auto",
+    quantization: Quantization = "none",
     plugins: Sequence[str] = (),
 ) -> MLLM:
     """A model in a Hugging Face folder or under a hub's id, or the base of a preset.
 
     The tiny base of a preset such as `toy` is trained and cached unless the cache has it. Only safetensors are read, and
-    code that comes with a model is never run. `plugins` are modules that register its classes, as `model.plugins`.
+    code that comes with a model is never run. `quantization` and `plugins` are as `model.quantization` and `model.plugins`.
     Raises MlubenchError for a model that cannot be loaded, UsageError for a device that torch cannot use.
     """
     if str(model) in preset_names() and not Path(model).is_dir():
-        config = load(str(model), [f"device={device}", f"model.dtype={dtype}"])
+        settings = [f"device={device}", f"model.dtype={dtype}"]
+        config = load(str(model), [*settings, f"model.quantization={quantization}"])
         return open_base(config, open_benchmark(config))
     register_model_classes(plugins)
-    return MLLM.load(model, revision=revision, dtype=dtype, device=device)
+    return MLLM.load(
+        model, revision=revision, dtype=dtype, device=device, quantization=quantization
+    )
 
 
 def run(

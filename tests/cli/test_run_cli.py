@@ -92,6 +92,39 @@ def test_presets_of_published_models_say_what_to_add(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+def test_a_dry_run_says_what_a_card_is_to_take(tmp_path: Path) -> None:
+    options = ("--dry-run", "--card", "rtx4090", "--picture", "96x48", "--utilisation", "0.25")
+    called = call("run", *PRESET, *options, "--out", tmp_path / "new")
+    assert called.code == 0
+    for text in (
+        "forecast for one rtx4090: 24 GB, 165 TFLOP/s of dense bfloat16, of which 0.25 is reached",
+        "a picture of 96 x 48 (as given) becomes 16 tokens",
+        "it fits rtx4090; as it is set it fits l4, a10,",
+        "hours in all: 0.",
+    ):
+        assert text in called.out
+    facts = json.loads(call("run", *PRESET, *options, "--json", "--out", tmp_path / "new").out)
+    (first, *_) = facts["forecast"]["methods"]
+    need = first["training"]
+    assert need["total"] > need["weights"] + need["adapters"] + need["batch"]
+    assert facts["forecast"]["disk"]["total"] > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        (("--card", "l4"), "--card goes with --dry-run"),
+        (("--dry-run", "--picture", "96x48"), "go with --card"),
+        (("--dry-run", "--card", "l4", "--picture", "large"), "a size as 640x480, got 'large'"),
+        (("--dry-run", "--card", "l5"), "unknown card 'l5'"),
+    ],
+)
+def test_options_of_a_forecast(tmp_path: Path, options: tuple[str, ...], what: str) -> None:
+    called = call("run", *PRESET, *options, "--out", tmp_path / "new")
+    assert called.code == 2
+    assert what in called.err
+
+
 def test_dry_run_refuses_wrong_settings(tmp_path: Path) -> None:
     called = call("run", "smoke", "--dry-run", "-s", "methods=[gaa]")
     assert called.code == 2

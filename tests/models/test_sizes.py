@@ -10,8 +10,8 @@ from mlubench.core.errors import MlubenchError
 from mlubench.models.adapters import add_adapter
 from mlubench.models.folders import local_folder
 from mlubench.models.mllm import MLLM
+from mlubench.models.published import PUBLISHED
 from mlubench.models.sizes import (
-    PUBLISHED,
     folder_shape,
     published_shape,
     toy_shape,

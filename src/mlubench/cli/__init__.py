@@ -6,6 +6,6 @@ ledger.py  parts.py  model.py  list.py
                    one file for each command
 judge/  experts/  data/
                    one folder for each group of commands
-options.py  opening.py  output.py  streams.py
-                   what commands share: options, opening a LUMoE, JSON and tables, and streams that take every letter
+options.py  opening.py  output.py  columns.py  forecast.py  streams.py
+                   what commands share: options, opening a LUMoE, tables, forecasts, and streams that take every letter
 """

@@ -11,6 +11,7 @@ from mlubench.core.errors import sentences
 
 if TYPE_CHECKING:
     from mlubench.experiment.model_check.findings import Finding, ModelCheck
+    from mlubench.settings.model import Quantization
 
 # Columns of outcomes and of steps.
 OUTCOME_WIDTH = 9
@@ -32,6 +33,7 @@ def model() -> None:
 Examples:
   mlubench model check models/my-llava
   mlubench model check Qwen/Qwen3-VL-4B-Instruct --dtype bfloat16
+  mlubench model check models/my-llava --quantization 4bit
   mlubench model check models/my-llava --json
 """
 )
@@ -45,6 +47,13 @@ Examples:
     help="Precision of the weights; auto: as they are saved.",
 )
 @click.option(
+    "--quantization",
+    type=click.Choice(["none", "4bit", "8bit"]),
+    default="none",
+    show_default=True,
+    help="Hold the language model's matrices in fewer bits.",
+)
+@click.option(
     "--plugin",
     "plugins",
     multiple=True,
@@ -52,7 +61,14 @@ Examples:
     help="Module that registers the model's classes.",
 )
 @JSON
-def check(folder: str, device: str, dtype: str, plugins: tuple[str, ...], as_json: bool) -> int:
+def check(
+    folder: str,
+    device: str,
+    dtype: str,
+    quantization: "Quantization",
+    plugins: tuple[str, ...],
+    as_json: bool,
+) -> int:
     """Walk the whole path of a run with the model in FOLDER: ask, see, train a little, mix experts, generate.
 
     Exit code 0: everything works that a run needs. What is missing, some runs can do without.
@@ -64,7 +80,7 @@ def check(folder: str, device: str, dtype: str, plugins: tuple[str, ...], as_jso
     quiet()
     register_model_classes(plugins)
     tell = _ignore if as_json else _print_finding
-    found = check_model(folder, device=device, dtype=dtype, tell=tell)
+    found = check_model(folder, device=device, dtype=dtype, quantization=quantization, tell=tell)
     if as_json:
         print_json({"passed": found.passed, **asdict(found)})
     else:

@@ -7,20 +7,27 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mlubench.cli.columns import size, table
+from mlubench.cli.forecast import forecast_facts, forecast_lines
 from mlubench.cli.output import print_json
 from mlubench.core.errors import sentences
 from mlubench.settings.run import Config
 
 if TYPE_CHECKING:
+    from mlubench.experiment.plan.forecast.parts import ForecastWish
     from mlubench.experiment.plan.measure import Measured
     from mlubench.experiment.plan.parts import MethodPlan, Plan
 
-# Stands for a number that nobody can say beforehand.
-UNKNOWN = "?"
 
-
-def dry(config: Config, out: Path, *, measured: bool = False, as_json: bool) -> int:
-    """Print the plan, and with `measured` what a few steps took.
+def dry(
+    config: Config,
+    out: Path,
+    *,
+    wish: "ForecastWish | None" = None,
+    measured: bool = False,
+    as_json: bool,
+) -> int:
+    """Print the plan, with a wish what it takes on a card, and with `measured` what a few steps took.
 
     Returns the exit code: 0, or 1 when something is missing.
     """
@@ -28,7 +35,7 @@ def dry(config: Config, out: Path, *, measured: bool = False, as_json: bool) -> 
     from mlubench.models.quiet import quiet
 
     quiet()
-    plan = plan_run(config, out)
+    plan = plan_run(config, out, wish)
     measures = None
     why_not = "--measure was not given"
     if measured:
@@ -100,6 +107,8 @@ def _as_json(plan: "Plan", not_counted: tuple[str, ...]) -> dict[str, Any]:
     for method, row in zip(plan.methods, facts["methods"], strict=True):
         if method.memory:
             row["memory"]["total"] = method.memory.total
+    if plan.forecast is not None:
+        facts["forecast"] = forecast_facts(plan.forecast)
     return facts
 
 
@@ -112,6 +121,7 @@ def lines(plan: "Plan", not_counted: tuple[str, ...]) -> Iterator[str]:
     yield from _steps(plan)
     yield from _answers(plan)
     yield from _memory(plan.methods, not_counted)
+    yield from forecast_lines(plan)
     yield from _files(plan)
     yield ""
     for missing in plan.missing:
@@ -126,8 +136,11 @@ def _model(plan: "Plan") -> str:
         return "model: not known, so trained parameters and memory are left out"
     # Without the benchmark the vocabulary of a toy model is not known, and its limit is counted.
     most = "" if model.exact else "at most "
+    held = model.dtype
+    if model.quantization != "none":
+        held += f", its language model's matrices in {model.quantization}"
     return (
-        f"model: {model.name}, {most}{model.parameters:,} parameters, {size(model.bytes)} in {model.dtype} "
+        f"model: {model.name}, {most}{model.parameters:,} parameters, {size(model.bytes)} in {held} "
         f"(shape: {model.source})"
     )
 
@@ -234,7 +247,7 @@ def _memory(methods: list["MethodPlan"], not_counted: tuple[str, ...]) -> Iterat
         "archives",
     ]
     yield from table(columns, rows)
-    yield f"  not counted: {'; '.join(not_counted)} (--measure measures them)"
+    yield f"  not counted: {'; '.join(not_counted)} (--card NAME counts them, --measure measures them)"
     known = [count for count in archives if count is not None]
     # A sum that leaves one out would be believed.
     if len(known) == len(archives):
@@ -262,29 +275,3 @@ def _files(plan: "Plan") -> Iterator[str]:
         # Either may be empty: the run's folder itself has no name here.
         where = "/".join(part for part in (parent, folder) if part)
         yield f"  {where}/: {listed}" if where else f"  {listed}"
-
-
-def table(columns: list[str], rows: list[list[str]]) -> Iterator[str]:
-    """Lines of aligned columns: names on the left, numbers on the right."""
-    lines = [columns, *rows]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for first, *numbers in lines:
-        cells = [f"{first:<{widths[0]}}"]
-        for number, width in zip(numbers, widths[1:], strict=True):
-            cells.append(f"{number:>{width}}")
-        yield "  " + "  ".join(cells)
-
-
-def size(count: int | None) -> str:
-    """Bytes in the largest binary unit of which there is at least one; a question mark for what is not known."""
-    if count is None:
-        return UNKNOWN
-    if count < 1024:
-        return f"{count} B"
-    value = float(count)
-    unit = "B"
-    for unit in ("KiB", "MiB", "GiB", "TiB"):  # noqa: B007 - the last one reached is shown
-        value /= 1024
-        if value < 1024:
-            break
-    return f"{value:.1f} {unit}"

@@ -16,6 +16,7 @@ Examples:
   mlubench run mine.yaml --out runs/mine
   mlubench run real --dry-run --measure          time and memory, from a few steps on the base
   mlubench run llava-v1.6-7b -s benchmark.root=DIR -s benchmark.images=PHOTOS --dry-run
+  mlubench run llava-v1.6-7b -s benchmark.root=DIR --dry-run --card rtx4090    what it takes, before you rent it
 """
 )
 @click.argument("preset", default="toy", metavar="[PRESET|FILE.yaml]")
@@ -43,6 +44,21 @@ Examples:
     help="With --dry-run: load the base, take a few steps and answers of each method, and say time and peak memory.",
 )
 @click.option(
+    "--card",
+    metavar="NAME",
+    help="With --dry-run: memory with activations, disk and hours on this card (l4, rtx4090, a100-80gb, h100, ...).",
+)
+@click.option(
+    "--utilisation",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="With --card: the share of its stated rates that is reached.",
+)
+@click.option(
+    "--picture",
+    metavar="WxH",
+    help="With --card: the size of a picture in pixels, where the benchmark's are not here.",
+)
+@click.option(
     "--json", "as_json", is_flag=True, help="Print results.json, or the plan, instead of tables."
 )
 def run(
@@ -51,6 +67,9 @@ def run(
     out: Path | None,
     dry_run: bool,
     measure: bool,
+    card: str | None,
+    utilisation: float | None,
+    picture: str | None,
     as_json: bool,
 ) -> int:
     """Unlearn the tasks one after another with each method, test every archive on every task so far, and report.
@@ -61,12 +80,18 @@ def run(
 
     if measure and not dry_run:
         raise click.UsageError("--measure goes with --dry-run.")
+    if card is not None and not dry_run:
+        raise click.UsageError("--card goes with --dry-run.")
+    if card is None and (utilisation is not None or picture is not None):
+        raise click.UsageError("--utilisation and --picture go with --card.")
     config = load(preset, list(overrides), draft=dry_run)
     folder = out or Path("runs") / config.preset
     if dry_run:
+        from mlubench.cli.forecast import wish_of
         from mlubench.cli.plan import dry
 
-        return dry(config, folder, measured=measure, as_json=as_json)
+        wish = wish_of(card, utilisation, picture) if card is not None else None
+        return dry(config, folder, wish=wish, measured=measure, as_json=as_json)
     from mlubench.cli.output import print_results
     from mlubench.core import processes
     from mlubench.core.console import plain_console

@@ -133,7 +133,13 @@ def load_base(config: Config, path: str | Path) -> MLLM:
     """The untouched base from its folder or id, named as manifests of experts name it."""
     model = config.model
     register_model_classes(model.plugins)
-    mllm = MLLM.load(path, revision=model.revision, dtype=model.dtype, device=config.device)
+    mllm = MLLM.load(
+        path,
+        revision=model.revision,
+        dtype=model.dtype,
+        device=config.device,
+        quantization=model.quantization,
+    )
     # Manifests of experts spell the base so. A tiny base is known by the hash in its folder's name, wherever the cache is.
     mllm.name = model.path or Path(path).name
     # A model that can only be asked would come to light after all of its answers.

@@ -70,6 +70,8 @@ def train(
     # Only where there are any, so that other manifests stay as they were.
     if ctx.config.model.plugins:
         facts["base_plugins"] = ctx.config.model.plugins
+    if ctx.mllm.quantization != "none":
+        facts["base_quantization"] = ctx.mllm.quantization
     return facts
 
 

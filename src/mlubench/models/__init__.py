@@ -19,7 +19,10 @@ encoders.py        what several layers of any vision model say of pictures
 probe.py           what a model makes of pictures inside
 rater.py           a language model that rates texts
 room.py            whether texts fit into a model's positions
+quantised.py       bases held in fewer bits: which packages they need, and which layers
 sizes.py           how large a model and its adapters are, without loading it
+published.py       published models whose shapes are known without a file
+counting.py        what passes take, counted without weights
 folders.py  devices.py  processors.py  sharding.py  memory.py  quiet.py
                    where weights lie; which device; which processor; a base too large for one card; peak memory; less noise
 llava.py           what the LLaVAs that are put together here share

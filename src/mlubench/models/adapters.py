@@ -31,12 +31,17 @@ def add_adapter(
 
     The parts of the scope are trained by LoRA. Those in `full` are trained whole: PEFT trains and saves a copy of them.
     What is trained is float32, also on a half-precision base, where small steps would be lost.
-    Raises UsageError for a part in `full` that is sharded.
+    Raises UsageError for a part in `full` that is sharded or quantised.
     """
     if mllm.sharded and "language" in full:
         raise UsageError(
             "train.full=language cannot be trained on a sharded base",
             "Train it by LoRA, or without FSDP.",
+        )
+    if mllm.quantization != "none" and "language" in full:
+        raise UsageError(
+            f"train.full=language cannot be trained on a base in {mllm.quantization}",
+            "Train it by LoRA, or load it by -s model.quantization=none.",
         )
     torch.manual_seed(seed)  # LoRA's A matrices are drawn at random
     by_lora = [part for part in parts_in(scope) if part not in full]

@@ -16,6 +16,7 @@ from mlubench.models.chat_template import (
     render,
 )
 from mlubench.models.processors import load_processor
+from mlubench.models.quantised import require_readable, require_trainable_weights
 from mlubench.models.weights import loading_errors, require_finite_files, require_whole_folder
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def problems(path: str, folder: Path, model: "PreTrainedModel") -> list[Mlubench
     """
     found = []
     try:
+        require_readable(path, model.config)
         require_whole_folder(folder, model)
         require_finite_files(folder)
     except MlubenchError as error:
@@ -89,7 +91,11 @@ def require_conversation(
 def require_trainable(
     path: str | Path, processor: "ProcessorMixin", model: "PreTrainedModel"
 ) -> None:
-    """Raises MlubenchError for a model that can be asked, but whose template or tokenizer knows no answer to learn."""
+    """Raises MlubenchError for a model that can be asked, but whose template or tokenizer knows no answer to learn.
+
+    So it does for one whose weights are saved in a form that nothing is trained on.
+    """
+    require_trainable_weights(path, model.config)
     ends = answer_ends(processor.tokenizer, model)
     for with_image in (True, False):
         try:

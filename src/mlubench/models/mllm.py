@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from mlubench.core.errors import MlubenchError, first_line
+from mlubench.core.errors import MlubenchError, UsageError, first_line
 from mlubench.core.files import file_sha256
 from mlubench.data.mistaken import Problem
 from mlubench.data.pictures import UnusablePictureError, open_picture, stamp
@@ -31,6 +31,7 @@ from mlubench.models.folders import local_folder
 from mlubench.models.picture_tokens import tokens_by_picture
 from mlubench.models.processors import load_processor
 from mlubench.models.weights import load_weights, loading_errors, require_finite
+from mlubench.settings.model import Quantization
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -91,6 +92,8 @@ class MLLM:
     sharded: bool = False
     # The revision of a base that was loaded by its id on a hub.
     revision: str | None = None
+    # What the language model's matrices were brought to as they were loaded.
+    quantization: Quantization = "none"
     # Decoded pictures in memory at most; 0 keeps none.
     keep_pictures: int = 20_000
     # Whether prompts stay in memory, as the same are asked again and again; a server's would only fill it.
@@ -109,18 +112,30 @@ class MLLM:
         revision: str | None = None,
         dtype: str = "auto",
         device: str = "auto",
+        quantization: Quantization = "none",
     ) -> "MLLM":
         """Load a Hugging Face folder or id: safetensors only, and never the repository's own code.
 
         Raises MlubenchError when the model cannot be loaded, is not whole, or cannot be asked by its chat template;
-        UsageError for a device that is not here.
+        UsageError for a device that is not here, and for a quantisation that cannot be made.
         """
         from transformers import AutoModelForImageTextToText
 
         target = pick_device(device)
         with loading_errors(path, revision):
             processor = load_processor(path, revision=revision)
-        model = load_weights(AutoModelForImageTextToText, path, revision=revision, dtype=dtype)
+        if quantization != "none" and sharding.wanted():
+            raise UsageError(
+                "a quantised base cannot be sharded", "Run it without FSDP, or unquantised."
+            )
+        model = load_weights(
+            AutoModelForImageTextToText,
+            path,
+            revision=revision,
+            dtype=dtype,
+            quantization=quantization,
+            device=target,
+        )
         model.requires_grad_(False)
         parts = parts_of(model)
         require_conversation(path, processor, model)
@@ -141,6 +156,7 @@ class MLLM:
             folder=local_folder(str(path), revision),
             sharded=sharded,
             revision=revision,
+            quantization=quantization,
         )
 
     def weight_hashes(self) -> dict[str, str]:

@@ -98,10 +98,15 @@ def _positions(
     return torch.cat(positions, -1)
 
 
+def counts_in_three_axes(model: "PreTrainedModel") -> bool:
+    """Whether a token has three positions, of time, height and width: (3, B, L). The model works those of a prompt out."""
+    return hasattr(model.model, "get_rope_index")
+
+
 def _prompt_positions(model: "PreTrainedModel", prompt: Mapping[str, Any]) -> Tensor:
     """Positions of the prompts alone: (B, P), or (3, B, P)."""
     ids = prompt["input_ids"]
-    if not hasattr(model.model, "get_rope_index"):
+    if not counts_in_three_axes(model):
         # Text positions; with several answers transformers no longer derives them from the mask, and padding on the
         # left shifts all of a row alike, which rotary positions do not notice.
         return torch.arange(ids.shape[1], device=ids.device).expand_as(ids)

@@ -16,6 +16,7 @@ from transformers import DynamicCache, RepetitionPenaltyLogitsProcessor
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from mlubench.models.mllm import MLLM, Query
+from mlubench.models.packing import counts_in_three_axes
 from mlubench.models.sampling import Sampling, pick
 
 # Layers that look at earlier tokens and keep nothing else.
@@ -89,7 +90,7 @@ class RunningBatch:
             self.mllm.require_room(count, limit)
         cache = self._new_cache()
         inputs: dict[str, Any] = dict(batch)
-        if not self._counts_in_three_axes:
+        if not counts_in_three_axes(self.mllm.base):
             inputs["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0)
         with self.mllm.no_gradients():
             output = self.mllm.model(**inputs, cache=cache, use_cache=True, logits_to_keep=1)
@@ -113,7 +114,7 @@ class RunningBatch:
         positions = torch.tensor([[row.position] for row in self.rows], device=self.mllm.device)
         for row in self.rows:
             row.position += 1
-        if self._counts_in_three_axes:
+        if counts_in_three_axes(self.mllm.base):
             positions = positions.expand(3, -1, -1)
         pictures = {} if self._tiles is None else {"cross_attention_mask": self._tiles}
         with self.mllm.no_gradients():
@@ -212,15 +213,10 @@ class RunningBatch:
             if getattr(layer, "is_initialized", True)
         ]
 
-    @property
-    def _counts_in_three_axes(self) -> bool:
-        """Whether the model gives a token three positions, as Qwen's do, and works those of a prompt out by itself."""
-        return hasattr(self.mllm.base.model, "get_rope_index")
-
     def _position_deltas(self, batch: dict[str, Tensor]) -> list[int]:
         """How much further the positions of each row are than its tokens."""
         pictured = "image_grid_thw" in batch
-        if not (self._counts_in_three_axes and pictured):
+        if not (counts_in_three_axes(self.mllm.base) and pictured):
             return [0] * len(batch["input_ids"])
         deltas: list[int] = self.mllm.base.model.rope_deltas.flatten().tolist()
         return deltas

@@ -1,9 +1,8 @@
 """How large a model and its adapters are, read off the real classes on torch's meta device: no weight is ever loaded."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,82 +13,17 @@ from mlubench.models.adapters import add_adapter, remove_adapters
 from mlubench.models.families import parts_of
 from mlubench.models.mllm import MLLM
 from mlubench.models.plugins import register_model_classes, why_not_loaded
+from mlubench.models.published import PUBLISHED
+from mlubench.models.quantised import held_bytes
 from mlubench.models.real.tower import EfficientNetLiteConfig
 from mlubench.models.toy.base import build_model, build_processor
 from mlubench.models.weights import loading_errors
-from mlubench.settings.model import ModelConfig, RealConfig, ToyConfig
+from mlubench.settings.model import ModelConfig, Quantization, RealConfig, ToyConfig
 from mlubench.settings.training import LoraConfig
 from mlubench.types import Benchmark, Part, Scope
 
 if TYPE_CHECKING:
-    from transformers import LlavaNextConfig, PreTrainedConfig, Qwen3VLConfig
-
-
-def _vicuna_llava(*, hidden: int, intermediate: int, layers: int) -> "LlavaNextConfig":
-    """LLaVA-v1.6 on Vicuna with CLIP-L/14 at 336 pixels. The numbers are those of the published config.json."""
-    from transformers import CLIPVisionConfig, LlamaConfig, LlavaNextConfig
-
-    vision = CLIPVisionConfig(
-        hidden_size=1024,
-        intermediate_size=4096,
-        num_hidden_layers=24,
-        num_attention_heads=16,
-        image_size=336,
-        patch_size=14,
-        projection_dim=768,
-    )
-    text = LlamaConfig(
-        vocab_size=32064,
-        hidden_size=hidden,
-        intermediate_size=intermediate,
-        num_hidden_layers=layers,
-        num_attention_heads=hidden // 128,  # Vicuna's heads are 128 wide
-        max_position_embeddings=4096,
-    )
-    return LlavaNextConfig(
-        vision_config=vision, text_config=text, image_token_index=32000, tie_word_embeddings=False
-    )
-
-
-def _qwen3_vl_4b() -> "Qwen3VLConfig":
-    """Qwen3-VL-4B. The numbers are those of the published config.json."""
-    from transformers import Qwen3VLConfig
-
-    vision = {
-        "depth": 24,
-        "hidden_size": 1024,
-        "num_heads": 16,
-        "intermediate_size": 4096,
-        "out_hidden_size": 2560,
-        "patch_size": 16,
-        "num_position_embeddings": 2304,
-        "deepstack_visual_indexes": [5, 11, 17],
-    }
-    rope = {
-        "rope_type": "default",
-        "rope_theta": 5e6,
-        "mrope_section": [24, 20, 20],
-        "mrope_interleaved": True,
-    }
-    text = {
-        "vocab_size": 151936,
-        "hidden_size": 2560,
-        "intermediate_size": 9728,
-        "num_hidden_layers": 36,
-        "num_attention_heads": 32,
-        "num_key_value_heads": 8,
-        "head_dim": 128,
-        "rope_parameters": rope,
-    }
-    return Qwen3VLConfig(vision_config=vision, text_config=text, tie_word_embeddings=True)
-
-
-# Published models by the name of their repository, so that a folder of that name is known before it is filled.
-PUBLISHED: Mapping[str, Callable[[], "PreTrainedConfig"]] = {
-    "llava-v1.6-vicuna-7b-hf": partial(_vicuna_llava, hidden=4096, intermediate=11008, layers=32),
-    "llava-v1.6-vicuna-13b-hf": partial(_vicuna_llava, hidden=5120, intermediate=13824, layers=40),
-    "Qwen3-VL-4B-Instruct": _qwen3_vl_4b,
-}
+    from transformers import BaseImageProcessor, PreTrainedConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +35,10 @@ class Shape:
     source: str
     # Whether it is the very model's. A toy whose vocabulary is not learned yet is not.
     exact: bool = True
+    # Makes the tower's input of a picture, for a published model, whose processor is not here.
+    image_processor: "BaseImageProcessor | None" = None
+    # How its language model's matrices are to be held.
+    quantization: Quantization = "none"
 
     @property
     def parameters(self) -> int:
@@ -109,8 +47,20 @@ class Shape:
 
     @property
     def bytes(self) -> int:
-        """What they take in the run's dtype."""
-        return sum(p.numel() * p.element_size() for p in self.mllm.base.parameters())
+        """What they take in the run's dtype, or in fewer bits."""
+        return held_bytes(self.mllm.base, self.mllm.parts, self.quantization)
+
+    @property
+    def saved_bytes(self) -> int:
+        """What its files take, which are read in full whatever it is held in."""
+        return held_bytes(self.mllm.base, self.mllm.parts, "none")
+
+    @property
+    def bytes_in_four_bits(self) -> int | None:
+        """What it would take in four bits; None where it is held in fewer bits already."""
+        if self.quantization != "none":
+            return None
+        return held_bytes(self.mllm.base, self.mllm.parts, "4bit")
 
     @property
     def dtype(self) -> str:
@@ -135,10 +85,14 @@ def folder_shape(folder: Path, dtype: str) -> Shape:
 
 def published_shape(model: ModelConfig) -> Shape | None:
     """The shape of a published model by the last part of its path; None for one that is not in the table."""
-    make_config = PUBLISHED.get(Path(model.path or "").name)
-    if make_config is None:
+    published = PUBLISHED.get(Path(model.path or "").name)
+    if published is None:
         return None
-    return Shape(_on_meta(make_config(), model.dtype), "the built-in table of published models")
+    return Shape(
+        _on_meta(published.config(), model.dtype),
+        "the built-in table of published models",
+        image_processor=published.image_processor(),
+    )
 
 
 def real_shape(real: RealConfig, dtype: str) -> Shape:
@@ -242,6 +196,14 @@ def with_adapter(
         yield shape.mllm
     finally:
         remove_adapters(shape.mllm)
+
+
+def in_base_precision(mllm: MLLM) -> None:
+    """Bring the mounted adapter to the base's precision, in which experts answer. It is float32 to be trained."""
+    dtype = mllm.base.dtype
+    for parameter in mllm.model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.to(dtype)
 
 
 def trained_bytes(mllm: MLLM) -> int:

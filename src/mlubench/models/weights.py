@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import torch
 from safetensors import safe_open
@@ -19,6 +19,8 @@ from mlubench.models.folders import (
     weight_files,
 )
 from mlubench.models.plugins import why_not_loaded
+from mlubench.models.quantised import leave_unpacked, quantizer, require_readable, saved_method
+from mlubench.settings.model import Quantization
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
@@ -69,18 +71,22 @@ def load_weights(
     revision: str | None = None,
     dtype: str = "auto",
     config: "PreTrainedConfig | None" = None,
+    quantization: Quantization = "none",
+    device: torch.device | None = None,
 ) -> "PreTrainedModel":
     """The model of a Hugging Face folder or id by an Auto class, from safetensors alone.
 
     With the `config` of a part of the model, such as the vision half of CLIP, that part alone is loaded. Raises
     MlubenchError where it cannot be loaded, and where tensors are missing or of another shape, which transformers would
-    put random numbers in the place of.
+    put random numbers in the place of. A quantised model is made on `device`; any other is left on the CPU.
     """
     with loading_errors(path, revision):
         # Of a model on a hub, the files that are not here yet will be fetched.
         if Path(path).is_dir():
             read_weight_headers(Path(path))
-        options = {} if config is None else {"config": config}
+        options: dict[str, Any] = {} if config is None else {"config": config}
+        if config is None:
+            options |= _quantised(path, revision, dtype, quantization, device)
         model, info = model_class.from_pretrained(
             path,
             revision=revision,
@@ -92,8 +98,32 @@ def load_weights(
             ignore_mismatched_sizes=True,
             output_loading_info=True,
         )
+    leave_unpacked(model)
     _require_whole(path, model, info)
     return model
+
+
+def _quantised(
+    path: str | Path,
+    revision: str | None,
+    dtype: str,
+    quantization: Quantization,
+    device: torch.device | None,
+) -> dict[str, Any]:
+    """What transformers is told besides of a model in fewer bits; nothing for any other."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(path, revision=revision, trust_remote_code=False)
+    require_readable(path, config)
+    wanted = getattr(torch, dtype) if dtype != "auto" else config.dtype or torch.float32
+    made = quantizer(path, config, quantization, wanted)
+    if made is None and saved_method(config) is None:
+        return {}
+    # What is in fewer bits cannot be moved by all of its packages.
+    options: dict[str, Any] = {"device_map": {"": device or torch.device("cpu")}}
+    if made is not None:
+        options["quantization_config"] = made
+    return options
 
 
 def require_whole_folder(folder: Path, model: "PreTrainedModel") -> None:

@@ -11,6 +11,8 @@ from pydantic import Field
 # TypedDict from here, as pydantic cannot read the forms of typing's own before Python 3.12.
 from typing_extensions import TypedDict
 
+from mlubench.settings.model import Quantization
+
 # A cell's score as it is carried along for people to read; nothing is computed with it.
 CarriedScore = Mapping[str, object]
 
@@ -43,6 +45,7 @@ class ManifestFacts(TypedDict, total=False):
     base_revision: str | None
     base_sha256: dict[str, str] | None  # by file
     base_plugins: list[str]  # modules that register the base's classes; only where it needs any
+    base_quantization: Quantization  # only where it was trained on a base in fewer bits
     data_sha256: str | None
     modules: list[str] | None  # of the base, that it changes
     versions: dict[str, str] | None  # of the packages that wrote it

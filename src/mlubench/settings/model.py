@@ -65,6 +65,10 @@ class RealConfig(Strict):
     """Of its projector, its views and the order of its lessons."""
 
 
+# Bits of the language model's matrices; none leaves them as they are.
+Quantization = Literal["none", "4bit", "8bit"]
+
+
 class ModelConfig(Strict):
     """Settings under `model`."""
 
@@ -76,6 +80,8 @@ class ModelConfig(Strict):
     """Of an id: a branch, tag or commit."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """`auto` takes what the folder says."""
+    quantization: Quantization = "none"
+    """Hold the language model's matrices in fewer bits, by bitsandbytes (`pip install 'mlubench[quantized]'`)."""
     plugins: list[str] = []
     """Modules that register model classes with transformers when they are imported. Never files of the model's folder."""
     toy: ToyConfig = ToyConfig()

@@ -27,6 +27,20 @@ PROMPT_OF: Mapping[AnswerKind, str] = {
 }
 
 
+def kinds_by_pass(kinds: Sequence[AnswerKind], *, pack: bool) -> list[list[AnswerKind]]:
+    """Which kinds of answer share a pass: with `pack` those to the same prompt, else none."""
+    remaining = list(kinds)
+    passes = []
+    while remaining:
+        together = [remaining[0]]
+        if pack:
+            prompt = PROMPT_OF[remaining[0]]
+            together = [kind for kind in remaining if PROMPT_OF[kind] == prompt]
+        remaining = [kind for kind in remaining if kind not in together]
+        passes.append(together)
+    return passes
+
+
 @dataclass(frozen=True, slots=True)
 class PackedBatch:
     """One pass of the model: prompts (B, P), and one or more answers behind each."""
@@ -66,13 +80,7 @@ class BatchBuilder:
         A pass has a picture in every row, or in none. Raises UsageError where a sharded model would have to make passes
         of both kinds: processes would make different numbers of them.
         """
-        remaining = list(kinds)
-        while remaining:
-            together = [remaining[0]]
-            if self.pack:
-                prompt = PROMPT_OF[remaining[0]]
-                together = [kind for kind in remaining if PROMPT_OF[kind] == prompt]
-            remaining = [kind for kind in remaining if kind not in together]
+        for together in kinds_by_pass(kinds, pack=self.pack):
             for rows in self._alike(together[0], items):
                 yield self._batch(together, items, rows)
 

@@ -132,8 +132,8 @@ def generation(subject: Subject) -> str:
     if same == len(alone):
         return f"{same} answers are the same alone and in a batch"
     # Rounding may decide between two tokens that are nearly alike.
-    if mllm.base.dtype != torch.float32:
-        return f"{same} of {len(alone)} answers are the same alone and in a batch: {mllm.base.dtype} rounds"
+    if subject.rounds:
+        return f"{same} of {len(alone)} answers are the same alone and in a batch: the base rounds"
     raise MlubenchError(
         f"{len(alone) - same} of {len(alone)} answers are others in a batch than alone"
     )

@@ -12,6 +12,8 @@ from mlubench.experiment.model_check.subject import Subject, make_subject
 from mlubench.models.devices import pick_device
 from mlubench.models.examination import require_trainable
 from mlubench.models.mllm import MLLM
+from mlubench.models.quantised import parameter_count, require_quantizer
+from mlubench.settings.model import Quantization
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +53,17 @@ def check_model(
     *,
     device: str = "auto",
     dtype: str = "auto",
+    quantization: Quantization = "none",
     tell: Callable[[Finding], None] = lambda finding: None,
 ) -> ModelCheck:
     """Load a model and walk the whole path of a run with it. `tell` is told of each finding as it is made.
 
-    Raises UsageError for a device that is not here.
+    Raises UsageError for a device that is not here, and for a quantisation whose package is not.
     """
     pick_device(device)
+    require_quantizer(quantization)
     try:
-        mllm = MLLM.load(path, device=device, dtype=dtype)
+        mllm = MLLM.load(path, device=device, dtype=dtype, quantization=quantization)
         require_trainable(path, mllm.processor, mllm.base)
     except MlubenchError as error:
         failed = Finding(LOAD, "fails", error.what, error.hint)
@@ -77,9 +81,11 @@ def check_model(
 
 
 def _described(mllm: MLLM) -> str:
-    count = sum(parameter.numel() for parameter in mllm.base.parameters())
-    dtype = str(mllm.base.dtype).removeprefix("torch.")
-    return f"{type(mllm.base).__name__}, {count:,} parameters in {dtype} on {mllm.device}"
+    count = parameter_count(mllm.base)
+    held = str(mllm.base.dtype).removeprefix("torch.")
+    if mllm.quantization != "none":
+        held += f", the language model's matrices in {mllm.quantization},"
+    return f"{type(mllm.base).__name__}, {count:,} parameters in {held} on {mllm.device}"
 
 
 def _try(step: Step, subject: Subject) -> Finding:

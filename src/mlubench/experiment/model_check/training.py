@@ -151,5 +151,10 @@ def _moved(subject: Subject) -> set[str]:
 def _keep(subject: Subject, name: str) -> None:
     """Archive the adapter that is on the model as an expert."""
     folder = subject.folder / "experts" / name
-    with whole_dir(folder, {"base": subject.mllm.name, "tasks": [name]}) as out:
+    facts = {
+        "base": subject.mllm.name,
+        "base_quantization": subject.mllm.quantization,
+        "tasks": [name],
+    }
+    with whole_dir(folder, facts) as out:
         save_adapter(subject.mllm, "default", out)

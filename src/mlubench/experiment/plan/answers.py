@@ -1,6 +1,7 @@
 """Which cells would be answered, by whom, and the files that would be written."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from mlubench.experiment.learners.lumoe import LumoeLearner, OracleLumoeLearner
 from mlubench.experiment.plan.parts import AnswersPlan
@@ -32,6 +33,38 @@ def plan_answers(config: Config, held_out: Benchmark, benchmark: Benchmark) -> l
     for name in _learners(config):
         plans.append(AnswersPlan(name, len(cells), questions))
     return plans
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedAnswers:
+    """Answers that are generated."""
+
+    # Of the base.
+    base: int
+    of_methods: dict[str, int]
+
+
+def generated_answers(
+    config: Config, asked: Sequence[AnswersPlan], benchmark: Benchmark
+) -> GeneratedAnswers:
+    """The plan's counts, of which LUMoE generates fewer: an expert that stays the same says the same again."""
+    base = 0
+    of_methods = {}
+    for row in asked:
+        if row.who in config.methods:
+            of_methods[row.who] = row.questions
+        elif row.who != OracleLumoeLearner.name:
+            base += row.questions
+    if LumoeLearner.name in of_methods:
+        once = 0
+        for number, task in enumerate(benchmark):
+            rows = samples_to_test(task, config.evaluate.limit)
+            once += len(rows)
+            # Asked before its task was unlearned too, when it still went to the base.
+            if config.evaluate.tasks == "all" and number:
+                once += sum(sample.split == "forget" for sample in rows)
+        of_methods[LumoeLearner.name] = once
+    return GeneratedAnswers(base, of_methods)
 
 
 def planned_files(config: Config, order: Sequence[str], run: RunDir) -> list[str]:

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from mlubench.core.errors import MlubenchError
 from mlubench.core.files import NotMadeError, is_whole
 from mlubench.data.protocols import under_protocol
-from mlubench.experiment.learners.lumoe import LumoeLearner, OracleLumoeLearner
+from mlubench.experiment.plan.answers import generated_answers
 from mlubench.experiment.plan.parts import MethodPlan, Plan
 from mlubench.experiment.prepare import (
     in_order,
@@ -88,7 +88,7 @@ def measure(config: Config, plan: Plan) -> Measured:
     ordered = in_order(whole, config.benchmark.order)
     benchmark = under_protocol(ordered, config.benchmark.protocol)
     _warm_up(mllm, config, benchmark, plan.methods[0])
-    counts = _answers(config, plan, benchmark)
+    counts = generated_answers(config, plan.asked or [], benchmark)
     seconds_per_answer, peak = _time_answers(mllm, config, benchmark)
     base_seconds = counts.base * seconds_per_answer
     methods = []
@@ -125,36 +125,6 @@ def _open(config: Config) -> tuple[MLLM, Benchmark]:
     except NotMadeError as error:
         raise absent from error
     return load_base(config, path), whole
-
-
-@dataclass(frozen=True, slots=True)
-class _Counts:
-    """Answers that are generated."""
-
-    # Of the base.
-    base: int
-    of_methods: dict[str, int]
-
-
-def _answers(config: Config, plan: Plan, benchmark: Benchmark) -> _Counts:
-    """The plan's counts, of which LUMoE generates fewer: an expert that stays the same says the same again."""
-    base = 0
-    of_methods = {}
-    for row in plan.asked or []:
-        if row.who in config.methods:
-            of_methods[row.who] = row.questions
-        elif row.who != OracleLumoeLearner.name:
-            base += row.questions
-    if LumoeLearner.name in of_methods:
-        once = 0
-        for number, task in enumerate(benchmark):
-            rows = samples_to_test(task, config.evaluate.limit)
-            once += len(rows)
-            # Asked before its task was unlearned too, when it still went to the base.
-            if config.evaluate.tasks == "all" and number:
-                once += sum(sample.split == "forget" for sample in rows)
-        of_methods[LumoeLearner.name] = once
-    return _Counts(base, of_methods)
 
 
 def _measure_method(

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlubench.experiment.plan.forecast.parts import Forecast
 from mlubench.experiment.plan.start import Missing
+from mlubench.settings.model import Quantization
 
 # Trained parameters by part of the model, then by name with `*` for the number of the layer.
 TrainedParameters = dict[str, dict[str, int]]
@@ -83,6 +85,8 @@ class ModelPlan:
     parameters: int
     bytes: int
     dtype: str
+    # How its language model's matrices are to be held.
+    quantization: Quantization = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,9 @@ class Plan:
     # Paths within the run's folder; one that ends in a slash is a folder.
     files: list[str]
     missing: list[Missing]
+    # What it takes on a card; None where no card was named, or where `not_forecast` says why it cannot be said.
+    forecast: Forecast | None = None
+    not_forecast: str = ""
 
     @property
     def steps(self) -> int | None:

@@ -7,6 +7,9 @@ from mlubench.core.errors import MlubenchError
 from mlubench.data.protocols import under_protocol
 from mlubench.experiment.learners.lumoe import LumoeLearner, check_weights
 from mlubench.experiment.plan.answers import plan_answers, planned_files
+from mlubench.experiment.plan.forecast.cards import find_card
+from mlubench.experiment.plan.forecast.forecast import Planned, forecast_run
+from mlubench.experiment.plan.forecast.parts import Forecast, ForecastWish
 from mlubench.experiment.plan.methods import AdapterSizes, plan_method
 from mlubench.experiment.plan.parts import MethodPlan, ModelPlan, Plan
 from mlubench.experiment.plan.start import (
@@ -34,10 +37,12 @@ NOT_COUNTED = (
 )
 
 
-def plan_run(config: Config, out: Path) -> Plan:
+def plan_run(config: Config, out: Path, wish: ForecastWish | None = None) -> Plan:
     """What `run_lifelong` would do with the same arguments. A draft configuration will do.
 
-    Raises UsageError for settings that would stop the run: a task, entity or hyperparameter that does not exist.
+    With a wish it also says what that takes on a card, which takes seconds for a 7B.
+    Raises UsageError for settings that would stop the run: a task, entity or hyperparameter that does not exist; and for
+    a card that is not in the table.
     """
     run = RunDir(out)
     whole, missing = foresee_benchmark(config.benchmark)
@@ -75,6 +80,11 @@ def plan_run(config: Config, out: Path) -> Plan:
     asked = None
     if held_out is not None and benchmark is not None:
         asked = plan_answers(config, held_out, benchmark)
+    forecast = None
+    not_forecast = ""
+    if wish is not None:
+        planned = Planned(methods, asked, benchmark)
+        forecast, not_forecast = _forecast(config, planned, shape, wish)
     return Plan(
         preset=config.preset,
         out=out,
@@ -86,7 +96,22 @@ def plan_run(config: Config, out: Path) -> Plan:
         asked=asked,
         files=planned_files(config, order or [], run),
         missing=missing,
+        forecast=forecast,
+        not_forecast=not_forecast,
     )
+
+
+def _forecast(
+    config: Config, planned: Planned, shape: Shape | None, wish: ForecastWish
+) -> tuple[Forecast | None, str]:
+    """The forecast, or None and why there is none. Raises UsageError for a card that is not in the table."""
+    find_card(wish.card)
+    if shape is None:
+        return None, "the model is not known. Give its folder: -s model.path=FOLDER."
+    try:
+        return forecast_run(config, planned, shape, wish), ""
+    except MlubenchError as error:
+        return None, str(error)
 
 
 def _missing_rate(config: Config, methods: Sequence[MethodPlan]) -> list[Missing]:
@@ -119,4 +144,12 @@ def _missing_place(config: Config, run: RunDir) -> list[Missing]:
 def _plan_model(config: Config, shape: Shape) -> ModelPlan:
     made = "the tiny LLaVA" if config.model.kind == "toy" else "the small real LLaVA"
     name = config.model.path or made
-    return ModelPlan(name, shape.source, shape.exact, shape.parameters, shape.bytes, shape.dtype)
+    return ModelPlan(
+        name=name,
+        source=shape.source,
+        exact=shape.exact,
+        parameters=shape.parameters,
+        bytes=shape.bytes,
+        dtype=shape.dtype,
+        quantization=shape.quantization,
+    )

@@ -25,6 +25,7 @@ from mlubench.models.examination import problems
 from mlubench.models.folders import local_folder
 from mlubench.models.plugins import register_model_classes
 from mlubench.models.processors import load_processor
+from mlubench.models.quantised import require_quantizer
 from mlubench.models.real.assembly import LANGUAGE, VISION
 from mlubench.models.real.fetch import part_named, state_of
 from mlubench.models.sizes import Shape, folder_shape, published_shape, real_shape, toy_shape
@@ -127,6 +128,19 @@ def foresee_model(
     model: ModelConfig, benchmark: Benchmark | None
 ) -> tuple[Shape | None, list[Missing]]:
     """The model's shape, from its own config.json where that is here. None for a model that is neither here nor known."""
+    shape, missing = _foresee_any(model, benchmark)
+    if shape is not None:
+        shape = replace(shape, quantization=model.quantization)
+    try:
+        require_quantizer(model.quantization)
+    except MlubenchError as error:
+        missing.append(Missing.from_error(error))
+    return shape, missing
+
+
+def _foresee_any(
+    model: ModelConfig, benchmark: Benchmark | None
+) -> tuple[Shape | None, list[Missing]]:
     try:
         register_model_classes(model.plugins)
     except MlubenchError as error:

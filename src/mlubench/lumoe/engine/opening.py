@@ -21,6 +21,7 @@ from mlubench.runs.folder import RunDir
 from mlubench.runs.manifest import ManifestFacts
 from mlubench.runs.opening import open_run
 from mlubench.settings.gates import GateConfig, SecondLookMode
+from mlubench.settings.model import Quantization
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,8 @@ class EngineSource:
     base: BaseSource | None = None
     # Modules that register the classes of the base, wherever it lies.
     plugins: tuple[str, ...] = ()
+    # How the base is held, wherever it lies: as the experts were trained on it.
+    quantization: Quantization = "none"
     # Which answers are looked at again, where anything was kept for it.
     second_look: SecondLookMode = "band"
     # What counts since deletion requests came in. None: the gate beside the last task's expert.
@@ -142,6 +145,7 @@ def _run_source(root: Path) -> EngineSource:
         features=run.folder.gate_features,
         base=base if path else None,
         plugins=tuple(config.model.plugins),
+        quantization=config.model.quantization,
         second_look=config.gates.second_look,
     )
 
@@ -160,7 +164,12 @@ def _store_source(store: ExpertStore, needs_gate: bool) -> EngineSource:
     if not needs_gate:
         facts = read_facts(store.folder(experts[-1]))
         return EngineSource(
-            store, tuple(experts), "", base=_base_source(facts), plugins=_plugins(facts)
+            store,
+            tuple(experts),
+            "",
+            base=_base_source(facts),
+            plugins=_plugins(facts),
+            quantization=_quantization(facts),
         )
     # `names` puts the newest last: the one that was made after the most tasks.
     for name in reversed(experts):
@@ -178,6 +187,7 @@ def _store_source(store: ExpertStore, needs_gate: bool) -> EngineSource:
                     version,
                     base=_base_source(facts),
                     plugins=_plugins(facts),
+                    quantization=_quantization(facts),
                     second_look=_second_look(facts),
                 )
     raise UsageError(
@@ -200,6 +210,10 @@ def _require_known(
 
 def _plugins(facts: ManifestFacts) -> tuple[str, ...]:
     return tuple(facts.get("base_plugins", ()))
+
+
+def _quantization(facts: ManifestFacts) -> Quantization:
+    return facts.get("base_quantization", "none")
 
 
 def _second_look(facts: ManifestFacts) -> SecondLookMode:
@@ -231,14 +245,20 @@ def load_base(source: EngineSource, base: MLLM | Path | str | None) -> MLLM:
         # A folder's own name is what manifests spell, wherever the folder lies.
         path = str(folder.resolve()) if folder.is_dir() else str(base)
         device = source.base.device if source.base is not None else "auto"
-        return MLLM.load(path, device=device)
+        return MLLM.load(path, device=device, quantization=source.quantization)
     found = source.base
     if found is None:
         raise UsageError(
             f"where the base of the experts in {source.store.root} lies is not known",
             "Give its folder: --base-model FOLDER.",
         )
-    mllm = MLLM.load(found.path, revision=found.revision, dtype=found.dtype, device=found.device)
+    mllm = MLLM.load(
+        found.path,
+        revision=found.revision,
+        dtype=found.dtype,
+        device=found.device,
+        quantization=source.quantization,
+    )
     if found.name is not None:
         mllm.name = found.name
     return mllm

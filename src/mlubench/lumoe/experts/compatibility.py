@@ -18,6 +18,7 @@ from mlubench.lumoe.experts.manifest import (
 )
 from mlubench.lumoe.experts.renaming import older_name_error, todays
 from mlubench.models.mllm import MLLM
+from mlubench.models.quantised import packed_matrix
 from mlubench.runs.manifest import ManifestFacts
 
 # By the name of a tensor.
@@ -73,6 +74,12 @@ def _require_base(mllm: MLLM, name: str, facts: ManifestFacts) -> None:
         raise MlubenchError(
             f"expert {name!r} was made for {made_for}, not {mllm.name}", "Load that base."
         )
+    trained_in = facts.get("base_quantization", "none")
+    if trained_in != mllm.quantization:
+        raise MlubenchError(
+            f"expert {name!r} was trained on a base of quantization {trained_in}, and this one has {mllm.quantization}",
+            f"Load the base so: -s model.quantization={trained_in}.",
+        )
     # Manifests of older runs hold no hashes.
     if not expected:
         return
@@ -110,10 +117,18 @@ def base_shapes(mllm: MLLM) -> Shapes:
     for name, parameter in mllm.base.named_parameters(remove_duplicate=False):
         if ".lora_" in name or ".modules_to_save." in name:
             continue
-        # PEFT puts the base's own layer below the adapter, under one more name.
-        plain = re.sub(r"\.(base_layer|original_module)(?=\.)", "", name)
-        shapes[plain] = tuple(parameter.shape)
+        shapes[_own_name(name)] = tuple(parameter.shape)
+    for name, module in mllm.base.named_modules():
+        # What is held in fewer bits has another shape in memory.
+        matrix = packed_matrix(module)
+        if matrix is not None:
+            shapes[_own_name(f"{name}.weight")] = matrix
     return shapes
+
+
+def _own_name(name: str) -> str:
+    """The base's own name of a parameter: PEFT puts its layer below the adapter, under one more name."""
+    return re.sub(r"\.(base_layer|original_module)(?=\.)", "", name)
 
 
 # `config` is PEFT's LoraConfig, which brings no types.

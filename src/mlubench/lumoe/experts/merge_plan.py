@@ -189,6 +189,8 @@ def facts_of(store: ExpertStore, group: Group, plan: Plan) -> ManifestFacts:
     }
     if "base_plugins" in first:
         merged["base_plugins"] = first["base_plugins"]
+    if "base_quantization" in first:
+        merged["base_quantization"] = first["base_quantization"]
     return merged
 
 
