@@ -1,5 +1,7 @@
 """Steps that train the model a little, through the same trainer as a run."""
 
+import re
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
@@ -117,15 +119,23 @@ def _train(subject: Subject, *, scope: Scope) -> str:
 
 
 def _out_of_reach(subject: Subject) -> str:
-    """What of the language model is in no linear layer: a mixture's own experts, which are one tensor for all of them."""
+    """What of the language model is not trained: the experts of a mixture, which are no linear layers."""
     mllm = subject.mllm
-    count = 0
+    counts: Counter[str] = Counter()
+    whole = 0
     for name, parameter in mllm.base.named_parameters():
-        if parameter.ndim > 2 and mllm.parts.part_of(name) == "language":
-            count += parameter.numel()
-    if not count:
+        if mllm.parts.part_of(name) != "language":
+            continue
+        whole += parameter.numel()
+        if parameter.ndim > 2:
+            counts[re.sub(r"\.\d+\.", ".*.", name)] += parameter.numel()
+    if not counts:
         return ""
-    return f"; {count:,} numbers of its mixture of experts are out of LoRA's reach"
+    share = counts.total() / whole
+    return (
+        f"; not trained are the experts of its mixture, {share:.0%} of the language model "
+        f"({counts.total():,} numbers: {', '.join(sorted(counts))})"
+    )
 
 
 def _moved(subject: Subject) -> set[str]:
