@@ -80,14 +80,14 @@ def rows() -> Iterator[Row]:
     picture = picture_load(shape.mllm, shape.image_processor, PictureSize(336, 336))
     counts = Counts(shape, LENGTHS, picture)
     for measured in STEPS:
-        yield from _step_rows(shape, counts, measured)
+        yield from step_rows(shape, counts, measured)
     base = counts.answers(ANSWERING_ROWS, None, trained=False)
     adapter = counts.answers(ANSWERING_ROWS, TRAINING, trained=False)
     yield Row("an answer of the base", "ms", _milliseconds(base), BASE_MS)
     yield Row("an answer with an adapter", "ms", _milliseconds(adapter), ADAPTER_MS)
 
 
-def _step_rows(shape: Shape, counts: Counts, measured: MeasuredStep) -> Iterator[Row]:
+def step_rows(shape: Shape, counts: Counts, measured: MeasuredStep) -> Iterator[Row]:
     method = make_method(measured.method, LOSSES.resolve(measured.method), {})
     settings = TRAINING.model_copy(update={"gradient_checkpointing": measured.checkpointing})
     count = counts.step(method, settings, kept=measured.kept)
