@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlubench.cli.columns import table
+from mlubench.cli.columns import UNKNOWN, table
 
 if TYPE_CHECKING:
     from mlubench.experiment.plan.forecast.parts import Forecast, ForecastWish, MethodForecast
@@ -87,10 +87,10 @@ def _methods(forecast: "Forecast") -> Iterator[str]:
                 _gigabytes(method.answering.total),
                 f"{method.step_flops / 1e12:,.1f}",
                 f"{method.step_seconds:.2f}",
-                _hours(method.training_seconds),
+                _time(method.training_seconds),
                 f"{method.answer_seconds:.2f}",
-                _hours(method.answering_seconds),
-                _hours(method.answering_seconds_most),
+                _time(method.answering_seconds),
+                _time(method.answering_seconds_most),
             ]
         )
     columns = [
@@ -99,9 +99,9 @@ def _methods(forecast: "Forecast") -> Iterator[str]:
         "GB answering",
         "TFLOP/step",
         "s/step",
-        "h training",
+        "training",
         "s/answer",
-        "h answers",
+        "answers",
         "at most",
     ]
     yield from table(columns, rows)
@@ -133,9 +133,9 @@ def _disk_and_time(forecast: "Forecast") -> Iterator[str]:
         parts.append(f"{_gigabytes(disk.answers)} GB answers")
     yield f"  disk: {_gigabytes(disk.total)} GB ({', '.join(parts)})"
     if forecast.seconds is None:
-        yield "  hours: known once the annotations are, -s benchmark.root=DIR"
+        yield "  time: known once the annotations are, -s benchmark.root=DIR"
     else:
-        yield f"  hours in all: {_hours(forecast.seconds)}, the base's own answers among them"
+        yield f"  time in all: {_time(forecast.seconds)}, the base's own answers among them"
 
 
 def _verdict(forecast: "Forecast") -> Iterator[str]:
@@ -164,5 +164,7 @@ def _gigabytes(count: int) -> str:
     return f"{count / 1e9:.1f}"
 
 
-def _hours(seconds: float | None) -> str:
-    return "?" if seconds is None else f"{seconds / 3600:.1f}"
+def _time(seconds: float | None) -> str:
+    from mlubench.report.score_table import duration
+
+    return UNKNOWN if seconds is None else duration(seconds)

@@ -109,6 +109,8 @@ def real_shape(real: RealConfig, dtype: str) -> Shape:
             vision_config=getattr(vision, "vision_config", vision),
             text_config=language,
             vision_feature_layer=-1,
+            # The own tower has no token before those of its patches.
+            vision_feature_select_strategy="default" if real.vision else "full",
             tie_word_embeddings=language.tie_word_embeddings,
         )
         whole.dtype = torch.bfloat16  # as it is saved
