@@ -113,7 +113,11 @@ def _quantised(
     """What transformers is told besides of a model in fewer bits; nothing for any other."""
     from transformers import AutoConfig
 
-    config = AutoConfig.from_pretrained(path, revision=revision, trust_remote_code=False)
+    folder = local_folder(str(path), revision)
+    # Of a model that is still to be fetched transformers itself says what is missing.
+    if folder is None and quantization == "none":
+        return {}
+    config = AutoConfig.from_pretrained(folder or path, revision=revision, trust_remote_code=False)
     require_readable(path, config)
     wanted = getattr(torch, dtype) if dtype != "auto" else config.dtype or torch.float32
     made = quantizer(path, config, quantization, wanted)
