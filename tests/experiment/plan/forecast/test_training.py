@@ -56,7 +56,7 @@ def real_step(mllm: MLLM, name: str, benchmark: Benchmark) -> tuple[int, TextLen
     return counter.get_total_flops(), TextLengths(prompt, answer, refusal, answer, "")
 
 
-@pytest.mark.parametrize("name", ["ga", "po", "dpo", "kl"])
+@pytest.mark.parametrize("name", ["ga", "po", "dpo", "kl", "undial"])
 def test_a_step_without_weights_does_what_a_real_one_does(
     mllm: MLLM,
     benchmark: Benchmark,

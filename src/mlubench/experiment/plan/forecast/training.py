@@ -69,7 +69,9 @@ def _batch(
     labels: dict[AnswerKind, Tensor] = {}
     for kind, width in widths.items():
         labels[kind] = torch.zeros(rows, width, dtype=torch.long, device="meta")
-    inputs = language_inputs(mllm, rows, texts.prompt + sum(widths.values()), shown)
+    # Questions in words alone are asked in a pass of their own.
+    pictures = None if kinds == ["words"] else shown
+    inputs = language_inputs(mllm, rows, texts.prompt + sum(widths.values()), pictures)
     return PackedBatch(inputs, labels, tuple(range(rows)))
 
 
@@ -88,6 +90,7 @@ def _view(outputs: AnswerOutputs, form: ReferenceForm | None) -> View:
         token_logps=outputs.token_logps,
         mask=outputs.mask,
         logps=outputs.logps,
+        tokens=outputs.tokens,
         logits=outputs.logits if form == "logits" else None,
         states=outputs.states,
         all_logits=outputs.all_logits,
