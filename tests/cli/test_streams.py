@@ -48,9 +48,10 @@ def test_every_locale_reads_and_shows_every_name(hostile: Path, name: str) -> No
     env = LOCALES[name]
     done = program("status", hostile, env=env)
     assert (done.returncode, done.stderr) == (0, b"")
-    shown = " ".join(done.stdout.decode(errors="replace").split())
-    assert "run[/b][red]:smile: Zo" in shown.replace("b ][", "b][")
-    assert ": finished" in shown
+    # A name may be wrapped anywhere, by how long the folder's path is.
+    shown = "".join(done.stdout.decode(errors="replace").split())
+    assert "run[/b][red]:smile:Zo" in shown
+    assert ":finished" in shown
     facts = json.loads(
         program("status", hostile, "--json", env=env).stdout.decode(
             "latin-1" if name == "latin" else "utf-8"
