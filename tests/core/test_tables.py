@@ -1,5 +1,7 @@
 """Every name in the tables leads to something that is there and is what its table promises."""
 
+from typing import get_args
+
 import pytest
 
 from mlubench.core.errors import UsageError
@@ -8,6 +10,7 @@ from mlubench.experiment.table import METHODS
 from mlubench.judging.table import JUDGES
 from mlubench.lumoe.gates.table import GATES
 from mlubench.models.table import MODELS
+from mlubench.unlearning.methods.base import AnswerKind
 from mlubench.unlearning.table import LOSSES
 
 TABLES = {"method": METHODS, "gate": GATES, "judge": JUDGES, "model": MODELS}
@@ -27,7 +30,7 @@ def test_methods_of_the_contract_are_there() -> None:
 @pytest.mark.parametrize("name", [n for n in METHODS if n != "lumoe"])
 def test_loss_methods_say_what_they_need(name: str) -> None:
     method = METHODS.resolve(name)
-    assert set(method.needs) <= {"forget", "refusal", "retain"}
+    assert set(method.needs) <= set(get_args(AnswerKind))
     assert set(method.reference) <= set(method.needs)
 
 
