@@ -162,8 +162,7 @@ def changed_settings(loaded: Loaded) -> list[str]:
     of_preset = flat(load(loaded.run.config.preset, draft=True))
     changed = []
     for key, value in given.items():
-        is_own = key in OWN_SETTINGS or value == of_preset.get(key)
-        if not is_own:
+        if key not in OWN_SETTINGS and value != of_preset.get(key):
             changed.append(f"`{key}={json.dumps(value)}`")
     return changed
 
@@ -187,10 +186,11 @@ def write_page(group: Group, found: Pooled, claims: Claims, out: Path, command: 
     changed = changed_settings(loaded[0])
     settings = f" with {', '.join(changed)}" if changed else ""
     seeds = ", ".join(str(one.seeds[0]) for one in loaded)
+    head = f"seeds {seeds}" if len(loaded) > 1 else f"seed {seeds}"
     lines = [
         title or f"# Preset {group.name}",
         "",
-        f"Preset `{group.name}`{settings}, seeds {seeds}, judge `{group.judge}`. Each score is the mean over seeds; below "
+        f"Preset `{group.name}`{settings}, {head}, judge `{group.judge}`. Each score is the mean over seeds; below "
         "it its 95% interval, a bootstrap over entities and seeds together. [results.json](results.json) holds the "
         "figures and no answers.",
         "",

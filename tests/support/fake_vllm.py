@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 from typing import Any
+from uuid import uuid4
 
 from peft import PeftModel
 from starlette.applications import Starlette
@@ -122,6 +123,7 @@ class FakeVllm:
         return Query(first.path, texts[-1], history, first.turn, tuple(further))
 
     def _saved(self, address: str) -> Path:
-        path = self.folder / f"{len(list(self.folder.iterdir()))}.png"
+        # Two requests at once must not take each other's file.
+        path = self.folder / f"{uuid4().hex}.png"
         path.write_bytes(base64.b64decode(address.partition(",")[2]))
         return path

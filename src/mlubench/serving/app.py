@@ -92,7 +92,7 @@ def make_app(
     ]
     return Starlette(
         routes=[
-            Mount("/v1", routes=[chats, *models]),
+            Mount(openapi.V1, routes=[chats, *models]),
             Route("/health", pages.health),
             Route("/ready", pages.ready),
             Route("/metrics", pages.figures),

@@ -7,7 +7,7 @@ import secrets
 import tempfile
 import time
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -84,7 +84,7 @@ class Chat:
     # Where pictures lie while their request lasts.
     folder: Path
     accounts: Accounts
-    pace: Pace = field(default_factory=Pace)
+    pace: Pace
 
     async def __call__(self, request: "Request") -> "Response":
         caller: Caller = request.scope["caller"]

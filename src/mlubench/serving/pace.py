@@ -20,7 +20,7 @@ class Pace:
     """Of one server."""
 
     # Seconds; 0 lets answers leave as they come.
-    step: float = 0.25
+    step: float
     draw: random.Random = field(default_factory=random.SystemRandom, repr=False)
     _by_experts: deque[float] = field(
         default_factory=lambda: deque(maxlen=_REMEMBERED), init=False, repr=False

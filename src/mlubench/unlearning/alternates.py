@@ -46,9 +46,9 @@ def draw_alternates(mllm: MLLM, samples: Sequence[Sample], *, batch: int, seed: 
         torch.manual_seed(seed)
         guesses = [sample.truth for sample in samples]
         for _ in range(ROUNDS):
-            open_rows = [row for row, s in enumerate(samples) if _is_truth(guesses[row], s)]
-            for start in range(0, len(open_rows), batch):
-                rows = open_rows[start : start + batch]
+            still_true = _rows_of_truths(guesses, samples)
+            for start in range(0, len(still_true), batch):
+                rows = still_true[start : start + batch]
                 drawn = _draw(mllm, [samples[row] for row in rows])
                 for row, guess in zip(rows, drawn, strict=True):
                     guesses[row] = guess or samples[row].truth
@@ -56,8 +56,13 @@ def draw_alternates(mllm: MLLM, samples: Sequence[Sample], *, batch: int, seed: 
     return processes.agreed(lambda: guesses)
 
 
-def _is_truth(guess: str, sample: Sample) -> bool:
-    return guess.strip().casefold() == sample.truth.strip().casefold()
+def _rows_of_truths(guesses: Sequence[str], samples: Sequence[Sample]) -> list[int]:
+    """The rows whose guess is the sample's truth, but for case and spaces around it."""
+    rows = []
+    for row, (guess, sample) in enumerate(zip(guesses, samples, strict=True)):
+        if guess.strip().casefold() == sample.truth.strip().casefold():
+            rows.append(row)
+    return rows
 
 
 def _draw(mllm: MLLM, samples: Sequence[Sample]) -> list[str]:

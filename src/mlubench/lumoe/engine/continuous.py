@@ -6,7 +6,6 @@ know `submit`, `close` and the ticket alone.
 """
 
 import logging
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -15,7 +14,7 @@ from typing import TypeVar
 
 from mlubench.core.errors import MlubenchError
 from mlubench.lumoe.engine.admission import Admission
-from mlubench.lumoe.engine.leaving import Draft, IsRefusal, by_a_model, expert_tells
+from mlubench.lumoe.engine.leaving import LOOKED_AT, Draft, IsRefusal, by_a_model, expert_tells
 from mlubench.lumoe.engine.live import LiveBatch
 from mlubench.lumoe.engine.looking_again import Reply, route_of
 from mlubench.lumoe.engine.lumoe import LUMoE
@@ -26,9 +25,6 @@ from mlubench.models.running import Row
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-# A draft is made so long at least, in tokens, before it is looked at, however little of it the caller wants. Otherwise a
-# fact could be fetched in pieces, none of which tells it.
-LOOKED_AT = 64
 
 
 class ContinuousEngine:
@@ -83,17 +79,12 @@ class ContinuousEngine:
 
     def submit(self, wanted: Wanted) -> Ticket:
         """Have a request answered. Raises BusyError where too many wait already, or where the engine is closed."""
-        deadline = None
-        if wanted.seconds is not None:
-            deadline = time.monotonic() + wanted.seconds
-        ticket = Ticket(wanted, deadline)
-        # From here on whoever holds the future cannot cancel it behind our back; the ticket can.
-        ticket.answer.set_running_or_notify_cancel()
+        ticket = Ticket.taken(wanted)
         with self._changed:
             if self._closed:
-                raise BusyError("the server is stopping", "Ask another one.")
+                raise BusyError.stopping()
             if len(self._waiting) >= self.most_waiting:
-                raise BusyError("too many requests wait", "Ask again in a moment.")
+                raise BusyError.full()
             self._waiting.append(ticket)
             self._changed.notify()
         return ticket
@@ -116,7 +107,7 @@ class ContinuousEngine:
 
         with self._changed:
             if self._closed:
-                raise BusyError("the server is stopping", "Ask another one.")
+                raise BusyError.stopping()
             self._errands.append(run)
             self._changed.notify()
         return errand

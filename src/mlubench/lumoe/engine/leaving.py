@@ -11,6 +11,9 @@ from mlubench.lumoe.engine.requests import Finished, Job, Wanted
 from mlubench.lumoe.second_look.forgotten import Forgotten
 from mlubench.models.mllm import MLLM
 
+# A draft is made so long at least, in tokens, before it is looked at, however little of it the caller wants. Otherwise a
+# fact could be fetched in pieces, none of which tells it.
+LOOKED_AT = 64
 # Whether a text is a refusal.
 IsRefusal = Callable[[str], bool]
 

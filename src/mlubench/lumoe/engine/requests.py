@@ -15,6 +15,14 @@ from mlubench.types import Route, SecondLook
 class BusyError(MlubenchError):
     """More requests wait than may; this one was not taken."""
 
+    @classmethod
+    def stopping(cls) -> "BusyError":
+        return cls("the server is stopping", "Ask another one.")
+
+    @classmethod
+    def full(cls) -> "BusyError":
+        return cls("too many requests wait", "Ask again in a moment.")
+
 
 class UnanswerableError(MlubenchError):
     """Something is wrong with the request itself, and its caller may be told what."""
@@ -68,6 +76,17 @@ class Ticket:
     # Raises what is wrong: UnanswerableError, OverdueError, CancelledError, or an error that is not the caller's.
     answer: "Future[Finished]" = field(default_factory=Future)
     _cancelled: Event = field(default_factory=Event)
+
+    @classmethod
+    def taken(cls, wanted: Wanted) -> "Ticket":
+        """The ticket of a request that is taken now."""
+        deadline = None
+        if wanted.seconds is not None:
+            deadline = time.monotonic() + wanted.seconds
+        ticket = cls(wanted, deadline)
+        # From here on whoever holds the future cannot cancel it behind our back; the ticket can.
+        ticket.answer.set_running_or_notify_cancel()
+        return ticket
 
     def cancel(self) -> None:
         """Nobody waits any more. Its row leaves at the next token."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from mlubench.core.errors import MlubenchError
 from mlubench.lumoe.engine.admission import Admission
-from mlubench.lumoe.engine.leaving import Draft, IsRefusal, by_a_model, expert_tells
+from mlubench.lumoe.engine.leaving import LOOKED_AT, Draft, IsRefusal, by_a_model, expert_tells
 from mlubench.lumoe.engine.looking_again import Reply, route_of
 from mlubench.lumoe.engine.lumoe import LUMoE
 from mlubench.lumoe.engine.reopening import Reopening
@@ -28,8 +28,6 @@ from mlubench.types import Route
 
 log = logging.getLogger(__name__)
 
-# As in our own engine: a draft is made so long at least, in tokens, before it is looked at.
-LOOKED_AT = 64
 # Seconds between two looks at whether anybody still waits for an answer.
 _LOOK = 0.05
 
@@ -89,16 +87,12 @@ class VllmBackEnd:
 
     def submit(self, wanted: Wanted) -> Ticket:
         """Have a request answered. Raises BusyError where too many wait already, or where the back end is closed."""
-        deadline = None
-        if wanted.seconds is not None:
-            deadline = time.monotonic() + wanted.seconds
-        ticket = Ticket(wanted, deadline)
-        ticket.answer.set_running_or_notify_cancel()
+        ticket = Ticket.taken(wanted)
         with self._guard:
             if self._closed:
-                raise BusyError("the server is stopping", "Ask another one.")
+                raise BusyError.stopping()
             if len(self._open) >= self.rows + self.most_waiting:
-                raise BusyError("too many requests wait", "Ask again in a moment.")
+                raise BusyError.full()
             self._open.add(ticket)
         asyncio.run_coroutine_threadsafe(self._settle(ticket), self._loop)
         return ticket
