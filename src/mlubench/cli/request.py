@@ -32,6 +32,7 @@ def _example(*lines: str) -> str:
     epilog="""\b
 Examples:
   mlubench request submit --store runs/toy --entity "Personage/Jane Doe" --pictures letters/17
+  mlubench request preview --store runs/toy req-3fa9c1d2
   mlubench request approve --store runs/toy req-3fa9c1d2
   mlubench request work --store runs/toy --watch
   mlubench request list --store runs/toy
@@ -116,14 +117,31 @@ def show(store: Path, request_id: str, as_json: bool) -> None:
     _print(_queue(store).get(request_id), as_json)
 
 
-@request.command(epilog=_example("approve --store runs/toy req-3fa9c1d2"))
+@request.command(epilog=_example("preview --store runs/toy req-3fa9c1d2"))
 @STORE
 @ID
 @BASE_MODEL
 @JSON
-def approve(store: Path, request_id: str, base_model: str | None, as_json: bool) -> None:
+def preview(store: Path, request_id: str, base_model: str | None, as_json: bool) -> None:
+    """What the gate would catch if a request were approved. Nothing is trained, and nothing comes into effect."""
+    found = _desk(store, base_model).preview(request_id)
+    facts = found.model_dump(mode="json")
+    lines = [f"{title}: {rate.told()}" for title, rate in found.rates()]
+    lines += [f"bound missed: {bound}" for bound in found.missed_bounds]
+    if found.problem:
+        lines.append(f"the gate says: {found.problem}")
+    print_facts(facts, "\n".join(lines), as_json=as_json)
+
+
+@request.command(epilog=_example("approve --store runs/toy req-3fa9c1d2"))
+@STORE
+@ID
+@click.option("--why", default="", help="Kept with the step in the ledger, encrypted.")
+@BASE_MODEL
+@JSON
+def approve(store: Path, request_id: str, why: str, base_model: str | None, as_json: bool) -> None:
     """Let a request into effect: the gate refuses it when this returns. `work` trains its expert."""
-    _print(_desk(store, base_model).approve(request_id), as_json)
+    _print(_desk(store, base_model).approve(request_id, why), as_json)
 
 
 @request.command(epilog=_example('reject --store runs/toy req-3fa9c1d2 --why "no such person"'))

@@ -8,8 +8,10 @@ submission.py      what is sent in, looked through and copied
 scoping.py         what must go: questions, and what the base answers
 kept.py            what must stay beside it
 gate_entry.py      a request's entry in the gate
+preview.py         what the gate would do about a request, before anybody approves it
 training.py        the expert
 measuring.py       what the expert does before it may answer; measured.py is what was found, and whether it is enough
+reached.py         how often a gate takes a picture for a request
 recording.py       what the ledger is told of each step
 evidence.py        the signed bundle of one request, with a page for people (evidence.html.j2)
 place.py           where all of it lies, and the store's settings

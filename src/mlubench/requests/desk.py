@@ -13,6 +13,7 @@ from mlubench.models.mllm import MLLM
 from mlubench.requests.gate_entry import GateWork
 from mlubench.requests.kept import KeptSet, open_kept
 from mlubench.requests.place import Place
+from mlubench.requests.preview import Preview, preview
 from mlubench.requests.queue import DeletionRequest, Queue, id_of, now, seconds_between
 from mlubench.requests.recording import Recorder
 from mlubench.requests.submission import Answered, Submission, look_through, take_in
@@ -108,10 +109,14 @@ class Desk:
                     "Revert that request first, if it is to be made anew.",
                 )
 
-    def approve(self, request: str) -> DeletionRequest:
+    def preview(self, request: str) -> Preview:
+        """What the gate would do if the request were approved now. It stays as it is."""
+        return preview(self.gate, self.queue.get(request))
+
+    def approve(self, request: str, why: str = "") -> DeletionRequest:
         """From here on the gate refuses the request; the worker does the rest."""
         row = self.queue.get(request)
-        row = self.queue.move(row, "verified", self.record.verified(row), approved=now())
+        row = self.queue.move(row, "verified", self.record.verified(row, why), approved=now())
         return self.put_in_gate(row)
 
     def put_in_gate(self, row: DeletionRequest) -> DeletionRequest:

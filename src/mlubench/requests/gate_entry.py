@@ -88,6 +88,13 @@ class GateWork:
                 remaining,
             )
 
+    def with_request(self, request: str) -> Gate:
+        """The gate as it would be with the request in it. What counts in the store stays as it is."""
+        keep_beside(self.place, request, read_sent(self.place, request).key, self.kept)
+        gate, _ = self._opened(self.place.now())
+        self._extend(gate, None, request)
+        return gate
+
     def second_look_with(self, source: EngineSource, request: str) -> Forgotten | None:
         """What the second look will know once the request's expert is in force."""
         forgotten = source.forgotten()

@@ -37,8 +37,8 @@ class Measured(Strict):
     strangers: Rate = Field(description="pictures of other things that reach it")
 
 
-def unmet(measured: Measured, bounds: Bounds) -> str:
-    """Which bounds are not met, in words; "" where all are."""
+def missed_bounds(measured: Measured, bounds: Bounds) -> list[str]:
+    """The bounds that are not met, each in words."""
     wrong = []
     quality = measured.forget_quality
     if quality.value is None or quality.value < bounds.forget_quality:
@@ -47,9 +47,15 @@ def unmet(measured: Measured, bounds: Bounds) -> str:
     after = measured.utility.value
     if after is not None and before - after > bounds.utility_loss:
         wrong.append(f"utility fell from {before:.2f} to {after:.2f}")
-    if (measured.leak.value or 0.0) > bounds.leak:
-        wrong.append(f"the gate misses {measured.leak.told()} of its pictures")
-    for what, rate in (("kept", measured.over_refusal), ("other", measured.strangers)):
+    return wrong + missed_by_gate(measured.leak, measured.over_refusal, measured.strangers, bounds)
+
+
+def missed_by_gate(leak: Rate, over_refusal: Rate, strangers: Rate, bounds: Bounds) -> list[str]:
+    """Those of a gate's bounds that are not met, each in words."""
+    wrong = []
+    if (leak.value or 0.0) > bounds.leak:
+        wrong.append(f"the gate misses {leak.told()} of its pictures")
+    for what, rate in (("kept", over_refusal), ("other", strangers)):
         if (rate.value or 0.0) > bounds.over_refusal:
             wrong.append(f"the gate takes {rate.told()} {what} pictures for it")
-    return "; ".join(wrong)
+    return wrong

@@ -3,10 +3,7 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from mlubench.data.strangers import Strangers
-from mlubench.experiment.strangers import open_strangers
 from mlubench.judging.rules.judge import RulesJudge
 from mlubench.lumoe.engine.lumoe import LUMoE
 from mlubench.lumoe.engine.opening import EngineSource
@@ -17,10 +14,10 @@ from mlubench.requests.gate_entry import GateWork
 from mlubench.requests.kept import KeptSet
 from mlubench.requests.measured import Measured, Rate
 from mlubench.requests.place import Place
+from mlubench.requests.reached import Reach
 from mlubench.requests.scoping import as_benchmark, scoped_task
-from mlubench.statistics.intervals import wilson
 from mlubench.statistics.scores import Scored, score_of
-from mlubench.types import Benchmark, Metric, Question, Route, Sample
+from mlubench.types import Benchmark, Metric, Question, Sample
 
 _RESAMPLES = 500
 _BATCH = 32
@@ -67,6 +64,7 @@ class Measuring:
         judge = _Judge(task.samples)
         said = _answers(engine, benchmark, shown)
         unseen = [row for row in said if row.sample.phrasing > 0]
+        reach = Reach(self.place, self.kept, task, engine.routes, self.expert)
         return Measured(
             forget_quality=judge.score("forget_quality", said),
             unseen_phrasings=judge.score("forget_quality", unseen),
@@ -74,9 +72,9 @@ class Measuring:
             told_before=judge.score("utility", self._said_before(benchmark, shown)),
             utility=judge.score("utility", _answers(engine, benchmark, staying)),
             utility_before=judge.score("utility", self._said_before(benchmark, staying)),
-            leak=self._missed(engine, benchmark, by_picture),
-            over_refusal=self._reached(engine, _pictures(benchmark, task.retain)),
-            strangers=self._strangers_reached(engine),
+            leak=reach.leak(),
+            over_refusal=reach.over_refusal(),
+            strangers=reach.strangers(),
         )
 
     def _said_before(self, benchmark: Benchmark, samples: Sequence[Sample]) -> list["Said"]:
@@ -86,25 +84,6 @@ class Measuring:
             for start in range(0, len(queries), _BATCH):
                 texts += self.mllm.generate(queries[start : start + _BATCH], max_new_tokens=64)
         return [Said(sample, text) for sample, text in zip(samples, texts, strict=True)]
-
-    def _missed(self, engine: LUMoE, benchmark: Benchmark, samples: Sequence[Sample]) -> Rate:
-        queries = _pictures(benchmark, samples)
-        reached = sum(self._is_its(route) for route in engine.routes(queries))
-        return _rate(len(queries) - reached, len(queries))
-
-    def _reached(self, engine: LUMoE, queries: Sequence[GateQuery]) -> Rate:
-        reached = sum(self._is_its(route) for route in engine.routes(queries))
-        return _rate(reached, len(queries))
-
-    def _is_its(self, route: Route) -> bool:
-        return self.expert in route.experts
-
-    def _strangers_reached(self, engine: LUMoE) -> Rate:
-        strangers = Strangers()
-        if self.kept.benchmark is not None and self.place.is_run:
-            strangers = open_strangers(self.place.config.benchmark, self.kept.benchmark)
-        queries = [GateQuery(s.picture, s.question) for s in strangers.found]
-        return self._reached(engine, queries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,26 +127,12 @@ def _answers(engine: LUMoE, benchmark: Benchmark, samples: Sequence[Sample]) -> 
     return found
 
 
-def _pictures(benchmark: Benchmark, samples: Sequence[Sample]) -> list[GateQuery]:
-    """Each held-out picture once, with one question."""
-    by_picture: dict[Path, str] = {}
-    for sample in samples:
-        picture = benchmark.picture(sample)
-        if sample.tests and picture is not None:
-            by_picture.setdefault(picture, sample.question)
-    return [GateQuery(picture, question) for picture, question in by_picture.items()]
-
-
 def _some(samples: Sequence[Sample], most: int) -> list[Sample]:
     """At most so many, the same ones each time."""
     ordered = sorted(samples, key=lambda sample: sample.id)
     if len(ordered) <= most:
         return ordered
     return random.Random(0).sample(ordered, most)
-
-
-def _rate(hits: int, n: int) -> Rate:
-    return Rate(value=round(hits / n, 6) if n else None, ci95=wilson(hits, n), n=n)
 
 
 def _with_expert(source: EngineSource, task: str, expert: str) -> EngineSource:

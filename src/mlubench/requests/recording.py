@@ -39,8 +39,8 @@ class Recorder:
         names: list[JsonValue] = list(sent.aliases)
         return Noted(event, sent.entity, {"entity": sent.entity, "aliases": names})
 
-    def verified(self, row: DeletionRequest) -> Noted:
-        return self._noted("verified", row)
+    def verified(self, row: DeletionRequest, why: str = "") -> Noted:
+        return self._noted("verified", row, {"why": why} if why else None)
 
     def gated(self, row: DeletionRequest, seconds: float) -> Noted:
         return self._noted("gated", row, gate=self._gate(), seconds={"approval_to_gate": seconds})

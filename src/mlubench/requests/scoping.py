@@ -143,10 +143,21 @@ def _with_pictures(
     return found
 
 
+def names_in(sent: Sent) -> Sequence[str]:
+    """All names under which a request's entity is asked about."""
+    return sent.key.title, *sent.aliases
+
+
+def questions_by_name(sent: Sent) -> list[str]:
+    """Questions in words alone that nothing is trained on, under all names."""
+    held_out = [text for text, role in BY_NAME if role == "test"]
+    return [text.format(name=name) for name in names_in(sent) for text in held_out]
+
+
 def _by_name(request: str, sent: Sent, mllm: MLLM) -> list[Sample]:
     """Questions in words alone, under all names."""
     asked = []
-    for name in (sent.key.title, *sent.aliases):
+    for name in names_in(sent):
         for text, role in BY_NAME:
             asked.append((text.format(name=name), role))
     answers = _answers(mllm, [Query(None, question) for question, _ in asked])

@@ -10,7 +10,7 @@ from mlubench.core.errors import MlubenchError
 from mlubench.core.files import digest
 from mlubench.core.locks import locked
 from mlubench.requests.desk import Desk
-from mlubench.requests.measured import Measured, unmet
+from mlubench.requests.measured import Measured, missed_bounds
 from mlubench.requests.measuring import Measuring
 from mlubench.requests.queue import DeletionRequest, now, seconds_between
 from mlubench.requests.scoping import joint_benchmark, scope
@@ -53,7 +53,7 @@ def activate(desk: Desk, row: DeletionRequest) -> DeletionRequest:
     """audited -> active, where every bound is met: from here on the expert answers. Else the gate goes on refusing."""
     assert row.expert is not None
     measured = Measured.model_validate(row.measured)
-    why = unmet(measured, desk.place.settings.bounds)
+    why = "; ".join(missed_bounds(measured, desk.place.settings.bounds))
     if why:
         return row if row.why == why else desk.queue.note(row, desk.record.held(row, why), why=why)
     desk.gate.point_at(row.id, row.expert)

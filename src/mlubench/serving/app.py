@@ -120,9 +120,10 @@ def _deletions(
         return None
     from mlubench.lumoe.engine.continuous import ContinuousEngine
     from mlubench.serving.deletions import DeletionPages
+    from mlubench.serving.served_desk import ServedDesk
 
     assert isinstance(back_end, ContinuousEngine)
-    return DeletionPages(desk, back_end, limits, folder)
+    return DeletionPages(ServedDesk(desk, back_end, folder), limits)
 
 
 class _Pages:

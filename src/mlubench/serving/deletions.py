@@ -1,35 +1,28 @@
-"""Deletion requests over the server, for admins: what `mlubench request` does from the command line.
+"""Deletion requests over the server's API, for admins: what `mlubench request` does from the command line."""
 
-What changes a gate is done between two answers, by the thread that answers: nothing runs meanwhile, and the next caller is
-answered by what counts then.
-"""
-
-import asyncio
-import copy
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from typing_extensions import TypedDict
 
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.requests.desk import Desk
-from mlubench.requests.evidence import write_evidence
+from mlubench.requests.preview import Preview
 from mlubench.requests.queue import DeletionRequest, UnknownRequestError
 from mlubench.requests.states import StateError
 from mlubench.requests.submission import Answered, entity_of, look_through
 from mlubench.serving.bodies import json_body
 from mlubench.serving.failures import ApiError, wrong
-from mlubench.serving.keys import Caller
 from mlubench.serving.limits import Limits
 from mlubench.serving.openapi import Operation
 from mlubench.serving.pictures import save_picture
+from mlubench.serving.served_desk import ServedDesk
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -37,16 +30,9 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
 T = TypeVar("T")
-Step = Callable[[Desk], DeletionRequest]
 ADDRESS = "/".join(("", "admin", "requests"))
 # Pictures of one request at most.
 _MOST_PICTURES = 200
-
-
-class BetweenAnswers(Protocol):
-    """What has something done while no answer is being made. `lumoe.engine.continuous.ContinuousEngine` is one."""
-
-    def between(self, work: Callable[[], T]) -> "Future[T]": ...
 
 
 class _Strict(BaseModel):
@@ -81,11 +67,8 @@ class Rows(TypedDict):
 class DeletionPages:
     """The endpoints."""
 
-    desk: Desk
-    back_end: BetweenAnswers
+    served: ServedDesk
     limits: Limits
-    # Where pictures lie until they are taken in.
-    folder: Path
 
     def routes(self) -> "list[Route]":
         from starlette.routing import Route
@@ -95,6 +78,7 @@ class DeletionPages:
             Route(ADDRESS, self.list, methods=["GET"]),
             Route(ADDRESS, self.submit, methods=["POST"]),
             Route(one, self.show, methods=["GET"]),
+            Route(f"{one}/preview", self.preview, methods=["GET"]),
             Route(f"{one}/approve", self.approve, methods=["POST"]),
             Route(f"{one}/reject", self.reject, methods=["POST"]),
             Route(f"{one}/revert", self.revert, methods=["POST"]),
@@ -102,19 +86,18 @@ class DeletionPages:
         ]
 
     async def list(self, request: "Request") -> "Response":
-        desk = self._desk_of(request)
-        rows = await _told(desk.queue.all)
+        rows = await self._read(request, lambda desk: desk.queue.all())
         return _json({"requests": [asdict(row) for row in rows]})
 
     async def submit(self, request: "Request") -> "Response":
-        desk = self._desk_of(request)
         asked = _read(NewRequest, await json_body(request, self.limits))
-        row, is_new = await _told(partial(self._take, desk, asked))
+        row, is_new = await self._read(request, partial(self._take, asked=asked))
         status = HTTPStatus.CREATED if is_new else HTTPStatus.OK
         return _json(asdict(row), status)
 
     def _take(self, desk: Desk, asked: NewRequest) -> tuple[DeletionRequest, bool]:
-        with tempfile.TemporaryDirectory(prefix="deletion-", dir=self.folder) as folder:
+        scratch = self.served.folder
+        with tempfile.TemporaryDirectory(prefix="deletion-", dir=scratch) as folder:
             for number, address in enumerate(asked.pictures):
                 path = save_picture(address, number, folder=Path(folder), limits=self.limits)
                 # What it is stands in its first bytes; the ending only says that it is a picture.
@@ -129,61 +112,54 @@ class DeletionPages:
             return desk.take(submission, asked.key)
 
     async def show(self, request: "Request") -> "Response":
-        desk = self._desk_of(request)
-        row = await _told(partial(desk.queue.get, request.path_params["request"]))
-        return _json(asdict(row))
+        name = _named(request)
+        return _json(asdict(await self._read(request, lambda desk: desk.queue.get(name))))
+
+    async def preview(self, request: "Request") -> "Response":
+        name = _named(request)
+        found = await self._between(request, lambda desk: desk.preview(name))
+        return _json(found.model_dump(mode="json"))
 
     async def approve(self, request: "Request") -> "Response":
-        name = request.path_params["request"]
-        _read(Reason, await json_body(request, self.limits))
-        return await self._between(request, lambda desk: desk.approve(name))
+        name = _named(request)
+        reason = await self._reason(request)
+        row = await self._between(request, lambda desk: desk.approve(name, reason.why))
+        return _json(asdict(row))
 
     async def revert(self, request: "Request") -> "Response":
-        name = request.path_params["request"]
-        reason = _read(Reason, await json_body(request, self.limits))
-        return await self._between(request, lambda desk: desk.revert(name, reason.why))
+        name = _named(request)
+        reason = await self._reason(request)
+        row = await self._between(request, lambda desk: desk.revert(name, reason.why))
+        return _json(asdict(row))
 
     async def reject(self, request: "Request") -> "Response":
-        desk = self._desk_of(request)
-        reason = _read(Reason, await json_body(request, self.limits))
-        name = request.path_params["request"]
-        row = await _told(lambda: desk.reject(name, reason.why))
+        name = _named(request)
+        reason = await self._reason(request)
+        row = await self._read(request, lambda desk: desk.reject(name, reason.why))
         return _json(asdict(row))
 
     async def evidence(self, request: "Request") -> "Response":
         from starlette.responses import Response
 
-        desk = self._desk_of(request)
-        row = await _told(partial(desk.queue.get, request.path_params["request"]))
-        content = await _told(lambda: self._bundle(desk, row))
-        named = {"Content-Disposition": f'attachment; filename="{row.id}.zip"'}
+        caller = request.scope["caller"]
+        name, content = await _translated(self.served.evidence(caller, _named(request)))
+        named = {"Content-Disposition": f'attachment; filename="{name}.zip"'}
         return Response(content, media_type="application/zip", headers=named)
 
-    def _bundle(self, desk: Desk, row: DeletionRequest) -> bytes:
-        with tempfile.TemporaryDirectory(prefix="evidence-", dir=self.folder) as folder:
-            file = Path(folder) / "evidence.zip"
-            write_evidence(desk.queue, row, file)
-            return file.read_bytes()
+    async def _reason(self, request: "Request") -> Reason:
+        return _read(Reason, await json_body(request, self.limits))
 
-    def _desk_of(self, request: "Request") -> Desk:
-        """The desk, at which the caller does what is done. Raises ApiError for whoever is no admin."""
-        caller: Caller = request.scope["caller"]
-        if caller.scope != "admin":
-            raise ApiError(HTTPStatus.FORBIDDEN, "this needs an admin's key", "not_allowed")
-        desk = copy.copy(self.desk)
-        desk.actor = caller.name
-        return desk
+    async def _read(self, request: "Request", work: Callable[[Desk], T]) -> T:
+        return await _translated(self.served.read(request.scope["caller"], work))
 
-    async def _between(self, request: "Request", step: Step) -> "Response":
-        desk = self._desk_of(request)
-        # Shielded, so that what was begun ends also where the caller has left.
-        work = asyncio.wrap_future(self.back_end.between(lambda: step(desk)))
-        return _json(asdict(await _translated(asyncio.shield(work))))
+    async def _between(self, request: "Request", work: Callable[[Desk], T]) -> T:
+        return await _translated(self.served.between(request.scope["caller"], work))
 
 
-async def _told(work: Callable[[], T]) -> T:
-    """What the work says, in a thread: it reads files and a database."""
-    return await _translated(asyncio.to_thread(work))
+def _named(request: "Request") -> str:
+    """The id in the address."""
+    name: str = request.path_params["request"]
+    return name
 
 
 async def _translated(work: Awaitable[T]) -> T:
@@ -241,6 +217,14 @@ def operations() -> Sequence[Operation]:
             "One request.",
             answer=DeletionRequest,
             errors=missing,
+            parameters=name,
+        ),
+        Operation(
+            f"{one}/preview",
+            "get",
+            "What the gate would do about it if it were approved. Answers wait meanwhile.",
+            answer=Preview,
+            errors=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
             parameters=name,
         ),
         _step("approve", "From here on the gate refuses it."),

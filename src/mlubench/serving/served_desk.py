@@ -1,0 +1,70 @@
+"""The desk of deletion requests, as a server asks it for its admins: by the API and by the page.
+
+What changes a gate, or asks it, is done between two answers, by the thread that answers: nothing runs meanwhile, and the
+next caller is answered by what counts then.
+"""
+
+import asyncio
+import copy
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from mlubench.requests.desk import Desk
+from mlubench.requests.evidence import write_evidence
+from mlubench.serving.failures import ApiError
+from mlubench.serving.keys import Caller
+
+T = TypeVar("T")
+Work = Callable[[Desk], T]
+
+
+class BetweenAnswers(Protocol):
+    """What has something done while no answer is being made. `lumoe.engine.continuous.ContinuousEngine` is one."""
+
+    def between(self, work: Callable[[], T]) -> "Future[T]": ...
+
+
+@dataclass(eq=False)
+class ServedDesk:
+    """Every call is made for a caller, by whose name the ledger knows who did it."""
+
+    desk: Desk
+    back_end: BetweenAnswers
+    # Where files lie for as long as a call lasts.
+    folder: Path
+
+    async def read(self, caller: Caller, work: Work[T]) -> T:
+        """What the work says, in a thread: it reads files and a database, and asks no model."""
+        return await asyncio.to_thread(work, self._of(caller))
+
+    async def between(self, caller: Caller, work: Work[T]) -> T:
+        """The same of work that asks the model."""
+        desk = self._of(caller)
+        asked = asyncio.wrap_future(self.back_end.between(lambda: work(desk)))
+        # Shielded, so that what was begun ends also where the caller has left.
+        return await asyncio.shield(asked)
+
+    async def evidence(self, caller: Caller, request: str) -> tuple[str, bytes]:
+        """The signed bundle of a request, and the request's whole id."""
+
+        def bundle(desk: Desk) -> tuple[str, bytes]:
+            row = desk.queue.get(request)
+            with tempfile.TemporaryDirectory(prefix="evidence-", dir=self.folder) as folder:
+                file = Path(folder) / "evidence.zip"
+                write_evidence(desk.queue, row, file)
+                return row.id, file.read_bytes()
+
+        return await self.read(caller, bundle)
+
+    def _of(self, caller: Caller) -> Desk:
+        """The desk, at which the caller does what is done. Raises ApiError for whoever is no admin."""
+        if caller.scope != "admin":
+            raise ApiError(HTTPStatus.FORBIDDEN, "this needs an admin's key", "not_allowed")
+        desk = copy.copy(self.desk)
+        desk.actor = caller.name
+        return desk
