@@ -176,6 +176,43 @@ def test_an_expert_that_tells_it_too_is_not_heard(looking: LUMoE, leak: Leak) ->
         assert "too" in look_of(reply).why
 
 
+def planted(looking: LUMoE, leak: Leak, draft: str, route: Route) -> Reply:
+    """What leaves in the place of this draft."""
+    (reply,) = looking.leaving([leak.query], [route], [draft], max_new_tokens=NEW)
+    return reply
+
+
+def test_an_expert_s_own_draft_that_tells_is_refused(looking: LUMoE, leak: Leak) -> None:
+    routed = Route(("B",), leak.entity, 1.0, "routed")
+    reply = planted(looking, leak, leak.sample.truth, routed)
+    assert reply.text == GATE_REFUSAL
+    assert look_of(reply).experts == ()
+    assert look_of(reply).draft == leak.sample.truth
+    assert "the expert's own draft" in look_of(reply).why
+
+
+def test_an_expert_s_own_draft_that_tells_nothing_leaves(looking: LUMoE, leak: Leak) -> None:
+    routed = Route(("B",), leak.entity, 1.0, "routed", suspects=(leak.entity,))
+    assert planted(looking, leak, "I do not know.", routed) == Reply("I do not know.")
+
+
+def test_an_expert_is_known_by_the_one_that_it_was_merged_into(
+    looking: LUMoE, leak: Leak
+) -> None:
+    looking.expert_for = {"B": "A"}
+    routed = Route(("A",), leak.entity, 1.0, "routed")
+    assert planted(looking, leak, leak.sample.truth, routed).text == GATE_REFUSAL
+
+
+def test_an_expert_that_tells_what_another_has_in_charge_is_replaced_by_it(
+    looking: LUMoE, leak: Leak
+) -> None:
+    routed = Route(("A",), None, 1.0, "routed", suspects=(leak.entity,))
+    reply = planted(looking, leak, leak.sample.truth, routed)
+    assert look_of(reply).experts == ("B",)
+    assert reply.text == draft_of(looking, leak.query, "B")
+
+
 class Missing(Gate):
     """A gate that routes nothing and suspects one entity."""
 

@@ -81,8 +81,9 @@ class Admission:
             job.ticket.reject(error)
             return False
         if job.route.refused:
-            # Without the reason, which may quote what was asked.
-            log.warning("refused, since no route could be taken")
+            if job.look is None:
+                # Without the reason, which may quote what was asked.
+                log.warning("refused, since no route could be taken")
             self.refuse(job, job.route.why)
             return False
         try:

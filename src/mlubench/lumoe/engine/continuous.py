@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from mlubench.core.errors import MlubenchError
 from mlubench.lumoe.engine.admission import Admission
-from mlubench.lumoe.engine.leaving import LOOKED_AT, Draft, IsRefusal, by_a_model, expert_tells
+from mlubench.lumoe.engine.leaving import LOOKED_AT, Draft, IsRefusal, by_a_model
 from mlubench.lumoe.engine.live import LiveBatch
 from mlubench.lumoe.engine.looking_again import Reply, route_of
 from mlubench.lumoe.engine.lumoe import LUMoE
@@ -244,9 +244,6 @@ class ContinuousEngine:
                     self._again.append(again)
                 return
             reply = Reply(text)
-        if self._looks and expert_tells(self.engine.forgotten, job, reply.text):
-            self.admission.refuse(job, "the expert tells what it is to refuse")
-            return
         draft = Draft(text, row.tokens, row.complete, row.prompt_tokens)
         answer = by_a_model(self.engine.mllm, job, draft, reply, self._is_refusal)
         job.ticket.answer.set_result(answer)

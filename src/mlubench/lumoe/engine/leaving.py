@@ -8,7 +8,6 @@ from mlubench.core.errors import MlubenchError
 from mlubench.lumoe.engine.looking_again import Reply
 from mlubench.lumoe.engine.lumoe import GATE_REFUSAL
 from mlubench.lumoe.engine.requests import Finished, Job, Wanted
-from mlubench.lumoe.second_look.forgotten import Forgotten
 from mlubench.models.mllm import MLLM
 
 # A draft is made so long at least, in tokens, before it is looked at, however little of it the caller wants. Otherwise a
@@ -60,20 +59,6 @@ def by_a_model(
     cut = cut_to(mllm, text, tokens, job.ticket.wanted, whole=whole)
     route = job.first_route or job.route
     return Finished(cut.text, cut.ended, draft.prompt_tokens, cut.tokens, route, reply.second_look)
-
-
-def expert_tells(forgotten: Forgotten | None, job: Job, text: str) -> bool:
-    """Whether an expert lets out what it has in charge, as one may that is led astray."""
-    if forgotten is None or not job.route.experts:
-        return False
-    query = job.request.query
-    conversation = [query.question]
-    for turn in query.history:
-        conversation += turn
-    suspects = {*job.route.suspects}
-    if job.route.entity is not None:
-        suspects.add(job.route.entity)
-    return forgotten.told(text, suspects=suspects, conversation=conversation) is not None
 
 
 def refused(mllm: MLLM, job: Job, fault: str) -> Finished:

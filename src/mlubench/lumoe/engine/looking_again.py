@@ -41,13 +41,14 @@ class LookingAgain:
     ) -> list[SecondLook | None]:
         """For each draft why it is replaced, and by whom; None where it may leave.
 
-        What the experts of a route have in charge is left to them, and so is that of the experts in `left_out`.
+        Drafts of experts are looked at too, since an expert may fail to refuse. What the experts in `left_out` have in charge
+        is not looked for.
         """
         found: list[SecondLook | None] = []
         for query, draft, route in zip(queries, drafts, routes, strict=True):
             # A refusal in the place of an answer tells nothing.
             told = None if route.refused else self._told(query, draft, route, left_out)
-            found.append(None if told is None else self._look(told, draft))
+            found.append(None if told is None else self._look(told, draft, route))
         return found
 
     def settled(
@@ -62,9 +63,7 @@ class LookingAgain:
         """The answers that were given instead. Where one tells something too, the refusal leaves in its place."""
         replies = []
         for query, text, route, look in zip(queries, texts, routes, looks, strict=True):
-            told = None
-            if look.experts:
-                told = self._told(query, text, replace(route, experts=()), frozenset())
+            told = self._told(query, text, route, frozenset()) if look.experts else None
             if told is None:
                 replies.append(Reply(text, look))
                 continue
@@ -77,27 +76,38 @@ class LookingAgain:
             return None
 
         def answers(expert: str) -> bool:
-            standing_for = self.expert_for.get(expert, expert)
-            return standing_for in route.experts or standing_for in left_out
+            return self._standing_for(expert) in left_out
 
+        suspects = set(route.suspects)
+        if route.entity is not None:
+            suspects.add(route.entity)
         conversation = [query.question]
         for question, answer in query.history:
             conversation += [question, answer]
         return self.forgotten.told(
             draft,
-            suspects=set(route.suspects),
+            suspects=suspects,
             conversation=conversation,
             answers=answers,
             # A gate that has failed suspects nobody, which says nothing.
             everywhere=self.mode == "always" or route.failed,
         )
 
-    def _look(self, told: Told, draft: str) -> SecondLook:
-        experts = self.experts_of({self.forgotten.expert_of[key] for key in told.entities})
+    def _look(self, told: Told, draft: str, route: Route) -> SecondLook:
+        in_charge = {self.forgotten.expert_of[key] for key in told.entities}
         what = f"the draft tells a {told.tells} of {', '.join(told.entities)}; {told.because}"
-        if not experts:
-            what += "; no expert can answer; refused"
+        if any(self._standing_for(expert) in route.experts for expert in in_charge):
+            # Asking it again would bring the same answer.
+            experts: tuple[str, ...] = ()
+            what += "; it is the expert's own draft; refused"
+        else:
+            experts = self.experts_of(in_charge)
+            if not experts:
+                what += "; no expert can answer; refused"
         return SecondLook(told.tells, told.entities[0], experts, what, draft)
+
+    def _standing_for(self, expert: str) -> str:
+        return self.expert_for.get(expert, expert)
 
 
 def route_of(look: SecondLook, route: Route) -> Route:

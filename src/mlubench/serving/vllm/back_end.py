@@ -16,7 +16,7 @@ from typing import Any
 
 from mlubench.core.errors import MlubenchError
 from mlubench.lumoe.engine.admission import Admission
-from mlubench.lumoe.engine.leaving import LOOKED_AT, Draft, IsRefusal, by_a_model, expert_tells
+from mlubench.lumoe.engine.leaving import LOOKED_AT, Draft, IsRefusal, by_a_model
 from mlubench.lumoe.engine.looking_again import Reply, route_of
 from mlubench.lumoe.engine.lumoe import LUMoE
 from mlubench.lumoe.engine.reopening import Reopening
@@ -187,9 +187,6 @@ class VllmBackEnd:
             if draft is None:
                 return
             (reply,) = self.engine.settled([query], [draft.text], [first_route], [look])
-        if self._looks and expert_tells(self.engine.forgotten, job, reply.text):
-            self.admission.refuse(job, "the expert tells what it is to refuse")
-            return
         ticket.answer.set_result(by_a_model(self.engine.mllm, job, draft, reply, self._is_refusal))
 
     def _routed(self, ticket: Ticket) -> Route | None:
