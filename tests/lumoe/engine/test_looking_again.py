@@ -196,9 +196,7 @@ def test_an_expert_s_own_draft_that_tells_nothing_leaves(looking: LUMoE, leak: L
     assert planted(looking, leak, "I do not know.", routed) == Reply("I do not know.")
 
 
-def test_an_expert_is_known_by_the_one_that_it_was_merged_into(
-    looking: LUMoE, leak: Leak
-) -> None:
+def test_an_expert_is_known_by_the_one_that_it_was_merged_into(looking: LUMoE, leak: Leak) -> None:
     looking.expert_for = {"B": "A"}
     routed = Route(("A",), leak.entity, 1.0, "routed")
     assert planted(looking, leak, leak.sample.truth, routed).text == GATE_REFUSAL

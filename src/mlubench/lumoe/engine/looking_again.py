@@ -41,8 +41,8 @@ class LookingAgain:
     ) -> list[SecondLook | None]:
         """For each draft why it is replaced, and by whom; None where it may leave.
 
-        Drafts of experts are looked at too, since an expert may fail to refuse. What the experts in `left_out` have in charge
-        is not looked for.
+        Drafts of experts are looked at too, since an expert may fail to refuse. What the experts in `left_out` have in
+        charge is not looked for.
         """
         found: list[SecondLook | None] = []
         for query, draft, route in zip(queries, drafts, routes, strict=True):
