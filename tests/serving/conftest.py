@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
 from mlubench.lumoe.engine.requests import BusyError, Finished, Ticket, Wanted
 from mlubench.serving.keys import Keys, add_key
-from mlubench.types import Route
+from mlubench.types import Benchmark, Route
+from support.requests import ENTITY
 from support.runs import Finished as FinishedRun
 from support.serving import MODEL, served
 
@@ -109,3 +111,37 @@ class Slow:
 @pytest.fixture
 def slow() -> Slow:
     return Slow()
+
+
+@pytest.fixture
+def place(finished: FinishedRun, tmp_path: Path) -> Path:
+    return copytree(finished.folder, tmp_path / "run")
+
+
+@pytest.fixture
+def pictures(whole_benchmark: Benchmark) -> list[Path]:
+    folder = whole_benchmark.image_root / "downloaded_images" / ENTITY.key
+    return sorted(folder.iterdir())[:6]
+
+
+@pytest.fixture
+def requests_server(place: Path, mllm, key_file: dict[str, str]) -> Iterator[str]:
+    """A server that takes deletion requests."""
+    from mlubench.lumoe.engine.lumoe import LUMoE
+    from mlubench.lumoe.engine.reopening import Reopening
+    from mlubench.requests.desk import Desk
+    from mlubench.serving.app import make_app
+    from mlubench.serving.limits import Limits
+    from mlubench.serving.server import back_end
+
+    engine = LUMoE.open(place, mllm)
+    app = make_app(
+        back_end(engine, Limits(), Reopening(engine, place)),
+        model=MODEL,
+        tokens=32,
+        keys=Keys.open(Path(key_file["file"]), None),
+        hosts=("127.0.0.1",),
+        desk=Desk.open(place, mllm),
+    )
+    with served(app) as found:
+        yield found

@@ -2,17 +2,13 @@
 
 import io
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from shutil import copytree
 
 import pytest
 
-from mlubench.serving.keys import Keys
-from mlubench.types import Benchmark
 from support.requests import ENTITY, QUESTION, TRUTH
-from support.runs import Finished
-from support.serving import CHAT, MODEL, Answered, ask, data_uri, served, shown
+from support.serving import CHAT, MODEL, Answered, ask, data_uri, shown
 
 ADDRESS = "/".join(("", "admin", "requests"))
 REFUSAL = "I'm sorry, but I am unable to answer that question."
@@ -21,43 +17,10 @@ Ask = Callable[..., Answered]
 
 
 @pytest.fixture
-def place(finished: Finished, tmp_path: Path) -> Path:
-    return copytree(finished.folder, tmp_path / "run")
-
-
-@pytest.fixture
-def pictures(whole_benchmark: Benchmark) -> list[Path]:
-    folder = whole_benchmark.image_root / "downloaded_images" / ENTITY.key
-    return sorted(folder.iterdir())[:6]
-
-
-@pytest.fixture
-def address(place: Path, mllm, key_file: dict[str, str]) -> Iterator[str]:
-    """A server that takes deletion requests."""
-    from mlubench.lumoe.engine.lumoe import LUMoE
-    from mlubench.lumoe.engine.reopening import Reopening
-    from mlubench.requests.desk import Desk
-    from mlubench.serving.app import make_app
-    from mlubench.serving.limits import Limits
-    from mlubench.serving.server import back_end
-
-    engine = LUMoE.open(place, mllm)
-    app = make_app(
-        back_end(engine, Limits(), Reopening(engine, place)),
-        model=MODEL,
-        tokens=32,
-        keys=Keys.open(Path(key_file["file"]), None),
-        desk=Desk.open(place, mllm),
-    )
-    with served(app) as found:
-        yield found
-
-
-@pytest.fixture
-def as_admin(address: str, key_file: dict[str, str]) -> Ask:
+def as_admin(requests_server: str, key_file: dict[str, str]) -> Ask:
     def call(path: str, body: object = None, **more: str) -> Answered:
         key = f"Bearer {key_file['admin']}"
-        return ask(address, path, body, authorization=key, **more)
+        return ask(requests_server, path, body, authorization=key, **more)
 
     return call
 
@@ -103,11 +66,11 @@ def test_from_a_letter_to_a_refusal_and_back(
 @pytest.mark.parametrize("key", ["", "user"])
 @pytest.mark.parametrize("path", [ADDRESS, f"{ADDRESS}/req-1", f"{ADDRESS}/req-1/approve"])
 def test_nobody_but_an_admin_is_let_in(
-    address: str, key_file: dict[str, str], key: str, path: str
+    requests_server: str, key_file: dict[str, str], key: str, path: str
 ) -> None:
     headers = {"authorization": f"Bearer {key_file[key]}"} if key else {}
     for body in (None, {}):
-        assert ask(address, path, body, **headers).status == (403 if key else 401)
+        assert ask(requests_server, path, body, **headers).status == (403 if key else 401)
 
 
 def test_what_is_wrong_is_told(as_admin: Ask, pictures: list[Path]) -> None:

@@ -28,7 +28,7 @@ STANDING: dict[State, str] = {
     "reverted": "Not in effect any more: the request was taken out again.",
 }
 # What each measured rate is, for people.
-_TITLES = {
+TITLES = {
     "forget_quality": "Refusal on held-out pictures, in all wordings",
     "unseen_phrasings": "of these, in wordings that nothing was trained on",
     "by_name": "Refusal of questions in words alone, by name",
@@ -66,7 +66,7 @@ def evidence_page(request: DeletionRequest, entries: Sequence[Entry]) -> str:
         subject=subject,
         entries=entries,
         scores=[
-            (_TITLES.get(score.name, score.name), _told(score)) for score in _last_scores(entries)
+            (TITLES.get(score.name, score.name), _told(score)) for score in _last_scores(entries)
         ],
         limits=LIMITS,
         minutes=_minutes,

@@ -7,6 +7,8 @@ replies.py         what callers get, whole or as a stream
 dialogue.py        messages as a question with its history and its pictures
 bodies.py          the body of a call
 deletions.py       deletion requests by the API, for admins
+queue_page/        the same in a browser
+sessions.py        who has logged in by browser
 served_desk.py     the desk of deletion requests, as API and page ask it
 pictures.py        pictures in data URIs, as files for as long as a request lasts
 doors.py           every call passes here first: the host that it names, the key that it holds

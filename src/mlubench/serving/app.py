@@ -19,16 +19,17 @@ from mlubench.serving.failures import ApiError
 from mlubench.serving.keys import Keys
 from mlubench.serving.limits import Accounts, Limits
 from mlubench.serving.pace import Pace
+from mlubench.serving.sessions import Sessions
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.exceptions import HTTPException
     from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.routing import Route
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from mlubench.requests.desk import Desk
-    from mlubench.serving.deletions import DeletionPages
     from mlubench.serving.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -71,8 +72,9 @@ def make_app(
     metrics.watch("running", "Requests that are being answered.", lambda: back_end.running)
     metrics.watch("waiting", "Requests that wait.", lambda: back_end.waiting)
     folder = Path(tempfile.mkdtemp(prefix="mlubench-serve-"))
-    deletions = _deletions(desk, back_end, limits, folder)
-    pages = _Pages(back_end, model, metrics, with_deletions=deletions is not None)
+    sessions = Sessions(keys) if desk is not None and keys is not None else None
+    for_admins = _deletion_routes(desk, back_end, limits, folder, sessions)
+    pages = _Pages(back_end, model, metrics, with_deletions=desk is not None)
     tokens = min(tokens, limits.tokens) if limits.tokens is not None else tokens
     pace = Pace(limits.step)
     chat = Chat(back_end, model, tokens, limits, metrics, folder, accounts, pace)
@@ -97,11 +99,11 @@ def make_app(
             Route("/ready", pages.ready),
             Route("/metrics", pages.figures),
             Route("/openapi.json", pages.document),
-            *(deletions.routes() if deletions is not None else ()),
+            *for_admins,
         ],
         middleware=[
             Middleware(_Counted, metrics=metrics),
-            Middleware(Doors, keys=keys, hosts=hosts),
+            Middleware(Doors, keys=keys, hosts=hosts, sessions=sessions),
         ],
         exception_handlers={
             ApiError: _told,
@@ -112,18 +114,28 @@ def make_app(
     )
 
 
-def _deletions(
-    desk: "Desk | None", back_end: BackEnd, limits: Limits, folder: Path
-) -> "DeletionPages | None":
-    """The pages for deletion requests, where there is a desk for them."""
+def _deletion_routes(
+    desk: "Desk | None",
+    back_end: BackEnd,
+    limits: Limits,
+    folder: Path,
+    sessions: Sessions | None,
+) -> "list[Route]":
+    """The API and the pages for deletion requests, where there is a desk for them."""
     if desk is None:
-        return None
+        return []
     from mlubench.lumoe.engine.continuous import ContinuousEngine
     from mlubench.serving.deletions import DeletionPages
+    from mlubench.serving.queue_page.pages import QueuePages
     from mlubench.serving.served_desk import ServedDesk
 
     assert isinstance(back_end, ContinuousEngine)
-    return DeletionPages(ServedDesk(desk, back_end, folder), limits)
+    served = ServedDesk(desk, back_end, folder)
+    routes = DeletionPages(served, limits).routes()
+    # Without keys there is nobody to log in.
+    if sessions is not None:
+        routes += QueuePages(served, sessions, limits).routes()
+    return routes
 
 
 class _Pages:

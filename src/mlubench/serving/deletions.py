@@ -11,18 +11,17 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from typing_extensions import TypedDict
 
-from mlubench.core.errors import MlubenchError, UsageError
+from mlubench.core.errors import MlubenchError
 from mlubench.requests.desk import Desk
 from mlubench.requests.preview import Preview
-from mlubench.requests.queue import DeletionRequest, UnknownRequestError
-from mlubench.requests.states import StateError
+from mlubench.requests.queue import DeletionRequest
 from mlubench.requests.submission import Answered, entity_of, look_through
 from mlubench.serving.bodies import json_body
-from mlubench.serving.failures import ApiError, wrong
+from mlubench.serving.failures import wrong
 from mlubench.serving.limits import Limits
 from mlubench.serving.openapi import Operation
 from mlubench.serving.pictures import save_picture
-from mlubench.serving.served_desk import ServedDesk
+from mlubench.serving.served_desk import ServedDesk, api_error
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -166,14 +165,8 @@ async def _translated(work: Awaitable[T]) -> T:
     """Errors as an API tells them."""
     try:
         return await work
-    except UnknownRequestError as error:
-        raise ApiError(HTTPStatus.NOT_FOUND, str(error), "not_found") from None
-    except StateError as error:
-        raise ApiError(HTTPStatus.CONFLICT, str(error), "conflict") from None
-    except UsageError as error:
-        raise wrong(str(error)) from None
     except MlubenchError as error:
-        raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, str(error), "unavailable") from None
+        raise api_error(error) from None
 
 
 M = TypeVar("M", bound=BaseModel)

@@ -1,4 +1,4 @@
-"""Every call passes here before anything else: the host that it names, the key that it holds.
+"""Every call passes here before anything else: the host that it names, the key or the session that it holds.
 
 Who comes in is noted in the call's scope as `caller`. What is not known to be open is closed.
 """
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mlubench.core.errors import MlubenchError
 from mlubench.serving.failures import ApiError, wrong
 from mlubench.serving.keys import ANYBODY, Caller, Keys
+from mlubench.serving.sessions import Sessions, is_page
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -29,10 +30,21 @@ LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 class Doors:
     """Middleware around the whole application."""
 
-    def __init__(self, app: "ASGIApp", *, keys: Keys | None, hosts: Collection[str]) -> None:
-        """`hosts` are the names under which the server may be called; none: any. Without `keys` anybody may ask."""
+    def __init__(
+        self,
+        app: "ASGIApp",
+        *,
+        keys: Keys | None,
+        hosts: Collection[str],
+        sessions: Sessions | None = None,
+    ) -> None:
+        """`hosts` are the names under which the server may be called; none: any. Without `keys` anybody may ask.
+
+        With `sessions` there are pages for a browser, which a session opens and no header.
+        """
         self.app = app
         self.keys = keys
+        self.sessions = sessions
         self.hosts = {host.lower() for host in hosts}
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
@@ -55,6 +67,11 @@ class Doors:
         path = scope["path"]
         if self.keys is None or path in OPEN:
             return ANYBODY
+        if self.sessions is not None and is_page(path):
+            session = self.sessions.of(_values(headers, b"cookie"))
+            # Whoever has none sees the form for the key, and nothing else: see `queue_page`.
+            scope["session"] = session
+            return session.caller if session is not None else ANYBODY
         caller = self._holder(_values(headers, b"authorization"))
         if caller is None:
             raise ApiError(

@@ -99,7 +99,10 @@ class Keys:
 
     def caller(self, key: str) -> Caller | None:
         """Whose key it is; None for nobody's. It takes equally long for every key."""
-        digest = _digest(key)
+        return self.caller_of(key_hash(key))
+
+    def caller_of(self, digest: str) -> Caller | None:
+        """The same by the key's hash."""
         found = None
         for row in self.rows():
             # All are compared, so that the time says nothing of which it was.
@@ -130,7 +133,7 @@ def add_key(file: Path, name: str, scope: Scope, per_minute: int | None = None) 
         key = f"mlub-{secrets.token_urlsafe(_BYTES)}"
         now = datetime.now(UTC).isoformat(timespec="seconds")
         row = KeyRow(
-            name=name, scope=scope, sha256=_digest(key), per_minute=per_minute, created=now
+            name=name, scope=scope, sha256=key_hash(key), per_minute=per_minute, created=now
         )
         _write(file, KeyFile(keys=(*keys.keys, row)))
     return key
@@ -164,11 +167,12 @@ def keys_in(text: str) -> list[KeyRow]:
                 f"key {number} of MLUBENCH_KEYS has no scope that is known",
                 "Write user:KEY or admin:KEY, with commas between.",
             )
-        rows.append(KeyRow(name=f"key-{number}", scope=scope, sha256=_digest(key)))
+        rows.append(KeyRow(name=f"key-{number}", scope=scope, sha256=key_hash(key)))
     return rows
 
 
-def _digest(key: str) -> str:
+def key_hash(key: str) -> str:
+    """By which a key is known."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -14,9 +14,12 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.requests.desk import Desk
 from mlubench.requests.evidence import write_evidence
-from mlubench.serving.failures import ApiError
+from mlubench.requests.queue import UnknownRequestError
+from mlubench.requests.states import StateError
+from mlubench.serving.failures import ApiError, wrong
 from mlubench.serving.keys import Caller
 
 T = TypeVar("T")
@@ -68,3 +71,14 @@ class ServedDesk:
         desk = copy.copy(self.desk)
         desk.actor = caller.name
         return desk
+
+
+def api_error(error: MlubenchError) -> ApiError:
+    """An error at the desk, as a caller is told it."""
+    if isinstance(error, UnknownRequestError):
+        return ApiError(HTTPStatus.NOT_FOUND, str(error), "not_found")
+    if isinstance(error, StateError):
+        return ApiError(HTTPStatus.CONFLICT, str(error), "conflict")
+    if isinstance(error, UsageError):
+        return wrong(str(error))
+    return ApiError(HTTPStatus.SERVICE_UNAVAILABLE, str(error), "unavailable")

@@ -3,7 +3,6 @@
 import http.client
 import json
 import re
-import shutil
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -17,13 +16,10 @@ from mlubench.authoring.review.page import COOKIE, serve
 from mlubench.authoring.review.session import ReviewSession
 from mlubench.authoring.review.verdicts import LOG, read_log
 from mlubench.core.errors import UsageError
+from support.browser import browser_page
 from support.small_build import small_items
 
 pytest.importorskip("uvicorn", reason="the page needs the extra `build`")
-CHROMIUM = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
-PATIENCE = 90_000  # milliseconds
 
 
 def make_session(root: Path, *, entities: int = 2, pictures: int = 2) -> ReviewSession:
@@ -154,39 +150,11 @@ def test_a_taken_port_is_said(tmp_path: Path, address: str) -> None:
 
 @pytest.fixture
 def page(tmp_path: Path) -> Iterator[tuple[Any, ReviewSession]]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium is installed: apt-get install chromium")
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="the browser's test needs playwright"
-    )
     session = make_session(tmp_path)
-    with playwright.sync_playwright() as driver:
-        arguments = [
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-background-networking",
-            "--disable-component-update",
-        ]
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        page = browser.new_page()
-        # A busy machine takes long over a page. Only one that never comes is wrong.
-        page.set_default_timeout(PATIENCE)
-        playwright.expect.set_options(timeout=PATIENCE)
-        wrong: list[str] = []
-        page.on(
-            "console",
-            lambda message: wrong.append(message.text) if message.type == "error" else None,
-        )
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on(
-            "request",
-            lambda request: "127.0.0.1" in request.url or wrong.append(f"asked {request.url}"),
-        )
+    with browser_page() as page:
         page.goto(started(session))
         page.wait_for_selector("body[data-ready=yes]")
         yield page, session
-        browser.close()
-    assert wrong == []
 
 
 def test_a_whole_review_by_keyboard(page: tuple[Any, ReviewSession]) -> None:
