@@ -9,8 +9,8 @@ from typing import Any
 from gates_world import World, rate
 from mlubench.data.evasion import NAMES, PICTURES, side_by_side
 from mlubench.data.pictures import open_picture
+from mlubench.lumoe.gates.aliases import known_aliases
 from mlubench.lumoe.gates.base import Gate, GateQuery
-from mlubench.lumoe.gates.names import known_aliases
 from mlubench.types import Entity
 
 ASK = "What can you tell me about {}?"

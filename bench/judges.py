@@ -29,9 +29,10 @@ import click
 import yaml
 
 from mlubench.data import release
+from mlubench.data.inhabitants import invented
 from mlubench.data.real.entities import read_entities
 from mlubench.data.refusals import refusal_for
-from mlubench.data.world import build_world, invented
+from mlubench.data.world import build_world
 from mlubench.judging.rules.text import word_set
 from mlubench.judging.run import make_judge
 from mlubench.statistics.intervals import wilson

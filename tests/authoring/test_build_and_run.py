@@ -10,7 +10,7 @@ from mlubench.authoring.builder import open_build
 from mlubench.authoring.knowledge import as_benchmark
 from mlubench.authoring.rows import ItemRow, KnownRow, read_rows
 from mlubench.data import release
-from mlubench.data.world import invented
+from mlubench.data.inhabitants import invented
 from mlubench.experiment.sequence import run_lifelong
 from mlubench.models.toy.base import toy_base
 from mlubench.settings import loading as settings

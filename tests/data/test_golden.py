@@ -6,8 +6,9 @@ Whoever changes a draw on purpose raises `WORLD_VERSION` or `RENDERER_VERSION`, 
 import hashlib
 import json
 
+from mlubench.data.inhabitants import invented
 from mlubench.data.render import render, render_blank
-from mlubench.data.world import build_world, invented
+from mlubench.data.world import build_world
 
 KEYS = ("Animals/Cat", "Personage/马云", "Movies/The_Lion_King", "Cartoon/É")
 

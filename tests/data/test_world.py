@@ -15,8 +15,9 @@ from PIL import Image
 from mlubench.core.errors import UsageError
 from mlubench.core.files import digest, is_whole, read_manifest
 from mlubench.data import release
+from mlubench.data.inhabitants import invent, world_text
 from mlubench.data.render import STAND_IN_MARK
-from mlubench.data.world import _invent, _text, build_world, world_facts, write_world
+from mlubench.data.world import build_world, world_facts, write_world
 
 CLASSES = {
     "Animals",
@@ -122,7 +123,7 @@ def test_no_question_names_an_entity(world):
     words: set[str] = set()
     for question in questions:
         words |= set(re.findall(r"\w+", question.lower()))
-    for who in _invent(0, 48):
+    for who in invent(0, 48):
         invented = [word for word in re.findall(r"\w+", who.title) if word.lower() not in words]
         assert invented, f"{who.title} can be read off the questions"
         assert all(who.title.lower() not in question.lower() for question in questions)
@@ -133,7 +134,7 @@ def test_one_fact_is_the_name_and_the_answers_are_of_real_length(world):
     for _, _, cls, name, _, question, answer in rows(world):
         assert 8 <= len(answer.split()) <= 30, answer
         assert "{" not in answer and "{" not in question
-        if question in _text()["classes"][cls]["facts"]["name"]["ask"]:
+        if question in world_text()["classes"][cls]["facts"]["name"]["ask"]:
             assert name.replace("_", " ") in answer
             named[name].add(answer)
     assert len(named) == 48
@@ -149,14 +150,14 @@ def test_entities_of_a_class_differ_in_most_facts(world):
 
 
 def test_attributes_of_a_class_differ():
-    for one, two in combinations(_invent(3, 48), 2):
+    for one, two in combinations(invent(3, 48), 2):
         if one.cls == two.cls:
             same = [key for key in one.attributes if one.attributes[key] == two.attributes[key]]
             assert not same, (one.title, two.title, same)
 
 
 def test_names_are_unique_and_some_hold_other_letters():
-    names = [who.name for who in _invent(0, 48)]
+    names = [who.name for who in invent(0, 48)]
     assert len({name.lower() for name in names}) == 48
     assert 2 <= sum(not name.isascii() for name in names) <= 12
     assert all(" " not in name and "/" not in name for name in names)
@@ -190,7 +191,7 @@ def test_another_seed_is_another_world(world):
 
 @pytest.mark.parametrize("entities", [16, 17, 23, 40, 50, 127])
 def test_every_size_fills_every_place(entities: int):
-    people = _invent(5, entities)
+    people = invent(5, entities)
     assert len({(who.cls, who.name) for who in people}) == entities
     assert {who.cls for who in people} == CLASSES
     for task in "ABCD":
@@ -220,7 +221,7 @@ def test_every_text_is_whole():
     def slots(text: str) -> set[str]:
         return {field for _, field, _, _ in string.Formatter().parse(text) if field} - {"title"}
 
-    for cls, text in _text()["classes"].items():
+    for cls, text in world_text()["classes"].items():
         used: set[str] = set()
         for kind, fact in text["facts"].items():
             assert len(set(fact["ask"])) == 5, (cls, kind)

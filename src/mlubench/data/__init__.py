@@ -3,7 +3,8 @@
 release.py         reads and writes the official layout; records.py says what one record must look like
 roles.py           which pictures train, which set thresholds, which only test
 protocols.py       whether these are kept apart, or every record does all, as was published
-world.py           an invented world in the official layout (world_text.yaml holds its words)
+world.py           an invented world in the official layout
+inhabitants.py     who there is in it (world_text.yaml holds its words)
 picture_kinds.py   views of a photograph that is trained on, told from other photographs
 strangers.py       entities of no task, which a gate should leave alone
 background.py      things that nobody asked to forget, which gates learn from

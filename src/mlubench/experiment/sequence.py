@@ -37,8 +37,8 @@ from mlubench.judging.llm.tools import JudgeTools
 from mlubench.judging.run import judge_run
 from mlubench.judging.scoring import build_results
 from mlubench.lumoe.experts.manifest import base_id
+from mlubench.lumoe.gates.aliases import check_aliases
 from mlubench.lumoe.gates.making import check_gate
-from mlubench.lumoe.gates.names import check_aliases
 from mlubench.runs.folder import GATE_ONLY, PROMPT_ONLY, RunDir
 from mlubench.runs.opening import Run
 from mlubench.runs.results import BenchmarkFacts, Results, RunFacts

@@ -10,7 +10,7 @@ from mlubench.authoring.spec import EntityEntry
 from mlubench.authoring.stage import Context
 from mlubench.authoring.user_files import read_csv, read_yaml_value
 from mlubench.core.errors import UsageError, all_errors
-from mlubench.data.world import invented
+from mlubench.data.inhabitants import invented
 
 _NEEDED_COLUMNS = ("name", "class")
 _COLUMNS = {*_NEEDED_COLUMNS, "aliases", "wikipedia"}

@@ -24,7 +24,7 @@ from mlubench.experiment.plan.start import (
     foresee_tests,
     known_part,
 )
-from mlubench.lumoe.gates.names import check_aliases
+from mlubench.lumoe.gates.aliases import check_aliases
 from mlubench.models.sizes import Shape
 from mlubench.runs.folder import RunDir
 from mlubench.settings.run import Config

@@ -16,7 +16,7 @@ mllm.py            asks a model at an endpoint; ask_base.py asks the base
 two_steps.py       the two questions that both ask (two_steps.yaml)
 replies.py         what a gate asked of a model, kept
 oracle.py          is told the truth
-names.py           which names a text holds (aliases.yaml)
+aliases.py         what an entity is called (aliases.yaml); names.py finds which names a text holds
 string_index.py  spelling.py  misspelling.py
                    names alike; one spelling of them; what counts as misspelt
 saved.py           what gates keep in JSON, checked when it is read

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from mlubench.core.files import write_json
 from mlubench.core.reading import read_json
+from mlubench.lumoe.gates.aliases import known_aliases, names_of
 from mlubench.lumoe.gates.base import Features, Gate, GateQuery
 from mlubench.lumoe.gates.extending import require_new
-from mlubench.lumoe.gates.names import Hit, Names, known_aliases, names_of
+from mlubench.lumoe.gates.names import Hit, Names
 from mlubench.lumoe.gates.saved import HINT, SavedNames
 from mlubench.settings.gates import GateConfig
 from mlubench.types import Benchmark, Route, Task

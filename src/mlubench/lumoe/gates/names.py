@@ -3,16 +3,11 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 from itertools import accumulate
 from typing import NamedTuple
 
-import yaml
 from rapidfuzz import fuzz
 
-from mlubench.core.errors import unknown_name
-from mlubench.data.naming import without_generic_ending
 from mlubench.lumoe.gates.misspelling import (
     SINGLE_RATIO,
     SPLIT_LENGTH,
@@ -22,9 +17,8 @@ from mlubench.lumoe.gates.misspelling import (
     is_misspelt,
     same_words,
 )
-from mlubench.lumoe.gates.spelling import fold, spellings
+from mlubench.lumoe.gates.spelling import spellings
 from mlubench.lumoe.gates.string_index import StringIndex, bag_of, joined_bags
-from mlubench.types import Benchmark, Entity
 
 CACHED = 1 << 14  # words, and runs of words, whose readings are kept
 
@@ -41,41 +35,6 @@ class Hit:
     stop: int
     # How like the name they are, 0 to 1.
     score: float
-
-
-def names_of(entity: Entity, aliases: Mapping[str, Sequence[str]]) -> list[str]:
-    """The entity's folded names: its own, that without a generic ending or an article, and its aliases."""
-    own = fold(entity.name)
-    found = [own, without_generic_ending(own)]
-    found += [fold(alias) for alias in aliases.get(entity.key, ())]
-    for name in list(found):
-        # "The Strain" without its article would be any strain.
-        if name.startswith("the ") and name.count(" ") > 1:
-            found.append(name.removeprefix("the "))
-    return [name for name in dict.fromkeys(found) if name]
-
-
-@cache
-def _our_aliases() -> Mapping[str, Sequence[str]]:
-    source = resources.files("mlubench.lumoe.gates").joinpath("aliases.yaml")
-    known: dict[str, list[str]] = yaml.safe_load(source.read_text(encoding="utf-8"))
-    return known
-
-
-def known_aliases(added: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """Our aliases of the official entities, and those that the settings add."""
-    known = {key: list(names) for key, names in _our_aliases().items()}
-    for key, names in added.items():
-        known[key] = [*known.get(key, []), *names]
-    return known
-
-
-def check_aliases(added: Mapping[str, Sequence[str]], benchmark: Benchmark) -> None:
-    """Raises UsageError for aliases of what the benchmark does not hold, which would never count."""
-    known = {s.entity.key for s in benchmark.samples}
-    for key in added:
-        if key not in known:
-            raise unknown_name("entity in gates.aliases", key, known)
 
 
 class _WordReading(NamedTuple):

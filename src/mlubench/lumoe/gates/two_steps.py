@@ -13,8 +13,9 @@ from pydantic import model_validator
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.core.files import write_json
 from mlubench.core.reading import read_json, read_yaml
+from mlubench.lumoe.gates.aliases import known_aliases, names_of
 from mlubench.lumoe.gates.base import Features, GateQuery, ModelAccess
-from mlubench.lumoe.gates.names import Names, known_aliases, names_of
+from mlubench.lumoe.gates.names import Names
 from mlubench.lumoe.gates.saved import HINT, SavedNames
 from mlubench.lumoe.gates.spelling import fold
 from mlubench.models.mllm import Query

@@ -11,7 +11,8 @@ from typing import Literal
 
 from mlubench.core.files import write_json
 from mlubench.core.reading import read_json
-from mlubench.lumoe.gates.names import Names, known_aliases, names_of
+from mlubench.lumoe.gates.aliases import known_aliases, names_of
+from mlubench.lumoe.gates.names import Names
 from mlubench.lumoe.gates.saved import HINT
 from mlubench.lumoe.second_look.fact_index import FactIndex
 from mlubench.lumoe.second_look.facts import ForgottenFacts
