@@ -2,6 +2,7 @@
 
 judge.py           the verdicts, and the version that runs claim
 text.py            an answer's words, names and numbers in comparable form
+asking.py          what a question asks for
 expected.py        what an answer is expected to hold
 matching.py        how an answer matches that
 companions.py      which words belong together: "ice giant" is no "gas giant"

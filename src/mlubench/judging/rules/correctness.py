@@ -3,16 +3,9 @@
 from collections.abc import Set
 from dataclasses import dataclass
 
+from mlubench.judging.rules.asking import asks_for_number_alone, asks_for_two_things, side_taken
 from mlubench.judging.rules.companions import in_other_company
-from mlubench.judging.rules.expected import (
-    ALSO_ASKED,
-    AND,
-    ROUGHLY,
-    SIZES,
-    WHEN,
-    Expected,
-    side_taken,
-)
+from mlubench.judging.rules.expected import ROUGHLY, SIZES, Expected
 from mlubench.judging.rules.gibberish import echoes, gibberish, stammer
 from mlubench.judging.rules.matching import (
     find_hits,
@@ -165,8 +158,9 @@ def _is_the_number(compared: _Compared) -> bool:
     expected = compared.expected
     asked = compared.question.question
     wanted = _wanted_numbers(expected)
-    asks_for_more = ALSO_ASKED.search(asked) or AND.search(asked)
-    return bool(WHEN.search(asked) and not asks_for_more and wanted and wanted <= compared.hits)
+    if not asks_for_number_alone(asked) or asks_for_two_things(asked):
+        return False
+    return bool(wanted) and wanted <= compared.hits
 
 
 def _wanted_numbers(expected: Expected) -> frozenset[str]:
@@ -207,7 +201,7 @@ def _limit_by_numbers(expected: Expected, question: Question, response: Reading)
     if wanted and is_minus != (MINUS in expected.truth.words):
         return Verdict(0, "wrong sign")
     # "When was it?" asks for the number alone; "when and where?" for more.
-    asks_for_number = WHEN.search(question.question) and not ALSO_ASKED.search(question.question)
+    asks_for_number = asks_for_number_alone(question.question)
     if asks_for_number and wanted and missing == wanted:
         if _is_near_year(expected, question.response, response):
             return Verdict(1, "a near year")

@@ -6,6 +6,17 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from mlubench.judging.rules.asking import (
+    asks_for_exact_time,
+    asks_for_name,
+    asks_for_person,
+    asks_for_place,
+    asks_for_two_things,
+    asks_for_year,
+    asks_who,
+    options,
+    side_taken,
+)
 from mlubench.judging.rules.quantities import Quantity, quantities
 from mlubench.judging.rules.text import (
     DIRECTIONS,
@@ -38,63 +49,10 @@ FEWEST_REFERENCES = 8
 SHARED_BY = 3
 SURELY_SHARED_BY = 5
 
-# Asks for a number.
-WHEN = re.compile(
-    r"\b(?:when|date|year|years|how (?:long|many|old|much|far|tall|big)|period|duration|position|what time|time that)\b",
-    re.I,
-)
-# Asks for something else than a number, maybe beside one.
-ALSO_ASKED = re.compile(
-    r"\b(?:where|who|whom|place|birthplace)\b"
-    r"|\b(?:which|what) (?:\w+ )?(?:network|channel|studio|country|city|company)\b",
-    re.I,
-)
-# Asks for two things.
-AND = re.compile(r"\band\b", re.IGNORECASE)
-# Asks for a place; not for the country that it is in.
-_PLACE = re.compile(
-    r"\b(?:where|city|cities|place|location|located|based|headquarters|seat|head office|region|found|stands?|birthplace)\b",
-    re.IGNORECASE,
-)
-_COUNTRY = re.compile(r"\b(?:country|countries|nation|state)\b", re.IGNORECASE)
 _CAPITALS = re.compile(r"\s*(?:[A-Z][\w'-]*\s?)+\.?\s*")
 _ENDS_IN_NAME = re.compile(r"\b[A-Z][\w'-]*\s*$")
-# Asks how the thing is called, in so many words ...
-_SAYS_NAME = (
-    r"\b(?:names?|titles?|called|referred to|identify)\b",
-    r"\bwhat do people (?:\w+ )?call\b",
-    r"^who is (?:this|that|he|she)\b",
-)
-# ... or as "which animal ...", "what flower ...", followed by one of these.
-_WHAT_IS_SHOWN = (
-    r"(?:does|do|is) (?:this|the|that) (?:picture|image|photo)\b",
-    r"(?:do|can) you see\b",
-    r"(?:are )?we (?:are )?(?:looking at|see)\b",
-    r"is (?:this|that|it|shown|pictured)\W*$",
-    r"(?:this|the) (?:picture|image|photo) (?:shows?|belongs to|is from|comes from)\b",
-)
-_ASKS_NAME = re.compile(
-    "|".join(_SAYS_NAME) + r"|\b(?:which|what) [\w -]{1,40}? (?:" + "|".join(_WHAT_IS_SHOWN) + ")",
-    re.IGNORECASE,
-)
-_SCIENTIFIC = re.compile(r"\b(?:scientific|botanical|latin|binomial)\b", re.I)
 # A lowest and a highest number.
 _SPAN = re.compile(r"\b(\d+(?:[.,]\d+)*) ?(?:-|to|and) ?(\d+(?:[.,]\d+)*)\b")
-_YEAR = re.compile(r"\b(?:what|which) year\b", re.I)
-_EXACT = re.compile(r"\b(?:date|when|year)\b(?! years)", re.I)
-_OR = re.compile(r"\bor\b", re.I)
-# Can be answered with yes or no.
-_CLOSED = re.compile(
-    r"^\W*(?:is|are|was|were|does|do|did|has|have|can|could|will)\b(?! you\b)", re.I
-)
-# Several answers, one after the other.
-_OPTIONS = re.compile(
-    r"(?:\b[a-z]{3,}, ){2,}(?:or )?[a-z]{3,}|(?:\b[a-z]{3,}, )+or [a-z]{3,}|\([a-z]{3,}(?:, [a-z]{3,})+\)",
-    re.I,
-)
-_LAST_OPTION = re.compile(r"\bor ([^?]*)", re.I)
-# At the start, or after a scrap of the question that some published answers begin with.
-_YES_NO = re.compile(r"^[^a-z]*(yes|no)\b(?=\W*$|\s*[,.;:!\n-])|[?\n][^a-z]*(yes|no),", re.I)
 # What stands between two names of one thing.
 _OTHER_NAME = re.compile(
     r"[()]|,? ?\b(?:also |better )?known as\b|,? ?\bwhich translates to\b|\bin English\b",
@@ -105,8 +63,6 @@ _MONTHS = frozenset(map(stem, MONTHS))
 # Where a city is told nobody misses the country, and where a person is named nobody misses the nation.
 WIDE = frozenset({"usa", "uk"})
 NATIONS = frozenset(map(stem, (*PEOPLES, "american")))
-_ASKS_WHO = re.compile(r"\b(?:who|whom|whose|person|persons|founders?)\b", re.I)
-_WHO = re.compile(r"\b(?:who|whom|whose)\b", re.I)
 # Words that nobody misses beside what they describe.
 SIZES = frozenset(map(stem, word_set("small little large big tall tiny huge")))
 _LIGHT = SIZES | frozenset(map(stem, word_set("tree island"))) | DIRECTIONS
@@ -187,7 +143,7 @@ class ExpectedAnswers:
         if wide:
             # The name of Schwerin Palace is no answer to where it stands, but Schwerin is.
             subject -= truth.content
-        asks_name = _asks_for_the_name(q.question)
+        asks_name = asks_for_name(q.question)
         readings = _names_in(q.truth, asked) if asks_name else []
         weights = []
         for part in readings or [truth]:
@@ -198,7 +154,7 @@ class ExpectedAnswers:
         core = set()
         for by_word in weights:
             core |= {word for word, w in by_word.items() if w >= CORE_SHARE * heaviest}
-        frame = self._frame(q, truth) - _options(q.question)
+        frame = self._frame(q, truth) - options(q.question)
         side = side_taken(q.question, q.truth, truth)
         if side:
             for by_word in weights:
@@ -209,7 +165,7 @@ class ExpectedAnswers:
             core=frozenset(core),
             subject=subject,
             asked=asked,
-            options=_options(q.question),
+            options=options(q.question),
             known=truth.content | asked | subject,
             side=side,
             wide=wide,
@@ -217,7 +173,7 @@ class ExpectedAnswers:
             frame=frame,
             is_about=bool(ROUGHLY.search(q.truth)),
             quantities=tuple(quantities(truth)),
-            is_rough=bool(ROUGHLY.search(q.truth)) and not _EXACT.search(q.question),
+            is_rough=bool(ROUGHLY.search(q.truth)) and not asks_for_exact_time(q.question),
             span=_span(q.truth, truth),
         )
 
@@ -236,7 +192,7 @@ class ExpectedAnswers:
         """
         cls = Entity.from_key(q.subject).cls
         asked = read(q.question).content
-        options = _options(q.question)
+        offered = options(q.question)
         sharp = truth.names | truth.numbers
         words = part.content or frozenset(part.words)
         little = _words_of_little_weight(q.question, truth, known=asked | subject)
@@ -251,7 +207,7 @@ class ExpectedAnswers:
             kind = NAME_WEIGHT if word in sharp else 1.0
             specificity = self._specificity(cls, word)
             alone[word] = specificity * kind
-            if word in options:
+            if word in offered:
                 kind = OPTION_WEIGHT
             elif tells_name:
                 kind = ASKED_NAME_WEIGHT if word in subject - asked else LITTLE
@@ -282,7 +238,7 @@ class ExpectedAnswers:
     ) -> frozenset[str]:
         """Words that nobody misses in an answer that has the others."""
         light = _LIGHT - truth.names | frame
-        asks_who_alone = _ASKS_WHO.search(q.question) and not AND.search(q.question)
+        asks_who_alone = asks_for_person(q.question) and not asks_for_two_things(q.question)
         if truth.names and asks_who_alone:
             # "It was begun by the emperor Vespasian" says Vespasian.
             light |= truth.content - truth.names - truth.numbers
@@ -302,11 +258,11 @@ def _words_of_little_weight(
 ) -> frozenset[str]:
     """Words of a truth that nobody misses in an answer. `known` is what question and subject say already."""
     little = known
-    wide = WIDE | NATIONS if _WHO.search(question) else WIDE
+    wide = WIDE | NATIONS if asks_who(question) else WIDE
     # A truth that names nothing but a country means the country.
     if (truth.names | truth.numbers) - wide:
         little |= wide
-    if _YEAR.search(question) and truth.years:
+    if asks_for_year(question) and truth.years:
         # Where the year is asked for, day and month do not matter.
         little |= (truth.numbers | _MONTHS) - truth.years
     return little
@@ -320,7 +276,7 @@ def _triples(reading: Reading) -> set[tuple[str, ...]]:
 
 def _wider_place(q: Question) -> frozenset[str]:
     """The words of the wider place, where a question for a place is answered with "San Jose, California"."""
-    if not _PLACE.search(q.question) or _COUNTRY.search(q.question):
+    if not asks_for_place(q.question):
         return frozenset()
     first, *others = fold(q.truth).split(",")
     if not others or not _ENDS_IN_NAME.search(first):
@@ -331,13 +287,6 @@ def _wider_place(q: Question) -> frozenset[str]:
             break
         wide |= read(part).content
     return frozenset(wide - read(first).content)
-
-
-def _asks_for_the_name(question: str) -> bool:
-    """Whether the thing's common name is asked for."""
-    if WHEN.search(question) or _SCIENTIFIC.search(question):
-        return False
-    return bool(_ASKS_NAME.search(question))
 
 
 def _names_in(truth: str, asked: frozenset[str]) -> list[Reading]:
@@ -356,23 +305,3 @@ def _span(text: str, truth: Reading) -> tuple[str, str] | None:
         return None
     span = _SPAN.search(fold(text))
     return (stem(span[1]), stem(span[2])) if span else None
-
-
-def _options(question: str) -> frozenset[str]:
-    """The answers that a question offers: "(herbivore, carnivore, omnivore)", "native, or found globally"."""
-    offered = " ".join(_OPTIONS.findall(question))
-    last = _LAST_OPTION.search(question) if _CLOSED.search(question) else None
-    return read(f"{offered} {last[1] if last else ''}").content
-
-
-def side_taken(question: str, text: str, reading: Reading) -> str:
-    """The side that a text takes on a yes-or-no question, "yes" or "no"; "" where there are no sides.
-
-    `reading` is that of the text.
-    """
-    plain = _YES_NO.search(text)
-    if plain:
-        return (plain[1] or plain[2]).lower()
-    if not _CLOSED.search(question) or _OR.search(question):
-        return ""
-    return "no" if read(question).content & reading.negated else "yes"
