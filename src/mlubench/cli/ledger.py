@@ -219,17 +219,37 @@ def _report_text(place: str, report: "Report") -> str:
 @click.option("--actor", required=True, help="Who does it; it is recorded.")
 @click.option("--reason", default="", help="Why; it is recorded, and must not name the subject.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--store",
+    metavar="RUN|STORE",
+    type=PATH,
+    help="Where deletion requests lie that the ledger tells of, where it does not lie there itself.",
+)
 @KEYS
 @JSON
 def destroy(
-    ledger: str, subject: str, actor: str, reason: str, yes: bool, keys: Path | None, as_json: bool
+    ledger: str,
+    subject: str,
+    actor: str,
+    reason: str,
+    yes: bool,
+    store: Path | None,
+    keys: Path | None,
+    as_json: bool,
 ) -> None:
-    """Destroy SUBJECT's key: its details can be read no more, by nobody. The chain stays valid."""
+    """Destroy SUBJECT's key: its details can be read no more, by nobody. The chain stays valid.
+
+    What ended deletion requests about SUBJECT have left is deleted too. While one has not ended, nothing is destroyed.
+    """
     opened = _open(ledger, keys)
     if not yes and not sys.stdin.isatty():
         raise UsageError("a destroyed key cannot be made again", "Say that it is meant: --yes.")
     if not yes:
         click.confirm(f"Destroy the key of {subject}? This cannot be undone.", abort=True, err=True)
-    entry = opened.destroy(subject, actor=actor, reason=reason)
+    from mlubench.requests.forgetting import destroy_subject
+    from mlubench.requests.place import Place
+
+    place = Place(store) if store is not None else None
+    entry = destroy_subject(opened, subject, actor=actor, reason=reason, place=place)
     text = f"the key is destroyed (entry {entry.index}); copies of the database elsewhere still hold it"
     print_facts({"entry": entry.model_dump(mode="json")}, text, as_json=as_json)

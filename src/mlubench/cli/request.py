@@ -165,6 +165,15 @@ def revert(store: Path, request_id: str, why: str, base_model: str | None, as_js
     _print(_desk(store, base_model).revert(request_id, why), as_json)
 
 
+@request.command(epilog=_example("forget --store runs/toy req-3fa9c1d2"))
+@STORE
+@ID
+@JSON
+def forget(store: Path, request_id: str, as_json: bool) -> None:
+    """Delete what was sent, and the names, of a request that was rejected or reverted. The ledger stays."""
+    _print(_desk(store).forget(request_id), as_json)
+
+
 @request.command(epilog=_example("evidence --store runs/toy req-3fa9c1d2 --out evidence.zip"))
 @STORE
 @ID
@@ -258,7 +267,7 @@ def _user() -> str:
 
 def _line(row: "DeletionRequest") -> str:
     why = f"  {row.why}" if row.why else ""
-    return f"{row.id}  {row.state:<9} {row.entity:<32} due {row.due[:10]}{why}"
+    return f"{row.id}  {row.state:<9} {row.named:<32} due {row.due[:10]}{why}"
 
 
 def _print(row: "DeletionRequest", as_json: bool) -> None:

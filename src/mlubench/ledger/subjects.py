@@ -62,14 +62,14 @@ class Subjects:
         row = self.connection.execute(
             select(SUBJECTS).where(SUBJECTS.c.lookup == self._lookup(name))
         ).one_or_none()
-        return self._opened(row.subject, row.wrapped) if row else None
+        return self.opened(row.subject, row.wrapped) if row else None
 
     def of_hash(self, subject: str) -> SubjectKey | None:
         """The same by the hash that stands in entries."""
         row = self.connection.execute(
             select(SUBJECTS).where(SUBJECTS.c.subject == subject)
         ).one_or_none()
-        return self._opened(row.subject, row.wrapped) if row else None
+        return self.opened(row.subject, row.wrapped) if row else None
 
     def find_or_make(self, name: str) -> SubjectKey:
         known = self.find(name)
@@ -90,7 +90,8 @@ class Subjects:
         self.connection.execute(row)
         return SubjectKey(subject, key)
 
-    def _opened(self, subject: str, wrapped: str) -> SubjectKey:
+    def opened(self, subject: str, wrapped: str) -> SubjectKey:
+        """The key of a row of `tables.SUBJECTS`. Raises MlubenchError where it is of another master key."""
         try:
             key = _decrypted(self._wrapping_key(), wrapped, subject)
         except (InvalidTag, ValueError):

@@ -10,12 +10,15 @@ from mlubench.core.errors import UsageError
 from mlubench.experiment.prepare import open_base
 from mlubench.lumoe.engine.opening import load_base
 from mlubench.models.mllm import MLLM
+from mlubench.requests.forgetting import forget, has_ended_before
 from mlubench.requests.gate_entry import GateWork
 from mlubench.requests.kept import KeptSet, open_kept
 from mlubench.requests.place import Place
 from mlubench.requests.preview import Preview, preview
-from mlubench.requests.queue import DeletionRequest, Queue, id_of, now, seconds_between
+from mlubench.requests.queue import DeletionRequest, Queue, id_of, now, require_same
 from mlubench.requests.recording import Recorder
+from mlubench.requests.rows import seconds_between
+from mlubench.requests.states import ENDED
 from mlubench.requests.submission import Answered, Submission, look_through, take_in
 from mlubench.types import Entity
 
@@ -87,9 +90,11 @@ class Desk:
         """The same of what was looked through already. The files are there before the request is acknowledged."""
         wanted = key or submission.content
         there = self.queue.find(wanted)
-        if there is None:
-            self._require_new(submission.entity)
-            take_in(self.place, id_of(wanted), submission)
+        if there is not None:
+            require_same(there, wanted, submission.content)
+            return there, False
+        self._require_new(submission.entity)
+        take_in(self.place, id_of(wanted), submission)
         return self.queue.add(
             wanted,
             submission.content,
@@ -153,6 +158,19 @@ class Desk:
         if row.ended is not None:
             return row
         return self.queue.note(row, self.record.reverted(row, row.why), ended=now())
+
+    def forget(self, request: str) -> DeletionRequest:
+        """Delete what was sent, and the names, of a request that has ended. The ledger stays."""
+        return forget(self.place, self.queue, self.record, self.queue.get(request))
+
+    def forget_what_is_past(self) -> None:
+        """The same of all that have ended so long ago as the settings say."""
+        days = self.place.settings.ended_days
+        if days is None:
+            return
+        for row in self.queue.all(*ENDED):
+            if row.forgotten is None and has_ended_before(row, days):
+                forget(self.place, self.queue, self.record, row)
 
     def _is_of_no_use(self, expert: str) -> bool:
         """Whether every request that the expert was trained for was taken out."""

@@ -96,6 +96,9 @@ class Recorder:
     def reverted(self, row: DeletionRequest, why: str) -> Noted:
         return self._noted("reverted", row, {"why": why})
 
+    def forgotten(self, row: DeletionRequest) -> Noted:
+        return self._noted("noted", row, reason="what was sent, and the names, were deleted")
+
     def _noted(
         self,
         kind: str,

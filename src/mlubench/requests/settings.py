@@ -41,4 +41,6 @@ class RequestSettings(Strict):
     """The ledger's key file. It must be named for PostgreSQL."""
     days: int = Field(30, ge=1)
     """Until a request is due."""
+    ended_days: int | None = Field(30, ge=0)
+    """Until what was sent, and the names, of a request that has ended are deleted. null: only by hand."""
     bounds: Bounds = Bounds()

@@ -35,6 +35,8 @@ FOLLOWS: Mapping[State, tuple[State, ...]] = {
 OPEN: tuple[State, ...] = ("verified", "scoped", "training", "audited")
 # From approval on, until it is taken out, the gate knows it.
 IN_EFFECT: tuple[State, ...] = (*OPEN, "active")
+# Nothing of it is in effect, and nothing will be.
+ENDED: tuple[State, ...] = ("rejected", "reverted")
 
 
 def require_step(now: State, to: State, request: str) -> None:

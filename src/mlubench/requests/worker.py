@@ -12,7 +12,8 @@ from mlubench.core.locks import locked
 from mlubench.requests.desk import Desk
 from mlubench.requests.measured import Measured, missed_bounds
 from mlubench.requests.measuring import Measuring
-from mlubench.requests.queue import DeletionRequest, now, seconds_between
+from mlubench.requests.queue import DeletionRequest, now
+from mlubench.requests.rows import seconds_between
 from mlubench.requests.scoping import joint_benchmark, scope
 from mlubench.requests.states import OPEN, State
 from mlubench.requests.training import train_expert
@@ -41,7 +42,9 @@ def begin_training(desk: Desk, row: DeletionRequest, expert: str | None = None) 
 def train_and_measure(desk: Desk, row: DeletionRequest) -> DeletionRequest:
     """training -> audited: the expert lies in the store, and what it does is measured. It answers nobody yet."""
     assert row.expert is not None
-    together = [other.id for other in desk.queue.of_expert(row.expert)]
+    sharing = desk.queue.of_expert(row.expert)
+    # Of one that was taken out meanwhile, what was sent may be deleted.
+    together = [other.id for other in sharing if other.forgotten is None]
     benchmark = joint_benchmark(desk.place, row.expert, together, desk.kept)
     train_expert(desk.place, row.expert, benchmark, desk.mllm, together)
     measured = Measuring(desk.gate, row.id, row.expert).measure()
@@ -139,6 +142,7 @@ def _bring_on(desk: Desk, row: DeletionRequest, told: Told, until: State | None 
 def _finish_what_was_cut_off(desk: Desk) -> None:
     for row in desk.queue.all("reverted"):
         desk.finish_reverting(row)
+    desk.forget_what_is_past()
     # Checkpoints of trainings that were cut off.
     shutil.rmtree(desk.place.root / "work", ignore_errors=True)
 

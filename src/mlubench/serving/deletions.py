@@ -81,6 +81,7 @@ class DeletionPages:
             Route(f"{one}/approve", self.approve, methods=["POST"]),
             Route(f"{one}/reject", self.reject, methods=["POST"]),
             Route(f"{one}/revert", self.revert, methods=["POST"]),
+            Route(f"{one}/forget", self.forget, methods=["POST"]),
             Route(f"{one}/evidence", self.evidence, methods=["GET"]),
         ]
 
@@ -136,6 +137,11 @@ class DeletionPages:
         reason = await self._reason(request)
         row = await self._read(request, lambda desk: desk.reject(name, reason.why))
         return _json(asdict(row))
+
+    async def forget(self, request: "Request") -> "Response":
+        name = _named(request)
+        await self._reason(request)
+        return _json(asdict(await self._read(request, lambda desk: desk.forget(name))))
 
     async def evidence(self, request: "Request") -> "Response":
         from starlette.responses import Response
@@ -223,6 +229,7 @@ def operations() -> Sequence[Operation]:
         _step("approve", "From here on the gate refuses it."),
         _step("reject", "Turn it down."),
         _step("revert", "Take it out again."),
+        _step("forget", "Delete what was sent, and the names, once it has ended."),
         Operation(
             f"{one}/evidence",
             "get",

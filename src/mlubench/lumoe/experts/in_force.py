@@ -72,6 +72,14 @@ def _next_number(root: Path) -> int:
     return max(_numbers(root), default=0) + 1
 
 
+def drop_superseded(root: Path) -> None:
+    """Delete every gate but the one that counts: what is in them was taken out. The caller holds the store's lock."""
+    counts = in_force(root)
+    for number in _numbers(root):
+        if counts is None or number != counts.gate:
+            shutil.rmtree(gate_folder(root, number))
+
+
 def _drop_old(root: Path, newest: int) -> None:
     for number in _numbers(root):
         folder = gate_folder(root, number)

@@ -33,6 +33,7 @@ DONE = {
     "approved": "Approved: from now on the gate refuses it. The worker trains its expert.",
     "rejected": "Rejected: it will never be in effect.",
     "reverted": "Reverted: answers are again as if it had never come.",
+    "forgotten": "Deleted: pictures and names are here no more. The ledger stays.",
 }
 _LONGEST_REASON = 2000
 
@@ -60,6 +61,7 @@ class QueuePages:
             Route(f"{one}/preview", _for_admins(self.preview), methods=["POST"]),
             Route(f"{one}/approve", _for_admins(self.approve), methods=["POST"]),
             Route(f"{one}/reject", _for_admins(self.reject), methods=["POST"]),
+            Route(f"{one}/forget", _for_admins(self.forget), methods=["POST"]),
             Route(f"{one}/revert", _for_admins(self.revert), methods=["POST"]),
         ]
 
@@ -146,6 +148,13 @@ class QueuePages:
         name = request.path_params["request"]
         return await self._done(
             request, "reverted", self._between(request, lambda desk: desk.revert(name, why))
+        )
+
+    async def forget(self, request: "Request") -> "Response":
+        await self._form(request)
+        name = request.path_params["request"]
+        return await self._done(
+            request, "forgotten", self._read(request, lambda desk: desk.forget(name))
         )
 
     async def _done(self, request: "Request", what: str, step: Awaitable[object]) -> "Response":
