@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from mlubench.core.errors import UsageError
+from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.experiment.prepare import open_base
 from mlubench.lumoe.engine.opening import load_base
+from mlubench.lumoe.gates.base import ExtendableGate, ModelAccess, ReleasingGate
+from mlubench.lumoe.gates.making import gate_class
 from mlubench.models.mllm import MLLM
 from mlubench.requests.forgetting import forget, has_ended_before
-from mlubench.requests.gate_entry import GateWork
+from mlubench.requests.gate_entry import GateWork, cannot_learn
 from mlubench.requests.kept import KeptSet, open_kept
 from mlubench.requests.place import Place
 from mlubench.requests.preview import Preview, preview
@@ -19,7 +21,7 @@ from mlubench.requests.queue import DeletionRequest, Queue, id_of, now, require_
 from mlubench.requests.recording import Recorder
 from mlubench.requests.rows import seconds_between
 from mlubench.requests.states import ENDED
-from mlubench.requests.submission import Answered, Submission, look_through, take_in
+from mlubench.requests.submission import Answered, Submission, look_through, read_sent, take_in
 from mlubench.types import Entity
 
 
@@ -94,6 +96,7 @@ class Desk:
             require_same(there, wanted, submission.content)
             return there, False
         self._require_new(submission.entity)
+        self._require_room(submission.entity)
         take_in(self.place, id_of(wanted), submission)
         return self.queue.add(
             wanted,
@@ -104,8 +107,14 @@ class Desk:
         )
 
     def _require_new(self, entity: Entity) -> None:
-        """Raises UsageError for an entity that an expert of the store has in charge already."""
+        """Raises UsageError for an entity that an expert or a request of the store has in charge already."""
         source = self.place.now()
+        for request in source.requests:
+            if read_sent(self.place, request).entity == entity.key:
+                raise UsageError(
+                    f"{entity.key} is suppressed already, by request {request}",
+                    "Revert that request first, if it is to be made anew.",
+                )
         answering = {source.requests.get(task, task) for task in source.tasks}
         for row in self.place.store.listing():
             if row["expert"] in answering and entity.key in (row["entities"] or ()):
@@ -114,6 +123,28 @@ class Desk:
                     "Revert that request first, if it is to be made anew.",
                 )
 
+    def _require_room(self, entity: Entity) -> None:
+        """Raises UsageError where the store's gate could never learn a request about the entity."""
+        before = self.place.before
+        kind = gate_class(before.gate)
+        if not issubclass(kind, ExtendableGate):
+            error = cannot_learn(before.gate)
+            raise UsageError(error.what, error.hint)
+        # Another cannot be opened without what it asks with.
+        if kind.local and issubclass(kind, ReleasingGate):
+            has_background = self.place.is_run or self.kept.background != ""
+            try:
+                self._gate_that_came.require_room(entity.key, has_background=has_background)
+            except MlubenchError as error:
+                raise UsageError(error.what, error.hint) from None
+
+    @cached_property
+    def _gate_that_came(self) -> ReleasingGate:
+        """The one that came with the store. It is not asked for a route, and so needs no base."""
+        gate = self.place.before.fitted_gate(ModelAccess(self.place.config.gates))
+        assert isinstance(gate, ReleasingGate)
+        return gate
+
     def preview(self, request: str) -> Preview:
         """What the gate would do if the request were approved now. It stays as it is."""
         return preview(self.gate, self.queue.get(request))
@@ -121,6 +152,8 @@ class Desk:
     def approve(self, request: str, why: str = "") -> DeletionRequest:
         """From here on the gate refuses the request; the worker does the rest."""
         row = self.queue.get(request)
+        if row.state == "received":
+            self._require_new(Entity.from_key(row.entity))
         row = self.queue.move(row, "verified", self.record.verified(row, why), approved=now())
         return self.put_in_gate(row)
 

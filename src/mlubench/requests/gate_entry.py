@@ -2,24 +2,26 @@
 
 The gate takes in what a request brings, and nothing of what it knew is learned anew. To take a request out, the gate
 that came with the store learns the others again, in their order: the gate that would be there had the request never come.
+So it does where a request asks for what the gate was made to keep, which it then keeps no longer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from mlubench.core.errors import MlubenchError
 from mlubench.lumoe.engine.opening import EngineSource, gate_access
 from mlubench.lumoe.experts import state
 from mlubench.lumoe.experts.in_force import Saved, put_in_force, set_in_force
-from mlubench.lumoe.gates.base import ExtendableGate, Gate
+from mlubench.lumoe.gates.base import ExtendableGate, Gate, ReleasingGate
 from mlubench.lumoe.second_look.forgotten import Forgotten
 from mlubench.models.features import FeatureCache
 from mlubench.models.mllm import MLLM
-from mlubench.requests.kept import KeptSet, keep_beside
+from mlubench.requests.kept import KeptSet, entities_of, keep_beside
 from mlubench.requests.place import Place
 from mlubench.requests.scoping import as_benchmark, gate_task, is_scoped, scoped_task
 from mlubench.requests.submission import read_sent
 from mlubench.settings.gates import GateConfig
+from mlubench.types import Benchmark, Task
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,7 @@ class GateWork:
             source = self.place.now()
             if request in source.requests:
                 return
-            gate, forgotten = self._opened(source)
-            self._extend(gate, forgotten, request)
+            gate, forgotten = self._with(source, request)
             put_in_force(
                 self.place.store.root,
                 _saved(gate, forgotten),
@@ -77,22 +78,18 @@ class GateWork:
             if not remaining:
                 set_in_force(self.place.store.root, None)
                 return
-            before = self.place.before
-            gate, forgotten = self._opened(before)
-            for name in remaining:
-                self._extend(gate, forgotten, name)
+            gate, forgotten = self._made_anew(list(remaining))
             put_in_force(
                 self.place.store.root,
                 _saved(gate, forgotten),
-                [*before.tasks, *remaining],
+                [*self.place.before.tasks, *remaining],
                 remaining,
             )
 
     def with_request(self, request: str) -> Gate:
         """The gate as it would be with the request in it. What counts in the store stays as it is."""
         keep_beside(self.place, request, read_sent(self.place, request).key, self.kept)
-        gate, _ = self._opened(self.place.now())
-        self._extend(gate, None, request)
+        gate, _ = self._with(self.place.now(), request)
         return gate
 
     def second_look_with(self, source: EngineSource, request: str) -> Forgotten | None:
@@ -106,24 +103,61 @@ class GateWork:
         access = gate_access(self.mllm, self.place.config.gates, None)
         return source.fitted_gate(access), source.forgotten()
 
-    def _extend(self, gate: Gate, forgotten: Forgotten | None, request: str) -> None:
+    def _with(self, source: EngineSource, request: str) -> tuple[Gate, Forgotten | None]:
+        """What counts, with the request in it."""
+        gate, forgotten = self._opened(source)
+        asked_for = entities_of(self.place, [*source.requests, request])
+        entity = read_sent(self.place, request).entity
+        if isinstance(gate, ReleasingGate) and gate.keeps(entity):
+            return self._made_anew([*source.requests, request])
+        self._extend(gate, forgotten, request, asked_for)
+        return gate, forgotten
+
+    def _made_anew(self, requests: Sequence[str]) -> tuple[Gate, Forgotten | None]:
+        """What came with the store, once it has learned these requests in their order and keeps nothing of them."""
+        gate, forgotten = self._opened(self.place.before)
+        asked_for = entities_of(self.place, requests)
+        if isinstance(gate, ReleasingGate):
+            for request in requests:
+                entity = read_sent(self.place, request).entity
+                if gate.keeps(entity):
+                    benchmark = self._benchmark(gate_task(self.place, request, asked_for))
+                    gate.release(entity, benchmark, self._features, self._settings(request))
+        for request in requests:
+            self._extend(gate, forgotten, request, asked_for)
+        return gate, forgotten
+
+    def _extend(
+        self, gate: Gate, forgotten: Forgotten | None, request: str, asked_for: Collection[str]
+    ) -> None:
         """Have gate and second look learn one request more."""
         if not isinstance(gate, ExtendableGate):
-            raise MlubenchError(
-                f"gate {gate.name!r} learns all requests anew for each",
-                "Use a store whose gate is hybrid, metric or mention.",
-            )
-        task = gate_task(self.place, request)
+            raise cannot_learn(gate.name)
+        task = gate_task(self.place, request, asked_for)
         settings = self._settings(request)
-        benchmark = as_benchmark(self.place, request, task, self.kept)
-        gate.extend(task, benchmark, FeatureCache(self.mllm), settings)
+        gate.extend(task, self._benchmark(task), self._features, settings)
         if forgotten is not None:
-            known = scoped_task(self.place, request) if is_scoped(self.place, request) else task
+            scoped = is_scoped(self.place, request)
+            known = scoped_task(self.place, request, asked_for) if scoped else task
             forgotten.extend(known, settings)
+
+    @property
+    def _features(self) -> FeatureCache:
+        return FeatureCache(self.mllm)
+
+    def _benchmark(self, task: Task) -> Benchmark:
+        return as_benchmark(self.place, task.name, task, self.kept)
 
     def _settings(self, request: str) -> GateConfig:
         sent = read_sent(self.place, request)
         return self.place.gate_settings({sent.entity: list(sent.aliases)})
+
+
+def cannot_learn(gate: str) -> MlubenchError:
+    return MlubenchError(
+        f"gate {gate!r} learns all requests anew for each",
+        "Use a store whose gate is hybrid, metric or mention.",
+    )
 
 
 def _saved(gate: Gate, forgotten: Forgotten | None) -> Sequence[Saved]:

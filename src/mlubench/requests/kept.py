@@ -2,7 +2,7 @@
 
 import shutil
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from mlubench.data import release
 from mlubench.experiment.know import dropped_facts
 from mlubench.experiment.prepare import open_benchmark
 from mlubench.requests.place import Place
+from mlubench.requests.submission import read_sent
 from mlubench.runs.folder import RunDir
 from mlubench.types import Background, Benchmark, Entity, Sample
 
@@ -102,9 +103,22 @@ def keep_beside(place: Place, request: str, entity: Entity, kept: KeptSet) -> No
         write_json(out / "samples.json", [asdict(sample) for sample in moved])
 
 
-def kept_beside(place: Place, request: str) -> list[Sample]:
-    """What is kept beside a request. Pictures lie below the request's folder."""
-    return read_samples(place.folder(request) / KEPT / "samples.json")
+def kept_beside(
+    place: Place, request: str, asked_for: Collection[str] | None = None
+) -> list[Sample]:
+    """What is kept beside a request. Pictures lie below the request's folder.
+
+    What another request has asked for need not stay: left out is what `asked_for` names, or what is in effect now.
+    """
+    if asked_for is None:
+        asked_for = entities_of(place, place.now().requests)
+    samples = read_samples(place.folder(request) / KEPT / "samples.json")
+    return [sample for sample in samples if sample.entity.key not in asked_for]
+
+
+def entities_of(place: Place, requests: Iterable[str]) -> set[str]:
+    """Keys of what these requests are about."""
+    return {read_sent(place, request).entity for request in requests}
 
 
 def read_samples(path: Path) -> list[Sample]:

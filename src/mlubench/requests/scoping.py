@@ -5,7 +5,7 @@ pictures is just what must not be said any more.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, replace
 
 from mlubench.core.errors import MlubenchError
@@ -41,16 +41,16 @@ def pictures_of(request: str, sent: Sent) -> list[Sample]:
     return [_sample(request, sent, image, role) for image, role in _roles(sent).items()]
 
 
-def gate_task(place: Place, request: str) -> Task:
-    """The request as a gate learns it, before anything was asked about it."""
+def gate_task(place: Place, request: str, asked_for: Collection[str] | None = None) -> Task:
+    """The request as a gate learns it, before anything was asked about it. `asked_for` is that of `kept_beside`."""
     forget = pictures_of(request, read_sent(place, request))
-    return Task(request, tuple(forget), tuple(kept_beside(place, request)))
+    return Task(request, tuple(forget), tuple(kept_beside(place, request, asked_for)))
 
 
-def scoped_task(place: Place, request: str) -> Task:
+def scoped_task(place: Place, request: str, asked_for: Collection[str] | None = None) -> Task:
     """The request with its questions and truths, once it was scoped."""
     forget = read_samples(place.folder(request) / FILE)
-    return Task(request, tuple(forget), tuple(kept_beside(place, request)))
+    return Task(request, tuple(forget), tuple(kept_beside(place, request, asked_for)))
 
 
 def is_scoped(place: Place, request: str) -> bool:

@@ -108,3 +108,16 @@ def test_strangers_of_another_metric_are_not_taken_for_those_that_were_compared(
     assert not known.bring(replace(metric, strangers=metric.strangers[:7]))
     assert known.bring(metric)
     assert torch.equal(known.stranger_scores(), before)
+
+
+def test_what_need_not_stay_any_more_leaves_nothing_behind() -> None:
+    known = all_at_once()
+    known.met = {*FORGET, *RETAIN}
+    without = Known.nothing(a_metric())
+    without.take(FORGET, {"Animals/y": RETAIN["Animals/y"]}, EXPERT_OF)
+    known.release("Animals/x")
+    assert known.kept == without.kept == ["Animals/y"]
+    assert "Animals/x" not in known.met
+    assert torch.equal(known.retain, without.retain)
+    assert torch.allclose(known.stranger_scores(), without.stranger_scores(), atol=1e-6)
+    assert known.forecasts(0.0) == without.forecasts(0.0)

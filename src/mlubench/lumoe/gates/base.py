@@ -191,6 +191,31 @@ class ExtendableGate(Protocol):
 
 
 @runtime_checkable
+class ReleasingGate(Protocol):
+    """A gate to `extend` that can stop keeping what it was made to keep, so that it can learn to forget it."""
+
+    def keeps(self, entity: str) -> bool:
+        """Whether the gate was told that the entity (by its key) must stay."""
+        ...
+
+    def require_room(self, entity: str, *, has_background: bool) -> None:
+        """Raises MlubenchError where the gate could not learn a request about the entity, whatever its pictures.
+
+        `has_background` says whether the benchmark of the request names pictures of other things.
+        """
+        ...
+
+    def release(
+        self, entity: str, benchmark: Benchmark, features: Features, config: GateConfig
+    ) -> None:
+        """Keep the entity no longer; nothing is done where it was not kept. Raises as `require_room` does.
+
+        `benchmark` says where pictures of other things are from.
+        """
+        ...
+
+
+@runtime_checkable
 class StatingGate(Protocol):
     """A gate that says beforehand how often it will be wrong."""
 

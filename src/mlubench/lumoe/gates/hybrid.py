@@ -16,6 +16,8 @@ from mlubench.lumoe.gates.statement import Statement
 from mlubench.settings.gates import GateConfig
 from mlubench.types import Benchmark, Route, Task
 
+_NO_METRIC = "it has no metric to see pictures by"
+
 
 class HybridGate(Gate):
     """The union of what picture and question ask for; a query without a picture is routed by its text alone."""
@@ -50,9 +52,24 @@ class HybridGate(Gate):
     ) -> None:
         if any(sample.image for sample in task.forget):
             if not isinstance(self.picture, MetricGate):
-                raise cannot_extend("it has no metric to see pictures by")
+                raise cannot_extend(_NO_METRIC)
             self.picture.extend(task, benchmark, features, config)
         self.text.extend(task, benchmark, features, config)
+
+    def keeps(self, entity: str) -> bool:
+        # Names are nobody's alone: the gate that reads has room for what must go beside what must stay.
+        return isinstance(self.picture, MetricGate) and self.picture.keeps(entity)
+
+    def require_room(self, entity: str, *, has_background: bool) -> None:
+        if not isinstance(self.picture, MetricGate):
+            raise cannot_extend(_NO_METRIC)
+        self.picture.require_room(entity, has_background=has_background)
+
+    def release(
+        self, entity: str, benchmark: Benchmark, features: Features, config: GateConfig
+    ) -> None:
+        if isinstance(self.picture, MetricGate):
+            self.picture.release(entity, benchmark, features, config)
 
     def route(self, queries: Sequence[GateQuery], features: Features) -> list[Route]:
         by_picture = [Route((), None, 0.0, "none to compare with")] * len(queries)

@@ -50,6 +50,8 @@ class Known:
     # The tasks that these are of, and the keys of all their entities, also of those without pictures.
     tasks: list[str] = field(default_factory=list)
     met: set[str] = field(default_factory=set)
+    # What must stay, in the order of the rows of `retain`. Empty in what earlier versions have saved.
+    kept: list[str] = field(default_factory=list)
 
     @classmethod
     def nothing(cls, learned: Learned) -> "Known":
@@ -69,10 +71,27 @@ class Known:
         self.experts += [expert_of[key] for key in forget]
         self.forget = torch.cat([self.forget, requests])
         self.retain = torch.cat([self.retain, kept])
+        self.kept += retain
         if forget:
             seen = list(forget.values())
             usual = self.learned.usual(torch.cat([rows[:, 0] for rows in seen]))
             self.own.add(seen, usual, self.forget, self.retain)
+
+    @property
+    def says_what_is_kept(self) -> bool:
+        return len(self.kept) == len(self.retain)
+
+    def release(self, entity: str) -> None:
+        """From now on the entity need not stay. The strangers themselves must be at hand."""
+        self.met.discard(entity)
+        # Of what is asked about in words alone there is no picture.
+        if entity not in self.kept:
+            return
+        row = self.kept.index(entity)
+        self.kept.pop(row)
+        self.retain = torch.cat([self.retain[:row], self.retain[row + 1 :]])
+        for known in (self.strangers, self.own.standing):
+            known.meet_kept_anew(self.retain)
 
     def bring(self, learned: Learned) -> bool:
         """Bring back strangers that were not kept with the rest. False where they belong to another metric."""

@@ -33,6 +33,7 @@ from mlubench.types import Benchmark, Route, Task
 
 # How many other things teach the metric, as a plan of a run takes it: so many do where pictures are drawn.
 THINGS = 300
+_NOTHING_TO_COMPARE = "it has no pictures of other things to compare with"
 
 
 class MetricGate(Gate):
@@ -92,9 +93,7 @@ class MetricGate(Gate):
         self, task: Task, benchmark: Benchmark, features: Features, config: GateConfig
     ) -> None:
         if self.known is None or not self.known.tasks:
-            raise cannot_extend(
-                "it was saved without the pictures of other things that it compares with"
-            )
+            raise cannot_extend(_NOTHING_TO_COMPARE)
         require_new(task, self.known.met)
         if not self._has_strangers(benchmark, features, config):
             raise cannot_extend(
@@ -103,6 +102,30 @@ class MetricGate(Gate):
         known = self.known.met
         new = tuple(sample for sample in task.retain if sample.entity.key not in known)
         self._take([replace(task, retain=new)], benchmark, features, config)
+
+    def keeps(self, entity: str) -> bool:
+        if self.known is None:
+            return False
+        return entity in self.known.met and entity not in self.known.entities
+
+    def require_room(self, entity: str, *, has_background: bool) -> None:
+        if self.known is None or not self.known.tasks or not has_background:
+            raise cannot_extend(_NOTHING_TO_COMPARE)
+        if self.keeps(entity) and not self.known.says_what_is_kept:
+            raise cannot_extend(
+                f"it was made to keep {entity}, by a version that did not note what looks how"
+            )
+
+    def release(
+        self, entity: str, benchmark: Benchmark, features: Features, config: GateConfig
+    ) -> None:
+        self.require_room(entity, has_background=self._has_strangers(benchmark, features, config))
+        if not self.keeps(entity):
+            return
+        assert self.known is not None
+        self.known.release(entity)
+        self._set_thresholds(config)
+        self._state(_pictures_in_background(self.stated))
 
     def _knows_all_but_the_last(self, tasks: Sequence[Task]) -> bool:
         """Whether the last task is all that is new, and has none of the entities of those before."""
@@ -261,6 +284,7 @@ class MetricGate(Gate):
             stated=self.stated,
             tasks=self.known.tasks,
             met=sorted(self.known.met),
+            kept=self.known.kept,
             pictures=self.known.own.counts,
         )
         write_state(folder, state)

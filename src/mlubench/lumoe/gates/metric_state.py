@@ -42,6 +42,8 @@ class SavedMetric(SavedGate):
     # versions lack these: such a gate routes as it did, and is made anew for one task more.
     tasks: list[str] = []
     met: list[EntityKey] = []
+    # What must stay, in the order of its rows. Files of earlier versions lack it: such a gate keeps what it keeps.
+    kept: list[EntityKey] = []
     pictures: list[int] = []
 
     @model_validator(mode="after")
@@ -110,6 +112,7 @@ def read_known(folder: Path, state: SavedMetric) -> Known:
     if state.tasks:
         known.tasks = state.tasks
         known.met = set(state.met)
+        known.kept = state.kept
         known.strangers.to_request = tensors["strangers_to_request"]
         known.strangers.to_kept = tensors["strangers_to_kept"]
         known.own = OwnPictures(

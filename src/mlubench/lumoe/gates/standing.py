@@ -63,6 +63,11 @@ class Standing:
             likest = (self.rows.all @ means.T).max(-1).values
             self.to_kept = torch.maximum(self.to_kept, likest)
 
+    def meet_kept_anew(self, means: Tensor) -> None:
+        """The same, in the place of all that was said to stay before."""
+        self.to_kept = torch.full_like(self.to_kept, -torch.inf)
+        self.meet_kept(means)
+
     def _meet(self, likeness: Tensor, first: int) -> None:
         """`likeness` is to each of some requests. (N, F)"""
         likest, number = likeness.max(-1)
