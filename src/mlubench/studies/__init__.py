@@ -5,5 +5,5 @@ agreement.py       how far judges agree
 claims/            which of the paper's claims hold
 pooled.py          several seeds as one set of results
 labelling.py       answers for a person to score
-consolidation.py   many experts into fewer, measured before and after
+consolidation/     many experts into fewer, measured before and after
 """

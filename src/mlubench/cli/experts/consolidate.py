@@ -9,7 +9,7 @@ from mlubench.cli.options import JSON, STORE
 from mlubench.cli.output import print_facts
 
 if TYPE_CHECKING:
-    from mlubench.studies.consolidation import ComparedCell, ConsolidationReport, GroupReport
+    from mlubench.studies.consolidation.report import ComparedCell, ConsolidationReport, GroupReport
 
 
 @click.command(
@@ -64,7 +64,7 @@ def consolidate(
     from mlubench.lumoe.experts.merge_plan import Plan
     from mlubench.models.quiet import quiet
     from mlubench.runs.folder import RunDir
-    from mlubench.studies.consolidation import consolidate_run, consolidate_store
+    from mlubench.studies.consolidation.consolidate import consolidate_run, consolidate_store
 
     quiet()
     plan = Plan(**{**options, "names": tuple(options["names"])})

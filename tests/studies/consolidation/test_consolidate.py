@@ -12,8 +12,8 @@ from mlubench.core.reading import read_json
 from mlubench.lumoe.experts.merge_plan import Plan
 from mlubench.lumoe.experts.merging import active_experts, roll_back
 from mlubench.lumoe.experts.store import ExpertStore
-from mlubench.studies import consolidation
-from mlubench.studies.consolidation import compare, consolidate_run
+from mlubench.studies.consolidation import adapters, consolidate, measuring
+from mlubench.studies.consolidation.consolidate import STAGE, consolidate_run
 from support.runs import Finished
 
 WEIGHTS = "adapter_model.safetensors"
@@ -58,7 +58,7 @@ def test_merged_experts_are_measured_and_adopted(run: Path, finished: Finished) 
     }
     told = store_of(run).manifest("merged+1")
     assert told["measured"] is True and told["scores"] == report["cells"]
-    assert not (store_of(run).root / consolidation.STAGE).exists()
+    assert not (store_of(run).root / STAGE).exists()
 
 
 def test_too_great_a_loss_changes_nothing(run: Path) -> None:
@@ -93,16 +93,17 @@ def test_a_killed_call_changes_nothing_and_goes_on(
         def killed(*_: object) -> None:
             raise KeyboardInterrupt
 
-        patch.setattr(consolidation, "compare", killed)
+        patch.setattr(consolidate, "compare", killed)
         ask(run, max_drop=1.0)
     assert active_experts(store_of(run), ["A", "B"]).expert_for == carriers
     assert store_of(run).names() == ["A", "B"] and store_of(run).unfinished() == []
-    (stage,) = (store_of(run).root / consolidation.STAGE).iterdir()
+    (stage,) = (store_of(run).root / STAGE).iterdir()
     answered = {p: p.stat().st_mtime_ns for p in stage.rglob("*.jsonl")}
     assert len(answered) == 8
     with monkeypatch.context() as patch:
-        patch.setattr(consolidation, "merge", killed)  # nothing is made or asked twice
-        patch.setattr(consolidation, "answer_cell", killed)
+        # Nothing is made or asked twice.
+        patch.setattr(adapters, "merge", killed)
+        patch.setattr(measuring, "answer_cell", killed)
         assert ask(run, max_drop=1.0)["adopted"]
 
 
@@ -118,29 +119,3 @@ def test_undone_the_run_answers_as_before(run: Path) -> None:
     again = ask(run, max_drop=1.0)
     assert again["groups"][0]["name"] == "merged+2"
     assert again["cells"] == first["cells"]
-
-
-def cell(score: float | None, unscored: int = 0) -> dict:
-    return {
-        "task": "A",
-        "metric": "utility",
-        "score": score,
-        "ci95": None,
-        "n": 4,
-        "unscored": unscored,
-    }
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "said"),
-    [
-        (cell(0.9), cell(0.88), None),
-        (cell(0.9), cell(0.87), "falls from 0.900 to 0.870"),
-        (cell(0.9), cell(1.0, 1), "could not be judged"),
-        (cell(0.9), cell(None, 4), "could not be judged"),
-        (cell(None, 4), cell(None, 4), None),
-    ],
-)
-def test_the_bound(before: dict, after: dict, said: str | None) -> None:
-    (row,) = compare([before], [after], 0.02)
-    assert row["why"] is None if said is None else said in row["why"]
