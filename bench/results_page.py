@@ -32,7 +32,8 @@ from mlubench.report.score_table import (
     score_table,
     span,
 )
-from mlubench.runs.results import GateRow, Results
+from mlubench.runs.gate_rows import GateRow
+from mlubench.runs.results import Results
 from mlubench.settings.loading import flat, load
 from mlubench.statistics.claims import Claims
 from mlubench.statistics.scores import METRICS

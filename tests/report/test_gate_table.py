@@ -1,7 +1,8 @@
 """What the gate in use states stands below the gates, with the requests that it thinks ill of."""
 
 from mlubench.report.gate_table import gate_note
-from mlubench.runs.results import GateRow, Results, StatedRow
+from mlubench.runs.gate_rows import GateRow, StatedRow
+from mlubench.runs.results import Results
 
 
 def test_the_gate_in_use_states_its_errors_as_it_was_last_fitted() -> None:

@@ -8,7 +8,7 @@ from mlubench.experiment.learners.lumoe import LumoeLearner
 from mlubench.lumoe.gates.base import Gate, NoPicturesError
 from mlubench.lumoe.gates.making import local_gates, make_gate
 from mlubench.lumoe.gates.metrics import gate_report, rerouted
-from mlubench.runs.results import GateRow
+from mlubench.runs.gate_rows import GateRow
 from mlubench.types import Sample, Task
 
 

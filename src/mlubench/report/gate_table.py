@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from mlubench.report.score_table import MISSING, number, span
-from mlubench.runs.results import GatePart, GateRow, Results
+from mlubench.runs.gate_rows import GatePart, GateRow
+from mlubench.runs.results import Results
 from mlubench.statistics.directions import DIRECTIONS_NOTE, marked
 
 GATE_NOTE = (

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mlubench.core.files import write_atomic
 from mlubench.report import audit_table, liveness, oracle_table
 from mlubench.report import score_table as tables
+from mlubench.report.about_run import facts, notices
 from mlubench.report.breakdown import Split, splits
 from mlubench.report.differences import COLUMNS, NOTE, differences
 from mlubench.report.endings_table import COLUMNS as ENDINGS_COLUMNS
@@ -27,7 +28,8 @@ from mlubench.report.gate_table import (
     harm_cells,
     part_cells,
 )
-from mlubench.report.labels import MEANINGS, PUBLISHED_PROTOCOL, STAND_INS, TITLES, label
+from mlubench.report.labels import MEANINGS, TITLES, label
+from mlubench.report.levels import level_rows
 from mlubench.report.reference_metrics import TITLE, reference_metrics
 from mlubench.report.samples import NOTE as EXAMPLES_NOTE
 from mlubench.report.samples import pick_examples
@@ -37,7 +39,6 @@ from mlubench.runs.folder import RunDir
 from mlubench.runs.oracles import read_oracle
 from mlubench.runs.results import Results, read_results
 from mlubench.statistics.directions import DIRECTIONS_NOTE, marked
-from mlubench.statistics.scores import METRICS
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -51,17 +52,6 @@ class _PageFigure:
     title: str
     svg: str  # markup, marked as safe
     note: str
-
-
-@dataclass(frozen=True, slots=True)
-class _LevelRow:
-    """How well and how evenly a method did, and what it cost; all as shown."""
-
-    label: str
-    # Level and stability of each metric in turn, as in the head of the table.
-    values: list[str]
-    time: str
-    memory: str
 
 
 def write_report(
@@ -110,16 +100,16 @@ def _page_values(folder: RunDir, results: Results, with_paper: bool) -> dict[str
     judge = results.judges[0]
     return {
         "line": tables.run_line(results),
-        "notices": [*_notices(results), *([tables.PAPER_NOTE] if with_paper else [])],
+        "notices": [*notices(results), *([tables.PAPER_NOTE] if with_paper else [])],
         "warning": tables.unscored_warning(results),
-        "facts": _facts(results),
+        "facts": facts(results),
         "score_tables": tables.score_tables(results, with_paper=with_paper),
         "titles": TITLES,
         "meanings": MEANINGS,
         "judge": judge,
         "figures": _figures(results),
         "stability_note": tables.STABILITY_NOTE,
-        "levels": _levels(results),
+        "levels": level_rows(results),
         "reference_metrics": reference_metrics(results),
         "reference_title": TITLE,
         "endings_title": ENDINGS_TITLE,
@@ -207,58 +197,6 @@ def _where_told(results: Results, judge: str, by: str) -> list[tuple[str, list[S
     return [(by, tables)] if tables else []
 
 
-def _notices(results: Results) -> list[str]:
-    """What a reader must know before the scores: stand-ins, what is missing, and which judge is shown."""
-    notices = []
-    if results.run.benchmark.protocol == "published":
-        notices.append(PUBLISHED_PROTOCOL)
-    if results.run.stand_ins:
-        notices.append(STAND_INS)
-    # Those that the run was asked for count too: one that has not started yet has no results.
-    methods = {*results.run.methods, *results.methods}
-    expected = len(results.steps()) * len(methods) * len(METRICS) * len(results.judges)
-    if not results.methods:
-        notices.append("No archived model has been tested yet: only the base can be shown.")
-    elif len(results.cells) < expected:
-        notices.append(f"This run is partial: {len(results.cells)} of {expected} scores are there.")
-    if len(results.judges) > 1:
-        notices.append(
-            f"Several judges scored this run ({', '.join(results.judges)}); "
-            f"figures and breakdowns show {results.judges[0]}."
-        )
-    return notices
-
-
-def _facts(results: Results) -> list[tuple[str, str]]:
-    """What a reader needs to repeat the run, as (name, value); what the run does not say is left out."""
-    run = results.run
-    benchmark = run.benchmark
-    fact_count = None
-    if benchmark.facts is not None:
-        fact_count = str(benchmark.facts)
-        if benchmark.facts_dropped:
-            fact_count += f" ({benchmark.facts_dropped} dropped)"
-    versions = [f"{name} {version}" for name, version in run.versions.items()]
-    facts = [
-        ("Preset", run.preset),
-        ("Seed", run.seed),
-        ("Benchmark", benchmark.kind),
-        ("Sequence", " → ".join(results.tasks)),
-        ("Facts", fact_count),
-        ("Benchmark digest", benchmark.digest),
-        ("Model", run.model),
-        ("Methods", ", ".join(label(method) for method in results.methods)),
-        ("Pictures in training", run.train_images),
-        ("Judges", ", ".join(judge for judge in results.judges if judge)),
-        ("Device", run.device),
-        ("Finished", run.finished),
-        ("Took", tables.duration(run.seconds)),
-        ("Versions", ", ".join(versions)),
-    ]
-    # A seed of 0 is said: only None and "" are missing.
-    return [(name, str(value)) for name, value in facts if value not in (None, "")]
-
-
 def _figures(results: Results) -> list[_PageFigure]:
     from markupsafe import Markup
 
@@ -286,33 +224,3 @@ def _figures(results: Results) -> list[_PageFigure]:
             "intervals taken as independent. Dashed: the base before unlearning, on the same tasks, and the references.",
         ),
     ]
-
-
-def _levels(results: Results) -> list[_LevelRow]:
-    """Level beside stability for each method and judge, with what the method cost."""
-    rows = []
-    for summary in results.summary:
-        name = label(summary.method)
-        if summary.judge and len(results.judges) > 1:
-            name += f" ({summary.judge})"
-        values = []
-        judge = summary.judge or results.judges[0]
-        last = results.tasks[-1] if results.tasks else ""
-        mark = ""
-        if (summary.method, last) in liveness.dead_archives(results, judge):
-            mark = liveness.MARK
-        for metric in METRICS:
-            values.append(tables.number(summary.final.get(metric)) + mark)
-            values.append(tables.number(summary.stability.get(metric)))
-        memory = tables.MISSING
-        if summary.peak_memory_bytes is not None:
-            memory = f"{summary.peak_memory_bytes / 2**30:.2f} GiB"
-        rows.append(
-            _LevelRow(
-                label=name,
-                values=values,
-                time=tables.duration(summary.train_seconds) or tables.MISSING,
-                memory=memory,
-            )
-        )
-    return rows

@@ -1,22 +1,19 @@
 """Picks twenty test samples with every method's answers and verdicts, so that people can judge for themselves."""
 
-import base64
-import io
-import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from mlubench.core.errors import MlubenchError
 from mlubench.core.files import digest
 from mlubench.core.reading import read_json
-from mlubench.core.spelling import path_below
+from mlubench.report.answer_files import AnswerFiles
 from mlubench.report.labels import label
+from mlubench.report.thumbnails import picture_or_why
 from mlubench.runs.folder import BASE, NOTHING_UNLEARNED, RunDir
 from mlubench.runs.results import Results, RunFacts
-from mlubench.runs.rows import parse_answer, read_verdicts
-from mlubench.types import AnswerRow, Entity, Route, Split, VerdictRow
+from mlubench.types import AnswerRow, Entity, Route, Split
 
 # How many samples are shown. All methods answer the same ones.
 SHOWN: dict[Split, int] = {"forget": 10, "retain": 10}
@@ -30,7 +27,6 @@ NOTE = (
 )
 _LONGEST = 600  # characters of an answer
 _REFUSAL = "a fixed refusal"
-_SIDE = 200  # pixels of a thumbnail
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,77 +63,12 @@ class Examples:
     notes: list[str]
 
 
-AnswersById = dict[str, AnswerRow]
-
-
-class _AnswerFiles:
-    """The answer files of one run and one judge's verdicts, each read once.
-
-    A broken line is counted: it should not cost the whole report.
-    """
-
-    def __init__(self, folder: RunDir, judge: str) -> None:
-        self._folder = folder
-        self._judge = judge
-        self._verdicts: dict[tuple[str, str, str], dict[str, str]] = {}
-        self._cells: dict[tuple[str, str, str], AnswersById] = {}
-        self.broken_lines = 0
-        self.broken_verdicts = 0  # files
-
-    def of(self, method: str, task: str, after: str) -> AnswersById:
-        """Sample id -> its answer; nothing where the run has no such file."""
-        cell = (method, task, after)
-        if cell not in self._cells:
-            self._cells[cell] = self._read(self._folder.answers(*cell))
-        return self._cells[cell]
-
-    def verdict(self, sample: AnswerRow, method: str, task: str, after: str) -> str:
-        """What the judge says of the answer to the sample; empty where it says nothing."""
-        cell = (method, task, after)
-        if cell not in self._verdicts:
-            path = self._folder.verdicts(self._judge, *cell)
-            try:
-                rows = read_verdicts(path)
-            except MlubenchError:
-                rows = []
-                self.broken_verdicts += 1
-            self._verdicts[cell] = {row.id: _describe_verdict(row) for row in rows}
-        return self._verdicts[cell].get(sample.id, "")
-
-    def _read(self, path: Path) -> AnswersById:
-        if not path.is_file():
-            return {}
-        found: AnswersById = {}
-        with path.open(encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                if not line.strip():
-                    continue
-                try:
-                    answer = parse_answer(_without_half_characters(line))
-                except (ValueError, RecursionError):
-                    self.broken_lines += 1
-                else:
-                    found[answer.id] = answer
-        return found
-
-
-def _describe_verdict(row: VerdictRow) -> str:
-    score = "not scored" if row.score is None else f"scored {row.score}"
-    return f"{score}: {row.why}" if row.why else score
-
-
-def _without_half_characters(line: str) -> object:
-    """The line's JSON. Its escapes may spell halves of characters, which no page can hold: each becomes `?`."""
-    text = json.dumps(json.loads(line), ensure_ascii=False)
-    return json.loads(text.encode(errors="replace"))
-
-
 def pick_examples(folder: RunDir, results: Results) -> Examples:
     """SHOWN samples of each split, spread over classes, tasks and entities; in the order of the sequence.
 
     The hashes of their ids decide, so nobody chose the flattering ones and every report of a run shows the same.
     """
-    files = _AnswerFiles(folder, results.judges[0])
+    files = AnswerFiles(folder, results.judges[0])
     image_root = _image_root(folder)
     candidates = []
     for task in results.tasks:
@@ -177,7 +108,7 @@ def _image_root(folder: RunDir) -> Path | None:
     return folder.root / root
 
 
-def _candidates(files: _AnswerFiles, results: Results, task: str) -> Iterable[AnswerRow]:
+def _candidates(files: AnswerFiles, results: Results, task: str) -> Iterable[AnswerRow]:
     """The task's samples, from the first answer file that has any: all files of a task hold the same ones."""
     cells = [(BASE, task, NOTHING_UNLEARNED)]
     cells += [(method, task, task) for method in results.methods]
@@ -220,10 +151,10 @@ def _times_used(used: Counter[str], task: str, sample: AnswerRow) -> tuple[int, 
 
 
 def _example(
-    files: _AnswerFiles, results: Results, image_root: Path | None, task: str, sample: AnswerRow
+    files: AnswerFiles, results: Results, image_root: Path | None, task: str, sample: AnswerRow
 ) -> Example:
     entity = Entity.from_key(sample.entity)
-    picture, no_picture = _picture(image_root, sample.image)
+    picture, no_picture = picture_or_why(image_root, sample.image)
     base = files.of(BASE, task, NOTHING_UNLEARNED)
     verdict = files.verdict(sample, BASE, task, NOTHING_UNLEARNED)
     answers = [_shown_answer(BASE, "", base.get(sample.id), verdict)]
@@ -281,41 +212,3 @@ def _describe_route(route: Route | None) -> str:
 
 def _who(experts: tuple[str, ...]) -> str:
     return f"expert {' + '.join(experts)}" if experts else _REFUSAL
-
-
-def _picture(image_root: Path | None, image: str) -> tuple[str, str]:
-    """A thumbnail as a data URI, or why there is none. Only files below the run's picture folder are opened."""
-    if not image:
-        return "", "asked in words alone"
-    if image_root is None:
-        return "", "the run does not say where its pictures are"
-    inside = PurePosixPath(image)
-    if inside.is_absolute() or ".." in inside.parts:
-        return "", f"not a path inside the picture folder: {image}"
-    path = path_below(image_root, str(inside))
-    # Only where there are pictures to draw: Pillow takes a while to load.
-    from mlubench.data.pictures import UnusablePictureError
-
-    try:
-        return _thumbnail(path), ""
-    except UnusablePictureError as error:
-        return "", f"picture {image} {error.problem.what}"
-
-
-def _thumbnail(path: Path) -> str:
-    from mlubench.data.pictures import opened
-    from mlubench.data.pixels import plain_rgb
-
-    with opened(path) as picture:
-        # Decode a large JPEG at a fraction of its size.
-        picture.draft("RGB", (2 * _SIDE, 2 * _SIDE))
-        image = plain_rgb(picture)
-    image.thumbnail((_SIDE, _SIDE))
-    # A photograph is smaller as JPEG, a drawing as PNG.
-    encoded = []
-    for kind, options in (("jpeg", {"quality": 82}), ("png", {"optimize": True})):
-        buffer = io.BytesIO()
-        image.save(buffer, format=kind, **options)
-        encoded.append((len(buffer.getvalue()), kind, buffer.getvalue()))
-    _, kind, data = min(encoded)
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"

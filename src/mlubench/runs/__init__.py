@@ -8,6 +8,7 @@ opening.py         a run that is there, with its settings, answers, verdicts and
 rows.py            lines of answers and verdicts, read and written
 wholeness.py       whether they are all there still
 results.py         results.json, written and read by the same types
+gate_rows.py       its rows about gates; result_row.py is what all rows have in common
 audits.py  oracles.py
                    audit.json and oracle.json, in the same way
 named.py           which facts the language model knew before it was taught

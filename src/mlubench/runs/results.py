@@ -4,51 +4,23 @@ Keys are only added, never renamed, since scripts depend on them. A key that thi
 that was not given when a row was made is not written.
 """
 
-import math
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BeforeValidator
 
 from mlubench.core.errors import MlubenchError
 from mlubench.core.files import write_json
 from mlubench.core.reading import of_shape, read_json
+from mlubench.runs.gate_rows import GateRow
+from mlubench.runs.result_row import Interval, Number, Row
 from mlubench.types import Metric, ProtocolName
 
 SCHEMA_VERSION = 1
 _WRITE_ANEW = "Write them anew with `mlubench judge RUN`."
 
 
-def _finite(value: Any) -> Any:
-    """NaN and infinities are no scores; they become null."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
-def _whole_interval(value: Any) -> Any:
-    """An interval with a missing end is no interval."""
-    if isinstance(value, list | tuple) and any(_finite(end) is None for end in value):
-        return None
-    return value
-
-
-# `int` is named so that a whole number is written as it was given.
-Number = Annotated[int | float | None, BeforeValidator(_finite)]
-Interval = Annotated[tuple[float, float] | None, BeforeValidator(_whole_interval)]  # 95%
-
-
-class _Row(BaseModel):
-    """Fields stand in the order in which they are written. Defaults are for files of partial and of older runs."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    def as_json(self) -> dict[str, Any]:
-        """What is written: the keys that were given, and those that this version does not know."""
-        return self.model_dump(mode="json", exclude_unset=True)
-
-
-class CellRow(_Row):
+class CellRow(Row):
     """One X-UY score: `task` tested after unlearning up to `after`."""
 
     method: str = ""
@@ -69,7 +41,7 @@ class CellRow(_Row):
     )
 
 
-class BreakdownRow(_Row):
+class BreakdownRow(Row):
     """The part of a cell whose answers have `value` in common."""
 
     method: str = ""
@@ -85,7 +57,7 @@ class BreakdownRow(_Row):
     judge: str = ""
 
 
-class ComparisonRow(_Row):
+class ComparisonRow(Row):
     """Score of method `a` minus score of method `b` on the samples that both answered."""
 
     metric: Metric
@@ -99,7 +71,7 @@ class ComparisonRow(_Row):
     judge: str = ""
 
 
-class SummaryRow(_Row):
+class SummaryRow(Row):
     """What a method comes to over the whole sequence."""
 
     method: str
@@ -116,32 +88,7 @@ class SummaryRow(_Row):
     gate_failed_base: int | None = None
 
 
-class _RateRow(_Row):
-    """Rates, each with its interval and its number of queries."""
-
-    def interval(self, rate: str) -> tuple[float, float] | None:
-        """The 95% interval of the rate of that name, where the run measured one."""
-        found: tuple[float, float] | None = getattr(self, f"{rate}_ci95")
-        return found
-
-
-class GatePart(_RateRow):
-    """How a gate routes the test pictures that have `value` in common. `GateRow` says what each rate counts."""
-
-    by: str = ""  # picture
-    value: str = ""
-    leak_rate: Number = None
-    leak_rate_ci95: Interval = None
-    leak_rate_n: int = 0
-    over_refusal_rate: Number = None
-    over_refusal_rate_ci95: Interval = None
-    over_refusal_rate_n: int = 0
-    wrong_expert_rate: Number = None
-    wrong_expert_rate_ci95: Interval = None
-    wrong_expert_rate_n: int = 0
-
-
-class EndingRow(_Row):
+class EndingRow(Row):
     """What a method's answers are like after the last task, whoever judges them: counts over the answers of one split."""
 
     method: str
@@ -154,79 +101,7 @@ class EndingRow(_Row):
     distinct_truths: int = 0  # different truths that were asked for
 
 
-class StatedRow(_Row):
-    """What a gate says of its errors before it is measured."""
-
-    # The share of pictures of other things that reach an expert at most; None where nothing can be stated.
-    strangers: Number = None
-    background: str = ""  # which other things that rests on
-    background_things: int = 0
-    background_pictures: int = 0
-    # The share of new pictures of requests that is likely to be missed, and how many pictures were left out for it.
-    leak: Number = None
-    pictures: int = 0
-    flagged: dict[str, str] = {}  # requests that something is wrong with, and what
-    in_words: str = ""
-
-
-class GateRow(_RateRow):
-    """How a gate routes the test pictures after a task. Each rate comes with its interval and its number of queries."""
-
-    gate: str
-    after: str = ""
-    # Forget queries that do not reach their expert.
-    leak_rate: Number = None
-    leak_rate_ci95: Interval = None
-    leak_rate_n: int = 0
-    # Retain queries that reach an expert.
-    over_refusal_rate: Number = None
-    over_refusal_rate_ci95: Interval = None
-    over_refusal_rate_n: int = 0
-    # Forget queries that reach another expert than theirs: a part of the leaks.
-    wrong_expert_rate: Number = None
-    wrong_expert_rate_ci95: Interval = None
-    wrong_expert_rate_n: int = 0
-    # Queries about entities that no task so far names, and that reach an expert.
-    unseen_refusal_rate: Number = None
-    unseen_refusal_rate_ci95: Interval = None
-    unseen_refusal_rate_n: int = 0
-    # Queries about entities of no task that reach an expert. They are in no other number of this row.
-    stranger_rate: Number = None
-    stranger_rate_ci95: Interval = None
-    stranger_rate_n: int = 0
-    no_strangers: str = ""  # why there were none to ask about
-    # What follows is of the answers themselves, by the rules judge. Only of the gate that routed, and of the oracle.
-    second_look: str = ""  # off, band or always
-    # Forget queries whose final answer tells the fact or a part of it, and those whose answer did before the second look.
-    harm_rate: Number = None
-    harm_rate_ci95: Interval = None
-    harm_rate_n: int = 0
-    draft_harm_rate: Number = None
-    # Retain queries that the base had right and that are no longer right, and those that were not before the second look.
-    lost_rate: Number = None
-    lost_rate_ci95: Interval = None
-    lost_rate_n: int = 0
-    draft_lost_rate: Number = None
-    held_back: int | None = None  # answers that the second look replaced
-    # Of forget against retain queries, by the route's score.
-    auroc: Number = None
-    auroc_ci95: Interval = None
-    fpr95: Number = None
-    fpr95_ci95: Interval = None
-    failed: int = 0  # queries that the gate could not place
-    refused: int = 0  # of these, how many were not left to the base
-    n: int = 0
-    latency_ms_p50: Number = None
-    usd_per_query: Number = None  # None where the price is not known
-    # Earlier calibration pictures that go elsewhere than before the last task, and how many were looked at.
-    rerouted: int | None = None
-    rerouted_n: int | None = None
-    configured: bool = False  # whether this gate routes; the others are measured beside it
-    stated: StatedRow | None = None  # None where the gate says nothing beforehand
-    breakdowns: list[GatePart] = []  # only where the benchmark says of which kind its pictures are
-
-
-class BenchmarkFacts(_Row):
+class BenchmarkFacts(Row):
     """What the run was made with."""
 
     kind: str = ""  # `world` or `release`
@@ -238,7 +113,7 @@ class BenchmarkFacts(_Row):
     protocol: ProtocolName = "held-out"  # runs from before it was a setting were held-out
 
 
-class RunFacts(_Row):
+class RunFacts(Row):
     """What run.json says of a run. In results.json it is without `image_root`, which is this machine's own affair."""
 
     preset: str | None = None
@@ -262,7 +137,7 @@ class RunFacts(_Row):
     finished: str | None = None  # ISO 8601
 
 
-class Results(_Row):
+class Results(Row):
     """A run's results.json. It holds finished cells only, so a partial run has fewer."""
 
     schema_version: int
@@ -324,7 +199,7 @@ class Results(_Row):
         write_json(path, self.as_json())
 
 
-class _Version(_Row):
+class _Version(Row):
     """What is read of results first: those of another version are not of this schema."""
 
     schema_version: Any = None

@@ -12,7 +12,7 @@ from mlubench.core.errors import MlubenchError
 from mlubench.data.strangers import Stranger, Strangers
 from mlubench.lumoe.gates.base import GateQuery
 from mlubench.lumoe.gates.metrics import gate_report
-from mlubench.runs.results import GateRow
+from mlubench.runs.gate_rows import GateRow
 from mlubench.statistics.intervals import wilson
 from mlubench.types import Benchmark, Entity, Route, Sample, Task
 

@@ -17,7 +17,7 @@ from mlubench.lumoe.gates.base import (
     statement_of,
 )
 from mlubench.lumoe.gates.statement import Statement
-from mlubench.runs.results import GatePart, GateRow, StatedRow
+from mlubench.runs.gate_rows import GatePart, GateRow, StatedRow
 from mlubench.settings.gates import OnError
 from mlubench.statistics.bootstrap import Interval
 from mlubench.statistics.intervals import wilson
