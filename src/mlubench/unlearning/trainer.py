@@ -19,6 +19,7 @@ from transformers import PrinterCallback, Trainer
 from mlubench.core.errors import MlubenchError
 from mlubench.models.memory import PeakMemory
 from mlubench.models.mllm import MLLM
+from mlubench.models.picture_tokens import enters_as_tokens
 from mlubench.models.sharding import leave_to_fsdp
 from mlubench.runs.manifest import TrainingRecord
 from mlubench.settings.training import TrainConfig
@@ -147,6 +148,12 @@ def _require_vision(
         raise MlubenchError(
             f"{label}: the method looks at pictures, and not every sample has one to be shown",
             "Train with -s train.images=seen on samples with pictures, or choose another method.",
+        )
+    if method.sees_features and not enters_as_tokens(mllm.base):
+        raise MlubenchError(
+            f"{label}: the method looks at pictures among the tokens of a text, and this model's text looks at them in"
+            " layers of its own",
+            "Choose another method.",
         )
     if method.sees_features and not trains_vision(mllm):
         raise MlubenchError(

@@ -1,5 +1,6 @@
 """VKD against arithmetic done by hand, and what it does to the tiny model's features."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,11 @@ def test_a_scope_without_vision_is_refused(
 ) -> None:
     with pytest.raises(MlubenchError, match=r"which train\.scope=language leaves as it is"):
         train(mllm, "vkd", benchmark, tmp_path, HARD)
+
+
+def test_a_model_whose_text_has_no_tokens_of_pictures_is_refused(
+    family_folder: Callable[[str], Path], benchmark: Benchmark, tmp_path: Path
+) -> None:
+    mllm = MLLM.load(family_folder("mllama"), device="cpu")
+    with pytest.raises(MlubenchError, match=r"in layers of its own\. Choose another method"):
+        train(mllm, "vkd", benchmark, tmp_path, SEEING)
