@@ -14,7 +14,7 @@ from mlubench.experiment.know import know_filter
 from mlubench.experiment.learners.base import Base, Learner
 from mlubench.experiment.learners.lumoe import LumoeLearner
 from mlubench.experiment.learners.making import learner_for
-from mlubench.experiment.prepare import in_order, open_base, open_benchmark
+from mlubench.experiment.prepare import open_base, open_benchmark, unlearned_part
 from mlubench.experiment.samples import samples_to_test
 from mlubench.judging.run import make_judge
 from mlubench.lumoe.gates.base import GateQuery
@@ -300,7 +300,7 @@ def _context(run: RunDir) -> Context:
     """The run as it was: its benchmark in its order, without what its base does not know."""
     config = run.config()
     whole = open_benchmark(config)
-    ctx = Context(config, in_order(whole, config.benchmark.order), open_base(config, whole), run)
+    ctx = Context(config, unlearned_part(whole, config.benchmark), open_base(config, whole), run)
     return replace(ctx, benchmark=know_filter(ctx))
 
 

@@ -134,7 +134,7 @@ def measure_more(args: argparse.Namespace, folder: Path) -> dict[str, list[dict[
             world = gates_scenes.scenes_world(seed, folder / f"scenes-{seed}", config)
             found["scenes"] += gates_scenes.rows(world, sets)
         if "real" in found:
-            found["real"] += gates_real.rows(seed, config)
+            found["real"] += gates_real.rows(seed, config, folder / f"real-{seed}")
         if "known" in found:
             sizes = (1, 10) if args.quick else args.known
             found["known"] += gates_known.rows(seed, config, sizes=sizes)

@@ -78,9 +78,11 @@ def rows(
                 scenes = list(_scenes(world, some, kept, strangers))
                 if not milliseconds:
                     milliseconds = _milliseconds(gate, scenes)
-                routes = gate.route([_query(scene.picture) for scene in scenes], world.features)
+                routes = gate.route(
+                    [asked_about(scene.picture) for scene in scenes], world.features
+                )
                 for scene, route in zip(scenes, routes, strict=True):
-                    hits[scene.kind].append(_hits(scene, set(route.experts), experts))
+                    hits[scene.kind].append(hits_of(scene, set(route.experts), experts))
             for kind, found in hits.items():
                 yield {
                     "world": world.name,
@@ -88,11 +90,18 @@ def rows(
                     "sets": count,
                     "looks": "parts" if looks_at_parts else "whole",
                     "kind": kind,
-                    **rate("caught", [hit.caught for hit in found if hit.caught is not None]),
-                    **rate("any", [hit.any for hit in found if hit.any is not None]),
-                    **rate("over", [hit.over for hit in found]),
+                    **rates_of(found),
                     "ms": round(milliseconds, 2),
                 }
+
+
+def rates_of(found: Sequence[Hits]) -> dict[str, Any]:
+    """Of scenes of one kind."""
+    return {
+        **rate("caught", [hit.caught for hit in found if hit.caught is not None]),
+        **rate("any", [hit.any for hit in found if hit.any is not None]),
+        **rate("over", [hit.over for hit in found]),
+    }
 
 
 def _fitted(
@@ -146,7 +155,7 @@ def _small(world: World, entity: Entity, kind: str, *, soft: bool) -> Scene:
         side = round(rng.uniform(*SMALL) * FRAME)
         shown = open_picture(_tested(world, entity)[1]).resize((side, side))
         at = (rng.randint(0, FRAME - side), rng.randint(0, FRAME - side))
-        frame.paste(shown, at, _edges(side, soft))
+        frame.paste(shown, at, edges(side, soft))
         return frame
 
     return Scene(kind, _made(world, name, draw), (entity,))
@@ -164,13 +173,13 @@ def _scattered(world: World, kind: str, first: Entity, second: Entity) -> Scene:
             side = round(rng.uniform(*SMALL) * FRAME)
             shown = open_picture(_tested(world, entity)[0]).resize((side, side))
             left = number * half + rng.randint(0, half - side)
-            frame.paste(shown, (left, rng.randint(0, FRAME - side)), _edges(side, soft=True))
+            frame.paste(shown, (left, rng.randint(0, FRAME - side)), edges(side, soft=True))
         return frame
 
     return Scene(kind, _made(world, name, draw), (first, second))
 
 
-def _edges(side: int, soft: bool) -> Image.Image:
+def edges(side: int, soft: bool) -> Image.Image:
     """How much of each pixel is shown: all, or less towards the edges."""
     if not soft:
         return Image.new("L", (side, side), 255)
@@ -199,7 +208,8 @@ def _tested(world: World, entity: Entity) -> list[Path]:
     return [path for path, role in zip(paths, PICTURES, strict=True) if role == "test"]
 
 
-def _hits(scene: Scene, reached: set[str], experts: dict[Entity, str]) -> Hits:
+def hits_of(scene: Scene, reached: set[str], experts: Mapping[Entity, str]) -> Hits:
+    """What became of a scene that reached these experts; `experts` are those of what is to be forgotten."""
     wanted = {experts[entity] for entity in scene.shown if entity in experts}
     over = bool(reached - wanted)
     if not wanted:
@@ -211,14 +221,15 @@ def _milliseconds(gate: Gate, scenes: Sequence[Scene]) -> float:
     """Of a query with the encoder's time, in pictures that it has not looked at."""
     some = scenes[:: max(1, len(scenes) // TIMED)]
     features = OwnEncoders()
-    gate.route([_query(some[0].picture)], features)
+    gate.route([asked_about(some[0].picture)], features)
     start = time.process_time()
     for scene in some[1:]:
-        gate.route([_query(scene.picture)], features)
+        gate.route([asked_about(scene.picture)], features)
     return 1000 * (time.process_time() - start) / (len(some) - 1)
 
 
-def _query(picture: Path) -> GateQuery:
+def asked_about(picture: Path) -> GateQuery:
+    """A query that names nobody."""
     return GateQuery(picture, SHOWN)
 
 

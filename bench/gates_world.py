@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mlubench.core.files import file_sha256
 from mlubench.data.render import render_release
-from mlubench.experiment.prepare import in_order, open_base, open_benchmark
+from mlubench.experiment.prepare import open_base, open_benchmark, unlearned_part
 from mlubench.lumoe.engine.base_answers import base_asker
 from mlubench.lumoe.gates.base import Features, Gate, GateQuery, ModelAccess
 from mlubench.lumoe.gates.making import make_gate
@@ -92,7 +92,7 @@ def real_tower() -> Encoder:
 def open_world(
     name: str, config: Config, folder: Path, pictures: int, *, with_base: bool = True
 ) -> World:
-    benchmark = in_order(open_benchmark(config), config.benchmark.order)
+    benchmark = unlearned_part(open_benchmark(config), config.benchmark)
     mllm = None
     features: Features = OwnEncoders()
     if with_base:

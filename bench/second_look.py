@@ -33,7 +33,7 @@ from mlubench.data.pictures import open_picture
 from mlubench.experiment.context import Context
 from mlubench.experiment.know import know_filter
 from mlubench.experiment.learners.lumoe import LumoeLearner
-from mlubench.experiment.prepare import in_order, open_base, open_benchmark
+from mlubench.experiment.prepare import open_base, open_benchmark, unlearned_part
 from mlubench.experiment.samples import samples_to_test
 from mlubench.judging.harm import HarmJudge
 from mlubench.lumoe.engine.looking_again import Reply, route_of
@@ -131,7 +131,7 @@ def opened(folder: Path, settings: GateConfig | None) -> OpenedRun:
     whole = open_benchmark(config)
     # The base knows all of it, whatever the run unlearns.
     mllm = open_base(config, whole)
-    benchmark = in_order(whole, config.benchmark.order)
+    benchmark = unlearned_part(whole, config.benchmark)
     ctx = Context(
         config, know_filter(Context(config, benchmark, mllm, run.folder)), mllm, run.folder
     )

@@ -19,7 +19,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from mlubench.experiment.prepare import in_order, open_benchmark
+from mlubench.experiment.prepare import open_benchmark, unlearned_part
 from mlubench.judging.harm import TOLD, harm_judge
 from mlubench.lumoe.engine.batching import AskRequest
 from mlubench.lumoe.engine.continuous import ContinuousEngine
@@ -250,7 +250,7 @@ def things(benchmark: Benchmark, limit: int) -> list[Thing]:
 
 def measure(folder: Path, limit: int) -> dict[str, Any]:
     run = open_run(folder)
-    benchmark = in_order(open_benchmark(run.config), run.config.benchmark.order)
+    benchmark = unlearned_part(open_benchmark(run.config), run.config.benchmark)
     asker = Asker(LUMoE.open(folder))
     every = things(benchmark, 4 * limit)
     by_base = asker.of_base([plain(thing) for thing in every])

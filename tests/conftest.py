@@ -46,9 +46,9 @@ def whole_benchmark(cache: Path, smoke_config: Config) -> Benchmark:
 @pytest.fixture(scope="session")
 def benchmark(whole_benchmark: Benchmark, smoke_config: Config) -> Benchmark:
     """The tasks of the smoke run, in its order: A and B."""
-    from mlubench.experiment.prepare import in_order
+    from mlubench.experiment.prepare import unlearned_part
 
-    return in_order(whole_benchmark, smoke_config.benchmark.order)
+    return unlearned_part(whole_benchmark, smoke_config.benchmark)
 
 
 @pytest.fixture(scope="session")

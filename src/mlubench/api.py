@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 from mlubench.core.console import plain_console
-from mlubench.experiment.prepare import in_order, open_base, open_benchmark
+from mlubench.experiment.prepare import open_base, open_benchmark, unlearned_part
 from mlubench.experiment.sequence import run_lifelong
 from mlubench.judging.table import JUDGES
 from mlubench.lumoe.gates.base import Gate
@@ -43,7 +43,7 @@ def load_benchmark(preset: str = "toy", settings: Settings | None = None) -> Ben
     Raises UsageError for a wrong setting or a picture that is not there, DataError for annotations that cannot be used.
     """
     config = load(preset, _overrides(settings))
-    return in_order(open_benchmark(config), config.benchmark.order)
+    return unlearned_part(open_benchmark(config), config.benchmark)
 
 
 def load_mllm(

@@ -237,6 +237,12 @@ def test_wrong_gate_settings_are_named(override: str) -> None:
     assert override.partition("=")[0] in wrong("smoke", override)
 
 
+def test_the_base_answers_only_before_a_second_look() -> None:
+    left = ["gates.on_hit=second-look"]
+    assert load("smoke", left).gates.on_hit == "second-look"
+    assert "on_hit" in wrong("smoke", *left, "gates.second_look=off")
+
+
 def test_what_stays_in_memory_is_a_number_of_experts_or_of_megabytes() -> None:
     assert [
         load("smoke", [f"lumoe.resident={r}"]).lumoe.resident for r in ("4", "512MB", "null")

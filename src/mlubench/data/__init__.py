@@ -3,6 +3,7 @@
 release.py         reads and writes the official layout; records.py says what one record must look like
 roles.py           which pictures train, which set thresholds, which only test
 protocols.py       whether these are kept apart, or every record does all, as was published
+partial.py         requests about some facts of an entity
 world.py           an invented world in the official layout
 inhabitants.py     who there is in it (world_text.yaml holds its words)
 picture_kinds.py   views of a photograph that is trained on, told from other photographs

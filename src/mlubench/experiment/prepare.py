@@ -9,6 +9,7 @@ from mlubench.core.files import digest, is_whole, whole_dir
 from mlubench.core.progress import progress_bar
 from mlubench.data import release, world
 from mlubench.data.check_pictures import broken_pictures
+from mlubench.data.partial import partly_forgotten
 from mlubench.data.pictures import MISSING
 from mlubench.data.real import benchmark as real
 from mlubench.data.render import RENDERER_VERSION, render_release
@@ -78,8 +79,16 @@ def _real_benchmark(settings: BenchmarkConfig) -> Path:
     return folder
 
 
-def in_order(benchmark: Benchmark, order: list[str] | None) -> Benchmark:
-    """The tasks in the order asked for, which may leave some out. Raises UsageError for a task that is not there."""
+def unlearned_part(benchmark: Benchmark, settings: BenchmarkConfig) -> Benchmark:
+    """What a run unlearns of the benchmark that its base was taught: tasks in their order, facts in their splits.
+
+    Raises UsageError for a task that is not there.
+    """
+    ordered = _in_order(benchmark, settings.order)
+    return partly_forgotten(ordered, settings.forget_share, seed=settings.seed)
+
+
+def _in_order(benchmark: Benchmark, order: list[str] | None) -> Benchmark:
     if order is None:
         return benchmark
     names = [t.name for t in benchmark]

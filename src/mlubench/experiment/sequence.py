@@ -27,7 +27,7 @@ from mlubench.experiment.learners.lumoe import LumoeLearner, OracleLumoeLearner,
 from mlubench.experiment.learners.making import learner_for
 from mlubench.experiment.learners.prompted import PromptedBase
 from mlubench.experiment.lengths import require_short_records
-from mlubench.experiment.prepare import in_order, open_base, open_benchmark
+from mlubench.experiment.prepare import open_base, open_benchmark, unlearned_part
 from mlubench.experiment.references import references_of, write_gate_only
 from mlubench.experiment.samples import samples_to_test, tested_after
 from mlubench.experiment.strangers import open_strangers, require_strangers
@@ -61,7 +61,7 @@ def run_lifelong(config: Config, out: Path, console: Console) -> Results:
             # In the official order, and whole: the base learns all of it, whatever the run unlearns.
             whole = open_benchmark(config)
         check_aliases(config.gates.aliases, whole)
-        benchmark = in_order(whole, config.benchmark.order)
+        benchmark = unlearned_part(whole, config.benchmark)
         if LumoeLearner.name in config.methods:
             check_weights(config, [task.name for task in benchmark])
         processes.agreed(lambda: run.require_free(config))
@@ -258,5 +258,6 @@ def _facts(ctx: Context, benchmark: Benchmark) -> RunFacts:
             facts=len(facts),
             facts_dropped=len(facts) - len(known_facts),
             protocol=config.benchmark.protocol,
+            forget_share=config.benchmark.forget_share,
         ),
     )

@@ -266,10 +266,12 @@ def run_line(results: Results) -> str:
     """The run in one line: what was unlearned, from what, with which seed."""
     run = results.run
     order = " → ".join(results.tasks)
+    share = run.benchmark.forget_share
     parts = [
         f"preset {run.preset}" if run.preset else "",
         f"{run.benchmark.kind} benchmark, tasks {order}" if order else "",
         f"{run.benchmark.protocol} protocol",
+        f"{share:.0%} of each entity's facts to forget" if share < 1 else "",
         f"model {run.model}" if run.model else "",
         f"pictures {run.train_images} in training" if run.train_images else "",
         f"seed {run.seed}" if run.seed is not None else "",

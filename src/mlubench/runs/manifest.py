@@ -11,6 +11,7 @@ from pydantic import Field
 # TypedDict from here, as pydantic cannot read the forms of typing's own before Python 3.12.
 from typing_extensions import TypedDict
 
+from mlubench.settings.gates import OnHit
 from mlubench.settings.model import Quantization
 
 # A cell's score as it is carried along for people to read; nothing is computed with it.
@@ -52,6 +53,7 @@ class ManifestFacts(TypedDict, total=False):
     gate: str | None  # which gate's state lies beside it
     gate_states: str  # what that gate says beforehand of its errors, where it says anything
     second_look: str  # its mode, where its state lies beside it too
+    on_hit: OnHit  # who answers a query that hits a request; only where that is not its experts
     scores: list[CarriedScore] | None  # at birth
     requests: list[str]  # deletion requests that it was trained for, where it came from any
     # Of a merged expert alone.

@@ -111,6 +111,7 @@ class BenchmarkFacts(Row):
     facts: int | None = None
     facts_dropped: int | None = None  # of them, those that the base did not know
     protocol: ProtocolName = "held-out"  # runs from before it was a setting were held-out
+    forget_share: float = 1.0  # of each forget entity's facts
 
 
 class RunFacts(Row):

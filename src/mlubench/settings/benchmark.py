@@ -28,6 +28,8 @@ class BenchmarkConfig(Strict):
     """`held-out` tests on pictures that nothing learned from; `published` on the records that were learned from."""
     order: list[str] | None = Field(None, min_length=1)
     """The tasks to unlearn, in this order; some may be left out. None is the official order."""
+    forget_share: float = Field(1, gt=0, le=1)
+    """The share of each forget entity's facts that must go. Below 1 its other facts must stay, and are retain samples."""
     entities: int = Field(44, ge=16, le=400)
     """Of a world: how many entities there are."""
     pictures: int = Field(10, ge=3, le=200)

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from mlubench.settings.endpoint import EndpointSettings, ModelPrice, Parallel, Retries, Seconds
 from mlubench.settings.places import AbsolutePath
 from mlubench.settings.strict import Strict
 
 OnError = Literal["refuse", "base"]
+OnHit = Literal["experts", "second-look"]
 SecondLookMode = Literal["off", "band", "always"]
 
 
@@ -75,6 +76,8 @@ class GateConfig(Strict):
     """Which answers are compared with what is forgotten before they leave: none, those about a suspect, or all."""
     band: float = Field(0.1, ge=0, le=1)
     """The share of pictures of other things, or to keep, that a picture gate may hand to the second look as suspect."""
+    on_hit: OnHit = "experts"
+    """Who answers about a request: its experts, or the base before the second look, which leaves other facts to be told."""
     second_look_hashed: bool = False
     """Whether the words that the second look keeps of forgotten facts and names are hashed."""
     on_error: OnError = "refuse"
@@ -82,3 +85,11 @@ class GateConfig(Strict):
     also: tuple[Literal["self", "mllm"], ...] = ()
     """Gates that ask a model, to be reported beside the local ones: each query of theirs costs time or money."""
     mllm: AskedGateConfig = AskedGateConfig()
+
+    @model_validator(mode="after")
+    def _somebody_guards(self) -> "GateConfig":
+        if self.on_hit == "second-look" and self.second_look == "off":
+            raise ValueError(
+                "gates.on_hit=second-look needs the second look: leave gates.second_look as it is"
+            )
+        return self

@@ -223,6 +223,43 @@ class Missing(Gate):
         return [route_to_base(self.suspect) for _ in queries]
 
 
+class Hitting(Gate):
+    """A gate that finds every query to be about one entity of B."""
+
+    name = "hitting"
+
+    def __init__(self, entity: str) -> None:
+        self.entity = entity
+
+    def route(self, queries: Sequence[GateQuery], features: Features) -> list[Route]:
+        return [Route(("B",), self.entity, 1.0, "planted") for _ in queries]
+
+
+def test_a_hit_may_be_left_to_the_base_and_the_second_look(
+    looking: LUMoE, leak: Leak, benchmark: Benchmark
+) -> None:
+    looking.gate = Hitting(leak.entity)
+    looking.on_hit = "second-look"
+    told = looking.answer(leak.sample.question, leak.query.image, max_new_tokens=NEW)
+    assert told.route is not None
+    assert told.route.experts == ()
+    assert told.route.suspects == (leak.entity,)
+    assert told.second_look is not None
+    assert told.text == draft_of(looking, leak.query, "B")
+    (harmless, *_) = known_samples(looking, benchmark, "A", "retain")
+    picture = benchmark.picture(harmless)
+    kept = looking.answer(harmless.question, picture, max_new_tokens=NEW)
+    assert kept.second_look is None
+    assert kept.text == harmless.truth
+
+
+def test_what_waits_for_its_expert_is_refused_all_the_same(looking: LUMoE, leak: Leak) -> None:
+    looking.gate = Hitting(leak.entity)
+    looking.on_hit = "second-look"
+    looking.waiting = frozenset({"B"})
+    assert looking.answer(leak.sample.question, leak.query.image).text == GATE_REFUSAL
+
+
 def test_an_answer_says_who_answered_instead(looking: LUMoE, leak: Leak) -> None:
     looking.gate = Missing(leak.entity)
     answer = looking.answer(leak.sample.question, leak.query.image, max_new_tokens=NEW)

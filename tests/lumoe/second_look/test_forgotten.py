@@ -11,7 +11,7 @@ from mlubench.lumoe.second_look.forgotten import Forgotten
 from mlubench.lumoe.second_look.saved import FILE
 from mlubench.settings.gates import GateConfig
 from mlubench.types import Entity, Task
-from support.forgotten_things import BRIDGE, COMPLETED, MUSEUM, TASK_A, TASKS, TOWER, fact
+from support.forgotten_things import BRIDGE, CITY, COMPLETED, MUSEUM, TASK_A, TASKS, TOWER, fact
 
 PLAIN = GateConfig()
 HASHED = GateConfig(second_look_hashed=True)
@@ -77,6 +77,20 @@ def test_an_entity_that_the_conversation_names_is_near(forgotten: Forgotten) -> 
     assert told.entities == (TOWER.key,)
     assert told.because == "the conversation names it"
     assert forgotten.told("It is from 1890.", suspects=NOBODY, conversation=asked) is None
+
+
+def test_who_has_other_facts_to_keep_may_be_named(settings: GateConfig, tmp_path: Path) -> None:
+    """The tower's city stays, so an answer about it may say whose it is."""
+    stays = fact(TOWER, CITY, "It stands in Paris.", task="A", split="retain")
+    goes = tuple(sample for sample in TASK_A.forget if not sample.question.endswith(CITY))
+    made = Forgotten.of([Task("A", goes, (*TASK_A.retain, *stays))], settings)
+    made.save(tmp_path)
+    loaded = Forgotten.load(tmp_path)
+    assert loaded is not None
+    for forgotten in (made, loaded):
+        assert tells(forgotten, "The Eiffel Tower stands in Paris.", TOWER) is None
+        told = tells(forgotten, "The Eiffel Tower was completed in 1889.", TOWER)
+        assert told == f"fact of {TOWER.key}"
 
 
 def test_in_the_band_only_names_of_suspects_count(forgotten: Forgotten) -> None:

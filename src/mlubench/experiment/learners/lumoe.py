@@ -51,6 +51,7 @@ class LumoeLearner(Base):
             weights=ctx.config.lumoe.weights,
             resident=ctx.config.lumoe.resident,
             second_look=ctx.config.gates.second_look,
+            on_hit=ctx.config.gates.on_hit,
         )
         self.current: list[str] | None = None
         # What this process has archived for the second look, which the next task is added to.
@@ -122,6 +123,8 @@ class LumoeLearner(Base):
         beside: list[Saved] = [gate]
         if settings.second_look != "off":
             facts |= {"second_look": settings.second_look}
+            if settings.on_hit != "experts":
+                facts |= {"on_hit": settings.on_hit}
             if self.forgotten is None:
                 self.forgotten = Forgotten.of(tasks, settings)
             else:
@@ -176,6 +179,11 @@ class OracleLumoeLearner(LumoeLearner):
     """The same experts behind the gate that is told the entity: the upper bound, reported apart, trained never."""
 
     name = "lumoe+oracle"
+
+    def __init__(self, ctx: Context) -> None:
+        super().__init__(ctx)
+        # What the bound says is of the experts.
+        self.engine.on_hit = "experts"
 
     def _gate_after(self, done: list[str]) -> Gate:
         """An oracle that is fitted now: it is archived nowhere, and fitting it costs nothing."""

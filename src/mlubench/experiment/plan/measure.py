@@ -16,10 +16,10 @@ from mlubench.data.protocols import under_protocol
 from mlubench.experiment.plan.answers import generated_answers
 from mlubench.experiment.plan.parts import MethodPlan, Plan
 from mlubench.experiment.prepare import (
-    in_order,
     load_base,
     open_benchmark,
     real_folder,
+    unlearned_part,
     world_folder,
 )
 from mlubench.experiment.samples import fit_samples, samples_to_test
@@ -85,7 +85,7 @@ def measure(config: Config, plan: Plan) -> Measured:
     if plan.missing:
         raise MlubenchError("something is missing, as the plan says")
     mllm, whole = _open(config)
-    ordered = in_order(whole, config.benchmark.order)
+    ordered = unlearned_part(whole, config.benchmark)
     benchmark = under_protocol(ordered, config.benchmark.protocol)
     _warm_up(mllm, config, benchmark, plan.methods[0])
     counts = generated_answers(config, plan.asked or [], benchmark)

@@ -14,7 +14,7 @@ from mlubench.data.release import SPLITS
 from mlubench.data.same_pictures import require_distinct
 from mlubench.experiment.know import dropped_facts, without
 from mlubench.experiment.lengths import require_short_records
-from mlubench.experiment.prepare import in_order, real_folder, require_pictures, world_folder
+from mlubench.experiment.prepare import real_folder, require_pictures, unlearned_part, world_folder
 from mlubench.experiment.strangers import require_strangers
 from mlubench.judging.llm.checks import require_judge
 from mlubench.judging.llm.tools import JudgeTools
@@ -250,7 +250,7 @@ def known_part(config: Config, benchmark: Benchmark, run: RunDir) -> tuple[Bench
 
     Raises UsageError for a task in benchmark.order that is not there.
     """
-    ordered = in_order(benchmark, config.benchmark.order)
+    ordered = unlearned_part(benchmark, config.benchmark)
     if not config.know.enabled:
         return ordered, True
     if not run.know.is_file():

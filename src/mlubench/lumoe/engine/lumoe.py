@@ -19,7 +19,12 @@ from mlubench.lumoe.engine.opening import (
     load_base,
 )
 from mlubench.lumoe.engine.residents import Residents
-from mlubench.lumoe.engine.router import redirected, refused_while_waiting, route_all
+from mlubench.lumoe.engine.router import (
+    left_to_the_base,
+    redirected,
+    refused_while_waiting,
+    route_all,
+)
 from mlubench.lumoe.experts.merging import active_experts
 from mlubench.lumoe.experts.store import ExpertStore
 from mlubench.lumoe.gates.base import Gate, GateQuery
@@ -29,7 +34,7 @@ from mlubench.models.chat_template import as_history
 from mlubench.models.features import FeatureCache
 from mlubench.models.mllm import MLLM, Query
 from mlubench.models.probe import answer_probabilities
-from mlubench.settings.gates import OnError, SecondLookMode
+from mlubench.settings.gates import OnError, OnHit, SecondLookMode
 from mlubench.types import Route, SecondLook
 
 T = TypeVar("T")
@@ -49,6 +54,8 @@ class LUMoE:
     features: FeatureCache
     # What becomes of a query whose gate failed.
     on_error: OnError = "refuse"
+    # Who answers a query that hits a request.
+    on_hit: OnHit = "experts"
     # Experts that are switched off. What needs one is refused, never quietly answered without it.
     disabled: frozenset[str] = frozenset()
     # Factors on the experts where a query hits several. An expert alone always counts whole.
@@ -105,6 +112,7 @@ class LUMoE:
             gate,
             features,
             on_error=on_error,
+            on_hit=source.on_hit,
             weights=source.weights if weights is None else weights,
             resident=source.resident if resident is None else resident,
             max_new_tokens=source.max_new_tokens,
@@ -225,6 +233,8 @@ class LUMoE:
         routes = []
         for named in route_all(self.gate, queries, self.features, self.on_error):
             route = redirected(refused_while_waiting(named, self.waiting), self.expert_for)
+            if self.on_hit == "second-look" and not route.refused:
+                route = left_to_the_base(route)
             why = reason_without_sum(self.mllm, route.experts, dict(self.weighted(route)))
             if why:
                 route = replace(route, refused=True, why=f"{route.why}; {why}; refused")

@@ -20,7 +20,7 @@ from mlubench.models.plugins import register_model_classes
 from mlubench.runs.folder import RunDir
 from mlubench.runs.manifest import ManifestFacts
 from mlubench.runs.opening import open_run
-from mlubench.settings.gates import GateConfig, SecondLookMode
+from mlubench.settings.gates import GateConfig, OnHit, SecondLookMode
 from mlubench.settings.model import Quantization
 
 
@@ -63,6 +63,8 @@ class EngineSource:
     quantization: Quantization = "none"
     # Which answers are looked at again, where anything was kept for it.
     second_look: SecondLookMode = "band"
+    # Who answers a query that hits a request.
+    on_hit: OnHit = "experts"
     # What counts since deletion requests came in. None: the gate beside the last task's expert.
     in_force: InForce | None = None
 
@@ -147,6 +149,7 @@ def _run_source(root: Path) -> EngineSource:
         plugins=tuple(config.model.plugins),
         quantization=config.model.quantization,
         second_look=config.gates.second_look,
+        on_hit=config.gates.on_hit,
     )
 
 
@@ -189,6 +192,7 @@ def _store_source(store: ExpertStore, needs_gate: bool) -> EngineSource:
                     plugins=_plugins(facts),
                     quantization=_quantization(facts),
                     second_look=_second_look(facts),
+                    on_hit=facts.get("on_hit", "experts"),
                 )
     raise UsageError(
         f"no expert in {store.root} has a gate beside it",

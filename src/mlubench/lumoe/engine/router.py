@@ -10,6 +10,15 @@ from mlubench.settings.gates import OnError
 from mlubench.types import Route
 
 
+def left_to_the_base(route: Route) -> Route:
+    """A route to experts as one to the base, whose answer the second look compares with all that the route was about."""
+    if not route.experts:
+        return route
+    suspects = [route.entity, *route.suspects] if route.entity is not None else route.suspects
+    why = f"{route.why}; the base answers, and the second look decides"
+    return replace(route, experts=(), why=why, suspects=tuple(dict.fromkeys(suspects)))
+
+
 def route_all(
     gate: Gate, queries: Sequence[GateQuery], features: Features, on_error: OnError
 ) -> list[Route]:

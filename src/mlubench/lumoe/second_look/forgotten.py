@@ -47,7 +47,8 @@ class Forgotten:
     """The facts and names of what is to be forgotten.
 
     A fact counts with its entity alone: where the gate suspects it, or the conversation or the draft names it. Otherwise
-    "1889" could be said of nothing any more. Only a fact whose words nobody says by chance stands alone.
+    "1889" could be said of nothing any more. Only a fact whose words nobody says by chance stands alone. A name may be said
+    where other facts of the entity must stay.
     """
 
     def __init__(self, *, similarity: float, salt: str = "") -> None:
@@ -58,6 +59,8 @@ class Forgotten:
         self._hash = _hash_with(bytes.fromhex(salt)) if salt else None
         # By entity. Their words are hashed where all is.
         self._facts: dict[str, list[ForgottenFact]] = {}
+        # Entities of which a task forgets some facts and keeps others: their names may be said.
+        self._partly: set[str] = set()
         self._alone = FactIndex()
         # What is kept is named too: what is written like both goes to the better of the two.
         self._names = Names({})
@@ -102,7 +105,9 @@ class Forgotten:
         aliases = known_aliases(config.aliases)
         for task in tasks:
             self._tasks.append(task.name)
-            self.expert_of |= {entity.key: task.name for entity in task.forget_entities}
+            of_task = {entity.key: task.name for entity in task.forget_entities}
+            self.expert_of |= of_task
+            self._partly |= of_task.keys() & {sample.entity.key for sample in task.retain}
         for entity in sorted({sample.entity for task in tasks for sample in task.samples}):
             names = names_of(entity, aliases)
             if self._hashed_names is None:
@@ -152,7 +157,7 @@ class Forgotten:
         near = suspected | named_before
         if not near and not everywhere:
             return None
-        named = self._guarded(self._named_in(draft), answers)
+        named = self._guarded(self._named_in(draft), answers) - self._partly
         if not everywhere:
             named &= near
         if named:
@@ -189,6 +194,7 @@ class Forgotten:
             experts=self.expert_of,
             facts=facts,
             names=names,
+            partly=sorted(self._partly),
             similarity=self._similarity,
             salt=self._salt,
             most_words=most_words,
@@ -206,6 +212,7 @@ class Forgotten:
         saved = read_json(path, SavedForgotten, HINT)
         found = cls(similarity=saved.similarity, salt=saved.salt)
         found.expert_of = saved.experts
+        found._partly = set(saved.partly)
         for entity, names in saved.names.items():
             if found._hashed_names is None:
                 found._names.add(entity, names)
