@@ -148,8 +148,6 @@ def serve(
     require_safe(address, taken)
     if with_requests and taken is None:
         raise click.UsageError("--requests needs keys, one of an admin: see `mlubench keys add`")
-    if with_requests and vllm is not None:
-        raise click.UsageError("--requests is not offered with --vllm: use `mlubench request`")
     limits = Limits(
         rows=rows,
         waiting=waiting,

@@ -53,7 +53,7 @@ def make_app(
 
     `model` is the name by which callers know it, `tokens` the longest answer. Without `keys` anybody may ask, and
     without `hosts` by any name: see `server.py`, which lets no such server be reached from elsewhere.
-    With a `desk` admins may also send in, approve and revert deletion requests; its back end must be a `ContinuousEngine`.
+    With a `desk` admins may also send in, approve and revert deletion requests; its back end must have `between`.
     Raises UsageError where a package is missing.
     """
     try:
@@ -124,12 +124,11 @@ def _deletion_routes(
     """The API and the pages for deletion requests, where there is a desk for them."""
     if desk is None:
         return []
-    from mlubench.lumoe.engine.continuous import ContinuousEngine
     from mlubench.serving.deletions import DeletionPages
     from mlubench.serving.queue_page.pages import QueuePages
-    from mlubench.serving.served_desk import ServedDesk
+    from mlubench.serving.served_desk import BetweenAnswers, ServedDesk
 
-    assert isinstance(back_end, ContinuousEngine)
+    assert isinstance(back_end, BetweenAnswers)
     served = ServedDesk(desk, back_end, folder)
     routes = DeletionPages(served, limits).routes()
     # Without keys there is nobody to log in.

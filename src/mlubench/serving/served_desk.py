@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.requests.desk import Desk
@@ -26,8 +26,9 @@ T = TypeVar("T")
 Work = Callable[[Desk], T]
 
 
+@runtime_checkable
 class BetweenAnswers(Protocol):
-    """What has something done while no answer is being made. `lumoe.engine.continuous.ContinuousEngine` is one."""
+    """A back end that has something done while no answer is being made, as all of ours have."""
 
     def between(self, work: Callable[[], T]) -> "Future[T]": ...
 

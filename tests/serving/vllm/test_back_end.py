@@ -1,6 +1,7 @@
 """The contract with a vLLM server: routed here, generated there, and never without the expert that a request needs."""
 
 import copy
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,9 @@ from mlubench.core.errors import MlubenchError
 from mlubench.lumoe.engine.batching import AskRequest
 from mlubench.lumoe.engine.continuous import ContinuousEngine
 from mlubench.lumoe.engine.lumoe import GATE_REFUSAL, LUMoE
+from mlubench.lumoe.engine.reopening import Reopening
 from mlubench.lumoe.engine.requests import Finished, Wanted
+from mlubench.requests.desk import Desk
 from mlubench.serving.limits import Limits
 from mlubench.serving.server import VllmServer, back_end
 from mlubench.serving.vllm.adapters import Adapters
@@ -19,10 +22,11 @@ from mlubench.serving.vllm.back_end import VllmBackEnd
 from mlubench.types import Route
 from support.asking import picture, row_of
 from support.fake_vllm import BASE, FakeVllm
+from support.requests import ENTITY, QUESTION, TRUTH
 from support.runs import Finished as FinishedRun
 from support.serving import served
 
-NEW = 24
+NEW = 32
 LONG = 120  # seconds that no test takes
 
 Start = Callable[[], VllmBackEnd]
@@ -182,6 +186,37 @@ def test_nobody_waits_for_who_has_left(start: Start, kept: AskRequest) -> None:
         ticket.answer.result(LONG)
     assert got(started, kept)[0].fault is None
     assert started.running == 0
+
+
+def test_a_request_comes_into_effect_between_two_answers(
+    finished: FinishedRun, place: Path, pictures: list[Path], address: str, tmp_path: Path
+) -> None:
+    """Whoever asks meanwhile waits, and is answered by what counts then."""
+    engine = LUMoE.open(place)
+    desk = Desk.open(place, engine.mllm)
+    row, _ = desk.submit(ENTITY, pictures[0].parent)
+    server = VllmServer(address, BASE, folder=tmp_path)
+    started = back_end(engine, Limits(rows=2), Reopening(engine, place), server)
+    assert isinstance(started, VllmBackEnd)
+    asked = AskRequest("asked", pictures[1], QUESTION)
+    try:
+        before = started.submit(Wanted(asked, NEW))
+        while not (started.running or before.answer.done()):
+            time.sleep(0.001)
+        approved = started.between(lambda: desk.approve(row.id))
+        after = started.submit(Wanted(asked, NEW))
+        assert approved.result(LONG).state == "verified"
+        assert after.answer.result(LONG).text == GATE_REFUSAL
+        assert before.answer.result(LONG).text == TRUTH
+        failing = started.between(lambda: desk.approve(row.id))
+        with pytest.raises(MlubenchError, match="is verified, and verified does not follow"):
+            failing.result(LONG)
+        started.between(lambda: desk.revert(row.id)).result(LONG)
+        assert got(started, asked)[0].text == TRUTH
+    finally:
+        started.close()
+    with pytest.raises(MlubenchError):
+        started.between(lambda: None)
 
 
 def test_an_expert_with_more_than_matrices_is_refused(engine: LUMoE, tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ import contextlib
 import logging
 import shutil
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from threading import Lock, Thread
-from typing import Any
+from typing import Any, TypeVar
 
 from mlubench.core.errors import MlubenchError
 from mlubench.lumoe.engine.admission import Admission
@@ -28,6 +29,7 @@ from mlubench.types import Route
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 # Seconds between two looks at whether anybody still waits for an answer.
 _LOOK = 0.05
 
@@ -58,6 +60,8 @@ class VllmBackEnd:
         self._is_refusal = is_refusal
         self._open: set[Ticket] = set()
         self._at_server = 0
+        # Calls of `between` that are not done.
+        self._errands = 0
         self._closed = False
         self._guard = Lock()
         # The model here is asked by one request at a time: by the gate, and by probes.
@@ -97,13 +101,34 @@ class VllmBackEnd:
         asyncio.run_coroutine_threadsafe(self._settle(ticket), self._loop)
         return ticket
 
+    def between(self, work: Callable[[], T]) -> "Future[T]":
+        """Have something done while nobody is answered, as `ContinuousEngine.between`."""
+        with self._guard:
+            if self._closed:
+                raise BusyError.stopping()
+            self._errands += 1
+        return asyncio.run_coroutine_threadsafe(self._run_errand(work), self._loop)
+
+    async def _run_errand(self, work: Callable[[], T]) -> T:
+        try:
+            # Whoever comes meanwhile waits for the room, which is held until the work is done.
+            async with self._room:
+                await self._room.wait_for(lambda: self._at_server == 0)
+                async with self._model:
+                    return await asyncio.to_thread(work)
+        finally:
+            with self._guard:
+                self._errands -= 1
+            async with self._room:
+                self._room.notify_all()
+
     def close(self) -> None:
         """Take no more requests, answer those that were taken, and end."""
         with self._guard:
             if self._closed:
                 return
             self._closed = True
-        while self._open:
+        while self._open or self._errands:
             time.sleep(_LOOK)
         self._wait_for(self.adapters.unload_all())
         self._end()
@@ -153,6 +178,8 @@ class VllmBackEnd:
                 self._room.notify_all()
 
     def _has_room(self) -> bool:
+        if self._errands:
+            return False
         if self.admission.is_due:
             return self._at_server == 0
         return self._at_server < self.rows
