@@ -392,3 +392,63 @@ def test_nothing_of_a_request_is_kept(
     wait_for(lambda: not server._open)
     asked = {asked.image for asked in requests}
     assert not asked & set(stacked.mllm._pictures)
+
+
+class Endpoint(Gate):
+    """A gate that thinks elsewhere, for as long as a test wants it to, and then leaves all to the base."""
+
+    name = "endpoint"
+    local = False
+    elsewhere = True
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.may_answer = threading.Event()
+
+    def route(self, queries: Sequence[GateQuery], features: object) -> list[Route]:
+        self.asked += 1
+        assert self.may_answer.wait(LONG)
+        return [Route((), None, 0.0, "said so")] * len(queries)
+
+
+def test_what_runs_goes_on_while_a_gate_thinks_elsewhere(
+    stacked: LUMoE, requests: list[AskRequest], serve: Serve
+) -> None:
+    gate = Endpoint()
+    stacked.gate = gate
+    server = serve(stacked)
+    gate.may_answer.set()
+    first = server.submit(Wanted(requests[0], 200))
+    wait_for(lambda: gate.asked == 1 and not server._placing)
+    gate.may_answer.clear()
+    second = server.submit(Wanted(requests[1], NEW))
+    third = server.submit(Wanted(requests[2], NEW))
+    # The first is answered to its end, though the second is at the gate.
+    assert first.answer.result(LONG).text
+    assert gate.asked == 2
+    assert not second.answer.done()
+    gone = server.submit(Wanted(requests[3], NEW))
+    gone.cancel()
+    done = server.between(lambda: "done")
+    assert not done.done()
+    gate.may_answer.set()
+    assert all(answer.text for answer in got([second, third]))
+    assert done.result(LONG) == "done"
+    with pytest.raises(CancelledError):
+        gone.answer.result(LONG)
+
+
+def test_closing_waits_for_a_gate_that_thinks_elsewhere(
+    stacked: LUMoE, requests: list[AskRequest]
+) -> None:
+    gate = Endpoint()
+    stacked.gate = gate
+    server = ContinuousEngine(stacked)
+    ticket = server.submit(Wanted(requests[0], NEW))
+    wait_for(lambda: gate.asked == 1)
+    closing = threading.Thread(target=server.close)
+    closing.start()
+    gate.may_answer.set()
+    assert ticket.answer.result(LONG).text
+    closing.join(LONG)
+    assert not closing.is_alive()

@@ -10,6 +10,7 @@ continuous.py      requests of many callers, which join and leave a running batc
 live.py            the rows of such a batch, with their experts
 requests.py        a request as it waits, and what becomes of it
 admission.py       which requests a model may answer
+placing.py         requests at a gate that is asked elsewhere
 leaving.py         an answer as it leaves
 mixing.py          one batch for the base and for any experts
 residents.py       experts to hand: in memory, on disk or mounted; stacked.py has one as a matrix

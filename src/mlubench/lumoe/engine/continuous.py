@@ -18,6 +18,7 @@ from mlubench.lumoe.engine.leaving import LOOKED_AT, Draft, IsRefusal, by_a_mode
 from mlubench.lumoe.engine.live import LiveBatch
 from mlubench.lumoe.engine.looking_again import Reply, route_of
 from mlubench.lumoe.engine.lumoe import LUMoE
+from mlubench.lumoe.engine.placing import Placing
 from mlubench.lumoe.engine.reopening import Reopening
 from mlubench.lumoe.engine.requests import BusyError, Job, Ticket, Wanted
 from mlubench.models.running import Row
@@ -61,12 +62,13 @@ class ContinuousEngine:
         self._errands: deque[Callable[[], None]] = deque()
         self._closed = False
         self._changed = Condition()
+        self._placing = Placing(self.admission, self._wake)
         self._thread = Thread(target=self._run, name="answering", daemon=True)
         self._thread.start()
 
     @property
     def running(self) -> int:
-        return sum(len(live) for live in self._live) + len(self._again)
+        return sum(len(live) for live in self._live) + len(self._again) + len(self._placing)
 
     @property
     def waiting(self) -> int:
@@ -118,11 +120,25 @@ class ContinuousEngine:
             self._closed = True
             self._changed.notify()
         self._thread.join()
+        self._placing.close()
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify()
+
+    @property
+    def _has_work(self) -> bool:
+        """Whether there is something to do now. While the gate is asked elsewhere, only for what runs beside it."""
+        if self._live or self._again or self._placing.is_done:
+            return True
+        if self._placing.is_asking:
+            return False
+        return bool(self._waiting or self._errands or self._closed)
 
     def _run(self) -> None:
         while True:
             with self._changed:
-                while not (self._waiting or self.running or self._errands or self._closed):
+                while not self._has_work:
                     self._changed.wait()
                 if self._closed and not (self._waiting or self.running or self._errands):
                     return
@@ -141,6 +157,8 @@ class ContinuousEngine:
         """Those that have waited longest, as many as there is room for."""
         self._waiting = deque(ticket for ticket in self._waiting if not ticket.is_over())
         room = max(0, self.rows - self.running)
+        if self._placing.is_asking:
+            room = 0
         if self.running and (self._errands or self.admission.is_due):
             room = 0
         taken = [self._waiting.popleft() for _ in range(min(room, len(self._waiting)))]
@@ -152,13 +170,17 @@ class ContinuousEngine:
         if tickets and not self.running:
             self.admission.reopen_where_due()
         sound = [ticket for ticket in tickets if self.admission.is_sound(ticket)]
+        placed = self._placing.take_over()
+        if sound and self._placing.is_elsewhere:
+            self._placing.ask(sound)
+            sound = []
         jobs = self._again
         self._again = []
-        if sound or jobs:
+        if sound or placed or jobs:
             # The gate may ask the base, and questions are read by themselves.
             for live in self._live:
                 live.release()
-        for ticket, route in zip(sound, self.admission.routes(sound), strict=True):
+        for ticket, route in [*placed, *zip(sound, self.admission.routes(sound), strict=True)]:
             job = Job(ticket, route)
             if self.admission.may_start(job):
                 jobs.append(job)

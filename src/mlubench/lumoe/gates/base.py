@@ -72,6 +72,10 @@ class Gate(Protocol):
     # all processes take part, and a gate is asked by one.
     asks_base: ClassVar[bool] = False
 
+    # True: routing waits for somebody else, as for an endpoint, and looks at no features. A server goes on answering
+    # meanwhile. It is read only of a gate whose `local` is False.
+    elsewhere: ClassVar[bool] = False
+
     def fit(
         self, tasks: Sequence[Task], benchmark: Benchmark, features: Features, config: GateConfig
     ) -> None:

@@ -1,7 +1,7 @@
 """The paper's gate: a large multimodal model behind an OpenAI-compatible endpoint is asked in two steps."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from mlubench.core.errors import MlubenchError
 from mlubench.data.pictures import data_uri
@@ -22,6 +22,7 @@ class MllmGate(TwoSteps):
     """Source: arXiv 2606.12809, where GLM-4V-Plus is asked; class first, then the entity from the class's list."""
 
     name = "mllm"
+    elsewhere: ClassVar[bool] = True
 
     def _asker(self, access: ModelAccess, settings: AskedGateConfig) -> Ask:
         """Raises UsageError when the openai package or the key is missing."""

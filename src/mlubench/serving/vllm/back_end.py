@@ -66,6 +66,8 @@ class VllmBackEnd:
         self._guard = Lock()
         # The model here is asked by one request at a time: by the gate, and by probes.
         self._model = asyncio.Lock()
+        # A gate that is asked elsewhere keeps nobody from the model, but is asked about one request at a time too.
+        self._gate = asyncio.Lock()
         self._room = asyncio.Condition()
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, name="answering", daemon=True)
@@ -191,7 +193,8 @@ class VllmBackEnd:
             await asyncio.to_thread(self.admission.reopen_where_due)
 
     async def _answer(self, ticket: Ticket) -> None:
-        async with self._model:
+        elsewhere = getattr(self.engine.gate, "elsewhere", False)
+        async with self._gate if elsewhere else self._model:
             route = await asyncio.to_thread(self._routed, ticket)
         if route is None:
             return
