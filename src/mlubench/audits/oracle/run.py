@@ -32,7 +32,7 @@ KINDS: tuple[About, ...] = ("forgotten", "kept", "stranger")
 def measure_run(root: Path, *, facts: int, systems: Sequence[str] = ()) -> OracleReport:
     """Write and return the run's oracle.json. Oracles are trained now unless the cache has them.
 
-    Raises UsageError for a run whose base was pretrained, and MlubenchError where the run is not finished.
+    Raises as `oracle_base` does, and MlubenchError where the run is not finished.
     """
     run = open_run(root)
     names = systems_of(run, systems)
