@@ -18,8 +18,8 @@ from mlubench.experiment.prepare import open_base, open_benchmark, unlearned_par
 from mlubench.experiment.samples import samples_to_test
 from mlubench.judging.run import make_judge
 from mlubench.lumoe.gates.base import GateQuery
-from mlubench.models.mllm import Query
 from mlubench.models.probe import SITES, answer_log_probs, compare, features_by_site
+from mlubench.models.query import Query
 from mlubench.runs.folder import RunDir
 from mlubench.runs.opening import open_run
 from mlubench.statistics.intervals import clustered_mean

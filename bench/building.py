@@ -33,7 +33,8 @@ from mlubench.authoring.knowledge import as_benchmark
 from mlubench.authoring.rows import ItemRow, read_rows
 from mlubench.core.files import file_sha256
 from mlubench.core.reading import read_json
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query
 from mlubench.models.toy.base import toy_base
 from mlubench.settings.model import ToyConfig
 

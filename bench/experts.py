@@ -36,7 +36,8 @@ from mlubench.lumoe.gates.base import GateQuery
 from mlubench.lumoe.gates.prototype import PrototypeGate
 from mlubench.models.adapters import add_adapter, load_adapter, remove_adapters, save_adapter
 from mlubench.models.features import FeatureCache
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query
 from mlubench.models.quiet import quiet
 from mlubench.models.toy.base import toy_base
 from mlubench.settings.gates import GateConfig

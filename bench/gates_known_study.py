@@ -15,7 +15,8 @@ from mlubench.lumoe.gates.base import Gate, GateQuery
 from mlubench.lumoe.gates.making import make_gate
 from mlubench.models.encoders import Encoder
 from mlubench.models.features import EncoderName, FeatureCache, LayerCache
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query
 from mlubench.settings.gates import GateConfig
 from mlubench.types import AnswerRow, Route, Sample
 from second_look import Answerer

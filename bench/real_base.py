@@ -26,8 +26,9 @@ from mlubench.experiment.prepare import open_benchmark
 from mlubench.judging.rouge import rouge_l
 from mlubench.judging.run import make_judge
 from mlubench.models.families import parts_of
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
 from mlubench.models.probe import answer_log_probs
+from mlubench.models.query import Query
 from mlubench.models.quiet import quiet
 from mlubench.models.real.assembly import assembled
 from mlubench.models.real.base import real_base

@@ -41,7 +41,7 @@ from mlubench.lumoe.engine.lumoe import LUMoE
 from mlubench.lumoe.gates.base import GateQuery
 from mlubench.lumoe.gates.making import make_gate
 from mlubench.lumoe.second_look.forgotten import Forgotten
-from mlubench.models.mllm import Query
+from mlubench.models.query import Query
 from mlubench.models.quiet import quiet
 from mlubench.models.real.chat import checks, lessons
 from mlubench.runs.opening import open_run

@@ -24,7 +24,8 @@ import torch
 import serving_ways as ways
 from mlubench.data import release, world
 from mlubench.lumoe.experts.store import ExpertStore
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query
 from mlubench.models.quiet import quiet
 
 Key = tuple[str, int]  # a way, and how many experts there are

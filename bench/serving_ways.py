@@ -18,8 +18,9 @@ from mlubench.lumoe.gates.oracle import OracleGate
 from mlubench.models.adapters import add_adapter, load_adapter, remove_adapters, save_adapter
 from mlubench.models.families import parts_of
 from mlubench.models.features import FeatureCache
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
 from mlubench.models.published import PUBLISHED
+from mlubench.models.query import Query
 from mlubench.models.toy.base import build_model, build_processor
 from mlubench.settings.model import ToyConfig
 from mlubench.settings.training import LoraConfig

@@ -24,7 +24,8 @@ from mlubench.data import release, world
 from mlubench.data.refusals import refusal_for
 from mlubench.models.adapters import add_adapter
 from mlubench.models.families import parts_of
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query
 from mlubench.models.quiet import quiet
 from mlubench.models.toy.base import build_model, build_processor
 from mlubench.settings.model import ToyConfig

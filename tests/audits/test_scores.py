@@ -17,8 +17,9 @@ from mlubench.audits.scores import (
     min_k_plus_plus,
 )
 from mlubench.audits.targets import Targets
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
 from mlubench.models.probe import answer_log_probs
+from mlubench.models.query import Query
 from support.attacking import scores_of
 
 SCORES = TokenScores(

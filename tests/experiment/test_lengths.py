@@ -11,7 +11,8 @@ from mlubench.core.errors import DataError
 from mlubench.data import release
 from mlubench.experiment.lengths import require_short_records
 from mlubench.experiment.plan.plan import plan_run
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query
 from mlubench.models.toy.base import toy_base
 from mlubench.settings.loading import load
 from mlubench.settings.run import Config

@@ -14,7 +14,8 @@ from mlubench.experiment.learners.making import learner_for
 from mlubench.experiment.learners.stacked import Stacked
 from mlubench.models.adapters import add_adapter, join_adapters, train_over
 from mlubench.models.answers import answer_logits
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query
 from mlubench.runs.folder import RunDir
 from mlubench.settings import loading as settings
 from mlubench.settings.training import LoraConfig

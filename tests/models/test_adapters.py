@@ -16,7 +16,8 @@ from mlubench.models.adapters import (
     save_adapter,
 )
 from mlubench.models.answers import answer_logits
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query
 from mlubench.settings.training import LoraConfig
 from mlubench.types import Benchmark
 

@@ -9,7 +9,8 @@ import torch
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.models.answers import IGNORE
 from mlubench.models.chat_template import adds_special_tokens
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query
 
 FAMILIES = ["llava", "llava_next", "llava_next_mistral", "qwen2_5_vl", "qwen3_vl"]
 EARLIER = (("Where is it?", "In the old town, I think."), ("And since when?", "Since 1889."))

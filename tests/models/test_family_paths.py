@@ -13,7 +13,8 @@ from mlubench.models.adapters import add_adapter, load_adapter, save_adapter
 from mlubench.models.answers import answer_labels, answer_logits, append_answers
 from mlubench.models.families import parts_of
 from mlubench.models.features import FeatureCache
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query
 from mlubench.settings.gates import GateConfig
 from mlubench.settings.training import LoraConfig
 from mlubench.types import Benchmark, Route

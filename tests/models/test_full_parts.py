@@ -18,7 +18,8 @@ from mlubench.models.adapters import (
     remove_adapters,
     save_adapter,
 )
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query
 from mlubench.settings.training import LoraConfig
 from mlubench.types import Benchmark, Part, Scope
 from support.short_training import said, step

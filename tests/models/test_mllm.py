@@ -13,7 +13,8 @@ from mlubench.data.pictures import open_picture
 from mlubench.data.render import render
 from mlubench.models.answers import IGNORE, answer_logits
 from mlubench.models.devices import pick_device
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query
 from mlubench.types import Benchmark, Sample
 
 ANSWERS = [

@@ -13,8 +13,9 @@ from mlubench.lumoe.engine.lumoe import LUMoE
 from mlubench.lumoe.gates.prototype import PrototypeGate
 from mlubench.models.adapters import add_adapter
 from mlubench.models.features import FeatureCache
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
 from mlubench.models.probe import features_by_site
+from mlubench.models.query import Query
 from mlubench.settings.gates import GateConfig
 from mlubench.settings.training import LoraConfig
 from mlubench.types import Benchmark

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from mlubench.models.adapters import add_adapter
 from mlubench.models.answers import IGNORE, answer_labels, answer_logits
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
 from mlubench.models.packing import can_pack, pack_answers, why_not_packed
+from mlubench.models.query import Query
 from mlubench.settings.training import LoraConfig
 from support.short_training import TRAINED
 

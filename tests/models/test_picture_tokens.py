@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
 from mlubench.models.picture_tokens import (
     as_encoder_outputs,
     enters_as_tokens,
@@ -13,6 +13,7 @@ from mlubench.models.picture_tokens import (
     tokens_by_picture,
     vision_inputs,
 )
+from mlubench.models.query import Query
 
 
 def places(mllm: MLLM, picture: Path) -> int:

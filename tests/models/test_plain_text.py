@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from mlubench.core.errors import UsageError
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
 from mlubench.models.plain_text import as_plain_text, control_tokens
+from mlubench.models.query import Query
 
 FAMILIES = ["llava", "llava_next", "llava_next_mistral", "qwen2_5_vl", "qwen3_vl"]
 ORDINARY = [

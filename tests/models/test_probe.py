@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mlubench.models.adapters import add_adapter
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
 from mlubench.models.probe import (
     Probe,
     answer_log_probs,
@@ -17,6 +17,7 @@ from mlubench.models.probe import (
     features_by_site,
     linear_cka,
 )
+from mlubench.models.query import Query
 from mlubench.settings.training import LoraConfig
 from mlubench.types import Benchmark, Sample
 

@@ -11,8 +11,9 @@ from PIL import Image
 from torch import Tensor
 
 from mlubench.models.adapters import add_adapter
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
 from mlubench.models.prompt_cache import PromptCache
+from mlubench.models.query import Query
 from mlubench.settings.training import LoraConfig, TrainConfig
 from mlubench.types import Benchmark, Part, Scope
 from mlubench.unlearning.methods.ga import GA

@@ -10,9 +10,10 @@ from mlubench.core.errors import MlubenchError
 from mlubench.experiment.model_check.check import check_model
 from mlubench.models.answers import IGNORE
 from mlubench.models.examination import require_conversation
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
 from mlubench.models.plain_text import control_tokens
 from mlubench.models.processors import load_processor
+from mlubench.models.query import Query
 from support.families import save_llava_next_with, save_qwen3_with
 from support.vocabularies import llama2_tokenizer, qwen3_text_template, qwen3_tokenizer
 

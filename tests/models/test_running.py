@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from mlubench.models.mllm import MLLM, Query, TooLongError, TurnPicture
+from mlubench.models.mllm import MLLM, TooLongError
+from mlubench.models.query import Query, TurnPicture
 from mlubench.models.running import Row, RunningBatch
 from mlubench.models.sampling import GREEDY, Sampling, pick
 from support.families import FAMILIES

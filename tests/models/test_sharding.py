@@ -10,7 +10,8 @@ from mlubench.core import processes
 from mlubench.core.errors import UsageError
 from mlubench.models import sharding
 from mlubench.models.adapters import add_adapter
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query
 from mlubench.settings.training import LoraConfig
 from mlubench.types import Benchmark
 from support.paths import SUPPORT

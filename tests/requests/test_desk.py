@@ -9,7 +9,8 @@ import pytest
 from mlubench.core.errors import UsageError
 from mlubench.lumoe.engine.lumoe import GATE_REFUSAL, LUMoE
 from mlubench.lumoe.gates.base import GateQuery
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query
 from mlubench.requests.desk import Desk
 from mlubench.types import Benchmark, Entity, Route
 from support.requests import ENTITY, OTHER

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mlubench.lumoe.engine.batching import AskRequest
-from mlubench.models.mllm import TurnPicture
+from mlubench.models.query import TurnPicture
 from mlubench.serving.dialogue import as_request
 from mlubench.serving.failures import ApiError
 from mlubench.serving.limits import Limits

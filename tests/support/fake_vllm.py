@@ -18,7 +18,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from mlubench.models.mllm import MLLM, Query, TurnPicture
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query, TurnPicture
 
 BASE = "the-base"
 

@@ -8,7 +8,8 @@ import torch
 from torch.distributed.tensor import DTensor
 
 from mlubench.core import processes
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query
 
 base, picture, folder = (Path(word) for word in sys.argv[1:])
 processes.start()

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from mlubench.models.answers import answer_logits
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query
 from mlubench.settings.training import TrainConfig
 from mlubench.types import Benchmark, Sample
 from mlubench.unlearning.methods.base import make_method

@@ -8,7 +8,8 @@ import torch
 from mlubench.data.refusals import refusal_for
 from mlubench.models.adapters import add_adapter
 from mlubench.models.answers import answer_logits
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query
 from mlubench.settings.training import LoraConfig, TrainConfig
 from mlubench.types import Benchmark, Sample
 from mlubench.unlearning.losses import sums, token_log_probs

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from mlubench.models.adapters import load_adapter, remove_adapters, save_adapter
 from mlubench.models.answers import answer_logits
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query
 from mlubench.types import Benchmark, Part
 from support.trainings import QUICK, fit, train
 

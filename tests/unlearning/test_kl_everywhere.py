@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 from mlubench.models.adapters import add_adapter
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query
 from mlubench.types import Benchmark, Sample
 from mlubench.unlearning.forward import views_of
 from mlubench.unlearning.schedule import schedule

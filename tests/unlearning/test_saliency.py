@@ -9,7 +9,8 @@ from torch import Tensor
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.models.adapters import add_adapter
 from mlubench.models.answers import answer_logits
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query
 from mlubench.types import Benchmark
 from mlubench.unlearning.losses import mean_nll, token_log_probs
 from mlubench.unlearning.saliency import only_salient, salient, squared_gradients

@@ -13,8 +13,9 @@ import torch
 from mlubench.data.refusals import refusal_for
 from mlubench.models.adapters import add_adapter
 from mlubench.models.answers import IGNORE, answer_logits
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
 from mlubench.models.prompt_cache import PromptCache
+from mlubench.models.query import Query
 from mlubench.settings.training import TrainConfig
 from mlubench.types import Benchmark
 from mlubench.unlearning.alternates import with_alternates

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from mlubench.models.answers import answer_labels, answer_token_type, append_answers
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query
 
 
 def answers_behind(

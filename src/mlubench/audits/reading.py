@@ -7,7 +7,8 @@ from torch import Tensor
 
 from mlubench.audits.scores import TokenScores
 from mlubench.models.answers import IGNORE, answer_logits
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query
 
 
 def log_softmaxes(

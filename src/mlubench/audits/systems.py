@@ -21,7 +21,8 @@ from mlubench.experiment.learners.prompted import prompt_against
 from mlubench.lumoe.engine.lumoe import GATE_REFUSAL
 from mlubench.lumoe.gates.base import GateQuery
 from mlubench.models.adapters import mounted
-from mlubench.models.mllm import MLLM, Query, TurnPicture
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query, TurnPicture
 from mlubench.runs.folder import BASE, GATE_ONLY, PROMPT_ONLY
 from mlubench.types import Route, Sample, Split
 

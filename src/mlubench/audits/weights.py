@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mlubench.models.answers import IGNORE, answer_logits
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query
 
 LR = 1e-3
 BATCH = 8

@@ -16,7 +16,8 @@ from mlubench.core.files import digest
 from mlubench.core.lines import append_lines, mend, parse_lines
 from mlubench.data.roles import assign_roles
 from mlubench.judging.run import make_judge
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query
 from mlubench.models.toy.base import toy_base
 from mlubench.settings.model import ToyConfig
 from mlubench.settings.strict import Strict

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from mlubench.lumoe.engine.opening import gate_access
 from mlubench.lumoe.gates.base import ModelAccess
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query
 from mlubench.runs.folder import RunDir
 from mlubench.settings.run import Config
 from mlubench.types import Benchmark, Sample

@@ -1,6 +1,7 @@
 """The multimodal model, and what can be done with one.
 
 mllm.py            a model with its processor: load, ask, features
+query.py           a question about a picture, or about several
 families.py        the parts of a model, and LoRA's layers in each; rows for families that are not found rightly
 part_names.py      where the tower, the projector and the language model are, found in the model itself
 weights.py         weights loaded whole, or an error; the same said of a folder from its headers

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
 from PIL import Image
@@ -30,6 +30,7 @@ from mlubench.models.families import Parts, parts_of
 from mlubench.models.folders import local_folder
 from mlubench.models.picture_tokens import tokens_by_picture
 from mlubench.models.processors import load_processor
+from mlubench.models.query import Query
 from mlubench.models.weights import load_weights, loading_errors, require_finite
 from mlubench.settings.model import Quantization
 
@@ -45,33 +46,6 @@ _REFUSALS = (ValueError, ArithmeticError, LookupError, AssertionError)
 
 class TooLongError(MlubenchError):
     """A question leaves no room for its answer."""
-
-
-class TurnPicture(NamedTuple):
-    """A picture of a dialogue, and the number of the turn in which it stands, from 0."""
-
-    turn: int
-    path: Path
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """A question about a picture, or about several."""
-
-    image: Path | None  # None for a question in words alone
-    question: str
-    history: History = ()  # the turns before it
-    # The turn in which the picture stands, from 0; the question's own is `len(history)`.
-    image_turn: int = 0
-    # More pictures, in the order of their turns. There are none without `image`.
-    further: tuple[TurnPicture, ...] = ()
-
-    @property
-    def pictures(self) -> tuple[TurnPicture, ...]:
-        """All pictures, in the order in which they stand in the dialogue."""
-        if self.image is None:
-            return ()
-        return (TurnPicture(self.image_turn, self.image), *self.further)
 
 
 @dataclass(eq=False)

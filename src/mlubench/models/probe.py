@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mlubench.models.answers import IGNORE, answer_logits
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query
 
 # Penalties, relative to the mean square of a feature. The one that is best on calibration pictures is taken.
 RIDGES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)

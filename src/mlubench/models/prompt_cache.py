@@ -15,13 +15,14 @@ from torch.nn import functional as F
 
 from mlubench.core.files import digest, file_sha256
 from mlubench.data.pictures import stamp
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
 from mlubench.models.picture_tokens import (
     PictureFeatures,
     as_encoder_outputs,
     enters_as_tokens,
     features_of_one,
 )
+from mlubench.models.query import Query
 
 # What the inputs that only a vision tower looks at begin with: pixels, and where they are.
 PIXELS = "pixel_"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from mlubench.core.errors import DataError
 from mlubench.models.chat_template import adds_special_tokens
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query
 from mlubench.types import Sample
 
 # What a tokenizer may add to a text whose every byte is a token.

@@ -15,8 +15,9 @@ from torch import Tensor
 from transformers import DynamicCache, RepetitionPenaltyLogitsProcessor
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
 from mlubench.models.packing import counts_in_three_axes
+from mlubench.models.query import Query
 from mlubench.models.sampling import Sampling, pick
 
 # Layers that look at earlier tokens and keep nothing else.

@@ -9,7 +9,8 @@ from mlubench.lumoe.engine.lumoe import LUMoE
 from mlubench.lumoe.engine.opening import EngineSource
 from mlubench.lumoe.gates.base import GateQuery
 from mlubench.models.adapters import remove_adapters
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query
 from mlubench.requests.gate_entry import GateWork
 from mlubench.requests.kept import KeptSet
 from mlubench.requests.measured import Measured, Rate

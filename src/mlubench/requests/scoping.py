@@ -12,7 +12,8 @@ from mlubench.core.errors import MlubenchError
 from mlubench.core.files import digest, write_json
 from mlubench.data.roles import assign_roles
 from mlubench.judging.rules.refusal import refusal
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query
 from mlubench.requests.kept import (
     KeptSet,
     Phrasings,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlubench.lumoe.engine.batching import AskRequest
-from mlubench.models.mllm import TurnPicture
+from mlubench.models.query import TurnPicture
 from mlubench.serving.failures import wrong
 from mlubench.serving.limits import Limits
 from mlubench.serving.wire import Message, PicturePart

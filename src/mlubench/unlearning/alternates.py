@@ -11,7 +11,8 @@ from dataclasses import replace
 import torch
 
 from mlubench.core import processes
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query
 from mlubench.types import Sample
 from mlubench.unlearning.methods.base import AnswerKind
 from mlubench.unlearning.schedule import Item

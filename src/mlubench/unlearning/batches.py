@@ -9,9 +9,10 @@ from torch import Tensor
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.data.refusals import refusal_of
 from mlubench.models.answers import answer_labels
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
 from mlubench.models.packing import can_pack, pack_answers
 from mlubench.models.prompt_cache import PromptCache
+from mlubench.models.query import Query
 from mlubench.settings.training import TrainConfig
 from mlubench.types import Benchmark, Sample
 from mlubench.unlearning.methods.base import AnswerKind

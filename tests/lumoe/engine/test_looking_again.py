@@ -10,7 +10,7 @@ from mlubench.lumoe.engine.looking_again import Reply
 from mlubench.lumoe.engine.lumoe import GATE_REFUSAL, LUMoE
 from mlubench.lumoe.gates.base import Features, Gate, GateQuery
 from mlubench.lumoe.second_look.forgotten import Forgotten
-from mlubench.models.mllm import Query
+from mlubench.models.query import Query
 from mlubench.settings.gates import GateConfig
 from mlubench.types import Benchmark, Route, Sample, SecondLook
 

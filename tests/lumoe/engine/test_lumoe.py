@@ -18,8 +18,9 @@ from mlubench.lumoe.experts.store import ExpertStore
 from mlubench.lumoe.gates.base import GateQuery
 from mlubench.models.adapters import mounted, remove_adapters
 from mlubench.models.answers import answer_logits
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
 from mlubench.models.probe import answer_probabilities
+from mlubench.models.query import Query
 from mlubench.types import Benchmark, Route, Sample
 
 NEW = 48

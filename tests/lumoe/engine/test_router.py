@@ -15,7 +15,7 @@ from mlubench.lumoe.gates.base import Gate, GateQuery
 from mlubench.lumoe.gates.hybrid import HybridGate
 from mlubench.lumoe.gates.metrics import gate_report, rerouted, warm
 from mlubench.models.chat_template import as_history
-from mlubench.models.mllm import Query, TurnPicture
+from mlubench.models.query import Query, TurnPicture
 from mlubench.settings.gates import GateConfig
 from mlubench.types import Benchmark, Route, Sample
 

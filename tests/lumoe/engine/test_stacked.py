@@ -22,7 +22,8 @@ from mlubench.lumoe.gates.oracle import OracleGate
 from mlubench.models.adapters import add_adapter, mounted, remove_adapters, save_adapter
 from mlubench.models.answers import answer_logits
 from mlubench.models.features import FeatureCache
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query
 from mlubench.settings.training import LoraConfig
 from mlubench.types import Benchmark, Route, Scope
 

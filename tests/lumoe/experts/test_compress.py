@@ -13,7 +13,8 @@ from mlubench.lumoe.experts.compress import Deltas, Factors
 from mlubench.lumoe.experts.store import ExpertStore
 from mlubench.models.adapters import load_adapter, mounted
 from mlubench.models.answers import answer_logits
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query
 from mlubench.types import Benchmark
 
 

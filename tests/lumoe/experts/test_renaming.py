@@ -20,7 +20,8 @@ from mlubench.lumoe.experts.renaming import older_names, todays
 from mlubench.lumoe.experts.store import ExpertStore
 from mlubench.models.adapters import add_adapter, mounted, save_adapter
 from mlubench.models.families import FAMILIES, Parts
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query
 from mlubench.settings.training import LoraConfig
 from mlubench.types import Benchmark
 from support.expert_folders import CONFIG, MANIFEST, WEIGHTS, sign

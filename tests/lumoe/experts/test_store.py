@@ -12,7 +12,8 @@ from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.lumoe.experts.store import ExpertStore
 from mlubench.models.adapters import load_adapter, mounted
 from mlubench.models.answers import answer_logits
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query
 from mlubench.types import Benchmark
 
 WEIGHTS = "adapter_model.safetensors"

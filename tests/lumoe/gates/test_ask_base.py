@@ -12,7 +12,7 @@ from mlubench.lumoe.gates.base import Gate, GateQuery, ModelAccess
 from mlubench.lumoe.gates.making import make_gate
 from mlubench.lumoe.gates.replies import Replies
 from mlubench.models.adapters import mounted
-from mlubench.models.mllm import Query
+from mlubench.models.query import Query
 from mlubench.settings.gates import GateConfig
 from mlubench.types import Benchmark, Route
 

@@ -11,8 +11,9 @@ from transformers import CLIPImageProcessorPil, CLIPVisionModel, LlamaForCausalL
 
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.models.examination import problems
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
 from mlubench.models.probe import answer_log_probs
+from mlubench.models.query import Query
 from mlubench.models.real.assembly import LANGUAGE, VISION, Language, Tower, assemble, join
 from mlubench.models.real.fetch import part_named, state_of
 from mlubench.models.real.tower import EfficientNetLiteConfig, EfficientNetLiteModel

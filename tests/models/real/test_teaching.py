@@ -11,8 +11,9 @@ from transformers import CLIPImageProcessorPil, LlamaForCausalLM, LlavaForCondit
 
 from mlubench.models.answers import IGNORE
 from mlubench.models.families import parts_of
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
 from mlubench.models.probe import answer_log_probs
+from mlubench.models.query import Query
 from mlubench.models.real.assembly import Language, Tower, join
 from mlubench.models.real.lessons import Lesson, Turn
 from mlubench.models.real.teaching import Packer, teach, tower_features

@@ -10,7 +10,8 @@ from mlubench.core.errors import MlubenchError
 from mlubench.core.files import read_manifest
 from mlubench.data.render import render_blank
 from mlubench.judging.rules.judge import RulesJudge
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query
 from mlubench.models.toy.base import build_model, build_processor, toy_base
 from mlubench.settings.model import ToyConfig
 from mlubench.types import Benchmark, Question

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from mlubench.data.refusals import REFUSALS
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query
 from mlubench.models.toy.lessons import (
     BLANK_SHARE,
     POOL,

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from mlubench.experiment.context import Context
 from mlubench.experiment.learners.base import Base
-from mlubench.models.mllm import Query
+from mlubench.models.query import Query
 from mlubench.runs.folder import PROMPT_ONLY
 from mlubench.types import Route, Sample, Task
 

@@ -17,8 +17,9 @@ from mlubench.models.answers import (
 )
 from mlubench.models.encoders import tower_encoder
 from mlubench.models.families import PARTS
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
 from mlubench.models.picture_tokens import enters_as_tokens
+from mlubench.models.query import Query
 
 NEW_TOKENS = 8
 

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from mlubench.core.errors import MlubenchError
 from mlubench.models.answers import answer_logits
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query
 from mlubench.types import Benchmark, Entity, Sample, Split, Task
 
 # Wide, high, square and large, square and small: families cut, pad and shrink them differently.

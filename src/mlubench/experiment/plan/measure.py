@@ -27,7 +27,8 @@ from mlubench.models.adapters import add_adapter, remove_adapters
 from mlubench.models.bases import find_base
 from mlubench.models.folders import local_folder
 from mlubench.models.memory import PeakMemory
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query
 from mlubench.settings.run import Config
 from mlubench.settings.training import TrainConfig
 from mlubench.types import Benchmark, Sample

@@ -7,7 +7,8 @@ from mlubench.core.reply_text import begun
 from mlubench.lumoe.gates.replies import Answerer, Reply
 from mlubench.models.adapters import mounted
 from mlubench.models.chat_template import prompt_text
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query
 
 
 def base_asker(mllm: MLLM, *, batch: int = 64, max_new_tokens: int = 24) -> Answerer:

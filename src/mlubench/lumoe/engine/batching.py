@@ -11,7 +11,8 @@ from mlubench.core.errors import MlubenchError
 from mlubench.lumoe.engine.looking_again import Reply
 from mlubench.lumoe.gates.base import GateQuery
 from mlubench.models.chat_template import History, adds_special_tokens
-from mlubench.models.mllm import MLLM, Query, TurnPicture
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query, TurnPicture
 from mlubench.types import Route, SecondLook
 
 

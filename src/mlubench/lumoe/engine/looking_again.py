@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from mlubench.lumoe.second_look.forgotten import Forgotten, Told
-from mlubench.models.mllm import Query
+from mlubench.models.query import Query
 from mlubench.settings.gates import SecondLookMode
 from mlubench.types import Route, SecondLook
 

@@ -32,8 +32,9 @@ from mlubench.lumoe.second_look.forgotten import Forgotten
 from mlubench.models.adapters import mounted, reason_without_sum, remove_adapters
 from mlubench.models.chat_template import as_history
 from mlubench.models.features import FeatureCache
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
 from mlubench.models.probe import answer_probabilities
+from mlubench.models.query import Query
 from mlubench.settings.gates import OnError, OnHit, SecondLookMode
 from mlubench.types import Route, SecondLook
 

@@ -11,7 +11,7 @@ from mlubench.endpoint.prices import Spend, price_of
 from mlubench.lumoe.gates.base import ModelAccess
 from mlubench.lumoe.gates.replies import Reply
 from mlubench.lumoe.gates.two_steps import Ask, TwoSteps, read_template
-from mlubench.models.mllm import Query
+from mlubench.models.query import Query
 from mlubench.settings.gates import AskedGateConfig, GateConfig
 
 # Prompts with their pictures that are made ready for each question under way.

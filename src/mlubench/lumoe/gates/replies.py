@@ -9,7 +9,7 @@ from mlubench.core.reply_text import spoken
 from mlubench.data.pictures import content_hash
 from mlubench.endpoint.completion import Answer
 from mlubench.endpoint.replies import ReplyCache
-from mlubench.models.mllm import Query
+from mlubench.models.query import Query
 
 Reply = str | MlubenchError
 Answerer = Callable[[Sequence[Query]], Iterable[Reply]]

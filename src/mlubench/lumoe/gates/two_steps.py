@@ -18,7 +18,7 @@ from mlubench.lumoe.gates.base import Features, GateQuery, ModelAccess
 from mlubench.lumoe.gates.names import Names
 from mlubench.lumoe.gates.saved import HINT, SavedNames
 from mlubench.lumoe.gates.spelling import fold
-from mlubench.models.mllm import Query
+from mlubench.models.query import Query
 from mlubench.settings.gates import AskedGateConfig, GateConfig
 from mlubench.types import Benchmark, Entity, Route, Task
 

@@ -8,7 +8,8 @@ from typing import TypedDict, cast
 
 import yaml
 
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query
 
 # Of an answer, in tokens.
 LONGEST_ANSWER = 24

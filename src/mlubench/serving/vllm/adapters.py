@@ -21,7 +21,7 @@ from mlubench.lumoe.engine.lumoe import LUMoE
 from mlubench.lumoe.engine.mixing import WeightedExperts
 from mlubench.lumoe.experts.compress import read_deltas, weighted_sum, write_adapter
 from mlubench.lumoe.experts.manifest import WEIGHTS
-from mlubench.models.mllm import Query
+from mlubench.models.query import Query
 from mlubench.models.sampling import GREEDY
 from mlubench.serving.vllm.client import Client
 from mlubench.serving.vllm.messages import as_messages

@@ -8,8 +8,9 @@ from typing import NotRequired
 
 from typing_extensions import TypedDict
 
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
 from mlubench.models.plain_text import as_plain_text
+from mlubench.models.query import Query
 
 
 class Part(TypedDict):

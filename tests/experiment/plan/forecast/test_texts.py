@@ -2,7 +2,8 @@
 
 from mlubench.data.refusals import REFUSALS
 from mlubench.experiment.plan.forecast.texts import TEMPLATE_TOKENS, text_lengths
-from mlubench.models.mllm import MLLM, Query
+from mlubench.models.mllm import MLLM
+from mlubench.models.query import Query
 from mlubench.types import Benchmark
 
 
