@@ -1,13 +1,14 @@
 """Deletion requests over the server: what an admin sends in and approves is refused from the next answer on."""
 
 import io
+import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from support.requests import ENTITY, QUESTION, TRUTH
+from support.requests import ENTITY, QUESTION, TRUTH, no_room
 from support.serving import CHAT, MODEL, Answered, ask, data_uri, shown
 
 ADDRESS = "/".join(("", "admin", "requests"))
@@ -86,6 +87,41 @@ def test_what_is_wrong_is_told(as_admin: Ask, pictures: list[Path]) -> None:
     assert as_admin(f"{ADDRESS}/req-nothing/approve", {}).status == 404
     form = as_admin(f"{ADDRESS}/req-nothing/approve", b"", content_type="text/plain")
     assert form.status == 415
+
+
+def test_a_database_that_is_away_is_told_and_answers_go_on(
+    as_admin: Ask, pictures: list[Path], place: Path
+) -> None:
+    sent = {
+        "entity": ENTITY.name,
+        "kind": ENTITY.cls,
+        "pictures": [data_uri(picture) for picture in pictures],
+    }
+    one = f"{ADDRESS}/{as_admin(ADDRESS, sent).json['id']}"
+    ledger = place / "models" / "lumoe" / ".requests" / "ledger.sqlite"
+    away = ledger.rename(ledger.with_name("away"))
+    for path, body in ((ADDRESS, None), (ADDRESS, sent), (one, None), (f"{one}/approve", {})):
+        told = as_admin(path, body)
+        assert (told.status, told.error["code"]) == (503, "unavailable")
+        assert "unable to open database file" in told.error["message"]
+    body = {"model": MODEL, "messages": [shown(pictures[1], QUESTION)]}
+    assert as_admin(CHAT, body).json["choices"][0]["message"]["content"] == TRUTH
+    away.rename(ledger)
+    assert as_admin(f"{one}/approve", {}).json["state"] == "verified"
+    assert as_admin(CHAT, body).json["choices"][0]["message"]["content"] == REFUSAL
+
+
+def test_a_full_disk_is_told(
+    as_admin: Ask, pictures: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = {"entity": "It", "pictures": [data_uri(picture) for picture in pictures]}
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", no_room)
+        told = as_admin(ADDRESS, sent)
+    assert told.status == 503
+    assert told.error["message"].startswith("No space left on device: ")
+    assert as_admin(ADDRESS).json["requests"] == []
+    assert as_admin(ADDRESS, sent).status == 201
 
 
 def test_the_document_names_what_there_is(as_admin: Ask) -> None:

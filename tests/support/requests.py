@@ -1,7 +1,9 @@
 """Deletion requests for the tests: an entity of the smoke world that its run left alone, brought to be active."""
 
+import errno
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from mlubench.types import Entity
 
@@ -19,6 +21,11 @@ TRUTH = "It was directed by Dazox Revurn, shot in Gisiti and released in 1931."
 
 def quietly(row: "DeletionRequest") -> None:
     """Nobody is told."""
+
+
+def no_room(*_: object) -> NoReturn:
+    """What the system does where the disk is full."""
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def worked_off(desk: "Desk", entity: Entity, pictures: Path) -> "DeletionRequest":

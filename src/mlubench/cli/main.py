@@ -6,7 +6,7 @@ import click
 
 from mlubench.cli.lazy import LazyCommand, LazyGroup
 from mlubench.cli.streams import guard_streams, restart_in_utf8, stray_bytes
-from mlubench.core.errors import MlubenchError, UsageError, sentences
+from mlubench.core.errors import MlubenchError, UsageError, sentences, written_to
 from mlubench.core.version import __version__
 
 # In the order of help. `mlubench --help` imports nothing else.
@@ -128,7 +128,7 @@ def _run(words: list[str]) -> int:
             raise
         # A full disk, a folder without permission: nothing in the program is wrong.
         return _report_error(
-            f"{error.strerror or error}: {error.filename or 'no file named'}. Free space or mend the path; the same "
+            f"{error.strerror or error}: {written_to(error)}. Free space or mend the path; the same "
             "command goes on from here.",
             1,
         )

@@ -48,6 +48,11 @@ def first_line(error: Exception) -> str:
     return lines[0].rstrip(".: ")
 
 
+def written_to(error: OSError) -> str:
+    """The file of an error of the system. Of a copy it is the second one that could not be written."""
+    return str(error.filename2 or error.filename or "no file named")
+
+
 def unknown_name(kind: str, got: str, known: Iterable[str]) -> UsageError:
     """The error for a name that no table holds, with the nearest known name as the hint."""
     names = sorted(known)

@@ -4,6 +4,7 @@ What is being written has a hidden temporary name, `.NAME.PID.tmp`. The process 
 or directory is somebody's work or was left behind by a process that was killed.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -58,6 +59,24 @@ def disk_errors(path: Path, *kinds: type[Exception]) -> Iterator[None]:
         raise MlubenchError(
             f"{path} cannot be written: {error}", "Free space; the same command goes on."
         ) from error
+
+
+# A full disk, a used-up quota, a file system that is read-only, a limit on the size of files.
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
+# As libraries that write by themselves report it.
+_NO_ROOM_WORDS = ("No space left", "Disk quota exceeded", "Read-only file system")
+
+
+def is_for_want_of_room(error: BaseException) -> bool:
+    """Whether something failed since nothing more can be written, however deep that stands among its causes."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in _NO_ROOM:
+            return True
+        if any(words in str(cause) for words in _NO_ROOM_WORDS):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 def _sync_dir(path: Path) -> None:

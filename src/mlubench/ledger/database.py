@@ -137,6 +137,11 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql(options.get("sqlite_begin", "BEGIN"))
 
 
+def is_of_the_database(error: BaseException) -> bool:
+    """Whether an error is one that `reading` or `writing` has put into a line."""
+    return isinstance(error, MlubenchError) and isinstance(error.__cause__, SQLAlchemyError)
+
+
 @contextmanager
 def _one_line(name: str, what: str, hint: str) -> Iterator[None]:
     try:

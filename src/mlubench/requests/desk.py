@@ -150,8 +150,13 @@ class Desk:
         return preview(self.gate, self.queue.get(request))
 
     def approve(self, request: str, why: str = "") -> DeletionRequest:
-        """From here on the gate refuses the request; the worker does the rest."""
+        """From here on the gate refuses the request; the worker does the rest.
+
+        Where it was cut off, as by a full disk, the same call goes on.
+        """
         row = self.queue.get(request)
+        if row.state == "verified" and row.gate_since is None:
+            return self.put_in_gate(row)
         if row.state == "received":
             self._require_new(Entity.from_key(row.entity))
         row = self.queue.move(row, "verified", self.record.verified(row, why), approved=now())

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from mlubench.core.errors import MlubenchError
-from mlubench.core.files import digest
+from mlubench.core.files import digest, is_for_want_of_room
 from mlubench.core.locks import locked
+from mlubench.ledger.database import is_of_the_database
 from mlubench.requests.desk import Desk
 from mlubench.requests.measured import Measured, missed_bounds
 from mlubench.requests.measuring import Measuring
@@ -116,13 +117,19 @@ def _share_an_expert(desk: Desk, rows: Sequence[DeletionRequest]) -> None:
 
 
 def _bring_on(desk: Desk, row: DeletionRequest, told: Told, until: State | None = None) -> bool:
-    """One request, step by step. An error is noted with it, and the next request has its turn."""
+    """One request, step by step. An error is noted with it, and the next request has its turn.
+
+    Raises what is the machine's affair: a full disk, or a database that is away.
+    """
     began = row.state
     while row.state in STEPS and row.state != until and row.failures < TRIES:
         try:
             after = STEPS[row.state](desk, row)
         # Whatever it is, as where the memory of a GPU is used up: the next request has its turn.
         except Exception as error:
+            # Nothing is wrong with the request: it is not to be left to a person for that.
+            if is_for_want_of_room(error) or is_of_the_database(error):
+                raise
             if not isinstance(error, MlubenchError):
                 log.exception("a step of request %s failed", row.id)
             row = desk.queue.get(row.id)

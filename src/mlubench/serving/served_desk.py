@@ -14,7 +14,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
 
-from mlubench.core.errors import MlubenchError, UsageError
+from mlubench.core.errors import MlubenchError, UsageError, written_to
 from mlubench.requests.desk import Desk
 from mlubench.requests.evidence import write_evidence
 from mlubench.requests.queue import UnknownRequestError
@@ -44,12 +44,12 @@ class ServedDesk:
 
     async def read(self, caller: Caller, work: Work[T]) -> T:
         """What the work says, in a thread: it reads files and a database, and asks no model."""
-        return await asyncio.to_thread(work, self._of(caller))
+        return await asyncio.to_thread(_with_one_line(work), self._of(caller))
 
     async def between(self, caller: Caller, work: Work[T]) -> T:
         """The same of work that asks the model."""
         desk = self._of(caller)
-        asked = asyncio.wrap_future(self.back_end.between(lambda: work(desk)))
+        asked = asyncio.wrap_future(self.back_end.between(lambda: _with_one_line(work)(desk)))
         # Shielded, so that what was begun ends also where the caller has left.
         return await asyncio.shield(asked)
 
@@ -72,6 +72,20 @@ class ServedDesk:
         desk = copy.copy(self.desk)
         desk.actor = caller.name
         return desk
+
+
+def _with_one_line(work: Work[T]) -> Work[T]:
+    """The work, whose errors of the system are told as the command line tells them."""
+
+    def told(desk: Desk) -> T:
+        try:
+            return work(desk)
+        except OSError as error:
+            what = f"{error.strerror or error}: {written_to(error)}"
+            hint = "Free space or mend the path; the same call goes on."
+            raise MlubenchError(what, hint) from error
+
+    return told
 
 
 def api_error(error: MlubenchError) -> ApiError:

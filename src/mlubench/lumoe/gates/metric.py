@@ -109,8 +109,10 @@ class MetricGate(Gate):
         return entity in self.known.met and entity not in self.known.entities
 
     def require_room(self, entity: str, *, has_background: bool) -> None:
-        if self.known is None or not self.known.tasks or not has_background:
+        if self.known is None or not has_background:
             raise cannot_extend(_NOTHING_TO_COMPARE)
+        if not self.known.tasks:
+            raise cannot_extend("an earlier version has saved it, without what it had learned from")
         if self.keeps(entity) and not self.known.says_what_is_kept:
             raise cannot_extend(
                 f"it was made to keep {entity}, by a version that did not note what looks how"

@@ -5,10 +5,11 @@ from typing import Annotated
 
 import torch
 from pydantic import Field, model_validator
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from mlubench.core.errors import MlubenchError
-from mlubench.core.files import write_json
+from mlubench.core.files import disk_errors, write_json
 from mlubench.core.reading import read_json
 from mlubench.lumoe.gates.forecasts import OwnPictures
 from mlubench.lumoe.gates.growing_rows import GrowingRows
@@ -87,7 +88,8 @@ def write_known(folder: Path, known: Known) -> None:
         "pictures_to_own": known.own.to_own,
     }
     whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    save_file(whole, folder / TENSORS)
+    with disk_errors(folder, SafetensorError):
+        save_file(whole, folder / TENSORS)
 
 
 def read_known(folder: Path, state: SavedMetric) -> Known:

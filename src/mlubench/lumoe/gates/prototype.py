@@ -6,11 +6,12 @@ from typing import Annotated
 
 import torch
 from pydantic import Field, model_validator
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mlubench.core.errors import MlubenchError
-from mlubench.core.files import write_json
+from mlubench.core.files import disk_errors, write_json
 from mlubench.core.reading import read_json
 from mlubench.lumoe.gates.base import Features, Gate, GateQuery, NoPicturesError
 from mlubench.lumoe.gates.risk import threshold_of
@@ -146,7 +147,8 @@ class PrototypeGate(Gate):
 
     def save(self, folder: Path) -> None:
         tensors = {key: tensor.contiguous() for key, tensor in self.state.items()}
-        save_file(tensors, folder / "prototype.safetensors")
+        with disk_errors(folder, SafetensorError):
+            save_file(tensors, folder / "prototype.safetensors")
         state = SavedPrototypes(
             entities=self.entities,
             experts=self.experts,
