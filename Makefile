@@ -4,6 +4,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Processes that run tests, each with one thread. `make test WORKERS=0` runs all in one process.
+WORKERS ?= 2
+# The tests of a file stay in one process, since they share what the file makes.
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 .PHONY: demo real test quick check wheel clean
 
@@ -17,11 +21,11 @@ real: $(READY)
 
 # The checks come first, so the tests leave out what they have just run.
 test: check
-	$(BIN)/python -m pytest --deselect tests/test_collection.py::test_every_test_on_disk_is_collected
+	$(PYTEST) --deselect tests/test_collection.py::test_every_test_on_disk_is_collected
 
 # Leaves out the slow whole runs.
 quick: $(READY)
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 check: $(READY)
 	$(BIN)/ruff check .

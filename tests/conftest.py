@@ -7,13 +7,19 @@ from shutil import copytree
 
 import pytest
 
+from mlubench.core.locks import locked
 from mlubench.settings import loading as settings
 from mlubench.settings.run import Config
 from mlubench.types import Benchmark
 from support.paths import REPOSITORY
-from support.runs import Finished, finished_run
+from support.runs import Finished, make_finished_run, read_finished_run
+from support.shared import WORKER, made_once
 
 # torch, transformers and all that stands on them are imported inside the fixtures: most tests need none of them.
+
+if WORKER in os.environ:
+    # The workers share the cores: one thread each, and in the processes that tests start. torch reads it when imported.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -56,7 +62,9 @@ def base_path(cache: Path, smoke_config: Config, whole_benchmark: Benchmark) -> 
     """The folder of the smoke base, trained now unless the cache has it."""
     from mlubench.models.toy.base import toy_base
 
-    return toy_base(smoke_config.model.toy, whole_benchmark, device="cpu", progress=False)
+    # Without the lock each worker would train one.
+    with locked(cache / "smoke-base.lock"):
+        return toy_base(smoke_config.model.toy, whole_benchmark, device="cpu", progress=False)
 
 
 @pytest.fixture
@@ -96,7 +104,7 @@ def family_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], P
 @pytest.fixture(scope="session")
 def finished(cache: Path, base_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """One finished smoke run, made by the command as users make it; no test may change it."""
-    return finished_run(tmp_path_factory.getbasetemp() / "finished-run")
+    return read_finished_run(made_once(tmp_path_factory, "finished", make_finished_run))
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from mlubench.settings.gates import GateConfig
 from mlubench.settings.run import Config
 from mlubench.settings.training import LoraConfig, TrainConfig
 from mlubench.types import Benchmark, Sample
+from support.shared import made_once
 
 LORA = LoraConfig(r=16, alpha=16)
 
@@ -27,25 +28,28 @@ def experts(
     def fit(samples: tuple[Sample, ...]) -> list[Sample]:
         return [s for s in samples if s.role == "fit" and s.phrasing == 0]
 
-    root = tmp_path_factory.mktemp("experts")
     config = TrainConfig(lr=5e-3, epochs=5, batch=8, lora=LORA)
-    for number, task in enumerate(benchmark, 1):
-        mllm = MLLM.load(base_path, device="cpu")
-        add_adapter(mllm, task.name, LORA, "language", seed=number)
-        unlearn(
-            mllm,
-            PO(),
-            fit(task.forget),
-            fit(task.retain),
-            benchmark,
-            config,
-            seed=0,
-            work=root.parent / "work",
-        )
-        facts = {"base": base_path.name, "tasks": [t.name for t in benchmark][:number]}
-        with whole_dir(root / task.name, facts) as out:
-            save_adapter(mllm, task.name, out)
-    return root
+    work = tmp_path_factory.mktemp("work")
+
+    def make(root: Path) -> None:
+        for number, task in enumerate(benchmark, 1):
+            mllm = MLLM.load(base_path, device="cpu")
+            add_adapter(mllm, task.name, LORA, "language", seed=number)
+            unlearn(
+                mllm,
+                PO(),
+                fit(task.forget),
+                fit(task.retain),
+                benchmark,
+                config,
+                seed=0,
+                work=work,
+            )
+            facts = {"base": base_path.name, "tasks": [t.name for t in benchmark][:number]}
+            with whole_dir(root / task.name, facts) as out:
+                save_adapter(mllm, task.name, out)
+
+    return made_once(tmp_path_factory, "experts", make)
 
 
 @pytest.fixture

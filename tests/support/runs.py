@@ -4,12 +4,12 @@ import io
 from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from mlubench.cli.main import main
+from mlubench.core.files import write_json
 from mlubench.core.reading import read_json
 
 PRESET = ("smoke", "-s", "device=cpu")
@@ -70,12 +70,18 @@ class Finished:
     results: dict[str, Any]
 
 
-@cache
-def finished_run(folder: Path) -> Finished:
-    """The smoke preset as it is, run to its end in `folder` by the command; once a session."""
-    called = call("run", *PRESET, "--out", folder)
+def make_finished_run(folder: Path) -> None:
+    """Run the smoke preset as it is to its end, by the command, and keep beside it what the command said."""
+    called = call("run", *PRESET, "--out", folder / "run")
     assert called.code == 0, called.err
-    return Finished(folder, called, read_json(folder / "results.json", dict))
+    write_json(folder / "called.json", asdict(called))
+
+
+def read_finished_run(folder: Path) -> Finished:
+    """What `make_finished_run` left there."""
+    run = folder / "run"
+    called = Called(**read_json(folder / "called.json", dict))
+    return Finished(run, called, read_json(run / "results.json", dict))
 
 
 def scores(cells: Iterable[dict[str, Any]]) -> dict[tuple[str, ...], Any]:
