@@ -1,17 +1,19 @@
 """The whole experiment on the tiny model: what it must show, what chance is, other orders, and kills at any point."""
 
+import json
 import os
 import random
-import subprocess
-import sys
+import signal
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
 from statistics import mean, pstdev
 from typing import Any
 
+import psutil
 import pytest
 from rich.console import Console
 
@@ -24,6 +26,7 @@ from mlubench.runs.folder import RunDir
 from mlubench.runs.rows import read_answers
 from mlubench.settings.loading import load
 from mlubench.types import AnswerRow
+from support.forking import Forks
 from support.runs import PRESET, Finished, level, scores
 
 SHORT = [
@@ -217,25 +220,30 @@ def count(folder: Path) -> int:
     return sum(len(files) for _, _, files in os.walk(folder))
 
 
-def kill_at(folder: Path, files: int, delay: float) -> bool:
-    """Run in a process of its own and kill it `delay` seconds after so many files are there. Whether it was killed."""
-    words = [
-        sys.executable,
-        "-m",
-        "mlubench",
-        "run",
-        *PRESET,
-        *(w for s in SHORT for w in ("-s", s)),
-        "--out",
-        folder,
-    ]
-    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
-        while child.poll() is None and count(folder) < files:
-            time.sleep(0.002)
-        time.sleep(delay)
-        child.kill()
-    assert child.returncode in (0, -9)
-    return child.returncode != 0
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Forks]:
+    """Starts runs, each in a process of its own."""
+    started = Forks("run_play.py")
+    yield started
+    assert started.end() == 0
+
+
+def kill_at(forks: Forks, folder: Path, files: int, delay: float) -> bool:
+    """Start the run and kill it `delay` seconds after so many files are there. Whether it was killed."""
+    words = [*PRESET, *(word for setting in SHORT for word in ("-s", setting))]
+    child = forks.start(json.dumps([*words, "--out", str(folder)]))
+    while not ended(child) and count(folder) < files:
+        time.sleep(0.01)
+    time.sleep(delay)
+    os.kill(child, signal.SIGKILL)
+    code = forks.code()
+    assert code in (0, -signal.SIGKILL)
+    return code != 0
+
+
+def ended(child: int) -> bool:
+    """Whether a process is over, while its parent still keeps its number."""
+    return bool(psutil.Process(child).status() == psutil.STATUS_ZOMBIE)
 
 
 def same_as(folder: Path, results: dict[str, Any], expected: tuple[Path, dict[str, Any]]) -> None:
@@ -251,13 +259,13 @@ def same_as(folder: Path, results: dict[str, Any], expected: tuple[Path, dict[st
 
 
 def test_killed_again_and_again_it_comes_to_the_same_end(
-    uninterrupted: tuple[Path, Any], tmp_path: Path
+    uninterrupted: tuple[Path, Any], forks: Forks, tmp_path: Path
 ) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")  # shown where the test fails
     dice, most = random.Random(seed), count(uninterrupted[0])
     killed = [
-        kill_at(tmp_path / "run", n, dice.random() / 4)
+        kill_at(forks, tmp_path / "run", n, dice.random() / 4)
         for n in sorted(dice.sample(range(2, most - 8), 3))
     ]
     assert any(killed)
@@ -267,10 +275,10 @@ def test_killed_again_and_again_it_comes_to_the_same_end(
 @pytest.mark.slow
 @pytest.mark.parametrize("point", range(10))
 def test_killed_at_a_random_point_it_comes_to_the_same_end(
-    uninterrupted: tuple[Path, Any], tmp_path: Path, point: int
+    uninterrupted: tuple[Path, Any], forks: Forks, tmp_path: Path, point: int
 ) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")  # shown where the test fails
     dice, most = random.Random(seed), count(uninterrupted[0])
-    kill_at(tmp_path / "run", dice.randrange(1, most), dice.random() / 2)
+    kill_at(forks, tmp_path / "run", dice.randrange(1, most), dice.random() / 2)
     same_as(tmp_path / "run", run_here(tmp_path / "run"), uninterrupted)

@@ -4,8 +4,6 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -17,8 +15,8 @@ from mlubench.endpoint.replies import ReplyCache
 from mlubench.judging.llm.tools import CACHE
 from mlubench.runs.folder import RunDir
 from mlubench.runs.rows import write_answers
+from support.forking import Forks
 from support.judging_endpoint import Endpoint, serving
-from support.paths import SUPPORT
 from support.rows import answer_row
 
 JUDGE, CELLS, ROWS, KILLS, PARALLEL = "openai:m-2025-01-01", 6, 60, 50, 4
@@ -41,45 +39,18 @@ def write_run(root: Path) -> RunDir:
     return run
 
 
-class Play:
-    """The process that judges in children of its own, and kills of these."""
-
-    def __init__(self, root: Path, endpoint: Endpoint, cache: Path) -> None:
-        env = {
-            "OPENAI_BASE_URL": endpoint.address,
-            "OPENAI_API_KEY": "x",
-            "MLUBENCH_CACHE": str(cache),
-        }
-        words = [sys.executable, str(SUPPORT / "kill_play.py"), str(root), JUDGE]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        self.process = subprocess.Popen(words, text=True, env={**os.environ, **env}, **pipes)
-        self.endpoint = endpoint
-        assert self.line() == "ready"
-
-    def line(self) -> str:
-        assert self.process.stdout
-        return self.process.stdout.readline().strip()
-
-    def judged(self, after: float | None) -> int:
-        """The code of one judging, killed so many seconds after its first question."""
-        print("go", file=self.process.stdin, flush=True)
-        child = int(self.line())
-        if after is not None:
-            began, limit = len(self.endpoint.asked), time.monotonic() + 1
-            while len(self.endpoint.asked) == began and time.monotonic() < limit:
-                time.sleep(
-                    0.005
-                )  # it is still starting; or it asks no more, and writes what is kept
-            time.sleep(after)
-            os.kill(child, signal.SIGKILL)
-        code = int(self.line())
-        print("seen", file=self.process.stdin, flush=True)
-        return code
-
-    def end(self) -> int:
-        assert self.process.stdin
-        self.process.stdin.close()
-        return self.process.wait(timeout=20)
+def judged(forks: Forks, endpoint: Endpoint, after: float | None) -> int:
+    """The code of one judging, killed so many seconds after its first question."""
+    began = len(endpoint.asked)
+    child = forks.start()
+    if after is not None:
+        limit = time.monotonic() + 1
+        # It is still starting; or it asks no more, and writes what is kept.
+        while len(endpoint.asked) == began and time.monotonic() < limit:
+            time.sleep(0.005)
+        time.sleep(after)
+        os.kill(child, signal.SIGKILL)
+    return forks.code()
 
 
 @pytest.mark.slow
@@ -88,9 +59,14 @@ def test_fifty_kills(tmp_path: Path) -> None:
     before = {p: p.read_bytes() for p in (run.root / "answers").rglob("*.jsonl")}
     known, codes = [0], []
     with serving(hold=0.01) as endpoint:
-        play = Play(run.root, endpoint, tmp_path / "cache")
+        env = {
+            "OPENAI_BASE_URL": endpoint.address,
+            "OPENAI_API_KEY": "x",
+            "MLUBENCH_CACHE": str(tmp_path / "cache"),
+        }
+        forks = Forks("judging_play.py", run.root, JUDGE, env=env)
         for _ in range(KILLS):
-            codes.append(play.judged(draw.uniform(0, 0.4)))
+            codes.append(judged(forks, endpoint, draw.uniform(0, 0.4)))
             known.append(len(ReplyCache(tmp_path / "cache" / CACHE)))
             written = list(run.judged(JUDGE).rglob("*-U*.jsonl"))
             assert all(len(read_lines(path)) == ROWS for path in written)  # whole or absent
@@ -99,8 +75,8 @@ def test_fifty_kills(tmp_path: Path) -> None:
                 known.append(0)
         assert codes.count(-signal.SIGKILL) >= 0.8 * KILLS
         assert max(known) > ROWS  # kills fell where there was something to lose
-        assert play.judged(None) == 0
-        assert play.end() == 0
+        assert judged(forks, endpoint, None) == 0
+        assert forks.end() == 0
         asked = len(endpoint.asked)
     check(run, before, tmp_path)
     # What was under way when a process was killed may be asked again; nothing that was kept is.
