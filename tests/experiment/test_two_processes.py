@@ -24,7 +24,10 @@ def same_cells(one: Path, two: Path) -> None:
     chances = [[cell.pop("truth_probability") for cell in cells] for cells in found]
     assert found[0] == found[1]
     assert chances[0] == pytest.approx(chances[1], abs=1e-3)
-    assert all(0 < chance < 1 for chance in chances[0])
+    # A cell has none where the second look refused every draft.
+    measured = [chance for chance in chances[0] if chance is not None]
+    assert len(measured) > len(chances[0]) / 2
+    assert all(0 < chance < 1 for chance in measured)
 
 
 @pytest.fixture(scope="module")
