@@ -8,7 +8,6 @@ from shutil import copytree
 
 import pytest
 
-from mlubench.core.locks import locked
 from mlubench.settings import loading as settings
 from mlubench.settings.run import Config
 from mlubench.types import Benchmark
@@ -72,9 +71,7 @@ def base_path(cache: Path, smoke_config: Config, whole_benchmark: Benchmark) -> 
     """The folder of the smoke base, trained now unless the cache has it."""
     from mlubench.models.toy.base import toy_base
 
-    # Without the lock each worker would train one.
-    with locked(cache / "smoke-base.lock"):
-        return toy_base(smoke_config.model.toy, whole_benchmark, device="cpu", progress=False)
+    return toy_base(smoke_config.model.toy, whole_benchmark, device="cpu", progress=False)
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from mlubench.core.cache import cache_root
+from mlubench.core.cache import cache_root, made_once
 from mlubench.core.errors import UsageError, unknown_name
-from mlubench.core.files import digest, is_whole, whole_dir
+from mlubench.core.files import digest, whole_dir
 from mlubench.core.progress import progress_bar
 from mlubench.data import release, world
 from mlubench.data.check_pictures import broken_pictures
@@ -27,12 +27,7 @@ def open_benchmark(config: Config) -> Benchmark:
     """All tasks of the world, the real benchmark or the release, in their official order."""
     settings = config.benchmark
     if settings.kind == "world":
-        root = world_folder(settings)
-        if not is_whole(root):
-            world.write_world(
-                settings.seed, root, entities=settings.entities, pictures=settings.pictures
-            )
-        benchmark = release.read(root, seed=settings.seed)
+        benchmark = release.read(_world(settings), seed=settings.seed)
     elif settings.kind == "real":
         benchmark = release.read(_real_benchmark(settings), seed=settings.seed)
         benchmark = replace(benchmark, background="real")
@@ -64,10 +59,23 @@ def real_folder(settings: BenchmarkConfig) -> Path:
     return cache_root() / "real" / digest(made_of)
 
 
+def _world(settings: BenchmarkConfig) -> Path:
+    """The cached folder of the world, drawn now unless it is there."""
+    folder = world_folder(settings)
+
+    def make() -> None:
+        world.write_world(
+            settings.seed, folder, entities=settings.entities, pictures=settings.pictures
+        )
+
+    return made_once(folder, make)
+
+
 def _real_benchmark(settings: BenchmarkConfig) -> Path:
     """The cached folder of the real benchmark, written now unless it is there."""
     folder = real_folder(settings)
-    if not is_whole(folder):
+
+    def make() -> None:
         with progress_bar() as bar:
             task = bar.add_task("drawing views of real pictures", total=None)
             real.write_real(
@@ -76,7 +84,8 @@ def _real_benchmark(settings: BenchmarkConfig) -> Path:
                 views=settings.pictures,
                 progress=lambda done, total: bar.update(task, completed=done, total=total),
             )
-    return folder
+
+    return made_once(folder, make)
 
 
 def unlearned_part(benchmark: Benchmark, settings: BenchmarkConfig) -> Benchmark:
@@ -102,13 +111,15 @@ def _stand_ins(root: Path) -> Path:
     """The cached folder of stand-in pictures for every path of a release, drawn now unless it is there."""
     paths = release.image_paths(release.read(root))
     folder = cache_root() / "stand-ins" / digest({"paths": paths, "render": RENDERER_VERSION})
-    if not is_whole(folder):
+
+    def make() -> None:
         with whole_dir(folder, {"render": RENDERER_VERSION}) as out, progress_bar() as bar:
             task = bar.add_task("drawing stand-in pictures", total=len(paths))
             render_release(
                 paths, out, progress=lambda done, total: bar.update(task, completed=done)
             )
-    return folder
+
+    return made_once(folder, make)
 
 
 def require_pictures(benchmark: Benchmark) -> None:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from mlubench.core.cache import cache_root
-from mlubench.core.files import digest, is_whole, whole_dir
+from mlubench.core.cache import cache_root, made_once
+from mlubench.core.files import digest, whole_dir
 from mlubench.data.real import strangers as real
 from mlubench.data.render import RENDERER_VERSION
 from mlubench.data.strangers import (
@@ -50,16 +50,20 @@ def require_strangers(settings: BenchmarkConfig) -> None:
 def _real_folder() -> Path:
     facts = real.stranger_facts()
     folder = cache_root() / "strangers" / digest(facts)
-    if not is_whole(folder):
+
+    def make() -> None:
         with whole_dir(folder, facts) as out:
             real.write_strangers(out)
-    return folder
+
+    return made_once(folder, make)
 
 
 def _drawn_folder(entities: list[Entity]) -> Path:
     facts = {"keys": [entity.key for entity in entities], "render": RENDERER_VERSION}
     folder = cache_root() / "strangers" / digest(facts)
-    if not is_whole(folder):
+
+    def make() -> None:
         with whole_dir(folder, facts) as out:
             draw_strangers(entities, out)
-    return folder
+
+    return made_once(folder, make)

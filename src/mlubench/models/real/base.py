@@ -10,9 +10,9 @@ import torch
 import transformers
 from safetensors import SafetensorError
 
-from mlubench.core.cache import cache_root
+from mlubench.core.cache import cache_root, made_once
 from mlubench.core.errors import UsageError
-from mlubench.core.files import digest, disk_errors, file_sha256, is_whole, require_made, whole_dir
+from mlubench.core.files import digest, disk_errors, file_sha256, require_made, whole_dir
 from mlubench.core.progress import progress_bar
 from mlubench.data.real.entities import shipped
 from mlubench.data.real.views import VARIED_VERSION
@@ -61,9 +61,13 @@ def real_base(
         "versions": [torch.__version__, transformers.__version__, peft.__version__],
     }
     folder = cache_root() / "models" / f"real-{digest(made_of)}"
-    if not is_whole(folder) and not cached_only:
+
+    def make() -> None:
         with whole_dir(folder, {"made_of": made_of}) as out:
             _make(config, benchmark, out, device=device, progress=progress)
+
+    if not cached_only:
+        made_once(folder, make)
     require_made(folder)
     return folder
 

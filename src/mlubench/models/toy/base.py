@@ -21,9 +21,9 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from mlubench.core.cache import cache_root
+from mlubench.core.cache import cache_root, made_once
 from mlubench.core.errors import MlubenchError
-from mlubench.core.files import digest, disk_errors, is_whole, require_made, whole_dir
+from mlubench.core.files import digest, disk_errors, require_made, whole_dir
 from mlubench.core.progress import progress_bar
 from mlubench.data.pictures import content_hash
 from mlubench.data.refusals import REFUSALS, refusal_for
@@ -82,9 +82,13 @@ def toy_base(
         # A base of all of them keeps the name that it had before there was a choice.
         made_of |= {"without": sorted(entity.key for entity in without)}
     folder = cache_root() / "models" / f"toy-{digest(made_of)}"
-    if not is_whole(folder) and not cached_only:
+
+    def make() -> None:
         with whole_dir(folder, {"made_of": made_of}) as out:
             _train(config, benchmark, out, without, device=device, progress=progress)
+
+    if not cached_only:
+        made_once(folder, make)
     require_made(folder)
     try:
         read_weight_headers(folder)
