@@ -3,11 +3,14 @@
 import itertools
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from gates_world import World, rate
-from mlubench.data.evasion import NAMES, PICTURES, side_by_side
+from mlubench.data.evasion import FIXED, NAMES, PICTURES, side_by_side
 from mlubench.data.pictures import open_picture
 from mlubench.lumoe.gates.aliases import known_aliases
 from mlubench.lumoe.gates.base import Gate, GateQuery
@@ -92,6 +95,7 @@ def _kinds(
         "alias": lambda es: [(q, want(e)) for e in es for q in _aliases(e)],
         "picture only": picture(None),
         **{kind: picture(change) for kind, change in PICTURES.items()},
+        **{kind: picture(_seedless(change)) for kind, change in FIXED.items()},
         "two in one picture": pairs(lambda a, b: GateQuery(_both(world, a, b), PLAIN)),
         "two in one question": pairs(
             lambda a, b: GateQuery(None, f"What have {a.title} and {b.title} in common?")
@@ -124,6 +128,14 @@ def _pairs(entities: Sequence[Entity]) -> list[tuple[Entity, Entity]]:
         for shift, (n, a) in itertools.product(shifts, enumerate(entities))
         if shift % len(entities)
     ]
+
+
+def _seedless(change: Callable[[Image.Image], Image.Image]) -> Callable[[Any, int], Any]:
+    @wraps(change)
+    def changed(picture: Image.Image, seed: int) -> Image.Image:
+        return change(picture)
+
+    return changed
 
 
 def _changed(world: World, path: Path, change: Callable[[Any, int], Any] | None, seed: int) -> Path:

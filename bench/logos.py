@@ -31,7 +31,7 @@ from gates_world import counted, real_tower
 from logos_pictures import Logos, open_logos
 from mlubench.core.files import digest
 from mlubench.data.background import Background
-from mlubench.lumoe.gates.known import Known
+from mlubench.lumoe.gates.known import Known, SeenEntity
 from mlubench.lumoe.gates.learned import learned_from
 from mlubench.lumoe.gates.looks import view
 from mlubench.lumoe.gates.risk import conformal_threshold
@@ -125,14 +125,15 @@ def rows(
         jobs = [(number, picture, True, 0) for number in numbers for picture in range(count)]
         return learned.seen(gallery.rows(encoder, jobs)).unflatten(0, (-1, count))[:, :, None]
 
-    def seen(numbers: Sequence[int]) -> dict[str, Tensor]:
-        """The pictures of each logo, with their views. (pictures, 1 + views, D)"""
+    def seen(numbers: Sequence[int]) -> dict[str, SeenEntity]:
+        """The pictures of each logo with their views, in no guise."""
         jobs = []
         for number in numbers:
             for picture in range(LEARN):
                 jobs += [(number, picture, False, look) for look in range(1 + views)]
         found = learned.seen(gallery.rows(encoder, jobs)).unflatten(0, (-1, LEARN, 1 + views))
-        return dict(zip(map(str, numbers), found, strict=True))
+        entities = [SeenEntity(of_logo, of_logo[:, :0]) for of_logo in found]
+        return dict(zip(map(str, numbers), entities, strict=True))
 
     requests = seen(parts.requested)
     nobody = Known.nothing(learned)

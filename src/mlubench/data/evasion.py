@@ -1,13 +1,13 @@
 """Ways to ask for what is suppressed so that a gate may miss it: names written otherwise, pictures changed.
 
-Each is a function of its input and a seed alone. Pictures keep their entity for any human eye.
+Each is a function of its input alone, or of a seed too. Pictures keep their entity for any human eye.
 """
 
 import io
 import random
 from collections.abc import Callable, Mapping
 
-from PIL import Image, ImageFilter, ImageStat
+from PIL import Image, ImageDraw, ImageFilter, ImageOps, ImageStat
 
 _LOOKALIKES = str.maketrans("aceopxyiABEKMHOPCTX", "асеорхуіАВЕКМНОРСТХ")
 _LEET = str.maketrans("aeiostAEIOST", "431057431057")
@@ -80,6 +80,28 @@ def mirrored(picture: Image.Image, seed: int) -> Image.Image:
     return picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
 
 
+def upside_down(picture: Image.Image) -> Image.Image:
+    return ImageOps.flip(picture)
+
+
+def grey(picture: Image.Image) -> Image.Image:
+    return ImageOps.grayscale(picture).convert("RGB")
+
+
+def posterised(picture: Image.Image) -> Image.Image:
+    """Four shades a colour, as a poster has."""
+    return ImageOps.posterize(picture, 2)
+
+
+def written_over(picture: Image.Image) -> Image.Image:
+    """A harmless word across the middle."""
+    marked = picture.copy()
+    size = max(10, picture.height // 5)
+    place = (picture.width // 8, picture.height // 2 - size // 2)
+    ImageDraw.Draw(marked).text(place, "a teapot", fill="white", font_size=size, stroke_width=1)
+    return marked
+
+
 def side_by_side(left: Image.Image, right: Image.Image) -> Image.Image:
     """One picture that shows both, at the height of the first."""
     right = right.resize((round(right.width * left.height / right.height), left.height))
@@ -100,4 +122,11 @@ PICTURES: Mapping[str, Callable[[Image.Image, int], Image.Image]] = {
     "jpeg": compressed,
     "rotation": rotated,
     "mirror": mirrored,
+}
+# Changes that need no seed.
+FIXED: Mapping[str, Callable[[Image.Image], Image.Image]] = {
+    "upside down": upside_down,
+    "grey": grey,
+    "poster colours": posterised,
+    "words over it": written_over,
 }

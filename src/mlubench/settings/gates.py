@@ -62,6 +62,8 @@ class GateConfig(Strict):
     """The share of pictures of other things that the picture gate may send to an expert, for any number of requests."""
     views: int = Field(2, ge=0, le=50)
     """Views that are rendered of each picture of a request, and learned from beside it."""
+    guises: bool = True
+    """Whether requests are learned turned and covered in part too, as somebody may show them who wants to pass the gate."""
     parts: bool = False
     """Whether the picture gate looks at halves and quarters of a picture too, which may show several things."""
     encoder: AbsolutePath | None = None

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from mlubench.lumoe.gates.forecasts import OwnPictures, mean_of
 
-NOTHING_KEPT = torch.zeros(0, 16)
+NOTHING_KEPT = torch.zeros(0, 1, 16)
 
 
 def like(centre: Tensor, pictures: int, *, noise: float, seed: int) -> Tensor:
@@ -17,7 +17,7 @@ def like(centre: Tensor, pictures: int, *, noise: float, seed: int) -> Tensor:
 
 def own_pictures(requests: list[Tensor], kept: Tensor = NOTHING_KEPT) -> OwnPictures:
     own = OwnPictures.none(16)
-    means = torch.stack([mean_of(rows) for rows in requests])
+    means = torch.stack([mean_of(rows)[None] for rows in requests])
     pictures = sum(len(rows) for rows in requests)
     own.add(requests, torch.zeros(pictures), means, kept)
     return own
@@ -58,7 +58,7 @@ def test_a_picture_that_is_nearer_to_another_request_counts_if_the_expert_is_ano
 
 def test_what_must_stay_and_is_liker_takes_a_picture_away() -> None:
     one = like(torch.eye(16)[0], 4, noise=0.3, seed=0)
-    kept = one[2, :1]
+    kept = one[2:3, :1]
     own = own_pictures([one], kept)
     assert own.missed(["A"], threshold=-1) == [1]
 

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mlubench.lumoe.gates.forecasts import mean_of
-from mlubench.lumoe.gates.known import Known, Seen
+from mlubench.lumoe.gates.known import Known, Seen, SeenEntity
 from mlubench.lumoe.gates.learned import Learned
 from mlubench.lumoe.gates.standing import VETO
 
 WIDTH = 12
+GUISES = 2
 EXPERT_OF = {"Animals/a": "A", "Animals/b": "A", "Animals/c": "B"}
 
 
@@ -29,7 +29,7 @@ def a_metric() -> Learned:
         mean=torch.zeros(WIDTH),
         directions=torch.eye(WIDTH),
         gains=torch.zeros(WIDTH),
-        things=drawn(9, seed=0),
+        things=drawn(9, 1, seed=0),
         strangers=strangers,
         usual_of_strangers=none,
     )
@@ -37,10 +37,12 @@ def a_metric() -> Learned:
 
 
 def things(names: str, seed: int) -> Seen:
-    """Four pictures of each, with two views each."""
+    """Four pictures of each with two views each, three of them in guises too."""
     found = {}
     for number, name in enumerate(names):
-        found[f"Animals/{name}"] = drawn(4, 3, seed=seed + number)
+        found[f"Animals/{name}"] = SeenEntity(
+            views=drawn(4, 3, seed=seed + number), guises=drawn(3, GUISES, seed=seed + number + 100)
+        )
     return found
 
 
@@ -49,13 +51,13 @@ RETAIN = things("xy", seed=20)
 
 
 def all_at_once() -> Known:
-    known = Known.nothing(a_metric())
+    known = Known.nothing(a_metric(), GUISES)
     known.take(FORGET, RETAIN, EXPERT_OF)
     return known
 
 
 def one_by_one() -> Known:
-    known = Known.nothing(a_metric())
+    known = Known.nothing(a_metric(), GUISES)
     for key, seen in FORGET.items():
         known.take({key: seen}, {}, EXPERT_OF)
     for key, seen in RETAIN.items():
@@ -88,16 +90,26 @@ def test_scores_by_hand() -> None:
     for number in range(6):
         for look in range(2):
             row = asked[number, look]
-            usual = (known.learned.things @ row).sort().values[-5:].mean()
-            to_kept = max(row @ mean_of(seen) for seen in RETAIN.values())
+            usual = (known.learned.things[:, 0] @ row).sort().values[-5:].mean()
+            to_kept = max((seen.means() @ row).max() for seen in RETAIN.values())
             expected = []
             for seen in FORGET.values():
-                likeness = row @ mean_of(seen)
+                likeness = (seen.means() @ row).max()
                 vetoed = to_kept > likeness
                 expected.append(likeness - to_kept - VETO if vetoed else likeness - usual)
             best = torch.stack(expected).max(0)
             assert torch.allclose(scores.values[number, look], best.values, atol=1e-6)
             assert scores.numbers[number, look] == best.indices
+
+
+def test_an_entity_looks_like_the_mean_of_its_views_and_of_each_guise() -> None:
+    seen = FORGET["Animals/a"]
+    expected = [
+        seen.views.flatten(0, 1).mean(0),
+        seen.guises[:, 0].mean(0),
+        seen.guises[:, 1].mean(0),
+    ]
+    assert torch.allclose(seen.means(), F.normalize(torch.stack(expected), dim=1), atol=1e-6)
 
 
 def test_strangers_of_another_metric_are_not_taken_for_those_that_were_compared() -> None:

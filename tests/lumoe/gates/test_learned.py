@@ -1,5 +1,6 @@
 """What other things teach: the directions in which they differ, found again in the cache."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mlubench.data.background import Background
+from mlubench.lumoe.gates.guises import TURNED
 from mlubench.lumoe.gates.learned import NEAREST, SHRINKAGE, Learned, learned_from, normalisation
 from mlubench.models.encoders import Encoder
 
@@ -18,7 +20,7 @@ NONE = torch.zeros(0)
 def metric_of(groups: Tensor, things: Tensor = NONE) -> Learned:
     """What groups of pictures teach, (things, pictures, D)."""
     mean, directions, gains = normalisation(groups)
-    return Learned(mean, directions, gains, things, NONE, NONE)
+    return Learned(mean, directions, gains, things[:, None], NONE, NONE)
 
 
 def drawn(*shape: int, seed: int) -> Tensor:
@@ -110,10 +112,32 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_some_things_teach_and_the_others_are_strangers(cache: Path, colours: Background) -> None:
     found = learned_from(colours, Counting("colours").encoder)
-    assert found.things.shape == (18, 3)
+    assert found.things.shape == (18, 1, 3)
     assert found.strangers.shape == (12 * 3, 1, 3)
     assert torch.allclose(found.strangers.norm(dim=2), torch.ones(36, 1), atol=1e-5)
     assert torch.equal(found.usual_of_strangers, found.usual(found.strangers))
+
+
+def test_usual_is_by_the_turn_in_which_a_thing_is_likest() -> None:
+    things = F.normalize(drawn(2, 4, 6, seed=0), dim=2)
+    rows = F.normalize(drawn(3, 6, seed=1), dim=1)
+    metric = replace(metric_of(drawn(6, 3, 6, seed=2)), things=things)
+    first = max(float(rows[0] @ turned) for turned in things[0])
+    second = max(float(rows[0] @ turned) for turned in things[1])
+    assert metric.usual(rows)[0].item() == pytest.approx((first + second) / 2, abs=1e-6)
+
+
+def test_in_guises_things_are_turned_and_their_pictures_covered(
+    cache: Path, colours: Background
+) -> None:
+    counting = Counting("colours")
+    found = learned_from(colours, counting.encoder, guises=True)
+    assert found.things.shape == (18, 1 + len(TURNED), 3)
+    # Every teaching picture covered once, and every teaching thing in every turn.
+    assert counting.asked == 30 * 3 + 18 * 3 + 18 * len(TURNED)
+    # What covers a picture of one colour changes it, so it counts for less than without guises.
+    alone = learned_from(colours, counting.encoder)
+    assert not torch.equal(found.gains, alone.gains)
 
 
 def test_it_is_learned_once_and_found_again(cache: Path, colours: Background) -> None:

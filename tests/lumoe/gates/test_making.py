@@ -33,13 +33,13 @@ def test_a_gate_is_local_unless_it_asks_a_model() -> None:
 
 
 def test_picture_gates_save_a_matrix() -> None:
-    """Of doubles that whitens, or of floats for directions and other things."""
+    """Of doubles that whitens, or of floats for directions and other things, which are kept in four turns too."""
     sizes = {name: gate_class(name).saved_bytes(64) for name in GATES}
     assert sizes == {
         "prototype": 8 * 64**2,
-        "metric": 4 * 64 * (64 + 300),
+        "metric": 4 * 64 * (64 + 5 * 300),
         "mention": 0,
-        "hybrid": 4 * 64 * (64 + 300),
+        "hybrid": 4 * 64 * (64 + 5 * 300),
         "mllm": 0,
         "self": 0,
         "oracle": 0,

@@ -8,11 +8,13 @@ from shutil import copyfile
 
 import pytest
 import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from mlubench.core.errors import MlubenchError
 from mlubench.core.reading import read_json
 from mlubench.data.background import FEWEST
-from mlubench.data.evasion import side_by_side
+from mlubench.data.evasion import FIXED, side_by_side
 from mlubench.data.pictures import open_picture
 from mlubench.data.render import render
 from mlubench.data.strangers import draw_strangers, drawn_entities, drawn_picture
@@ -20,8 +22,9 @@ from mlubench.lumoe.gates.base import GateQuery, statement_of
 from mlubench.lumoe.gates.known import Known
 from mlubench.lumoe.gates.metric import MetricGate
 from mlubench.models.features import FeatureCache
+from mlubench.models.mllm import MLLM
 from mlubench.settings.gates import GateConfig
-from mlubench.types import Benchmark, Entity
+from mlubench.types import Benchmark, Entity, Route, Sample
 from support.gate_queries import (
     asked_of_all,
     pictures,
@@ -35,9 +38,14 @@ from support.tiny_parts import save_clip, save_dinov2, save_siglip
 SETTINGS = GateConfig()
 
 
-@pytest.fixture
-def features(mllm) -> FeatureCache:
-    return FeatureCache(mllm)
+def turned_to_the_left(picture: Image.Image) -> Image.Image:
+    return picture.transpose(Image.Transpose.ROTATE_90)
+
+
+@pytest.fixture(scope="module")
+def features(base_path: Path) -> FeatureCache:
+    """Each picture is looked at once for all tests, and nothing here changes the base."""
+    return FeatureCache(MLLM.load(base_path, device="cpu"))
 
 
 def fitted(benchmark: Benchmark, features: FeatureCache, **settings: object) -> MetricGate:
@@ -180,6 +188,29 @@ def test_a_gate_of_an_older_version_is_made_anew_for_the_next_task(
     assert older.route(asked, features) == gate.route(asked, features)
     older.fit_next(benchmark.tasks, benchmark, features, SETTINGS)
     assert_same_numbers(older, fitted(benchmark, features))
+
+
+@pytest.mark.parametrize("change", [FIXED["words over it"], turned_to_the_left])
+def test_pictures_that_were_turned_or_written_over_reach_their_expert(
+    whole_benchmark: Benchmark,
+    features: FeatureCache,
+    tmp_path: Path,
+    change: Callable[[Image.Image], Image.Image],
+) -> None:
+    """Without guises most of these are missed."""
+    gate = fitted(whole_benchmark, features)
+
+    def routes_of(samples: list[Sample]) -> list[Route]:
+        asked = []
+        for number, sample in enumerate(samples):
+            path = tmp_path / f"{sample.split}_{number}.png"
+            change(open_picture(whole_benchmark.picture(sample))).save(path)
+            asked.append(GateQuery(path, sample.question))
+        return gate.route(asked, features)
+
+    forget = pictures(whole_benchmark, "forget")
+    assert right_share(forget, routes_of(forget)) >= 0.85
+    assert routed_share(routes_of(pictures(whole_benchmark, "retain"))) == 0
 
 
 def test_a_later_task_moves_no_earlier_request(
@@ -355,6 +386,33 @@ def photographs(benchmark: Benchmark, tmp_path: Path) -> Path:
     return folder
 
 
+def test_a_gate_that_was_saved_before_guises_were_learned_decides_as_it_did(
+    benchmark: Benchmark, features: FeatureCache, photographs: Path, tmp_path: Path
+) -> None:
+    """Its file holds one row for each thing, and no word of guises."""
+    settings = GateConfig(background=str(photographs), encoder=str(save_clip(tmp_path / "clip")))
+    without = settings.model_copy(update={"guises": False})
+    gate = MetricGate()
+    gate.fit(benchmark.tasks[:1], benchmark, features, without)
+    gate.save(tmp_path)
+    path = tmp_path / "metric.safetensors"
+    tensors = load_file(path)
+    for name in ("forget", "retain", "things"):
+        tensors[name] = tensors[name][:, 0].contiguous()
+    save_file(tensors, path)
+    state = read_json(tmp_path / "metric.json", dict)
+    del state["guises"]
+    (tmp_path / "metric.json").write_text(json.dumps(state))
+    older = loaded(tmp_path)
+    asked = asked_of_all(benchmark)
+    assert older.route(asked, features) == gate.route(asked, features)
+    # It goes on as it began, also where guises are asked for by now.
+    older.fit_next(benchmark.tasks, benchmark, features, settings)
+    whole = MetricGate()
+    whole.fit(benchmark.tasks, benchmark, features, without)
+    assert_same_numbers(older, whole)
+
+
 def test_a_request_whose_pictures_lie_in_the_background_is_flagged(
     benchmark: Benchmark, features: FeatureCache, photographs: Path, tmp_path: Path
 ) -> None:
@@ -384,7 +442,7 @@ def test_a_vision_model_in_a_folder_looks(
     gate = fitted(benchmark, features, background=str(photographs), encoder=str(encoder))
     assert gate.encoder == encoder
     # Two layers of 32 numbers.
-    assert known(gate).forget.shape[1] == 64
+    assert known(gate).forget.shape[2] == 64
     assert "pictures in photographs" in gate.stated.in_words()
     gate.save(tmp_path)
     asked = asked_of_all(benchmark)

@@ -17,7 +17,8 @@ THRESHOLD = 0.5
 def known() -> Known:
     """Three requests of two experts."""
     empty = torch.zeros(0, 4)
-    nothing = Known.nothing(Learned(empty, empty, empty, empty, empty, torch.zeros(0)))
+    things = torch.zeros(0, 1, 4)
+    nothing = Known.nothing(Learned(empty, empty, empty, things, empty, torch.zeros(0)))
     entities = ["Animals/Ox", "Animals/Yak", "Plants/Fern"]
     return replace(nothing, entities=entities, experts=["A", "A", "B"])
 

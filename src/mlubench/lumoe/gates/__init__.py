@@ -1,6 +1,7 @@
 """Which experts a query needs. base.py says what a gate is; table.py lists them; making.py makes one.
 
-metric.py          by the picture, with a metric that other things taught (learned.py); looks.py is how it looks
+metric.py          by the picture, with a metric that other things taught (learned.py); looks.py is how it looks,
+                   guises.py how somebody may show a picture who wants to pass
 known.py           what it knows of requests; standing.py is how rows stand to all of them, kept while they come
 extending.py       why a gate cannot learn one request more
 task_pictures.py   which pictures each task brings

@@ -17,7 +17,7 @@ class OwnPictures:
     """The pictures of all requests, one request behind the other, as they stand to everything but their own request."""
 
     standing: Standing
-    # How like each is to its own request without it; -inf where the request has no other picture. (P,)
+    # How like each is to its own request without it, guises left aside; -inf where the request has no other picture. (P,)
     to_own: Tensor
     # The number of pictures of each request.
     counts: list[int]
@@ -41,7 +41,7 @@ class OwnPictures:
         """Take the pictures of some requests more.
 
         `seen` holds the pictures and views of each, (pictures, 1 + views, D); `usual` (P,) is of the pictures. `requests`
-        (F, D) and `kept` (R, D) are what all requests, these the last of them, and all that must stay look like.
+        (F, K, D) and `kept` (R, K, D) are what all requests, these the last of them, and all that must stay look like.
         """
         new = Standing.of(torch.cat([rows[:, 0] for rows in seen]), usual)
         counts = [len(rows) for rows in seen]

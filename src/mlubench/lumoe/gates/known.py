@@ -5,15 +5,32 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from mlubench.lumoe.gates.forecasts import OwnPictures, mean_of
 from mlubench.lumoe.gates.growing_rows import GrowingRows
-from mlubench.lumoe.gates.learned import Learned
+from mlubench.lumoe.gates.learned import Learned, likeness_to
 from mlubench.lumoe.gates.standing import Standing, scored
 from mlubench.lumoe.gates.statement import Forecast
 
-# Entity -> its pictures with their views (pictures, 1 + views, D), in the learned metric.
-Seen = Mapping[str, Tensor]
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeenEntity:
+    """What was seen of an entity, in the learned metric."""
+
+    # Its pictures with their views. (pictures, 1 + views, D)
+    views: Tensor
+    # Some of its pictures in guises. (some, guises, D)
+    guises: Tensor
+
+    def means(self) -> Tensor:
+        """What it looks like on the average, as it is and in each guise, at length 1. (1 + guises, D)"""
+        in_guises = F.normalize(self.guises.mean(0), dim=1)
+        return torch.cat([mean_of(self.views)[None], in_guises])
+
+
+# By entity.
+Seen = Mapping[str, SeenEntity]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +58,8 @@ class Known:
     # The requests and their experts in the order of the rows of `forget`.
     entities: list[str]
     experts: list[str]
-    # What requests and retain entities look like on the average, at length 1. (F, D), (R, D)
+    # What requests and retain entities look like on the average, as they are and in guises, at length 1.
+    # (F, 1 + guises, D), (R, 1 + guises, D)
     forget: Tensor
     retain: Tensor
     # How each look at each stranger (S, L) and each picture of the requests stand to all of these.
@@ -54,11 +72,12 @@ class Known:
     kept: list[str] = field(default_factory=list)
 
     @classmethod
-    def nothing(cls, learned: Learned) -> "Known":
-        """What a gate knows that has met no task yet."""
-        none = learned.things[:0]
+    def nothing(cls, learned: Learned, guises: int = 0) -> "Known":
+        """What a gate knows that has met no task yet, and will see things in so many guises."""
+        width = learned.things.shape[-1]
+        none = torch.zeros(0, 1 + guises, width)
         strangers = Standing.of(learned.strangers, learned.usual_of_strangers)
-        return cls(learned, [], [], none, none, strangers, OwnPictures.none(none.shape[1]))
+        return cls(learned, [], [], none, none, strangers, OwnPictures.none(width))
 
     def take(self, forget: Seen, retain: Seen, expert_of: Mapping[str, str]) -> None:
         """Take in requests and things that must stay, of which none is known."""
@@ -73,7 +92,7 @@ class Known:
         self.retain = torch.cat([self.retain, kept])
         self.kept += retain
         if forget:
-            seen = list(forget.values())
+            seen = [entity.views for entity in forget.values()]
             usual = self.learned.usual(torch.cat([rows[:, 0] for rows in seen]))
             self.own.add(seen, usual, self.forget, self.retain)
 
@@ -117,10 +136,10 @@ class Known:
 
     def scores(self, seen: Tensor) -> Scores:
         """Of pictures by L looks each, in the learned metric. (N, L, D)"""
-        likeness = seen @ self.forget.T  # (N, L, F)
+        likeness = likeness_to(self.forget, seen)  # (N, L, F)
         usual = self.learned.usual(seen)[..., None]
         if len(self.retain):
-            to_kept = (seen @ self.retain.T).max(2, keepdim=True).values
+            to_kept = likeness_to(self.retain, seen).max(2, keepdim=True).values
         else:
             to_kept = torch.full_like(usual, -torch.inf)
         of_each = scored(likeness, usual, to_kept)
@@ -128,7 +147,7 @@ class Known:
         return Scores(values, numbers, of_each.max(1).values)
 
     def _means(self, seen: Seen) -> Tensor:
-        """What entities look like. (entities, D)"""
+        """What entities look like. (entities, 1 + guises, D)"""
         if not seen:
             return self.forget[:0]
-        return torch.stack([mean_of(rows) for rows in seen.values()])
+        return torch.stack([entity.means() for entity in seen.values()])

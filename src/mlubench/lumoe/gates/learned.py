@@ -5,11 +5,13 @@ directions out: what differs between pictures of one thing counts for less. Of f
 differ would be too few for others. Learned once for an encoder and a background, and kept in the cache.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import torch
+from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
@@ -18,11 +20,12 @@ from torch.nn import functional as F
 from mlubench.core.cache import cache_root
 from mlubench.core.files import digest, write_atomic
 from mlubench.data.background import Background
+from mlubench.lumoe.gates.guises import COVERED, GUISES, TURNED, in_guise
 from mlubench.lumoe.gates.looks import PARTS, numbers_of, part
 from mlubench.models.encoders import Encoder
 
 # Raised whenever the code of this file would learn something else from the same pictures.
-VERSION = 4
+VERSION = 5
 # How far the within-thing covariance is shrunk towards a sphere (0 to 1).
 SHRINKAGE = 0.1
 # Directions in which pictures of one thing differ that are kept, at most. In all others they are taken to differ alike.
@@ -42,7 +45,8 @@ class Learned:
     # The directions in which pictures of one thing differ (R, D), and what is added of each to a row, in its lengths (R,).
     directions: Tensor
     gains: Tensor
-    # The teaching things (T, D), and each picture of the things that set the threshold by all looks (S, L, D), at length 1.
+    # The teaching things, as they are and turned (T, 1 + turned, D), and each picture of the things that set the threshold
+    # by all looks (S, L, D), at length 1.
     things: Tensor
     strangers: Tensor
     # `usual` of the strangers. (S, L)
@@ -56,59 +60,99 @@ class Learned:
 
     def usual(self, seen: Tensor) -> Tensor:
         """How like rows (..., D) in the metric are to other things, on the average over the nearest. (...)"""
-        likeness = seen @ self.things.T
+        likeness = likeness_to(self.things, seen)
         return likeness.topk(min(NEAREST, len(self.things)), -1).values.mean(-1)
 
 
-def learned_from(background: Background, encoder: Encoder, *, parts: bool = False) -> Learned:
+def likeness_to(means: Tensor, rows: Tensor) -> Tensor:
+    """How like rows (..., D) are to things by the likest of what each looks like: means (T, K, D) -> (..., T)."""
+    likeness = rows @ means.flatten(0, 1).T
+    return likeness.unflatten(-1, means.shape[:2]).amax(-1)
+
+
+def learned_from(
+    background: Background, encoder: Encoder, *, parts: bool = False, guises: bool = False
+) -> Learned:
     """What the background teaches about this encoder, from the cache where it is there.
 
-    `parts`: strangers are looked at in parts too.
+    `parts`: strangers are looked at in parts too. `guises`: teaching things are looked at turned and covered too.
     """
-    path = _kept(background, encoder, parts)
+    path = _kept(background, encoder, parts, guises)
     if path is not None and path.is_file():
         try:
             return Learned(**load_file(path))
         except (OSError, SafetensorError, TypeError):
             path.unlink(missing_ok=True)
-    found = _learn(background, encoder, parts)
+    found = _learn(background, encoder, parts, guises)
     if path is not None:
         write_atomic(path, save(asdict(found)))
     return found
 
 
-def _kept(background: Background, encoder: Encoder, parts: bool) -> Path | None:
+def _kept(background: Background, encoder: Encoder, parts: bool, guises: bool) -> Path | None:
     """The file of the cache; None for an encoder that nobody knows."""
     if not encoder.id:
         return None
-    made_of = [background.id, encoder.id, PARTS if parts else (), VERSION]
-    return cache_root() / "gates" / f"{digest(made_of)}.safetensors"
+    looks = [PARTS if parts else (), len(GUISES) if guises else 0]
+    return (
+        cache_root()
+        / "gates"
+        / f"{digest([background.id, encoder.id, looks, VERSION])}.safetensors"
+    )
 
 
-def _learn(background: Background, encoder: Encoder, parts: bool) -> Learned:
-    whole = numbers_of(parts=False)
-    teaching = _rows(background, encoder, background.teaching(), whole)
-    mean, directions, gains = normalisation(teaching.unflatten(0, (-1, background.pictures)))
+def _learn(background: Background, encoder: Encoder, parts: bool, guises: bool) -> Learned:
+    pictures = _encoded(encoder, _looked_at(background, background.teaching(), numbers_of(False)))
+    pictures = pictures.unflatten(0, (-1, background.pictures))  # (T, P, D)
+    groups = pictures
+    if guises:
+        covered = _encoded(encoder, _covered(background)).unflatten(0, (-1, background.pictures))
+        groups = torch.cat([pictures, covered], 1)
+    mean, directions, gains = normalisation(groups)
     empty = torch.zeros(0)
     metric = Learned(mean, directions, gains, empty, empty, empty)
-    pictures = metric.seen(teaching).unflatten(0, (-1, background.pictures))
-    things = F.normalize(pictures.mean(1), dim=1)
+    things = F.normalize(metric.seen(pictures).mean(1, keepdim=True), dim=2)
+    if guises:
+        turned = _encoded(encoder, _turned(background)).unflatten(0, (-1, len(TURNED)))
+        things = torch.cat([things, metric.seen(turned)], 1)
     looks = numbers_of(parts)
-    strangers = metric.seen(_rows(background, encoder, background.setting(), looks))
-    strangers = strangers.unflatten(0, (-1, len(looks)))
+    strangers = _encoded(encoder, _looked_at(background, background.setting(), looks))
+    strangers = metric.seen(strangers).unflatten(0, (-1, len(looks)))
     taught = replace(metric, things=things, strangers=strangers)
     return replace(taught, usual_of_strangers=taught.usual(strangers))
 
 
-def _rows(background: Background, encoder: Encoder, things: Sequence[str], looks: range) -> Tensor:
-    """Rows (things x pictures x looks, D)."""
-    each = max(1, PICTURES // (background.pictures * len(looks)))
+def _looked_at(
+    background: Background, things: Iterable[str], looks: range
+) -> Iterator[Image.Image]:
+    """All looks at all pictures of things."""
+    for thing in things:
+        for picture in background.pictures_of([thing]):
+            for number in looks:
+                yield part(picture, -number)
+
+
+def _covered(background: Background) -> Iterator[Image.Image]:
+    """Every picture of the teaching things with something across it, one after another in another way."""
+    for thing in background.teaching():
+        for number, picture in enumerate(background.pictures_of([thing])):
+            guise = len(TURNED) + number % len(COVERED)
+            yield in_guise(picture, f"{thing}/{number}", guise)
+
+
+def _turned(background: Background) -> Iterator[Image.Image]:
+    """The first picture of each teaching thing in every turn."""
+    for thing in background.teaching():
+        first = background.picture(thing, 0)
+        for number in range(len(TURNED)):
+            yield in_guise(first, thing, number)
+
+
+def _encoded(encoder: Encoder, pictures: Iterator[Image.Image]) -> Tensor:
+    """Rows (N, D)."""
     rows = []
-    for start in range(0, len(things), each):
-        shown = []
-        for picture in background.pictures_of(things[start : start + each]):
-            shown += [part(picture, -number) for number in looks]
-        rows.append(encoder(shown))
+    while chunk := list(islice(pictures, PICTURES)):
+        rows.append(encoder(chunk))
     return torch.cat(rows)
 
 

@@ -1,4 +1,4 @@
-"""How a gate looks at a picture: as it is, at views of it that are rendered to learn from, and at its parts."""
+"""How a gate looks at a picture: as it is, at views and guises of it that are rendered to learn from, and at its parts."""
 
 import random
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 from PIL import Image, ImageOps, ImageStat
 
 from mlubench.data.pictures import open_picture
+from mlubench.lumoe.gates.guises import GUISES, in_guise
 
 # How far a view is turned either way, in degrees.
 TURN = (8, 30)
@@ -20,14 +21,23 @@ PARTS = (
     (0.0, 0.5, 0.5, 1.0),
     (0.5, 0.5, 1.0, 1.0),
 )
+# The look of this number is the first guise. Views have lower numbers: `gates.views` allows 50.
+FIRST_GUISE = 101
+# Of a picture's looks, those in guises.
+IN_GUISES = range(FIRST_GUISE, FIRST_GUISE + len(GUISES))
 
 
 def look(picture: Path, number: int) -> Image.Image:
-    """The picture itself, where the number is 0; above, a view that file name and number decide; below, part -number."""
+    """The picture itself, where the number is 0; above, a view or a guise that file name and number decide; below, part
+    -number."""
     shown = open_picture(picture)
     if number < 0:
         return part(shown, -number)
-    return shown if number == 0 else view(shown, picture.name, number)
+    if number == 0:
+        return shown
+    if number < FIRST_GUISE:
+        return view(shown, picture.name, number)
+    return in_guise(shown, picture.name, number - FIRST_GUISE)
 
 
 def numbers_of(parts: bool) -> range:

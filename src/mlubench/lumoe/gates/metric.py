@@ -4,15 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from mlubench.core.errors import MlubenchError
 from mlubench.data.background import Background, open_background
 from mlubench.lumoe.gates.base import EncodingFeatures, Features, Gate, GateQuery
 from mlubench.lumoe.gates.extending import cannot_extend, require_new
-from mlubench.lumoe.gates.known import Known
+from mlubench.lumoe.gates.guises import GUISES, TURNED
+from mlubench.lumoe.gates.known import Known, SeenEntity
 from mlubench.lumoe.gates.learned import DIRECTIONS, learned_from
-from mlubench.lumoe.gates.looks import look, numbers_of
+from mlubench.lumoe.gates.looks import IN_GUISES, look, numbers_of
 from mlubench.lumoe.gates.metric_state import (
     SavedMetric,
     read_known,
@@ -33,11 +35,14 @@ from mlubench.types import Benchmark, Route, Task
 
 # How many other things teach the metric, as a plan of a run takes it: so many do where pictures are drawn.
 THINGS = 300
+# So many pictures of an entity are looked at in guises.
+SEEN_IN_GUISES = 4
 _NOTHING_TO_COMPARE = "it has no pictures of other things to compare with"
 
 
 class MetricGate(Gate):
-    """Each request is the mean of its pictures and of views of them, in features that tell other things apart.
+    """Each request is the mean of its pictures and of views of them, in features that tell other things apart, and one mean
+    more for each guise that its pictures may come in. The likest of these means counts.
 
     A picture's score is how like it is to the nearest request, less how like it is, on the average, to the things that it
     is most like of those that taught the metric. What is more like something that must stay is vetoed. The threshold is
@@ -52,6 +57,7 @@ class MetricGate(Gate):
         self.encoder: EncoderName = "tower"
         self.encoder_id = ""
         self.parts = False
+        self.guises = False
         # None: the gate is not fitted, or has no background.
         self.known: Known | None = None
         self.threshold = 0.0
@@ -76,7 +82,9 @@ class MetricGate(Gate):
         encoder = self._looks(features).encoder
         self.encoder_id = encoder.id
         self.parts = config.parts
-        self.known = Known.nothing(learned_from(background, encoder, parts=self.parts))
+        self.guises = config.guises
+        learned = learned_from(background, encoder, parts=self.parts, guises=self.guises)
+        self.known = Known.nothing(learned, len(GUISES) if self.guises else 0)
         self.stated = _about_strangers(background, config.strangers)
         self._background = background
         self._take(tasks, benchmark, features, config)
@@ -146,7 +154,8 @@ class MetricGate(Gate):
             return False
         self._background = background
         encoder = self._looks(features).encoder
-        return self.known.bring(learned_from(background, encoder, parts=self.parts))
+        learned = learned_from(background, encoder, parts=self.parts, guises=self.guises)
+        return self.known.bring(learned)
 
     def _take(
         self,
@@ -216,19 +225,26 @@ class MetricGate(Gate):
 
     def _seen(
         self, entities: Pictures, benchmark: Benchmark, features: Features, views: int
-    ) -> dict[str, Tensor]:
-        """The pictures of entities, each with its views. (pictures, 1 + views, D) by entity"""
-        assert self.known is not None
+    ) -> dict[str, SeenEntity]:
+        """What the gate sees of entities."""
         found = {}
         for key, samples in entities.items():
-            wanted = []
-            for sample in samples:
-                path = benchmark.picture(sample)
-                if path is not None:
-                    wanted += [(path, number) for number in range(1 + views)]
-            rows = self.known.learned.seen(self._looks(features).of_views(wanted, look))
-            found[key] = rows.unflatten(0, (-1, 1 + views))
+            paths = benchmark.pictures(samples)
+            guises = IN_GUISES if self.guises else range(0)
+            found[key] = SeenEntity(
+                views=self._looked_at(paths, range(1 + views), features),
+                guises=self._looked_at(paths[:SEEN_IN_GUISES], guises, features),
+            )
         return found
+
+    def _looked_at(self, paths: Sequence[Path], looks: range, features: Features) -> Tensor:
+        """Pictures by all looks, in the learned metric. (N, L, D)"""
+        assert self.known is not None
+        if not looks:
+            return torch.zeros(len(paths), 0, self.known.forget.shape[-1])
+        wanted = [(path, number) for path in paths for number in looks]
+        rows = self._looks(features).of_views(wanted, look)
+        return self.known.learned.seen(rows).unflatten(0, (-1, len(looks)))
 
     def route(self, queries: Sequence[GateQuery], features: Features) -> list[Route]:
         if self.without_background is not None:
@@ -250,11 +266,7 @@ class MetricGate(Gate):
 
     def _asked(self, pictures: Sequence[Path], features: Features) -> Tensor:
         """What the gate sees of pictures that are asked about, by all looks. (N, L, D)"""
-        assert self.known is not None
-        looks = numbers_of(self.parts)
-        wanted = [(path, number) for path in pictures for number in looks]
-        rows = self._looks(features).of_views(wanted, look)
-        return self.known.learned.seen(rows).unflatten(0, (-1, len(looks)))
+        return self._looked_at(pictures, numbers_of(self.parts), features)
 
     def look(self, pictures: Sequence[Path], features: Features) -> None:
         if self.known is not None:
@@ -266,7 +278,8 @@ class MetricGate(Gate):
     @classmethod
     def saved_bytes(cls, width: int) -> int:
         """The directions of the metric and what other things look like, in float32, where rows are as wide as features."""
-        return 4 * width * (min(width, DIRECTIONS) + THINGS)
+        things = THINGS * (1 + len(TURNED))
+        return 4 * width * (min(width, DIRECTIONS) + things)
 
     def save(self, folder: Path) -> None:
         if self.without_background is not None:
@@ -283,6 +296,7 @@ class MetricGate(Gate):
             encoder=str(self.encoder),
             encoder_id=self.encoder_id,
             parts=self.parts,
+            guises=self.guises,
             stated=self.stated,
             tasks=self.known.tasks,
             met=sorted(self.known.met),
@@ -304,6 +318,7 @@ class MetricGate(Gate):
         self.encoder = _encoder_named(state.encoder)
         self.encoder_id = state.encoder_id
         self.parts = state.parts
+        self.guises = state.guises
         self.known = read_known(folder, state)
 
 

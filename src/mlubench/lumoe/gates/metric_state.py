@@ -7,6 +7,7 @@ import torch
 from pydantic import Field, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from mlubench.core.errors import MlubenchError
 from mlubench.core.files import disk_errors, write_json
@@ -38,6 +39,8 @@ class SavedMetric(SavedGate):
     encoder_id: str = ""
     # Whether parts of a picture are looked at too.
     parts: bool = False
+    # Whether requests were learned in guises too.
+    guises: bool = False
     stated: Statement = Statement()
     # The tasks that it knows, every entity of theirs, and the number of pictures of each request. Files of earlier
     # versions lack these: such a gate routes as it did, and is made anew for one task more.
@@ -102,15 +105,15 @@ def read_known(folder: Path, state: SavedMetric) -> Known:
         mean=tensors["mean"],
         directions=tensors["directions"],
         gains=tensors["gains"],
-        things=tensors["things"],
+        things=_in_all_guises(tensors["things"]),
         strangers=none,
         usual_of_strangers=none,
     )
     known = Known.nothing(learned)
     known.entities = state.entities
     known.experts = state.experts
-    known.forget = tensors["forget"]
-    known.retain = tensors["retain"]
+    known.forget = _in_all_guises(tensors["forget"])
+    known.retain = _in_all_guises(tensors["retain"])
     if state.tasks:
         known.tasks = state.tasks
         known.met = set(state.met)
@@ -129,3 +132,8 @@ def read_known(folder: Path, state: SavedMetric) -> Known:
             state.pictures,
         )
     return known
+
+
+def _in_all_guises(means: Tensor) -> Tensor:
+    """(entities, 1 + guises, D). Files of earlier versions hold (entities, D): things as they are."""
+    return means[:, None] if means.ndim == 2 else means

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mlubench.lumoe.gates.growing_rows import GrowingRows
+from mlubench.lumoe.gates.learned import likeness_to
 
 # What a row scores less where it is more like something that must stay: below every threshold, as likeness is -1 to 1.
 VETO = 2.0
@@ -47,20 +48,20 @@ class Standing:
         return cls(GrowingRows(rows), usual, nothing, nobody, nothing.clone())
 
     def meet_requests(self, means: Tensor, first: int) -> None:
-        """Take in requests by what they look like (F, D); the first of them has the number `first`."""
+        """Take in requests by what they look like (F, K, D); the first of them has the number `first`."""
         if len(means):
-            self._meet(self.rows.all @ means.T, first)
+            self._meet(likeness_to(means, self.rows.all), first)
 
     def meet_others(self, means: Tensor, own: Tensor) -> None:
-        """Take in all requests (F, D) but each row's own, whose numbers are `own` (...)."""
-        likeness = self.rows.all @ means.T
+        """Take in all requests (F, K, D) but each row's own, whose numbers are `own` (...)."""
+        likeness = likeness_to(means, self.rows.all)
         likeness.scatter_(-1, own[..., None], -torch.inf)
         self._meet(likeness, 0)
 
     def meet_kept(self, means: Tensor) -> None:
-        """Take in things that must stay, by what they look like. (R, D)"""
+        """Take in things that must stay, by what they look like. (R, K, D)"""
         if len(means):
-            likest = (self.rows.all @ means.T).max(-1).values
+            likest = likeness_to(means, self.rows.all).max(-1).values
             self.to_kept = torch.maximum(self.to_kept, likest)
 
     def meet_kept_anew(self, means: Tensor) -> None:
