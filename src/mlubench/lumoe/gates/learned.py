@@ -78,15 +78,27 @@ def learned_from(
     `parts`: strangers are looked at in parts too. `guises`: teaching things are looked at turned and covered too.
     """
     path = _kept(background, encoder, parts, guises)
-    if path is not None and path.is_file():
-        try:
-            return Learned(**load_file(path))
-        except (OSError, SafetensorError, TypeError):
-            path.unlink(missing_ok=True)
+    kept = None if path is None else _read(path)
+    if kept is not None:
+        return kept
     found = _learn(background, encoder, parts, guises)
     if path is not None:
         write_atomic(path, save(asdict(found)))
     return found
+
+
+def _read(path: Path) -> Learned | None:
+    """What was learned before; None where there is nothing, or it was cut off."""
+    if not path.is_file():
+        return None
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError):
+        path.unlink(missing_ok=True)
+        return None
+    # Copied, so that they lie in memory as those that were just learned: else products may differ in the last bit.
+    copies = {name: tensor.clone() for name, tensor in tensors.items()}
+    return Learned(**copies)
 
 
 def _kept(background: Background, encoder: Encoder, parts: bool, guises: bool) -> Path | None:
