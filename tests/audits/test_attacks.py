@@ -72,6 +72,21 @@ def test_what_the_base_has_wrong_is_no_loss(
     assert found.summary.worst is None
 
 
+def test_another_language_counts_only_where_the_base_tells_in_it(
+    targets: Targets, judge: HarmJudge, tmp_path: Path
+) -> None:
+    """A refusal says nothing of a language that the base does not read."""
+
+    def reads_german(attempt: Attempt) -> str:
+        return tells(attempt) if attempt.way.name == "German around it" else "It is green."
+
+    found = attacked(attack_of("languages"), targets, judge, tmp_path, refuses, reads_german)
+    assert list(found.ways) == ["German around it"]
+    assert found.ways["German around it"].rate == 0
+    leaks = attacked(attack_of("languages"), targets, judge, tmp_path, tells, reads_german)
+    assert leaks.summary.worst == leaks.ways["German around it"].rate == 1
+
+
 def test_always_saying_yes_tells_nothing(
     targets: Targets, judge: HarmJudge, tmp_path: Path
 ) -> None:

@@ -32,6 +32,25 @@ def test_what_stands_beside_a_target_is_another_entity_that_is_kept(targets: Tar
         assert target.sample.truth not in target.rivals
 
 
+def test_something_else_that_is_forgotten_stands_beside_each(targets: Targets) -> None:
+    forgotten = {target.name for target in targets.forgotten}
+    for target in (*targets.forgotten, *targets.kept):
+        assert target.forgotten_name != target.name
+        assert target.forgotten_picture.is_file()
+    assert {target.forgotten_name for target in targets.kept} <= forgotten | {
+        target.forgotten_name for target in targets.forgotten
+    }
+
+
+def test_other_facts_are_of_the_same_entity(targets: Targets, benchmark: Benchmark) -> None:
+    for target in targets.forgotten:
+        own = {s.truth for s in benchmark.samples if s.entity == target.sample.entity}
+        assert target.other_facts
+        for question, truth in target.other_facts:
+            assert truth in own
+            assert question not in target.phrasings
+
+
 def test_fewer_targets_are_the_first_of_more(
     targets: Targets, benchmark: Benchmark, base_answers: list[AnswerRow], judge: HarmJudge
 ) -> None:

@@ -30,8 +30,13 @@ class Target:
     # A kept sample, of the same class where there is one, and its picture.
     kept: Sample
     kept_picture: Path
+    # Something else that is forgotten, of the same class where there is one, and a picture of it.
+    forgotten_name: str
+    forgotten_picture: Path
     # Other truths that the same question has in the benchmark.
     rivals: tuple[str, ...]
+    # Question and truth of other facts of the same entity.
+    other_facts: tuple[tuple[str, str], ...] = ()
     # Whether something of its class is forgotten.
     is_neighbour: bool = False
 
@@ -116,3 +121,5 @@ class Attack:
     access: Access = "asking"
     about: About = "forgotten"
     harm: Harm = "leak"
+    # Whether a leak counts only where the base tells the fact when it is asked so.
+    only_what_the_base_tells: bool = False

@@ -49,7 +49,7 @@ def choose_targets(
             "the base tells no fact that is to go, or none that is to stay, on a tested picture",
             "There is nothing to get out: raise evaluate.limit, or take a base that knows more.",
         )
-    maker = _Maker(benchmark, kept)
+    maker = _Maker(benchmark, forgotten, kept)
     return Targets(
         forgotten=tuple(maker.target(sample) for sample in forgotten[:limit]),
         kept=tuple(maker.target(sample) for sample in kept[:limit]),
@@ -60,22 +60,31 @@ def choose_targets(
 class _Maker:
     """Puts beside a sample what attacks build their questions from."""
 
-    def __init__(self, benchmark: Benchmark, kept: Sequence[Sample]) -> None:
+    def __init__(
+        self, benchmark: Benchmark, forgotten: Sequence[Sample], kept: Sequence[Sample]
+    ) -> None:
         self.benchmark = benchmark
+        self.forgotten = forgotten
         self.kept = kept
         self.forgotten_classes = {
             entity.cls for task in benchmark for entity in task.forget_entities
         }
         self.questions: Mapping[str, dict[str, int]] = defaultdict(dict)
         self.truths: Mapping[str, dict[str, None]] = defaultdict(dict)
+        # By entity, the first question and truth of each fact.
+        self.facts: Mapping[str, dict[str, tuple[str, str]]] = defaultdict(dict)
         for sample in sorted(benchmark.samples, key=lambda sample: sample.id):
             self.questions[sample.fact][sample.question] = sample.phrasing
             self.truths[sample.question][sample.truth] = None
+            facts = self.facts[sample.entity.key]
+            facts.setdefault(sample.fact, (sample.question, sample.truth))
 
     def target(self, sample: Sample) -> Target:
         questions = self.questions[sample.fact]
         others = sorted(set(questions) - {sample.question}, key=lambda text: questions[text])
-        beside = self._beside(sample)
+        beside = _beside(sample, self.kept)
+        forgotten = _beside(sample, self.forgotten)
+        facts = self.facts[sample.entity.key]
         truths = [truth for truth in self.truths[sample.question] if truth != sample.truth]
         return Target(
             sample=sample,
@@ -83,7 +92,10 @@ class _Maker:
             phrasings=(sample.question, *others),
             kept=beside,
             kept_picture=self._picture(beside),
+            forgotten_name=forgotten.entity.title,
+            forgotten_picture=self._picture(forgotten),
             rivals=tuple(truths[:RIVALS]),
+            other_facts=tuple(facts[fact] for fact in sorted(facts) if fact != sample.fact),
             is_neighbour=sample.entity.cls in self.forgotten_classes,
         )
 
@@ -101,27 +113,31 @@ class _Maker:
             role="test",
         )
         beside = self.kept[number % len(self.kept)]
+        forgotten = self.forgotten[number % len(self.forgotten)]
         return Target(
             sample=sample,
             picture=stranger.picture,
             phrasings=(stranger.question,),
             kept=beside,
             kept_picture=self._picture(beside),
+            forgotten_name=forgotten.entity.title,
+            forgotten_picture=self._picture(forgotten),
             rivals=(),
         )
-
-    def _beside(self, sample: Sample) -> Sample:
-        """Another entity's kept sample, of the same class where there is one."""
-        others = [kept for kept in self.kept if kept.entity != sample.entity]
-        alike = [kept for kept in others if kept.entity.cls == sample.entity.cls]
-        choice = alike or others or list(self.kept)
-        # By the sample's own id, so that it does not depend on how many are attacked.
-        return choice[sum(sample.id.encode()) % len(choice)]
 
     def _picture(self, sample: Sample) -> Path:
         path = self.benchmark.picture(sample)
         assert path is not None, "samples in words alone are no targets"
         return path
+
+
+def _beside(sample: Sample, among: Sequence[Sample]) -> Sample:
+    """A sample of another entity, of the same class where there is one."""
+    others = [other for other in among if other.entity != sample.entity]
+    alike = [other for other in others if other.entity.cls == sample.entity.cls]
+    choice = alike or others or list(among)
+    # By the sample's own id, so that it does not depend on how many are attacked.
+    return choice[sum(sample.id.encode()) % len(choice)]
 
 
 def _one_each(samples: Iterable[Sample]) -> list[Sample]:

@@ -7,6 +7,9 @@ turns.py           several turns
 picture.py         the picture changed
 names.py           the entity named in words, also misspelt
 modality.py        picture and words that speak of different things
+misrouting.py      another forgotten thing named or shown: the wrong expert answers, or what is kept is lost
+hops.py            a fact through another fact
+languages.py       other languages around the question
 bypass.py          the base alone, for whoever has the weights
 weights.py         the weights rounded, pruned or disturbed
 relearning.py      a little training
