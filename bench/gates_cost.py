@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from mlubench.data.pictures import stamp
 from mlubench.lumoe.gates.base import Gate, GateQuery, GrowingGate
+from mlubench.lumoe.gates.looks import IN_GUISES
 from mlubench.lumoe.gates.making import make_gate
 from mlubench.models.features import EncoderName, FeatureRow, LayerCache, open_encoder
 from mlubench.settings.gates import GateConfig
@@ -70,7 +71,7 @@ class DrawnWorld:
             image = f"{name}_{number}.jpg"
             path = self.folder / image
             path.touch()
-            for view in range(1 + self.config.views):
+            for view in (*range(1 + self.config.views), *IN_GUISES):
                 row = F.normalize(centre + 0.3 * torch.randn(WIDTH, generator=rng), dim=0)
                 self.looks.rows[path, view] = FeatureRow(stamp(path), row)
             samples.append(

@@ -125,7 +125,7 @@ def test_strangers_of_another_metric_are_not_taken_for_those_that_were_compared(
 def test_what_need_not_stay_any_more_leaves_nothing_behind() -> None:
     known = all_at_once()
     known.met = {*FORGET, *RETAIN}
-    without = Known.nothing(a_metric())
+    without = Known.nothing(a_metric(), GUISES)
     without.take(FORGET, {"Animals/y": RETAIN["Animals/y"]}, EXPERT_OF)
     known.release("Animals/x")
     assert known.kept == without.kept == ["Animals/y"]
