@@ -32,6 +32,13 @@ T = TypeVar("T")
 ADDRESS = "/".join(("", "admin", "requests"))
 # Pictures of one request at most.
 _MOST_PICTURES = 200
+# Of whatever comes with a body, and of a disk that is full or a database that is away.
+_BODY_ERRORS = (
+    HTTPStatus.REQUEST_TIMEOUT,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
 
 
 class _Strict(BaseModel):
@@ -199,16 +206,22 @@ def operations() -> Sequence[Operation]:
     """What the API document says of it."""
     one = f"{ADDRESS}/{{request}}"
     name = {"request": "Its id."}
-    missing = (HTTPStatus.NOT_FOUND,)
+    missing = (HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE)
     return (
-        Operation(ADDRESS, "get", "All deletion requests.", answer=Rows),
+        Operation(
+            ADDRESS,
+            "get",
+            "All deletion requests.",
+            answer=Rows,
+            errors=(HTTPStatus.SERVICE_UNAVAILABLE,),
+        ),
         Operation(
             ADDRESS,
             "post",
             "Send a deletion request in. Nothing is in effect before it is approved.",
             answer=DeletionRequest,
             body=NewRequest,
-            errors=(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
+            errors=_BODY_ERRORS,
         ),
         Operation(
             one,
@@ -223,7 +236,7 @@ def operations() -> Sequence[Operation]:
             "get",
             "What the gate would do about it if it were approved. Answers wait meanwhile.",
             answer=Preview,
-            errors=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+            errors=(*missing, HTTPStatus.CONFLICT),
             parameters=name,
         ),
         _step("approve", "From here on the gate refuses it."),
@@ -249,6 +262,6 @@ def _step(verb: str, summary: str) -> Operation:
         summary,
         answer=DeletionRequest,
         body=Reason,
-        errors=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
+        errors=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, *_BODY_ERRORS),
         parameters={"request": "Its id."},
     )
