@@ -5,6 +5,7 @@ context.py         what every step works with
 samples.py         which samples train and which test
 learners/          how a method lives through the sequence
 training.py        trains on one task, and archives the state after it
+refusing.py        trains an expert again while it refuses too little
 answering.py       asks an archived model and keeps every answer
 turns.py           in batches, which the processes of a run answer in turns
 held_back.py       what the second look holds back, and what is answered instead

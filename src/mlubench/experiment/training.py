@@ -33,14 +33,16 @@ def train(
     settings: TrainConfig,
     *,
     earlier: Sequence[Path] = (),
+    training: int = 0,
 ) -> ManifestFacts:
     """Train the active adapter on one task with one method's loss. Returns the facts for the archive's manifest.
 
     `label` is the method of the run, `loss` the row of the table of losses: LUMoE trains its experts by another's.
-    `earlier` are the folders of earlier tasks' adapters, where these are others than the active one.
+    `earlier` are the folders of earlier tasks' adapters, where these are others than the active one. `training` counts
+    the adapter's earlier trainings on this task.
     """
-    # Of method and task alone, so that a run with fewer methods or a resumed one draws the same numbers.
-    seed = step_seed(ctx.config.seed, label, task.name)
+    # Of method, task and training alone, so that a run with fewer methods or a resumed one draws the same numbers.
+    seed = step_seed(ctx.config.seed, label, task.name, *([training] if training else []))
     done = unlearn(
         ctx.mllm,
         make_method(loss, LOSSES.resolve(loss), settings.options),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from mlubench.core.files import is_whole, whole_dir
 from mlubench.experiment.context import Context
-from mlubench.experiment.training import train
+from mlubench.experiment.refusing import train_until_it_refuses
 from mlubench.lumoe.experts.manifest import WEIGHTS, modules_of, tensors_in
 from mlubench.models.adapters import add_adapter, remove_adapters, save_adapter
 from mlubench.models.mllm import MLLM
@@ -36,7 +36,7 @@ def train_expert(
     try:
         add_adapter(mllm, expert, settings.lora, settings.scope, seed=seed, full=settings.full)
         context = Context(config, benchmark, mllm, RunDir(place.root))
-        facts = train(context, config.lumoe.expert, _METHOD, task, settings)
+        facts = train_until_it_refuses(context, _METHOD, task, settings)
 
         def manifest() -> ManifestFacts:
             # Asked for at the end: the modules are read from the weights that were written.

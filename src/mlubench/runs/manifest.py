@@ -42,6 +42,8 @@ class ManifestFacts(TypedDict, total=False):
     settings: dict[str, object] | None  # of the training
     seed: int
     train: TrainingRecord
+    trainings: int  # how often it was trained, where that depends on how well it refuses
+    refuses: float  # how well it refused (0-1) after the last of them
     base: str | None
     base_revision: str | None
     base_sha256: dict[str, str] | None  # by file

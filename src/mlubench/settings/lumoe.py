@@ -19,6 +19,10 @@ class LumoeConfig(Strict):
 
     expert: str = "po"
     """The method that trains each expert on the untouched base."""
+    retries: int = Field(0, ge=0, le=10)
+    """How often an expert that refuses too little is trained again, from where it is and for as long as the first time."""
+    refuses: float = Field(0.95, gt=0, le=1)
+    """How well (0-1) an expert must refuse what its calibration pictures ask, so that it is not trained again."""
     weights: dict[str, Weight] = {}
     """Factors on experts by task where a query hits several; 1 for those not named: `-s lumoe.weights.A=0.5`."""
     resident: Experts | Megabytes | None = None

@@ -6,7 +6,8 @@ from mlubench.core import processes
 from mlubench.core.errors import UsageError, unknown_name
 from mlubench.experiment.context import Context
 from mlubench.experiment.learners.base import Base
-from mlubench.experiment.training import Saved, archive, train
+from mlubench.experiment.refusing import train_until_it_refuses
+from mlubench.experiment.training import Saved, archive
 from mlubench.lumoe.engine.looking_again import Reply
 from mlubench.lumoe.engine.lumoe import LUMoE
 from mlubench.lumoe.engine.opening import load_forgotten, load_gate
@@ -108,9 +109,8 @@ class LumoeLearner(Base):
         settings = self.ctx.config.gates
         tasks = [self.ctx.benchmark.task(t) for t in done]
         gate = self._gate_with(tasks)
-        facts = train(
+        facts = train_until_it_refuses(
             self.ctx,
-            self.ctx.config.lumoe.expert,
             self.name,
             task,
             self.settings,
