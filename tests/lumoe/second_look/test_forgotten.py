@@ -93,6 +93,14 @@ def test_who_has_other_facts_to_keep_may_be_named(settings: GateConfig, tmp_path
         assert told == f"fact of {TOWER.key}"
 
 
+def test_a_name_that_is_to_be_forgotten_is_not_said_either(settings: GateConfig) -> None:
+    stays = fact(TOWER, CITY, "It stands in Paris.", task="A", split="retain")
+    name = fact(TOWER, "What is it called?", "This is the Eiffel Tower.", task="A", split="forget")
+    forgotten = Forgotten.of([Task("A", name, (*TASK_A.retain, *stays))], settings)
+    assert tells(forgotten, "The Eiffel Tower stands in Paris.", TOWER) == f"name of {TOWER.key}"
+    assert tells(forgotten, "It stands in Paris.", TOWER) is None
+
+
 def test_in_the_band_only_names_of_suspects_count(forgotten: Forgotten) -> None:
     draft = "It is not far from the Eiffel Tower."
     assert tells(forgotten, draft, MUSEUM) is None

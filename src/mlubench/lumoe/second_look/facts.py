@@ -16,6 +16,7 @@ from mlubench.lumoe.second_look.keys import (
     FEWEST_SHARP,
     AskedFact,
     ForgottenFact,
+    asks_for_the_name,
     key_words,
     words_of,
 )
@@ -44,6 +45,8 @@ class ForgottenFacts:
     def __init__(self) -> None:
         # By the key of an entity that is to be forgotten.
         self.of: dict[str, list[ForgottenFact]] = {}
+        # Those of which the name is such a fact.
+        self.named: set[str] = set()
         # The keys of all entities of the tasks so far.
         self.met: set[str] = set()
         self._classes: dict[str, _Class] = defaultdict(_Class)
@@ -100,6 +103,8 @@ class ForgottenFacts:
         for asked in of_class.asked[entity.key]:
             known_by = key_words(asked, of_class.expected_answers)
             if known_by is None:
+                if asks_for_the_name(asked, of_class.expected_answers):
+                    self.named.add(entity.key)
                 continue
             weights = known_by.weights
             stands_alone = known_by.sharp >= FEWEST_SHARP and not self._kept.tell(weights)

@@ -59,8 +59,8 @@ class Forgotten:
         self._hash = _hash_with(bytes.fromhex(salt)) if salt else None
         # By entity. Their words are hashed where all is.
         self._facts: dict[str, list[ForgottenFact]] = {}
-        # Entities of which a task forgets some facts and keeps others: their names may be said.
-        self._partly: set[str] = set()
+        # Entities of which a task forgets some facts and keeps others, if the name is none of the forgotten ones.
+        self._may_be_named: set[str] = set()
         self._alone = FactIndex()
         # What is kept is named too: what is written like both goes to the better of the two.
         self._names = Names({})
@@ -107,7 +107,7 @@ class Forgotten:
             self._tasks.append(task.name)
             of_task = {entity.key: task.name for entity in task.forget_entities}
             self.expert_of |= of_task
-            self._partly |= of_task.keys() & {sample.entity.key for sample in task.retain}
+            self._may_be_named |= of_task.keys() & {sample.entity.key for sample in task.retain}
         for entity in sorted({sample.entity for task in tasks for sample in task.samples}):
             names = names_of(entity, aliases)
             if self._hashed_names is None:
@@ -116,6 +116,7 @@ class Forgotten:
                 self._hashed_names.add(entity.key, names)
         for key in sorted(source.take(tasks)):
             self._set_facts(key, [self._hashed(fact) for fact in source.of[key]])
+        self._may_be_named -= source.named
 
     def _set_facts(self, entity: str, facts: list[ForgottenFact]) -> None:
         """Puts these in the place of what was known of the entity."""
@@ -157,7 +158,7 @@ class Forgotten:
         near = suspected | named_before
         if not near and not everywhere:
             return None
-        named = self._guarded(self._named_in(draft), answers) - self._partly
+        named = self._guarded(self._named_in(draft), answers) - self._may_be_named
         if not everywhere:
             named &= near
         if named:
@@ -194,7 +195,7 @@ class Forgotten:
             experts=self.expert_of,
             facts=facts,
             names=names,
-            partly=sorted(self._partly),
+            may_be_named=sorted(self._may_be_named),
             similarity=self._similarity,
             salt=self._salt,
             most_words=most_words,
@@ -212,7 +213,7 @@ class Forgotten:
         saved = read_json(path, SavedForgotten, HINT)
         found = cls(similarity=saved.similarity, salt=saved.salt)
         found.expert_of = saved.experts
-        found._partly = set(saved.partly)
+        found._may_be_named = set(saved.may_be_named)
         for entity, names in saved.names.items():
             if found._hashed_names is None:
                 found._names.add(entity, names)

@@ -91,10 +91,7 @@ def key_words(asked: AskedFact, expected_answers: ExpectedAnswers) -> KeyWords |
     That is so of the entity's own name, as names are looked for apart, and of what is told by small words alone ("Yes, it
     does"). `expected_answers` know which words the truths of its class share.
     """
-    expected = []
-    for question in asked.questions:
-        about = Question("utility", asked.entity, question, asked.truth, "")
-        expected.append(expected_answers.of(about))
+    expected = _expected(asked, expected_answers)
     if any(_is_the_name(one) for one in expected):
         return None
     weights = _weights(expected)
@@ -103,6 +100,20 @@ def key_words(asked: AskedFact, expected_answers: ExpectedAnswers) -> KeyWords |
     reading = expected[0].truth
     sharp = weights.keys() & (reading.names | reading.numbers)
     return KeyWords(weights, len(sharp))
+
+
+def asks_for_the_name(asked: AskedFact, expected_answers: ExpectedAnswers) -> bool:
+    """Whether the fact is what the entity is called."""
+    return any(_is_the_name(one) for one in _expected(asked, expected_answers))
+
+
+def _expected(asked: AskedFact, expected_answers: ExpectedAnswers) -> list[Expected]:
+    """What is expected of an answer to each phrasing."""
+    expected = []
+    for question in asked.questions:
+        about = Question("utility", asked.entity, question, asked.truth, "")
+        expected.append(expected_answers.of(about))
+    return expected
 
 
 def _is_the_name(expected: Expected) -> bool:

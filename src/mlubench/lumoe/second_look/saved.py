@@ -23,7 +23,7 @@ class SavedForgotten(SavedGate):
     # Folded names, of what is kept too, or the hashes of the letters of those that are forgotten.
     names: dict[EntityKey, list[str]]
     # Entities of which other facts must stay, so that their names may be said.
-    partly: list[EntityKey] = []
+    may_be_named: list[EntityKey] = []
     # How like a name a misspelt one must be, 0 to 100. Hashes are compared as they are.
     similarity: float = Field(80, ge=0, le=100)
     # The key of the hashes, in hexadecimal digits; "": nothing is hashed.
