@@ -63,13 +63,15 @@ class Measuring:
         shown = _some(by_picture, most)
         staying = _some([s for s in task.retain if s.tests], most)
         judge = _Judge(task.samples)
-        said = _answers(engine, benchmark, shown)
+        said = _answers(engine, benchmark, shown, by_itself=True)
         unseen = [row for row in said if row.sample.phrasing > 0]
         reach = Reach(self.place, self.kept, task, engine.routes, self.expert)
         return Measured(
             forget_quality=judge.score("forget_quality", said),
             unseen_phrasings=judge.score("forget_quality", unseen),
-            by_name=judge.score("forget_quality", _answers(engine, benchmark, by_name)),
+            by_name=judge.score(
+                "forget_quality", _answers(engine, benchmark, by_name, by_itself=True)
+            ),
             told_before=judge.score("utility", self._said_before(benchmark, shown)),
             utility=judge.score("utility", _answers(engine, benchmark, staying)),
             utility_before=judge.score("utility", self._said_before(benchmark, staying)),
@@ -115,15 +117,22 @@ class _Judge:
         return Rate(value=found["score"], ci95=found["ci95"], n=found["n"])
 
 
-def _answers(engine: LUMoE, benchmark: Benchmark, samples: Sequence[Sample]) -> list[Said]:
-    """What the engine says, routed and looked at again."""
+def _answers(
+    engine: LUMoE, benchmark: Benchmark, samples: Sequence[Sample], *, by_itself: bool = False
+) -> list[Said]:
+    """What the engine says, routed and looked at again.
+
+    `by_itself` leaves the second look out, which would refuse in the place of an expert that has not learned to.
+    """
+    drafts = by_itself and engine.on_hit == "experts"
+    ask = engine.drafts if drafts else engine.generate
     found = []
     for start in range(0, len(samples), _BATCH):
         part = samples[start : start + _BATCH]
         gate_queries = [GateQuery(benchmark.picture(s), s.question) for s in part]
         queries = [Query(query.image, query.question) for query in gate_queries]
         routes = engine.routes(gate_queries)
-        texts = engine.generate(queries, routes, max_new_tokens=64)
+        texts = ask(queries, routes, max_new_tokens=64)
         found += [Said(sample, text) for sample, text in zip(part, texts, strict=True)]
     return found
 
