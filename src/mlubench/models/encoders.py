@@ -40,9 +40,13 @@ class Encoder:
         rows = []
         for start in range(0, len(pictures), BATCH):
             states = self.layers(list(pictures[start : start + BATCH]))
-            parts = [F.normalize(_pooled(state).float(), dim=1) for state in _spread(states)]
-            rows.append(torch.cat(parts, 1).cpu())
+            rows.append(joined(states).cpu())
         return torch.cat(rows) if rows else torch.zeros(0, 0)
+
+
+def joined(states: Sequence[Tensor]) -> Tensor:
+    """A row for each picture: what some layers say, each by its mean over places, at length 1. (B, D)"""
+    return torch.cat([F.normalize(_pooled(state).float(), dim=1) for state in _spread(states)], 1)
 
 
 def _spread(states: Sequence[Tensor]) -> list[Tensor]:
