@@ -24,7 +24,9 @@ class Rate(Strict):
 class Measured(Strict):
     """What was measured of one request's expert, by the rules judge."""
 
-    forget_quality: Rate = Field(description="refusal on held-out pictures, in all phrasings")
+    forget_quality: Rate = Field(
+        description="refusal on held-out pictures, in all phrasings, before the second look"
+    )
     unseen_phrasings: Rate = Field(description="of these, those in words that nothing trained on")
     by_name: Rate = Field(description="refusal of questions in words alone that name the entity")
     told_before: Rate = Field(description="correctness of the base's own answers to the same")
