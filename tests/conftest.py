@@ -13,7 +13,7 @@ from mlubench.settings.run import Config
 from mlubench.types import Benchmark
 from support.paths import REPOSITORY
 from support.runs import Finished, make_finished_run, read_finished_run
-from support.shared import WORKER, made_once
+from support.shared import WORKER, session_folder
 
 # torch, transformers and all that stands on them are imported inside the fixtures: most tests need none of them.
 
@@ -111,7 +111,7 @@ def family_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], P
 @pytest.fixture(scope="session")
 def finished(cache: Path, base_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """One finished smoke run, made by the command as users make it; no test may change it."""
-    return read_finished_run(made_once(tmp_path_factory, "finished", make_finished_run))
+    return read_finished_run(session_folder(tmp_path_factory, "finished", make_finished_run))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from mlubench.settings.gates import GateConfig
 from mlubench.settings.run import Config
 from mlubench.settings.training import LoraConfig, TrainConfig
 from mlubench.types import Benchmark, Sample
-from support.shared import made_once
+from support.shared import session_folder
 
 LORA = LoraConfig(r=16, alpha=16)
 
@@ -49,7 +49,7 @@ def experts(
             with whole_dir(root / task.name, facts) as out:
                 save_adapter(mllm, task.name, out)
 
-    return made_once(tmp_path_factory, "experts", make)
+    return session_folder(tmp_path_factory, "experts", make)
 
 
 @pytest.fixture

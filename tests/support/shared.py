@@ -12,14 +12,14 @@ from mlubench.core.locks import locked
 WORKER = "PYTEST_XDIST_WORKER"  # set in each worker, and nowhere else
 
 
-def made_once(
+def session_folder(
     tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]
 ) -> Path:
     """The folder `name` of this session, which `make` has filled in this process or in another.
 
     No test may change it. If `make` fails, the next who asks calls it again.
     """
-    folder = _session_folder(tmp_path_factory) / name
+    folder = _common_folder(tmp_path_factory) / name
     made = folder.with_name(f"{name}.made")
     with locked(folder.with_name(f"{name}.lock")):
         if not made.exists():
@@ -30,7 +30,7 @@ def made_once(
     return folder
 
 
-def _session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def _common_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The temporary folder that all processes of the session have in common."""
     own = tmp_path_factory.getbasetemp()
     # A worker's own folder lies in it.
