@@ -61,6 +61,8 @@ def try_rate(
         f"train.lr={rate}",
         # What else a preset sets for the method alone stays.
         f"train.per_method.{method}.lr={rate}",
+        # What the rate itself does.
+        "lumoe.retries=0",
         *settings,
     ]
     results = run_lifelong(load(preset, overrides), out, Console(quiet=True))
