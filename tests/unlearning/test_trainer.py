@@ -33,7 +33,9 @@ def test_each_method_pushes_the_way_it_says(
     scope = "vision" if method_of(name).sees_features else "language"
     facts = train(mllm, name, benchmark, tmp_path, HARD.model_copy(update={"scope": scope}))
     after = levels(mllm, benchmark)
-    assert facts.last_loss < facts.first_loss
+    # WGA weighs each truth by its own probability, so its loss comes back to zero once nothing of it is left.
+    if name != "wga":
+        assert facts.last_loss < facts.first_loss
     if name not in ("po", "po_retain"):
         assert after["truth"] < before["truth"] - FALLS_BY.get(name, 3)
     if name in ("po", "po_retain", "dpo", "gd_refusal"):
