@@ -68,10 +68,27 @@ def benchmark(whole_benchmark: Benchmark, smoke_config: Config) -> Benchmark:
 
 @pytest.fixture(scope="session")
 def base_path(cache: Path, smoke_config: Config, whole_benchmark: Benchmark) -> Path:
-    """The folder of the smoke base, trained now unless the cache has it."""
+    """The folder of the smoke base, trained now unless the cache has it.
+
+    By two threads, whatever else has one: their number changes the last digits of the weights, and scores are pinned.
+    """
+    import torch
+
     from mlubench.models.toy.base import toy_base
 
-    return toy_base(smoke_config.model.toy, whole_benchmark, device="cpu", progress=False)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        return toy_base(smoke_config.model.toy, whole_benchmark, device="cpu", progress=False)
+    finally:
+        torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def base_first(request: pytest.FixtureRequest) -> None:
+    """Of several workers, none has a test of its own make the base otherwise."""
+    if WORKER in os.environ:
+        request.getfixturevalue("base_path")
 
 
 @pytest.fixture
