@@ -89,11 +89,15 @@ def test_lumoe_forgets_and_keeps(finished: Finished) -> None:
     assert final["forget_quality"] > 0.8
 
 
-def test_upper_bound_is_apart_and_no_worse(finished: Finished) -> None:
+def test_upper_bound_is_apart_and_no_worse_but_for_the_second_look(finished: Finished) -> None:
+    """It bounds what gate and experts do. Where these tell, the second look refuses, which the bound does without."""
     assert {c["method"] for c in finished.results["upper_bound"]} == {"lumoe+oracle"}
     best = level(finished.results["upper_bound"], "lumoe+oracle", "forget_quality")
-    for key, score in level(finished.results["cells"], "lumoe", "forget_quality").items():
-        assert best[key] >= score - 0.05
+    for (task, after), score in level(finished.results["cells"], "lumoe", "forget_quality").items():
+        rows = read_lines(RunDir(finished.folder).answers("lumoe", task, after))
+        forget = [row for row in rows if row["split"] == "forget"]
+        held_back = sum("second_look" in row for row in forget) / len(forget)
+        assert best[task, after] >= score - held_back - 0.05
 
 
 def test_some_baseline_lost_utility(finished: Finished) -> None:

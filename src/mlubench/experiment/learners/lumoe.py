@@ -176,7 +176,10 @@ class LumoeLearner(Base):
 
 
 class OracleLumoeLearner(LumoeLearner):
-    """The same experts behind the gate that is told the entity: the upper bound, reported apart, trained never."""
+    """The same experts behind the gate that is told the entity: the upper bound, reported apart, trained never.
+
+    It bounds gate and experts. LUMoE as a whole may do better, as its second look refuses where an expert tells.
+    """
 
     name = "lumoe+oracle"
 
