@@ -10,7 +10,7 @@ from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.judging.rules.refusal import refusal
 from mlubench.lumoe.engine.batching import AskRequest
 from mlubench.lumoe.engine.lumoe import GATE_REFUSAL, LUMoE
-from mlubench.lumoe.engine.router import route_all
+from mlubench.lumoe.engine.router import left_to_the_base, route_all
 from mlubench.lumoe.gates.base import Gate, GateQuery
 from mlubench.lumoe.gates.hybrid import HybridGate
 from mlubench.lumoe.gates.metrics import gate_report, rerouted, warm
@@ -244,6 +244,24 @@ def test_suspects_of_all_turns_are_united() -> None:
     )
     (route,) = route_all(Suspecting(), [query], None, "refuse")
     assert route.suspects == ("Animals/Cat", "Animals/Dog")
+
+
+class OnePicture:
+    """Finds each picture to show another entity, and suspects nobody."""
+
+    name = "one picture"
+
+    def route(self, queries: Sequence[GateQuery], features: object) -> list[Route]:
+        return [Route((f"task {q.image}",), f"thing {q.image}", 1.0, "hit") for q in queries]
+
+
+def test_what_several_pictures_show_is_all_known_to_the_second_look() -> None:
+    query = GateQuery(Path("a"), "What are these?", further=(Path("b"),))
+    (route,) = route_all(OnePicture(), [query], None, "refuse")
+    assert route.experts == ("task a", "task b")
+    left = left_to_the_base(route)
+    assert left.experts == ()
+    assert set(left.suspects) == {"thing a", "thing b"}
 
 
 def test_a_dialogue_about_nothing_forgotten_goes_to_the_base(

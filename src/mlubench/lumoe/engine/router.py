@@ -108,6 +108,10 @@ def _united(asked: Sequence[GateQuery], routes: Sequence[Route]) -> Route:
             reasons.append(f"{where} ({query.question!r:.60}): {route.why}")
         experts |= set(route.experts)
         suspects += route.suspects
+    # A route names one entity, and the second look is to know them all.
+    for route in routes:
+        if route.experts and route.entity is not None:
+            suspects.append(route.entity)
     surest = max(routes, key=lambda route: (bool(route.experts), route.score))
     return Route(
         tuple(sorted({*first.experts, *experts})),
