@@ -2,7 +2,8 @@
 
 Kills: `--writers` processes append as fast as they can and note each entry once it is acknowledged. After a random time, of
 up to 12 appends, all are killed at once. Then the ledger must be whole, hold every acknowledged entry, and at most one more
-for each process. Every tenth time the ledger is new, so that some kills fall while it is being made.
+for each process. Every tenth time the ledger is new, so that some kills fall while it is being made. Every other time the
+clock starts with the first acknowledged entry, so that something is acknowledged however slow a machine is.
 
 Speed: appends a second by one writer and by 64 at once, where the disk's flush is most of it, and entries a second that
 are verified.
@@ -35,6 +36,7 @@ DETAILS = {"asked_by": "jane@example.org", "pictures": 12}
 # Until the kill, in the time of one append.
 LONGEST = 12
 NEW_EVERY = 10
+LONGEST_WAIT = 120  # seconds, until something is acknowledged
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,11 @@ def append_for_ever(place: Path, acknowledged: Path, writer: str) -> None:
             notes.write(f"{name}\n".encode())
 
 
-def killed_writers(place: Path, acknowledged: Path, writers: int, seconds: float) -> None:
-    """Start that many writers, and kill them all after that time."""
+def killed_writers(
+    place: Path, acknowledged: Path, writers: int, seconds: float, *, once_acknowledged: bool
+) -> None:
+    """Start that many writers, and kill them all after that time, if wanted counted from what they acknowledge first."""
+    before = _size(acknowledged)
     children = []
     for number in range(writers):
         child = os.fork()
@@ -78,12 +83,20 @@ def killed_writers(place: Path, acknowledged: Path, writers: int, seconds: float
             finally:
                 os._exit(1)
         children.append(child)
+    began = time.monotonic()
+    while once_acknowledged and _size(acknowledged) == before:
+        assert time.monotonic() - began < LONGEST_WAIT, "the writers acknowledge nothing"
+        time.sleep(0.001)
     time.sleep(seconds)
     for child in children:
         os.kill(child, signal.SIGKILL)
     for child in children:
         _, status = os.waitpid(child, 0)
         assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL, "a writer ended by itself"
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
 
 
 def survive_kills(
@@ -96,7 +109,8 @@ def survive_kills(
             place = folder / f"ledger-{number}.sqlite"
             notes = folder / f"acknowledged-{number}"
             known: set[str] = set()
-        killed_writers(place, notes, writers, rng.uniform(0, longest))
+        seconds = rng.uniform(0, longest)
+        killed_writers(place, notes, writers, seconds, once_acknowledged=number % 2 == 1)
         said = set(notes.read_text().split()) if notes.is_file() else set()
         while_new += not said
         ledger = Ledger.open(place)
