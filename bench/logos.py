@@ -2,17 +2,19 @@
 
 3,446 logos of simple-icons in new pictures each: 1,046 teach the metric, 500 set the threshold, 1,000 may be requested, 300
 must stay, 600 are strangers; `--share` takes a part of each. A request has eight pictures, and is asked about with two
-others. The encoder is EfficientNet-lite0, the tower of the real base, or a vision model in a folder. All of it takes a core
-half an hour.
+others. The encoder is EfficientNet-lite0, the tower of the real base, or a vision model in a folder. `--tune` first tunes
+its last third on the logos that teach the metric. All of it takes a core half an hour.
 
     npm pack simple-icons
     python bench/logos.py simple-icons-16.37.0.tgz --json
+    python bench/logos.py simple-icons-16.37.0.tgz --tune 20000 --json
 """
 
 import argparse
 import copy
 import json
 import random
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -35,8 +37,10 @@ from mlubench.lumoe.gates.known import Known, SeenEntity
 from mlubench.lumoe.gates.learned import learned_from
 from mlubench.lumoe.gates.looks import view
 from mlubench.lumoe.gates.risk import conformal_threshold
-from mlubench.models.encoders import Encoder, folder_encoder
+from mlubench.lumoe.gates.tuning import Tuning, tuned_folder
+from mlubench.models.encoders import Encoder, VisionModel, folder_encoder, load_vision
 from mlubench.models.quiet import quiet
+from mlubench.models.real.assembly import own_tower
 from mlubench.settings.gates import GateConfig
 
 SIZES = (1, 10, 100, 1000)
@@ -115,10 +119,15 @@ def roles(logos: int, seed: int, share: float = 1.0) -> Roles:
 
 
 def rows(
-    gallery: Gallery, parts: Roles, encoder: Encoder, views: int, sizes: Sequence[int]
+    gallery: Gallery,
+    parts: Roles,
+    background: LogoBackground,
+    encoder: Encoder,
+    views: int,
+    sizes: Sequence[int],
 ) -> Iterator[dict[str, Any]]:
     """A row for each number of requests and each stated share of strangers."""
-    learned = learned_from(_background(gallery, parts), encoder)
+    learned = learned_from(background, encoder)
 
     def asked(numbers: Sequence[int], count: int) -> Tensor:
         """Test pictures in the metric. (logos, pictures, 1, D)"""
@@ -161,15 +170,22 @@ def _background(gallery: Gallery, parts: Roles) -> LogoBackground:
     numbers = [*parts.teach, *parts.threshold]
     jobs = [(number, picture, False, 0) for number in numbers for picture in range(LEARN)]
     names = [gallery.logos.names[number] for number in numbers]
+    number_of = dict(zip(names, numbers, strict=True))
     drawn: dict[tuple[str, int], Image.Image] = {}
     for (number, picture, _, _), shown in zip(jobs, gallery.pictures(jobs), strict=True):
         drawn[gallery.logos.names[number], picture] = shown
+
+    def picture_of(name: str, picture: int) -> Image.Image:
+        if picture < LEARN:
+            return drawn[name, picture]
+        return logos_pictures.draw(gallery.logos, number_of[name], picture, test=False)
+
     return LogoBackground(
         "other logos",
         digest([logos_pictures.VERSION, LEARN, names]),
         tuple(names),
         LEARN,
-        lambda name, number: drawn[name, number],
+        picture_of,
         taught=len(parts.teach),
     )
 
@@ -226,12 +242,28 @@ def measure(args: argparse.Namespace) -> list[dict[str, Any]]:
     gallery = Gallery(logos, args.workers)
     parts = roles(len(logos.names), args.seed, 0.1 if args.quick else args.share)
     sizes = [size for size in SIZES if size <= len(parts.requested)]
-    encoder = real_tower() if args.encoder is None else folder_encoder(args.encoder)
+    background = _background(gallery, parts)
+    encoder = _encoder(args, background)
     name = "tower" if args.encoder is None else args.encoder.name
+    setting = {"encoder": name, "tuned": args.tune, "seed": args.seed, "views": args.views}
     found = []
-    for row in rows(gallery, parts, encoder, args.views, sizes):
-        found.append({"encoder": name, "seed": args.seed, "views": args.views, **row})
+    for row in rows(gallery, parts, background, encoder, args.views, sizes):
+        found.append({**setting, **row})
     return found
+
+
+def _encoder(args: argparse.Namespace, background: LogoBackground) -> Encoder:
+    if args.tune == 0:
+        return real_tower() if args.encoder is None else folder_encoder(args.encoder)
+    if args.encoder is None:
+        tower = own_tower()
+        vision = VisionModel(tower.model, tower.pictures)
+    else:
+        vision = load_vision(args.encoder)
+    with tempfile.TemporaryDirectory() as folder:
+        out = args.out or Path(folder) / "tuned"
+        tuned_folder(vision, background, Tuning(args.tune, seed=args.seed), out)
+        return folder_encoder(out)
 
 
 def main() -> None:
@@ -242,6 +274,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="deals the logos out anew")
     parser.add_argument("--views", type=int, default=GateConfig().views, help="gates.views")
     parser.add_argument("--encoder", type=Path, help="gates.encoder")
+    parser.add_argument(
+        "--tune", type=int, default=0, metavar="PICTURES", help="tune on so many pictures first"
+    )
+    parser.add_argument("--out", type=Path, help="keep the tuned model there")
     parser.add_argument("--share", type=float, default=1.0, help="of all logos")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--quick", action="store_true", help="a tenth of the logos")

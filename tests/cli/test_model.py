@@ -1,4 +1,4 @@
-"""`mlubench model check`: lines for people, JSON for programs, and the exit code."""
+"""`mlubench model`: lines for people, JSON for programs, and the exit code."""
 
 import json
 from collections.abc import Callable
@@ -7,12 +7,16 @@ from pathlib import Path
 import pytest
 
 from mlubench.cli.main import main
+from mlubench.data.background import FEWEST, TEACH_OF_FEW
+from mlubench.data.render import render
 from mlubench.experiment.model_check.check import STEPS
+from mlubench.models.encoders import folder_encoder
+from support.tiny_parts import save_clip
 
 
-def call(*words: str) -> int:
+def call(*words: str, command: str = "check") -> int:
     with pytest.raises(SystemExit) as exit_:
-        main(["model", "check", *words])
+        main(["model", command, *words])
     code = exit_.value.code
     assert isinstance(code, int)
     return code
@@ -50,3 +54,20 @@ def test_a_folder_without_a_model_is_one_line(
     assert last.endswith("cannot take a run: 1 step(s) that every run needs fail")
     assert call(str(tmp_path), "--device", "cpu", "--json") == 1
     assert json.loads(capsys.readouterr().out)["passed"] is False
+
+
+def test_a_tuned_model_is_a_folder_for_the_gate(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip = save_clip(tmp_path / "clip")
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number in range(FEWEST):
+        render(f"Things/Shown_{number}", "photo.jpg").save(photos / f"{number}.png")
+    words = [str(clip), str(tmp_path / "tuned"), "--background", str(photos), "--pictures", "32"]
+    assert call(*words, "--json", command="tune") == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["things"], facts["pictures"]) == (FEWEST * TEACH_OF_FEW // 10, 32)
+    assert folder_encoder(tmp_path / "tuned").id != folder_encoder(clip).id
+    assert call(*words, command="tune") == 2
+    assert "is not empty" in capsys.readouterr().err

@@ -1,16 +1,19 @@
 """`mlubench model`: does a user's model work with all of this?"""
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from mlubench.cli.options import JSON
+from mlubench.cli.options import JSON, PATH
 from mlubench.cli.output import print_json
 from mlubench.core.errors import sentences
 
 if TYPE_CHECKING:
+    from mlubench.data.background import Background
     from mlubench.experiment.model_check.findings import Finding, ModelCheck
+    from mlubench.models.encoders import VisionModel
     from mlubench.settings.model import Quantization
 
 # Columns of outcomes and of steps.
@@ -20,8 +23,9 @@ STEP_WIDTH = 25
 
 @click.group(
     epilog="""\b
-Example:
+Examples:
   mlubench model check models/my-llava
+  mlubench model tune models/clip models/clip-tuned --background photos
 """
 )
 def model() -> None:
@@ -86,6 +90,69 @@ def check(
     else:
         click.echo(_verdict(found))
     return 0 if found.passed else 1
+
+
+@model.command(
+    epilog="""\b
+Examples:
+  mlubench model tune models/clip models/clip-tuned --background photos
+  mlubench run real -s gates.encoder=models/clip-tuned -s gates.background=photos
+  mlubench model tune efficientnet-lite0 my-eye --background real     the tower of the real base
+"""
+)
+@click.argument("source", metavar="MODEL")
+@click.argument("out", metavar="OUT", type=PATH)
+@click.option(
+    "--background",
+    required=True,
+    metavar="FOLDER|real|drawn",
+    help="Pictures of other things to learn from, as gates.background; or those of a benchmark.",
+)
+@click.option(
+    "--pictures",
+    type=click.IntRange(min=1),
+    default=20_000,
+    show_default=True,
+    help="New pictures of them that are learned from: 25 or more a second.",
+)
+@click.option("--seed", default=0, show_default=True)
+@JSON
+def tune(source: str, out: Path, background: str, pictures: int, seed: int, as_json: bool) -> None:
+    """Tune a vision model for the picture gate: its last third learns to tell apart things that nobody asked to forget.
+
+    MODEL is a folder of a vision model, as CLIP, or the name of a fetched part. OUT can then be named as gates.encoder,
+    with the same pictures as gates.background. An interrupted call goes on where it was.
+    """
+    from mlubench.core.files import require_empty
+    from mlubench.lumoe.gates.tuning import Tuning, tuned_folder
+    from mlubench.models.quiet import quiet
+
+    quiet()
+    require_empty(out)
+    tuning = Tuning(pictures=pictures, seed=seed)
+    facts = tuned_folder(_vision_named(source), _background_named(background), tuning, out)
+    if as_json:
+        print_json({"folder": str(out), **facts})
+    else:
+        click.echo(f"{out}: use it with -s gates.encoder={out}")
+
+
+def _vision_named(source: str) -> "VisionModel":
+    from mlubench.models.encoders import VisionModel, load_vision
+    from mlubench.models.real.assembly import VISION, own_tower
+
+    if source == VISION:
+        tower = own_tower()
+        return VisionModel(tower.model, tower.pictures)
+    return load_vision(Path(source))
+
+
+def _background_named(name: str) -> "Background":
+    from mlubench.data.background import drawn_background, folder_background, real_background
+
+    if name == "real":
+        return real_background()
+    return drawn_background() if name == "drawn" else folder_background(Path(name))
 
 
 def _ignore(finding: "Finding") -> None:

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from typing_extensions import TypedDict
 
-from mlubench.core.errors import MlubenchError
+from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.core.reading import read_json_as_it_stands
 
 MANIFEST = "manifest.json"
@@ -147,6 +147,12 @@ def whole_dir(
         manifest = facts() if callable(facts) else facts
         # Last: its presence says that all the rest is there.
         write_json(temporary / MANIFEST, {**manifest, "files": hashes})
+
+
+def require_empty(path: Path) -> None:
+    """Raises UsageError where something would be overwritten: the folder must be absent or empty."""
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UsageError(f"{path} is not empty", "Name a folder that is not there yet.")
 
 
 class NotMadeError(MlubenchError):

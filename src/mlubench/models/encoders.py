@@ -16,13 +16,17 @@ from mlubench.models.plugins import register_model_classes, why_not_loaded
 from mlubench.models.weights import load_weights, loading_errors
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedConfig
+    from transformers import PreTrainedConfig, PreTrainedModel
+    from transformers.image_processing_utils import BaseImageProcessor
 
     from mlubench.models.mllm import MLLM
 
 # Layers of a model that are joined, at most: those of a deep one are taken at even distances.
 LAYERS = 6
-BATCH = 64  # pictures in one pass
+# Pictures in one pass. On a CPU few are faster: what a large pass needs is asked of the system anew for every layer, and to
+# clear it took twice as long as to compute (EfficientNet at 224 pixels).
+BATCH = 8
+BATCH_ON_GPU = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,13 +37,15 @@ class Encoder:
     id: str
     # A batch of pictures -> what each layer says of them: (B, width), (B, tokens, width) or (B, width, height, width).
     layers: Callable[[list[Image.Image]], Sequence[Tensor]]
+    # Pictures in one pass.
+    batch: int = BATCH
 
     @torch.inference_mode()
     def __call__(self, pictures: Sequence[Image.Image]) -> Tensor:
         """A row for each picture, (N, D) float32 on the CPU: each layer's mean over places, at length 1, all joined."""
         rows = []
-        for start in range(0, len(pictures), BATCH):
-            states = self.layers(list(pictures[start : start + BATCH]))
+        for start in range(0, len(pictures), self.batch):
+            states = self.layers(list(pictures[start : start + self.batch]))
             rows.append(joined(states).cpu())
         return torch.cat(rows) if rows else torch.zeros(0, 0)
 
@@ -78,11 +84,31 @@ def tower_encoder(mllm: "MLLM") -> Encoder:
         return _states(output)
 
     hashes = mllm.weight_hashes()
-    return Encoder(digest(["tower", hashes], 64) if hashes else "", layers)
+    name = digest(["tower", hashes], 64) if hashes else ""
+    on_cpu = mllm.base.device.type == "cpu"
+    return Encoder(name, layers, BATCH if on_cpu else BATCH_ON_GPU)
 
 
-def folder_encoder(folder: Path) -> Encoder:
-    """A vision model in a Hugging Face folder, or the vision half of one such as CLIP or SigLIP. On the CPU, in float32.
+@dataclass(frozen=True, slots=True, eq=False)
+class VisionModel:
+    """A vision model with the image processor that goes with it. On the CPU, in float32."""
+
+    # Alone, or the vision half of one such as CLIP.
+    model: "PreTrainedModel"
+    processor: "BaseImageProcessor"
+
+    def pixels(self, pictures: list[Image.Image]) -> Tensor:
+        """What the model is shown. (B, 3, height, width)"""
+        pixels: Tensor = self.processor(images=pictures, return_tensors="pt")["pixel_values"]
+        return pixels
+
+    def states(self, pixels: Tensor) -> Sequence[Tensor]:
+        """What each layer says."""
+        return _states(self.model(pixel_values=pixels, output_hidden_states=True))
+
+
+def load_vision(folder: Path) -> VisionModel:
+    """A vision model in a Hugging Face folder, or the vision half of one such as CLIP or SigLIP.
 
     Of a model in two halves the one that reads is neither loaded nor needed.
 
@@ -91,7 +117,6 @@ def folder_encoder(folder: Path) -> Encoder:
     from transformers import AutoImageProcessor, AutoModel
 
     register_model_classes()
-    weights = sorted(folder.glob("*.safetensors"))
     try:
         # By Pillow, so that the same pixels come out wherever torchvision is installed or not.
         processor = AutoImageProcessor.from_pretrained(
@@ -103,11 +128,16 @@ def folder_encoder(folder: Path) -> Encoder:
     half = _vision_half(folder)
     model = load_weights(AutoModel, folder, dtype="float32", config=half).eval()
     # Of a family whose vision half is no model by itself.
-    vision = getattr(model, "vision_model", model)
+    return VisionModel(getattr(model, "vision_model", model), processor)
+
+
+def folder_encoder(folder: Path) -> Encoder:
+    """The vision model in a folder as an encoder. Raises MlubenchError as `load_vision` does."""
+    vision = load_vision(folder)
+    weights = sorted(folder.glob("*.safetensors"))
 
     def layers(pictures: list[Image.Image]) -> Sequence[Tensor]:
-        pixels = processor(images=pictures, return_tensors="pt")["pixel_values"]
-        return _states(vision(pixel_values=pixels, output_hidden_states=True))
+        return vision.states(vision.pixels(pictures))
 
     return Encoder(digest([file_sha256(path) for path in weights], 64), layers)
 

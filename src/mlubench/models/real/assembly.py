@@ -25,8 +25,8 @@ from transformers import (
 )
 from transformers.image_processing_utils import BaseImageProcessor
 
-from mlubench.core.errors import MlubenchError, UsageError
-from mlubench.core.files import MANIFEST, digest, file_sha256, whole_dir
+from mlubench.core.errors import MlubenchError
+from mlubench.core.files import MANIFEST, digest, file_sha256, require_empty, whole_dir
 from mlubench.models.llava import start_projector
 from mlubench.models.plugins import register_model_classes, why_not_loaded
 from mlubench.models.real.fetch import part_named, require
@@ -84,8 +84,7 @@ def assemble(
     `vision` is a folder of a vision model and its image processor, `language` one of a chat model. Left out, they are
     the fetched parts. Raises MlubenchError where a part is absent or a folder holds no such model.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out} is not empty", "Name a folder that is not there yet.")
+    require_empty(out)
     llava, processor = assembled(vision, language, seed=seed)
     facts = {
         "vision": vision.name if vision else VISION,
@@ -101,7 +100,7 @@ def assembled(
     vision: Path | None, language: Path | None, *, seed: int
 ) -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
     """The same in memory. Its projector is drawn by `seed`."""
-    tower = _other_tower(vision) if vision else _own_tower()
+    tower = _other_tower(vision) if vision else own_tower()
     chat = _other_language(language) if language else _own_language()
     torch.manual_seed(seed)
     return join(tower, chat)
@@ -150,7 +149,8 @@ def join(tower: Tower, chat: Language) -> tuple[LlavaForConditionalGeneration, L
     return llava.eval(), processor
 
 
-def _own_tower() -> Tower:
+def own_tower() -> Tower:
+    """The fetched part `efficientnet-lite0`. Raises MlubenchError where it was not fetched."""
     folder = require(part_named(VISION))
     model = from_checkpoint(torch.load(folder / "weights.pth", weights_only=True))
     size = {"height": model.config.image_size, "width": model.config.image_size}
