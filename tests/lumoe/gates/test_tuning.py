@@ -67,7 +67,7 @@ def test_it_learns_to_tell_apart_what_it_could_not(
 ) -> None:
     monkeypatch.setattr(tuning, "RATE", 3e-3)  # in a few steps
     # The network knows emblems by their colours.
-    grey = replace(things(), picture=lambda thing, number: _grey(thing, number))
+    grey = replace(things(), picture=_grey)
     before = _apart(eye, grey)
     tune(eye, grey, Tuning(pictures=320, batch=16), tmp_path)
     assert _apart(eye, grey) > before + 0.05

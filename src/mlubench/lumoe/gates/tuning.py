@@ -98,7 +98,9 @@ def tuned_folder(
 
 def _fingerprint(model: nn.Module) -> list[object]:
     """Tells one model from another by the sums of its weights."""
-    return [[name, float(weight.detach().double().sum())] for name, weight in model.named_parameters()]
+    return [
+        [name, float(weight.detach().double().sum())] for name, weight in model.named_parameters()
+    ]
 
 
 def _last_blocks(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
