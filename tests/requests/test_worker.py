@@ -6,12 +6,13 @@ import pytest
 
 from mlubench.core.errors import MlubenchError
 from mlubench.lumoe.engine.lumoe import GATE_REFUSAL, LUMoE
+from mlubench.models.mllm import MLLM
 from mlubench.requests import worker
 from mlubench.requests.desk import Desk
 from mlubench.requests.measured import Measured
 from mlubench.requests.worker import work_off
 from mlubench.types import Benchmark
-from support.requests import ENTITY, OTHER, QUESTION, TRUTH, quietly, worked_off
+from support.requests import ENTITY, OTHER, QUESTION, TRUTH, active_desk, quietly, worked_off
 
 
 def answer(desk: Desk, picture: Path) -> str:
@@ -70,6 +71,25 @@ def test_the_gate_refuses_from_approval_until_the_expert_answers(desk: Desk, sen
     # The name in words alone is refused as well.
     lumoe = LUMoE.open(desk.place.path, desk.mllm)
     assert lumoe.answer(f"What do you know about {ENTITY.title}?").text == GATE_REFUSAL
+
+
+def test_a_request_comes_into_force_where_the_base_answers_before_the_second_look(
+    place: Path, mllm: MLLM, sent: Path
+) -> None:
+    config = place / "config.yaml"
+    text = config.read_text(encoding="utf-8")
+    assert "on_hit: experts" in text
+    config.write_text(text.replace("on_hit: experts", "on_hit: second-look"), encoding="utf-8")
+    desk = active_desk(place, sent, mllm)
+    (row,) = desk.queue.all()
+    measured = Measured.model_validate(row.measured)
+    assert measured.leak.value == 0
+    said = LUMoE.open(place, mllm).answer(QUESTION, sent / "image_0002.jpg")
+    assert said.route is not None
+    assert said.route.experts == ()
+    assert said.second_look is not None
+    assert said.second_look.experts == (row.expert,)
+    assert said.text != TRUTH
 
 
 def test_an_expert_that_misses_a_bound_stays_inactive_and_says_why(desk: Desk, sent: Path) -> None:

@@ -65,7 +65,8 @@ class Measuring:
         judge = _Judge(task.samples)
         said = _answers(engine, benchmark, shown, by_itself=True)
         unseen = [row for row in said if row.sample.phrasing > 0]
-        reach = Reach(self.place, self.kept, task, engine.routes, self.expert)
+        # Of the gate alone: with `gates.on_hit=second-look` no route names an expert in the end.
+        reach = Reach(self.place, self.kept, task, engine.hits, self.expert)
         return Measured(
             forget_quality=judge.score("forget_quality", said),
             unseen_phrasings=judge.score("forget_quality", unseen),

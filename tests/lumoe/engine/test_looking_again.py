@@ -224,11 +224,11 @@ class Missing(Gate):
 
 
 class Hitting(Gate):
-    """A gate that finds every query to be about one entity of B."""
+    """A gate that finds every query to be about one entity of B, or, where that is None, about B."""
 
     name = "hitting"
 
-    def __init__(self, entity: str) -> None:
+    def __init__(self, entity: str | None) -> None:
         self.entity = entity
 
     def route(self, queries: Sequence[GateQuery], features: Features) -> list[Route]:
@@ -251,6 +251,29 @@ def test_a_hit_may_be_left_to_the_base_and_the_second_look(
     kept = looking.answer(harmless.question, picture, max_new_tokens=NEW)
     assert kept.second_look is None
     assert kept.text == harmless.truth
+
+
+def test_a_gate_that_names_no_entity_leaves_none_of_the_expert_s_to_be_told(
+    looking: LUMoE, leak: Leak
+) -> None:
+    looking.gate = Hitting(None)
+    looking.on_hit = "second-look"
+    told = looking.answer(leak.sample.question, leak.query.image, max_new_tokens=NEW)
+    assert told.text == draft_of(looking, leak.query, "B")
+
+
+@pytest.mark.parametrize("lacks", ["what to compare with", "the look"])
+def test_where_nothing_looks_again_the_experts_answer(
+    looking: LUMoE, leak: Leak, lacks: str
+) -> None:
+    looking.gate = Hitting(leak.entity)
+    looking.on_hit = "second-look"
+    if lacks == "the look":
+        looking.second_look = "off"
+    else:
+        looking.forgotten = None
+    told = looking.answer(leak.sample.question, leak.query.image, max_new_tokens=NEW)
+    assert told.text == draft_of(looking, leak.query, "B")
 
 
 def test_what_waits_for_its_expert_is_refused_all_the_same(looking: LUMoE, leak: Leak) -> None:

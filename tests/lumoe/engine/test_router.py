@@ -259,9 +259,29 @@ def test_what_several_pictures_show_is_all_known_to_the_second_look() -> None:
     query = GateQuery(Path("a"), "What are these?", further=(Path("b"),))
     (route,) = route_all(OnePicture(), [query], None, "refuse")
     assert route.experts == ("task a", "task b")
-    left = left_to_the_base(route)
+    left = left_to_the_base(route, {}, {})
     assert left.experts == ()
     assert set(left.suspects) == {"thing a", "thing b"}
+
+
+IN_CHARGE = {"Animals/Ox": "A", "Animals/Yak": "A", "Plants/Fern": "B"}
+
+
+def test_an_expert_without_an_entity_is_about_all_that_it_has_in_charge() -> None:
+    left = left_to_the_base(Route(("A",), None, 1.0, "hit"), IN_CHARGE, {})
+    assert left.suspects == ("Animals/Ox", "Animals/Yak")
+    both = left_to_the_base(Route(("A", "B"), "Plants/Fern", 1.0, "hit"), IN_CHARGE, {})
+    assert both.suspects == ("Plants/Fern", "Animals/Ox", "Animals/Yak")
+    one = left_to_the_base(Route(("A",), "Animals/Yak", 1.0, "hit"), IN_CHARGE, {})
+    assert one.suspects == ("Animals/Yak",)
+
+
+def test_an_expert_that_stands_for_others_has_in_charge_what_they_have() -> None:
+    merged = {"A": "merged+1", "B": "merged+1"}
+    one = left_to_the_base(Route(("merged+1",), "Animals/Yak", 1.0, "hit"), IN_CHARGE, merged)
+    assert one.suspects == ("Animals/Yak",)
+    none = left_to_the_base(Route(("merged+1",), None, 1.0, "hit"), IN_CHARGE, merged)
+    assert set(none.suspects) == set(IN_CHARGE)
 
 
 def test_a_dialogue_about_nothing_forgotten_goes_to_the_base(

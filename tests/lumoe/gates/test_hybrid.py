@@ -43,6 +43,9 @@ def test_union_of_picture_and_text(
     (route,) = gate.route([query], features)
     assert route.experts == ("A", "B")
     assert "picture: likeness" in route.why and "text: " in route.why and told.key in route.why
+    # The route names one of the two, and the second look is to know the other.
+    assert route.entity == shown.entity.key
+    assert told.key in route.suspects
     (alone,) = gate.route([replace(query, question="What is this?")], features)
     assert alone.experts == ("A",) and "no name" in alone.why
 

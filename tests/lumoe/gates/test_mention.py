@@ -123,6 +123,7 @@ def test_two_names_need_two_experts() -> None:
     )
     assert route.experts == ("A", "B")
     assert "Personage/Bill_Gates" in route.why and "Animals/Cat" in route.why
+    assert (route.entity, *route.suspects) == ("Personage/Bill_Gates", "Animals/Cat")
     assert route.score == 1.0
     (route,) = fitted().route(
         [GateQuery(Path("gone.jpg"), "Who is Bill Gates, and Elon Musk?")], unused

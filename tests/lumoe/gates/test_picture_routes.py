@@ -48,6 +48,7 @@ def test_every_look_above_the_threshold_adds_its_expert(known: Known) -> None:
     assert route.experts == ("A", "B")
     assert route.entity == "Animals/Ox"
     assert route.why.endswith("nearest Animals/Ox, in parts Plants/Fern")
+    assert route.suspects == ("Plants/Fern",)
 
 
 def test_suspects_are_above_a_threshold_of_their_own_the_likest_first(known: Known) -> None:

@@ -231,16 +231,34 @@ class LUMoE:
         Refused too is a query that hits a deletion request whose expert is still to be trained, and one whose experts
         cannot be added up, since each has trained the same part whole.
         """
-        routes = []
-        for named in route_all(self.gate, queries, self.features, self.on_error):
-            route = redirected(refused_while_waiting(named, self.waiting), self.expert_for)
-            if self.on_hit == "second-look" and not route.refused:
-                route = left_to_the_base(route)
-            why = reason_without_sum(self.mllm, route.experts, dict(self.weighted(route)))
-            if why:
-                route = replace(route, refused=True, why=f"{route.why}; {why}; refused")
-            routes.append(route)
-        return routes
+        behind = self._behind_the_base()
+        return [self._answerable(hit, behind) for hit in self.hits(queries)]
+
+    def hits(self, queries: Sequence[GateQuery]) -> list[Route]:
+        """Where the gate sends queries: to which experts, whoever answers in the end. Raises as `routes` does."""
+        found = route_all(self.gate, queries, self.features, self.on_error)
+        return [
+            redirected(refused_while_waiting(route, self.waiting), self.expert_for)
+            for route in found
+        ]
+
+    def _answerable(self, hit: Route, behind: Forgotten | None) -> Route:
+        """The route by which a query is answered: to the base where something is `behind` it, else to its experts."""
+        if behind is not None and not hit.refused:
+            return left_to_the_base(hit, behind.expert_of, self.expert_for)
+        why = reason_without_sum(self.mllm, hit.experts, dict(self.weighted(hit)))
+        if not why:
+            return hit
+        return replace(hit, refused=True, why=f"{hit.why}; {why}; refused")
+
+    def _behind_the_base(self) -> Forgotten | None:
+        """What the second look compares with, where the base answers what hits a request. None: experts answer.
+
+        They also do where there is nothing to compare with: the base would tell all that they are there to suppress.
+        """
+        if self.on_hit == "experts" or self.second_look == "off":
+            return None
+        return self.forgotten
 
     def weighted(self, route: Route) -> WeightedExperts:
         """The experts of a route, each with the factor that counts for it."""

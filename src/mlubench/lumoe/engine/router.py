@@ -10,11 +10,25 @@ from mlubench.settings.gates import OnError
 from mlubench.types import Route
 
 
-def left_to_the_base(route: Route) -> Route:
-    """A route to experts as one to the base, whose answer the second look compares with all that the route was about."""
+def left_to_the_base(
+    route: Route, expert_of: Mapping[str, str], expert_for: Mapping[str, str]
+) -> Route:
+    """A route to experts as one to the base, whose answer the second look compares with all that the route was about.
+
+    `expert_of` says by entity which expert a gate names for it, `expert_for` which expert stands for one that is named.
+    A gate may name an expert and no entity of its: then the route is about all that this expert has in charge.
+    """
     if not route.experts:
         return route
-    suspects = [route.entity, *route.suspects] if route.entity is not None else route.suspects
+    suspects = list(route.suspects)
+    if route.entity is not None:
+        suspects.insert(0, route.entity)
+    named = {expert_of[entity] for entity in suspects if entity in expert_of}
+    unexplained = set(route.experts) - {expert_for.get(name, name) for name in named}
+    if unexplained:
+        for entity, name in expert_of.items():
+            if expert_for.get(name, name) in unexplained:
+                suspects.append(entity)
     why = f"{route.why}; the base answers, and the second look decides"
     return replace(route, experts=(), why=why, suspects=tuple(dict.fromkeys(suspects)))
 

@@ -4,6 +4,7 @@ Where all that is to be forgotten is asked in words alone it only reads.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mlubench.lumoe.gates.base import Features, Gate, GateQuery, NoPicturesError
@@ -124,9 +125,13 @@ def _saved_in(folder: Path) -> MetricGate | PrototypeGate | None:
 def _union(query: GateQuery, picture: Route, text: Route) -> Route:
     """The score is the picture's margin. A name in the text raises it, as it is a hit whatever the picture shows."""
     if query.image is None:
-        return Route(text.experts, text.entity, text.score, f"text: {text.why}; no picture")
+        return replace(text, why=f"text: {text.why}; no picture")
     experts = tuple(sorted({*picture.experts, *text.experts}))
     score = max(picture.score, text.score) if text.experts else picture.score
     entity = picture.entity or text.entity
     why = f"picture: {picture.why}; text: {text.why}"
-    return Route(experts, entity, score, why, suspects=picture.suspects)
+    suspects = [*picture.suspects, *text.suspects]
+    if text.entity is not None and text.entity != entity:
+        # A route names one entity, and the second look is to know both.
+        suspects.append(text.entity)
+    return Route(experts, entity, score, why, suspects=tuple(dict.fromkeys(suspects)))

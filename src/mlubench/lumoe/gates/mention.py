@@ -89,7 +89,9 @@ class MentionGate(Gate):
         for hit in hits:
             likeness = f" ({hit.score:.2f})" if hit.score < 1 else ""
             reasons.append(f"{hit.text!r} is {hit.entity}{likeness}")
-        return Route(experts, best.entity, best.score, ", ".join(reasons))
+        others = dict.fromkeys(hit.entity for hit in hits if hit.entity != best.entity)
+        why = ", ".join(reasons)
+        return Route(experts, best.entity, best.score, why, suspects=tuple(others))
 
     def save(self, folder: Path) -> None:
         state = SavedMention(

@@ -16,7 +16,10 @@ def suspects_of(known: Known, scores: Tensor, suspicion: float | None) -> tuple[
 
 
 def route_of(known: Known, values: Tensor, numbers: Tensor, threshold: float) -> Route:
-    """The experts of all looks above the threshold. `values` and `numbers` (L,) are of the looks at one picture."""
+    """The experts of all looks above the threshold. `values` and `numbers` (L,) are of the looks at one picture.
+
+    The route names the request that the best of them is most like. The requests of the others are suspects.
+    """
     best = int(values.argmax())
     score = float(values[best])
     nearest = known.entities[int(numbers[best])]
@@ -30,4 +33,4 @@ def route_of(known: Known, values: Tensor, numbers: Tensor, threshold: float) ->
     others = sorted({known.entities[number] for number in hits} - {nearest})
     if others:
         why = f"{why}, in parts {', '.join(others)}"
-    return Route(tuple(experts), nearest, over, why)
+    return Route(tuple(experts), nearest, over, why, suspects=tuple(others))

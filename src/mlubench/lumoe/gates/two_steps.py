@@ -178,7 +178,8 @@ class TwoSteps(ABC):
             return Route((), None, 0.0, f"{why}, which is none that is listed")
         experts = tuple(sorted({self.expert_of[key] for key, _ in found}))
         entity, score = found[0]
-        return Route(experts, entity, score, why)
+        others = tuple(key for key, _ in found[1:])
+        return Route(experts, entity, score, why, suspects=others)
 
     def save(self, folder: Path) -> None:
         state = SavedTwoSteps(
