@@ -24,8 +24,9 @@ PARTS_OF_SCOPE: dict[Scope, tuple[Part, ...]] = {
     "all": ("vision", "projector", "language"),
 }
 
-# What methods are held against, besides the base: LUMoE's gate without any expert, and the base told what to decline.
-Reference = Literal["gate-only", "prompt-only"]
+# What methods are held against, besides the base: LUMoE's gate without any expert, the base told what to decline, and the
+# base behind a gate that nothing was trained for.
+Reference = Literal["gate-only", "prompt-only", "training-free"]
 
 # Where things come from that are in no task.
 Background = Literal["", "drawn", "real"]

@@ -98,11 +98,14 @@ def test_references_are_added_to_a_finished_run(folder: Path) -> None:
     called = call("audit", folder, "--references")
     assert called.code == 0, called.err
     results = read_json(folder / "results.json", dict)
-    assert {cell["method"] for cell in results["references"]} == {"gate-only", "prompt-only"}
+    references = ["gate-only", "prompt-only", "training-free"]
+    assert {cell["method"] for cell in results["references"]} == set(references)
     assert {cell["method"] for cell in results["cells"]} == methods
     assert "Prompt only" in called.out
+    assert "Training-free" in called.out
+    assert [row["task"] for row in results["taken_in"]] == ["A", "B"]
     # The run goes on as one that was asked for them at once.
-    assert RunDir(folder).config().references == ["gate-only", "prompt-only"]
+    assert RunDir(folder).config().references == references
 
 
 def test_what_is_not_there_is_named(folder: Path) -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from mlubench.audits.attack import Ask, ask
-from mlubench.audits.systems import System, system
+from mlubench.audits.systems import Said, System, system
 from mlubench.audits.targets import Targets
 from mlubench.experiment.context import Context
+from mlubench.lumoe.engine.lumoe import GATE_REFUSAL
 from support.runs import Finished
 
 
@@ -26,7 +27,7 @@ def opened(ctx: Context, name: str) -> System:
 def test_without_protection_every_system_is_the_base(ctx: Context, targets: Targets) -> None:
     asks = [ask(target.question, target.picture) for target in targets.forgotten]
     base = [said.text for said in opened(ctx, "base").answers(asks)]
-    for name in ("npo", "lumoe", "gate-only", "prompt-only"):
+    for name in ("npo", "lumoe", "gate-only", "prompt-only", "training-free"):
         attacked = opened(ctx, name)
         protected = [said.text for said in attacked.answers(asks)]
         with attacked.unprotected():
@@ -34,6 +35,35 @@ def test_without_protection_every_system_is_the_base(ctx: Context, targets: Targ
         assert bare == base, name
         assert protected != base, name
         assert [said.text for said in attacked.answers(asks)] == protected, name
+
+
+def test_the_training_free_gate_stops_what_is_forgotten_and_no_probability_is_read_there(
+    ctx: Context, targets: Targets
+) -> None:
+    """The smoke world is easy: all of these pictures are like their request's examples, and none of the kept is."""
+    forgotten = targets.forgotten[0]
+    kept = targets.kept[0]
+    asks = [
+        Ask(target.question, ((0, target.picture),), candidates=(target.sample.truth,))
+        for target in (forgotten, kept)
+    ]
+    found = opened(ctx, "training-free")
+    stopped, told = found.answers(asks)
+    assert stopped.text == GATE_REFUSAL
+    assert stopped.experts == (forgotten.sample.task,)
+    assert told == Said(opened(ctx, "base").answers(asks[1:])[0].text, ())
+    unread, read = opened(ctx, "training-free").readings(asks)
+    assert not unread
+    assert len(read) == 1
+
+
+def test_the_training_free_gate_sees_pictures_of_earlier_turns(
+    ctx: Context, targets: Targets
+) -> None:
+    target = targets.forgotten[0]
+    history = (("Look at this.", "I see it."),)
+    asked = [Ask(target.question, ((0, target.picture),), history)]
+    assert opened(ctx, "training-free").answers(asked)[0].text == GATE_REFUSAL
 
 
 def test_an_answer_that_is_begun_goes_on_from_there(ctx: Context, targets: Targets) -> None:

@@ -1,4 +1,4 @@
-"""Adds to a finished run what its methods are held against: the gate alone, and the base with a prompt."""
+"""Adds to a finished run what its methods are held against: the references."""
 
 from dataclasses import replace
 from pathlib import Path

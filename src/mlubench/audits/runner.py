@@ -28,7 +28,13 @@ from mlubench.lumoe.gates.metric import encoder_for
 from mlubench.models.features import open_encoder
 from mlubench.runs.audits import AttackFacts, Audit
 from mlubench.runs.audits import AttackRow as SummaryRow
-from mlubench.runs.folder import BASE, GATE_ONLY, NOTHING_UNLEARNED, PROMPT_ONLY
+from mlubench.runs.folder import (
+    BASE,
+    GATE_ONLY,
+    NOTHING_UNLEARNED,
+    PROMPT_ONLY,
+    TRAINING_FREE,
+)
 from mlubench.runs.opening import Run, open_run
 
 FACTS = 40
@@ -96,7 +102,7 @@ def systems_of(run: Run, wanted: Sequence[str]) -> list[str]:
     for method in run.config.methods:
         if run.archived(method) == run.order:
             finished.append(method)
-    there = [BASE, *finished, PROMPT_ONLY]
+    there = [BASE, *finished, PROMPT_ONLY, TRAINING_FREE]
     if "lumoe" in finished:
         there.append(GATE_ONLY)
     for name in wanted:

@@ -1,4 +1,4 @@
-"""What is attacked: the base, a method's last archive, LUMoE as it is served, its gate alone, a prompt alone."""
+"""What is attacked: the base, a method's last archive, LUMoE as it is served, and what it is held against."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,12 +18,14 @@ from mlubench.experiment.learners.base import Base
 from mlubench.experiment.learners.lumoe import LumoeLearner
 from mlubench.experiment.learners.making import learner_for
 from mlubench.experiment.learners.prompted import prompt_against
+from mlubench.experiment.training_free import gate_after, looks_of
 from mlubench.lumoe.engine.lumoe import GATE_REFUSAL
+from mlubench.lumoe.engine.router import route_all
 from mlubench.lumoe.gates.base import GateQuery
 from mlubench.models.adapters import mounted
 from mlubench.models.mllm import MLLM
 from mlubench.models.query import Query, TurnPicture
-from mlubench.runs.folder import BASE, GATE_ONLY, PROMPT_ONLY
+from mlubench.runs.folder import BASE, GATE_ONLY, PROMPT_ONLY, TRAINING_FREE
 from mlubench.types import Route, Sample, Split
 
 # Answers that are read in one pass: the probabilities of a whole vocabulary are kept for each of their tokens.
@@ -186,6 +188,46 @@ class PromptedSystem(System):
         return _query(_prompted(ask, self.prompt))
 
 
+class TrainingFreeSystem(System):
+    """The base behind a gate that nothing was trained for, with one fixed sentence for what the gate stops."""
+
+    def _mount(self, done: list[str]) -> None:
+        Base(self.ctx).at([])
+        self.looks = looks_of(self.ctx)
+        self.gate = gate_after(self.ctx, done, self.looks)
+
+    def _batch(self, asks: Sequence[Ask]) -> list[Said]:
+        routes = self._routes(asks)
+        said = [Said(GATE_REFUSAL, route.experts) for route in routes]
+        rows = [row for row, route in enumerate(routes) if not _is_stopped(route)]
+        if rows:
+            texts = self._generate([_query(asks[row]) for row in rows], asks[0].begun)
+            for row, text in zip(rows, texts, strict=True):
+                said[row] = Said(text, ())
+        return said
+
+    def read(
+        self, asks: Sequence[Ask], texts: Sequence[str], reader: Reader[Read]
+    ) -> list[Read | None]:
+        found: list[Read | None] = [None] * len(asks)
+        rows = [row for row, route in enumerate(self._routes(asks)) if not _is_stopped(route)]
+        if rows:
+            queries = [_query(asks[row]) for row in rows]
+            read = reader(self.ctx.mllm, queries, [texts[row] for row in rows])
+            for row, of_row in zip(rows, read, strict=True):
+                found[row] = of_row
+        return found
+
+    def _routes(self, asks: Sequence[Ask]) -> list[Route]:
+        queries = [_gate_query(ask) for ask in asks]
+        return route_all(self.gate, queries, self.looks, self.ctx.config.gates.on_error)
+
+
+def _is_stopped(route: Route) -> bool:
+    """Whether no model answers behind a gate without experts."""
+    return bool(route.experts) or route.refused
+
+
 class LumoeSystem(System):
     """LUMoE as it is served: gate, experts and second look."""
 
@@ -266,6 +308,7 @@ _OTHERS: dict[str, Callable[[Context, str], System]] = {
     "lumoe": LumoeSystem,
     GATE_ONLY: GateOnlySystem,
     PROMPT_ONLY: PromptedSystem,
+    TRAINING_FREE: TrainingFreeSystem,
 }
 
 

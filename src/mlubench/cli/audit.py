@@ -31,7 +31,7 @@ Examples:
     "--systems",
     default="",
     callback=_names,
-    help="Only these, besides the base: methods of the run, gate-only, prompt-only.",
+    help="Only these, besides the base: methods of the run, gate-only, prompt-only, training-free.",
 )
 @click.option("--facts", type=click.IntRange(min=1), help="Facts of each kind to ask about: 40.")
 @click.option("--quick", is_flag=True, help="A tenth of the work: 8 facts of each kind.")
@@ -45,7 +45,7 @@ Examples:
 @click.option(
     "--references",
     is_flag=True,
-    help="Attack nothing: add gate-only and prompt-only to the run's table.",
+    help="Attack nothing: add all references to the run's table.",
 )
 @click.option(
     "--oracle",

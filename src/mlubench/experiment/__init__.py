@@ -16,6 +16,7 @@ damaged.py         answers that were cut since are dropped, and so asked for ane
 prepare.py         the benchmark and the base that a run starts from
 lengths.py         records that are too long for the model
 references.py      what methods are held against: the gate alone, and a prompt
+training_free.py   and a base behind a gate that nothing was trained for
 gate_reports.py    every gate measured after each task
 strangers.py       entities of no task, which gates are measured on
 table.py           the methods by name

@@ -1,4 +1,4 @@
-"""What LUMoE is held against first: its gate without any expert, and a base that is told in words what to decline."""
+"""Which references a run makes, and the first of them: LUMoE's gate without any expert."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -6,7 +6,7 @@ from dataclasses import replace
 from mlubench.experiment.learners.lumoe import LumoeLearner
 from mlubench.experiment.samples import tested_after
 from mlubench.lumoe.engine.lumoe import GATE_REFUSAL
-from mlubench.runs.folder import GATE_ONLY, PROMPT_ONLY, RunDir
+from mlubench.runs.folder import GATE_ONLY, RunDir
 from mlubench.runs.rows import read_answers, write_answers
 from mlubench.runs.wholeness import record
 from mlubench.settings.evaluation import EvaluateConfig
@@ -17,7 +17,7 @@ from mlubench.types import AnswerRow, Reference
 def references_of(config: Config) -> list[Reference]:
     """The references that the run can make: there is no gate without LUMoE."""
     has_gate = LumoeLearner.name in config.methods
-    return [name for name in config.references if name == PROMPT_ONLY or has_gate]
+    return [name for name in config.references if name != GATE_ONLY or has_gate]
 
 
 def write_gate_only(run: RunDir, settings: EvaluateConfig, order: Sequence[str]) -> None:
@@ -33,7 +33,7 @@ def write_gate_only(run: RunDir, settings: EvaluateConfig, order: Sequence[str])
 
 
 def gate_only(rows: Iterable[AnswerRow]) -> list[AnswerRow]:
-    """LUMoE's answers with one fixed sentence wherever an expert had answered, by its route or after the second look."""
+    """Answers with one fixed sentence wherever an expert is asked, by the route or after the second look."""
     return [_without_experts(row) for row in rows]
 
 

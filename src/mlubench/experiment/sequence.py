@@ -31,6 +31,7 @@ from mlubench.experiment.prepare import open_base, open_benchmark, unlearned_par
 from mlubench.experiment.references import references_of, write_gate_only
 from mlubench.experiment.samples import samples_to_test, tested_after
 from mlubench.experiment.strangers import open_strangers, require_strangers
+from mlubench.experiment.training_free import write_training_free
 from mlubench.experiment.turns import KnownAnswers
 from mlubench.judging.llm.checks import check_judge
 from mlubench.judging.llm.tools import JudgeTools
@@ -39,7 +40,7 @@ from mlubench.judging.scoring import build_results
 from mlubench.lumoe.experts.manifest import base_id
 from mlubench.lumoe.gates.aliases import check_aliases
 from mlubench.lumoe.gates.making import check_gate
-from mlubench.runs.folder import GATE_ONLY, PROMPT_ONLY, RunDir
+from mlubench.runs.folder import GATE_ONLY, PROMPT_ONLY, TRAINING_FREE, RunDir
 from mlubench.runs.opening import Run
 from mlubench.runs.results import BenchmarkFacts, Results, RunFacts
 from mlubench.runs.wholeness import record
@@ -179,6 +180,8 @@ def answer_references(ctx: Context) -> None:
     wanted = references_of(ctx.config)
     if GATE_ONLY in wanted:
         processes.written(lambda: write_gate_only(ctx.run, ctx.config.evaluate, ctx.order))
+    if TRAINING_FREE in wanted:
+        write_training_free(ctx)
     if PROMPT_ONLY in wanted:
         prompted = PromptedBase(ctx)
         for step in range(len(ctx.order)):

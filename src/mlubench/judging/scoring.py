@@ -24,6 +24,7 @@ from mlubench.runs.results import (
     Results,
     RunFacts,
     SummaryRow,
+    TakenInRow,
     read_results,
 )
 from mlubench.statistics.comparisons import compare
@@ -97,6 +98,7 @@ def build_results(run: Run, judges: Sequence[str]) -> Results:
         cells=cells,
         upper_bound=upper_bound,
         references=references,
+        taken_in=_taken_in(run),
         breakdowns=finer,
         comparisons=comparisons,
         reference_comparisons=reference_comparisons,
@@ -211,6 +213,16 @@ def _reference_comparisons(run: Run, judge: str, order: list[str]) -> list[Compa
     for reference in REFERENCES:
         if "lumoe" in run.config.methods and run.folder.answer_files(reference):
             found += _comparisons(run, judge, order, ["lumoe", reference])
+    return found
+
+
+def _taken_in(run: Run) -> list[TakenInRow]:
+    """How long references that train nothing took; no rows where none was asked for."""
+    found: list[TakenInRow] = []
+    for reference in REFERENCES:
+        path = run.folder.taken_in(reference)
+        if path.is_file():
+            found += read_json(path, list[TakenInRow])
     return found
 
 

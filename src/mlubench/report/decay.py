@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mlubench.report import liveness
 from mlubench.report.labels import TITLES, label
 from mlubench.report.plot_style import STYLES, ink, plain, style
-from mlubench.runs.folder import BASE, GATE_ONLY, PROMPT_ONLY
+from mlubench.runs.folder import BASE, GATE_ONLY, PROMPT_ONLY, TRAINING_FREE
 from mlubench.runs.results import CellRow, Results
 from mlubench.types import Metric
 
@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 _BASE_COLOUR = "#6B6B6B"
 # Dashes and gaps of what methods are held against, in points.
-_DASHES = {BASE: (4, 3), GATE_ONLY: (1, 2), PROMPT_ONLY: (6, 2, 1, 2)}
+_DASHES = {
+    BASE: (4, 3),
+    GATE_ONLY: (1, 2),
+    PROMPT_ONLY: (6, 2, 1, 2),
+    TRAINING_FREE: (6, 2, 1, 2, 1, 2),
+}
 # Two labels closer than this (in score) would overlap at README width.
 _LABEL_GAP = 0.062
 # How far neighbouring methods' curves stand apart sideways, in steps: equal scores would hide each other.

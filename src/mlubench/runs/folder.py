@@ -25,7 +25,8 @@ _NAMED = 3
 # The names under which references answer, and which are no methods: see `types.Reference`.
 GATE_ONLY: Reference = "gate-only"
 PROMPT_ONLY: Reference = "prompt-only"
-REFERENCES = (GATE_ONLY, PROMPT_ONLY)
+TRAINING_FREE: Reference = "training-free"
+REFERENCES = (GATE_ONLY, PROMPT_ONLY, TRAINING_FREE)
 # The method of the answers that the untouched base gave, and the `after` of its cells.
 BASE = "base"
 NOTHING_UNLEARNED = "0"
@@ -152,6 +153,10 @@ class RunDir:
     def gate_replies(self, gate: str) -> Path:
         """What a model replied to a gate, kept apart from the replies to other gates."""
         return self.root / "gates" / f"replies-{gate}.sqlite"
+
+    def taken_in(self, reference: str) -> Path:
+        """How long a reference took to take in each task: see `results.TakenInRow`."""
+        return self.root / "references" / f"{reference}.json"
 
     @property
     def audit(self) -> Path:

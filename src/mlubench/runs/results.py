@@ -71,6 +71,20 @@ class ComparisonRow(Row):
     judge: str = ""
 
 
+class TakenInRow(Row):
+    """What a reference that trains nothing took to take in a task: from the request to its effect."""
+
+    method: str
+    task: str
+    # Looking at the examples, setting thresholds, reading names. The model was loaded before.
+    seconds: float
+    requests: int  # that have pictures
+    examples: int  # their pictures
+    # At most this share of new pictures of the requests is missed, where they are drawn as the examples were; the mean
+    # over requests. None where no request has a picture.
+    stated_miss_rate: Number = None
+
+
 class SummaryRow(Row):
     """What a method comes to over the whole sequence."""
 
@@ -146,7 +160,9 @@ class Results(Row):
     base: list[CellRow] = []  # the model before any unlearning
     cells: list[CellRow] = []  # one for each judge, method, task, after and metric
     upper_bound: list[CellRow] = []  # LUMoE behind the gate that is told the entity
-    references: list[CellRow] = []  # its gate without experts, and the base with a prompt
+    # LUMoE's gate without experts, the base with a prompt, the base behind a gate without training.
+    references: list[CellRow] = []
+    taken_in: list[TakenInRow] = []  # by references that train nothing
     breakdowns: list[BreakdownRow] = []
     comparisons: list[ComparisonRow] = []
     reference_comparisons: list[ComparisonRow] = []  # LUMoE and each reference

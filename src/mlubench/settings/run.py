@@ -34,7 +34,7 @@ class Config(Strict):
     )
     """What is compared, in this order (`mlubench list methods`)."""
     references: list[Reference] = ["gate-only"]
-    """What the methods are held against: LUMoE's gate without its experts, made of LUMoE's answers, and a prompt."""
+    """What the methods are held against: `gate-only`, made of LUMoE's answers; `prompt-only`; `training-free`."""
     train: TrainConfig = TrainConfig()
     lumoe: LumoeConfig = LumoeConfig()
     gate: str = "hybrid"

@@ -14,6 +14,7 @@ from mlubench.runs.folder import (
     KNOW,
     NOTHING_UNLEARNED,
     PROMPT_ONLY,
+    TRAINING_FREE,
     RunDir,
 )
 from mlubench.settings.evaluation import EvaluateConfig
@@ -78,8 +79,10 @@ def planned_files(config: Config, order: Sequence[str], run: RunDir) -> list[str
     cells = [(BASE, task, NOTHING_UNLEARNED) for task in order]
     if config.know.enabled:
         cells.append((BASE, KNOW, NOTHING_UNLEARNED))
-    # The gate alone asks nobody, but its answers are written.
-    made_of_answers = [name for name in references_of(config) if name == GATE_ONLY]
+    # These ask nobody, but their answers are written.
+    made_of_answers = [n for n in references_of(config) if n in (GATE_ONLY, TRAINING_FREE)]
+    if TRAINING_FREE in made_of_answers:
+        paths.append(run.taken_in(TRAINING_FREE))
     for name in [*_learners(config), *made_of_answers]:
         for task, after in _tested_cells(config.evaluate, order):
             cells.append((name, task, after))

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.data.pictures import open_picture
-from mlubench.lumoe.gates.base import Features, Gate, GateQuery
+from mlubench.lumoe.gates.base import Features, GateQuery, Routing
 from mlubench.settings.gates import OnError
 from mlubench.types import Route
 
@@ -34,7 +34,7 @@ def left_to_the_base(
 
 
 def route_all(
-    gate: Gate, queries: Sequence[GateQuery], features: Features, on_error: OnError
+    gate: Routing, queries: Sequence[GateQuery], features: Features, on_error: OnError
 ) -> list[Route]:
     """One route a query. Where the gate fails, the route says so, and is refused or left to the base.
 
@@ -53,7 +53,7 @@ def route_all(
     return found
 
 
-def _routes(queries: Sequence[GateQuery], gate: Gate, features: Features) -> list[Route]:
+def _routes(queries: Sequence[GateQuery], gate: Routing, features: Features) -> list[Route]:
     try:
         return gate.route(queries, features)
     except UsageError:
@@ -63,7 +63,7 @@ def _routes(queries: Sequence[GateQuery], gate: Gate, features: Features) -> lis
         return [_route_alone(gate, query, features) for query in queries]
 
 
-def _single_questions(query: GateQuery, gate: Gate) -> list[GateQuery]:
+def _single_questions(query: GateQuery, gate: Routing) -> list[GateQuery]:
     """What a gate is asked of a dialogue, each without a history and about one picture: first the question itself.
 
     With the first picture it is asked all that was said. With every other it is asked the question and the dialogue as a
@@ -78,7 +78,7 @@ def _single_questions(query: GateQuery, gate: Gate) -> list[GateQuery]:
     return asked
 
 
-def _said(query: GateQuery, gate: Gate) -> list[str]:
+def _said(query: GateQuery, gate: Routing) -> list[str]:
     """The question and then what was said before it, each once.
 
     A name may be told in one turn and asked about in the next, or be spread over several, so all turns together are asked
@@ -165,7 +165,7 @@ def failed(error: MlubenchError) -> Route:
     return Route((), None, 0.0, f"the gate failed: {error.what}", failed=True)
 
 
-def _route_alone(gate: Gate, query: GateQuery, features: Features) -> Route:
+def _route_alone(gate: Routing, query: GateQuery, features: Features) -> Route:
     try:
         return gate.route([query], features)[0]
     except UsageError:

@@ -14,6 +14,7 @@ statement.py       what a gate says beforehand of its errors
 prototype.py       by the picture alone; nearest.py finds prototypes among many, risk.py sets the threshold
 mention.py         by names in the question
 hybrid.py          by both
+training_free.py   by examples and names with nothing fitted; no gate of LUMoE's, but what methods are held against
 mllm.py            asks a model at an endpoint; ask_base.py asks the base
 two_steps.py       the two questions that both ask (two_steps.yaml)
 replies.py         what a gate asked of a model, kept

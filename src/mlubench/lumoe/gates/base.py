@@ -52,6 +52,12 @@ class GateQuery:
         return () if self.image is None else (self.image, *self.further)
 
 
+class Routing(Protocol):
+    """As much of a gate as whoever only asks for routes needs: see `Gate.route`."""
+
+    def route(self, queries: Sequence[GateQuery], features: Features) -> list[Route]: ...
+
+
 class Gate(Protocol):
     """Says which experts a query needs.
 
