@@ -199,6 +199,19 @@ def _steps(plan: "Plan") -> Iterator[str]:
     names = [task.name for task in plan.methods[0].tasks or []]
     yield from table(["method", *names, "in all"], rows)
     yield f"  all methods: {plan.steps or 0:,} steps"
+    for method in plan.methods:
+        if method.retries:
+            yield _trained_again(method)
+
+
+def _trained_again(method: "MethodPlan") -> str:
+    """What the counts leave out, since only the trained expert shows whether it comes to that."""
+    most = (method.steps or 0) * (1 + method.retries)
+    times = "once more" if method.retries == 1 else f"up to {method.retries} times more"
+    return (
+        f"  {method.name}: an expert that refuses too little is trained {times} (lumoe.retries), so at most {most:,} steps;"
+        " its training then takes as much longer, and no more disk"
+    )
 
 
 def _answers(plan: "Plan") -> Iterator[str]:

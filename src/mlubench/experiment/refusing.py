@@ -8,10 +8,11 @@ from mlubench.experiment.context import Context
 from mlubench.experiment.training import train
 from mlubench.judging.rules.judge import RulesJudge
 from mlubench.runs.manifest import ManifestFacts
+from mlubench.settings.run import Config
 from mlubench.settings.training import TrainConfig
 from mlubench.statistics.scores import FULL
 from mlubench.types import AnswerRow, Sample, Task
-from mlubench.unlearning.methods.base import make_method
+from mlubench.unlearning.methods.base import Method, make_method
 from mlubench.unlearning.table import LOSSES
 
 # Questions that an expert is asked between two trainings, at most.
@@ -35,11 +36,12 @@ def train_until_it_refuses(
     facts = train(ctx, expert.expert, label, task, settings, earlier=earlier)
     method = make_method(expert.expert, LOSSES.resolve(expert.expert), settings.options)
     asked = _asked(task)
-    if expert.retries == 0 or "refusal" not in method.needs or not asked:
+    retries = most_retries(ctx.config, method)
+    if retries == 0 or not asked:
         return facts
     refused = refused_share(ctx, asked)
     trainings = 1
-    while refused < expert.refuses and trainings <= expert.retries:
+    while refused < expert.refuses and trainings <= retries:
         last = train(ctx, expert.expert, label, task, settings, earlier=earlier, training=trainings)
         facts["train"] = {
             **last["train"],
@@ -50,6 +52,11 @@ def train_until_it_refuses(
         refused = refused_share(ctx, asked)
         trainings += 1
     return {**facts, "trainings": trainings, "refuses": refused}
+
+
+def most_retries(config: Config, method: Method) -> int:
+    """How often an expert may be trained again: never by a method that does not teach to refuse."""
+    return config.lumoe.retries if "refusal" in method.needs else 0
 
 
 def refused_share(ctx: Context, samples: Sequence[Sample]) -> float:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from mlubench.cli.plan import lines
 from mlubench.core.errors import UsageError
 from mlubench.core.reading import read_json
 from mlubench.data.check import check
@@ -63,6 +64,21 @@ def test_a_training_whose_only_step_has_no_rate_is_said(tmp_path: Path) -> None:
     assert not planned(tmp_path, *one_step, "train.warmup_ratio=0.4").missing
     two_steps = planned(tmp_path, "train.epochs=1", "train.warmup_ratio=0.9")
     assert not two_steps.missing
+
+
+def test_further_trainings_of_an_expert_are_said(tmp_path: Path) -> None:
+    plan = planned(tmp_path, "methods=[po, lumoe]", "lumoe.retries=2")
+    po, lumoe = plan.methods
+    assert (po.retries, lumoe.retries) == (0, 2)
+    said = [line for line in lines(plan, ()) if "lumoe.retries" in line]
+    assert len(said) == 1
+    assert lumoe.steps is not None
+    assert f"at most {3 * lumoe.steps:,} steps" in said[0]
+    once = planned(tmp_path, "methods=[lumoe]")
+    assert not any("lumoe.retries" in line for line in lines(once, ()))
+    # A method that does not teach to refuse is trained once.
+    by_ga = planned(tmp_path, "methods=[lumoe]", "lumoe.retries=2", "lumoe.expert=ga")
+    assert by_ga.methods[0].retries == 0
 
 
 def test_answers_are_as_many_as_were_given(finished: Finished, beside: Plan) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mlubench.core.files import is_whole
 from mlubench.experiment.plan.parts import Memory, MethodPlan, TaskPlan, TrainedParameters
+from mlubench.experiment.refusing import most_retries
 from mlubench.experiment.samples import fit_samples
 from mlubench.experiment.table import METHODS
 from mlubench.lumoe.gates.making import gate_class
@@ -99,6 +100,7 @@ def plan_method(
         steps=steps,
         memory=memory,
         archive_bytes=archive_bytes,
+        retries=most_retries(config, method) if has_experts else 0,
     )
 
 
