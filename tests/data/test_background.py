@@ -10,6 +10,7 @@ from mlubench.core.errors import UsageError
 from mlubench.data.background import (
     DRAWN,
     FEWEST,
+    count_teaching,
     drawn_background,
     folder_background,
     open_background,
@@ -29,6 +30,19 @@ def test_drawn_things_are_in_no_world(whole_benchmark: Benchmark) -> None:
     thing = background.things[0]
     assert background.picture(thing, 0).tobytes() == background.picture(thing, 0).tobytes()
     assert background.picture(thing, 0).tobytes() != background.picture(thing, 1).tobytes()
+
+
+def test_what_teaches_is_counted_without_a_look(tmp_path: Path) -> None:
+    assert count_teaching("drawn", None) == len(drawn_background().teaching())
+    assert count_teaching("real", None) == len(real_background().teaching())
+    assert count_teaching("", None) == 0
+    for number in range(FEWEST + 3):
+        Image.new("RGB", (40, 40), (number * 9, 255 - number * 9, 40)).save(
+            tmp_path / f"{number}.png"
+        )
+    assert count_teaching("drawn", tmp_path) == 14
+    with pytest.raises(UsageError, match="a background needs"):
+        count_teaching("drawn", tmp_path / "nowhere")
 
 
 def test_what_teaches_sets_no_threshold() -> None:

@@ -13,8 +13,10 @@ from mlubench.core.errors import MlubenchError
 from mlubench.data.render import render
 from mlubench.models.adapters import add_adapter
 from mlubench.models.encoders import Encoder, folder_encoder, tower_encoder
-from mlubench.models.features import FeatureCache, LayerCache
+from mlubench.models.features import FeatureCache, LayerCache, encoder_width
+from mlubench.models.sizes import published_shape
 from mlubench.models.toy.eye import FOLDER
+from mlubench.settings.model import ModelConfig
 from mlubench.settings.training import LoraConfig
 from support.tiny_parts import save_clip, save_dinov2, save_siglip, save_vision
 
@@ -38,6 +40,23 @@ def test_the_tower_says_each_layer_at_length_one_and_adapters_change_nothing(mll
         if "lora_B" in name:
             torch.nn.init.normal_(weight)
     assert torch.allclose(tower_encoder(mllm)(PICTURES), rows, atol=1e-6)
+
+
+def test_how_wide_rows_are_is_known_without_weights(mllm, tmp_path: Path) -> None:
+    assert encoder_width("tower", mllm) == tower_encoder(mllm)(PICTURES).shape[1]
+    shape = published_shape(ModelConfig(path="llava-hf/llava-v1.6-vicuna-7b-hf"))
+    assert shape is not None
+    # LLaVA-NeXT shows a picture in tiles, so its projected tokens alone are looked at; as wide as its language model.
+    assert encoder_width("tower", shape.mllm) == shape.hidden == 4096
+    assert encoder_width("drawn", mllm) == folder_encoder(FOLDER)(PICTURES).shape[1]
+    for name, save in (("clip", save_clip), ("dinov2", save_dinov2), ("siglip", save_siglip)):
+        save(tmp_path / name)
+        assert (
+            encoder_width(tmp_path / name, mllm)
+            == folder_encoder(tmp_path / name)(PICTURES).shape[1]
+        )
+    with pytest.raises(MlubenchError):
+        encoder_width(tmp_path / "nowhere", mllm)
 
 
 def test_a_folder_with_a_vision_model(tmp_path: Path) -> None:

@@ -55,16 +55,13 @@ class Background:
 
     def teaching(self) -> list[str]:
         """The things that teach what tells things apart."""
-        return [thing for number, thing in enumerate(self.things) if self._teaches(number)]
+        count = len(self.things)
+        return [thing for number, thing in enumerate(self.things) if _teaches(number, count)]
 
     def setting(self) -> list[str]:
         """The things that set the threshold."""
-        return [thing for number, thing in enumerate(self.things) if not self._teaches(number)]
-
-    def _teaches(self, number: int) -> bool:
-        of_ten = TEACH_OF_MANY if len(self.things) >= MANY else TEACH_OF_FEW
-        # Spread over all, as neighbours may be of one kind.
-        return number * of_ten % 10 < of_ten
+        count = len(self.things)
+        return [thing for number, thing in enumerate(self.things) if not _teaches(number, count)]
 
     def pictures_of(self, things: Sequence[str]) -> list[Image.Image]:
         """All pictures of these things, one thing behind the other."""
@@ -89,6 +86,28 @@ def open_background(source: Source, folder: Path | None) -> Background | None:
     if source == "real":
         return real_background()
     return None
+
+
+def count_teaching(source: Source, folder: Path | None) -> int:
+    """How many things would teach, counted without a look at any picture; 0 where there is no background.
+
+    Copies in a user's folder are counted too. Raises UsageError for one that holds too few pictures.
+    """
+    if folder is not None:
+        things = len(_files_in(folder))
+        _require_enough(folder, things, copies=0)
+    elif source == "drawn":
+        things = DRAWN
+    else:
+        things = len(taught_strangers()) if source == "real" else 0
+    return sum(_teaches(number, things) for number in range(things))
+
+
+def _teaches(number: int, things: int) -> bool:
+    """Whether the thing of that number teaches, of so many."""
+    of_ten = TEACH_OF_MANY if things >= MANY else TEACH_OF_FEW
+    # Spread over all, as neighbours may be of one kind.
+    return number * of_ten % 10 < of_ten
 
 
 def drawn_background(things: int = DRAWN) -> Background:
@@ -125,11 +144,7 @@ def folder_background(folder: Path) -> Background:
     other as nothing else is, and a threshold set on such would let most requests through to the base.
     Raises UsageError for a folder that is absent, holds too few pictures, or one that cannot be used.
     """
-    files: dict[str, Path] = {}
-    if folder.is_dir():
-        for path in sorted(folder.rglob("*")):
-            if path.suffix.lower() in SUFFIXES:
-                files[str(path.relative_to(folder))] = path
+    files = _files_in(folder)
     _require_enough(folder, len(files), copies=0)
     for path in files.values():
         problem = picture_problem(path, whole=False)
@@ -159,6 +174,16 @@ def folder_background(folder: Path) -> Background:
         picture,
         tuple(looks.values()),
     )
+
+
+def _files_in(folder: Path) -> dict[str, Path]:
+    """The pictures below a folder, by their names in it."""
+    files: dict[str, Path] = {}
+    if folder.is_dir():
+        for path in sorted(folder.rglob("*")):
+            if path.suffix.lower() in SUFFIXES:
+                files[str(path.relative_to(folder))] = path
+    return files
 
 
 def _require_enough(folder: Path, pictures: int, copies: int) -> None:

@@ -89,6 +89,38 @@ def tower_encoder(mllm: "MLLM") -> Encoder:
     return Encoder(name, layers, BATCH if on_cpu else BATCH_ON_GPU)
 
 
+def tower_width(mllm: "MLLM") -> int:
+    """The width of the rows of `tower_encoder`, also of a model whose weights are nowhere (on the meta device)."""
+    config = mllm.base.config
+    if config.model_type != "llava" or config.vision_config.model_type == "pixtral":
+        return int(config.get_text_config().hidden_size)
+    return _width_of(mllm.base.get_submodule(mllm.parts.vision[0]))
+
+
+def folder_width(folder: Path) -> int:
+    """The width of the rows of `folder_encoder`, by its config.json. Raises MlubenchError where that names no model."""
+    from transformers import AutoConfig, AutoModel
+
+    register_model_classes()
+    half = _vision_half(folder)
+    with loading_errors(folder):
+        config = half or AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        with torch.device("meta"):
+            model = AutoModel.from_config(config)
+    return _width_of(getattr(model, "vision_model", model))
+
+
+@torch.inference_mode()
+def _width_of(model: "PreTrainedModel") -> int:
+    """Of the rows that a vision model gives, found by a pass over one empty picture."""
+    config = model.config
+    side = getattr(config, "vision_config", config).image_size
+    weight = next(model.parameters())
+    pixels = torch.zeros(1, 3, side, side, dtype=weight.dtype, device=weight.device)
+    output = model.eval()(pixels, output_hidden_states=True)
+    return joined(_states(output)).shape[1]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class VisionModel:
     """A vision model with the image processor that goes with it. On the CPU, in float32."""

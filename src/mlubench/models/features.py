@@ -14,7 +14,13 @@ from torch import Tensor
 
 from mlubench.core.files import digest, write_atomic
 from mlubench.data.pictures import content_hash, open_picture, stamp
-from mlubench.models.encoders import Encoder, folder_encoder, tower_encoder
+from mlubench.models.encoders import (
+    Encoder,
+    folder_encoder,
+    folder_width,
+    tower_encoder,
+    tower_width,
+)
 from mlubench.models.mllm import MLLM
 
 # Pictures that are decoded together, which bounds the memory that they take.
@@ -43,6 +49,18 @@ def open_encoder(name: EncoderName, mllm: MLLM | None = None) -> Encoder:
         return tower_encoder(mllm)
     assert isinstance(name, Path)
     return folder_encoder(name)
+
+
+def encoder_width(name: EncoderName, mllm: MLLM) -> int:
+    """The width of the rows of that encoder. The base may be a shape alone. Raises MlubenchError as `open_encoder` does."""
+    if name == "tower":
+        return tower_width(mllm)
+    if name == "drawn":
+        from mlubench.models.toy.eye import FOLDER
+
+        return folder_width(FOLDER)
+    assert isinstance(name, Path)
+    return folder_width(name)
 
 
 @dataclass(eq=False)

@@ -118,8 +118,8 @@ def test_archives_take_what_was_planned(finished: Finished, beside: Plan) -> Non
         files = (finished.folder / "models" / method.name).rglob("*.safetensors")
         taken = sum(p.stat().st_size for p in files)
         assert method.archive_bytes
-        # Headers, and a gate whose rows are of 128 numbers, planned as wide as the model's 96.
-        assert method.archive_bytes <= taken < 1.4 * method.archive_bytes
+        # Headers, and how the gate's strangers score.
+        assert method.archive_bytes <= taken < 1.1 * method.archive_bytes
 
 
 def test_nothing_is_written_and_nothing_drawn(

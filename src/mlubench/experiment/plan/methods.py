@@ -5,11 +5,11 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 from mlubench.core.files import is_whole
+from mlubench.experiment.plan.gate_sizes import gate_bytes
 from mlubench.experiment.plan.parts import Memory, MethodPlan, TaskPlan, TrainedParameters
 from mlubench.experiment.refusing import most_retries
 from mlubench.experiment.samples import fit_samples
 from mlubench.experiment.table import METHODS
-from mlubench.lumoe.gates.making import gate_class
 from mlubench.models.sizes import Shape, trained_bytes, with_adapter
 from mlubench.runs.folder import RunDir
 from mlubench.settings.run import Config
@@ -82,14 +82,13 @@ def plan_method(
         count = sum(sum(counts.values()) for counts in trained.values())
         memory = _plan_memory(size, settings, adapters.shape, order, has_experts)
         if order:
-            one_archive = size.bytes
-            if has_experts:
-                one_archive += gate_class(config.gate).saved_bytes(adapters.shape.hidden)
             archives = len(order)
             if not has_experts and method.orthogonal is not None:
                 # Each holds the adapters of all tasks before it too.
                 archives = len(order) * (len(order) + 1) // 2
-            archive_bytes = archives * one_archive
+            archive_bytes = archives * size.bytes
+            if has_experts:
+                archive_bytes += gate_bytes(config, adapters.shape, benchmark, order)
     return MethodPlan(
         name=name,
         loss=loss,

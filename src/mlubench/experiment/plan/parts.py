@@ -60,7 +60,7 @@ class MethodPlan:
     memory: Memory | None
     # Of all archives.
     archive_bytes: int | None
-    # How often each expert may be trained again, as long as the first time: `lumoe.retries`. Steps and seconds leave it out.
+    # How often each expert may be trained again, as long as the first time: `lumoe.retries`. `steps` leave it out.
     retries: int = 0
 
 

@@ -3,6 +3,7 @@
 metric.py          by the picture, with a metric that other things taught (learned.py); looks.py is how it looks,
                    guises.py how somebody may show a picture who wants to pass
 tuning.py          tunes a vision model for it beforehand
+foreseen.py        what a plan foresees of a gate
 known.py           what it knows of requests; standing.py is how rows stand to all of them, kept while they come
 extending.py       why a gate cannot learn one request more
 task_pictures.py   which pictures each task brings

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mlubench.core.errors import MlubenchError
 from mlubench.endpoint.prices import Spend
+from mlubench.lumoe.gates.foreseen import Foreseen
 from mlubench.lumoe.gates.replies import Answerer, Replies
 from mlubench.lumoe.gates.statement import Statement
 from mlubench.models.chat_template import History
@@ -118,11 +119,8 @@ class Gate(Protocol):
         ...
 
     @classmethod
-    def saved_bytes(cls, width: int) -> int:
-        """About how many bytes `save` writes beyond some kilobytes, where features have D = `width` numbers.
-
-        It is for the plan of a run, before anything is fitted.
-        """
+    def saved_bytes(cls, foreseen: Foreseen) -> int:
+        """About how many bytes `save` writes beyond some kilobytes: for the plan of a run, before anything is fitted."""
         return 0
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mlubench.lumoe.gates.base import Features, Gate, GateQuery, NoPicturesError
 from mlubench.lumoe.gates.extending import cannot_extend
+from mlubench.lumoe.gates.foreseen import Foreseen
 from mlubench.lumoe.gates.mention import MentionGate
 from mlubench.lumoe.gates.metric import MetricGate
 from mlubench.lumoe.gates.metric_state import has_metric
@@ -88,8 +89,8 @@ class HybridGate(Gate):
         return self.picture.statement() if isinstance(self.picture, MetricGate) else None
 
     @classmethod
-    def saved_bytes(cls, width: int) -> int:
-        return MetricGate.saved_bytes(width)
+    def saved_bytes(cls, foreseen: Foreseen) -> int:
+        return MetricGate.saved_bytes(foreseen)
 
     def save(self, folder: Path) -> None:
         if self.picture is not None:

@@ -11,6 +11,7 @@ from mlubench.core.errors import MlubenchError
 from mlubench.data.background import Background, open_background
 from mlubench.lumoe.gates.base import EncodingFeatures, Features, Gate, GateQuery
 from mlubench.lumoe.gates.extending import cannot_extend, require_new
+from mlubench.lumoe.gates.foreseen import Foreseen
 from mlubench.lumoe.gates.guises import GUISES, TURNED
 from mlubench.lumoe.gates.known import Known, SeenEntity
 from mlubench.lumoe.gates.learned import DIRECTIONS, learned_from
@@ -33,8 +34,6 @@ from mlubench.models.features import EncoderName, LayerCache, open_encoder
 from mlubench.settings.gates import GateConfig
 from mlubench.types import Benchmark, Route, Task
 
-# How many other things teach the metric, as a plan of a run takes it: so many do where pictures are drawn.
-THINGS = 300
 # So many pictures of an entity are looked at in guises.
 SEEN_IN_GUISES = 4
 _NOTHING_TO_COMPARE = "it has no pictures of other things to compare with"
@@ -276,10 +275,17 @@ class MetricGate(Gate):
         return self.stated
 
     @classmethod
-    def saved_bytes(cls, width: int) -> int:
-        """The directions of the metric and what other things look like, in float32, where rows are as wide as features."""
-        things = THINGS * (1 + len(TURNED))
-        return 4 * width * (min(width, DIRECTIONS) + things)
+    def saved_bytes(cls, foreseen: Foreseen) -> int:
+        """Rows in float32: directions of the metric, other things, entities and the pictures of requests."""
+        if not foreseen.things:
+            return PrototypeGate.saved_bytes(foreseen)
+        directions = min(foreseen.row, DIRECTIONS)
+        things = foreseen.things
+        entities = foreseen.entities
+        if foreseen.guises:
+            things *= 1 + len(TURNED)
+            entities *= 1 + len(GUISES)
+        return 4 * foreseen.row * (directions + things + entities + foreseen.pictures)
 
     def save(self, folder: Path) -> None:
         if self.without_background is not None:
@@ -315,7 +321,7 @@ class MetricGate(Gate):
             return
         self.threshold = state.threshold
         self.suspicion = state.suspicion
-        self.encoder = _encoder_named(state.encoder)
+        self.encoder = _saved_encoder(state.encoder)
         self.encoder_id = state.encoder_id
         self.parts = state.parts
         self.guises = state.guises
@@ -339,12 +345,17 @@ def _pictures_in_background(stated: Statement) -> dict[str, int]:
 
 
 def encoder_for(benchmark: Benchmark, config: GateConfig) -> EncoderName:
+    return encoder_named(config, drawn=benchmark.stand_ins)
+
+
+def encoder_named(config: GateConfig, *, drawn: bool) -> EncoderName:
+    """What the gate looks with; `drawn` says that pictures are drawn."""
     if config.encoder is not None:
         return Path(config.encoder)
-    return "drawn" if benchmark.stand_ins else "tower"
+    return "drawn" if drawn else "tower"
 
 
-def _encoder_named(name: str) -> EncoderName:
+def _saved_encoder(name: str) -> EncoderName:
     if name == "tower":
         return "tower"
     return "drawn" if name == "drawn" else Path(name)

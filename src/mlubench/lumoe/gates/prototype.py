@@ -14,6 +14,7 @@ from mlubench.core.errors import MlubenchError
 from mlubench.core.files import disk_errors, write_json
 from mlubench.core.reading import read_json
 from mlubench.lumoe.gates.base import Features, Gate, GateQuery, NoPicturesError
+from mlubench.lumoe.gates.foreseen import Foreseen
 from mlubench.lumoe.gates.risk import threshold_of
 from mlubench.lumoe.gates.saved import HINT, EntityKey, SavedGate
 from mlubench.settings.gates import GateConfig
@@ -141,9 +142,9 @@ class PrototypeGate(Gate):
         return found
 
     @classmethod
-    def saved_bytes(cls, width: int) -> int:
+    def saved_bytes(cls, foreseen: Foreseen) -> int:
         """The whitening matrix, (D, D) in float64; the means are small beside it."""
-        return 8 * width**2
+        return 8 * foreseen.features**2
 
     def save(self, folder: Path) -> None:
         tensors = {key: tensor.contiguous() for key, tensor in self.state.items()}

@@ -15,6 +15,7 @@ from mlubench.core.files import write_json
 from mlubench.core.reading import read_json, read_yaml
 from mlubench.lumoe.gates.aliases import known_aliases, names_of
 from mlubench.lumoe.gates.base import Features, GateQuery, ModelAccess
+from mlubench.lumoe.gates.foreseen import Foreseen
 from mlubench.lumoe.gates.names import Names
 from mlubench.lumoe.gates.saved import HINT, SavedNames
 from mlubench.lumoe.gates.spelling import fold
@@ -93,7 +94,7 @@ class TwoSteps(ABC):
         """What asks the model. Raises UsageError for what it lacks."""
 
     @classmethod
-    def saved_bytes(cls, width: int) -> int:
+    def saved_bytes(cls, foreseen: Foreseen) -> int:
         return 0
 
     def connect(self, access: ModelAccess) -> None:
