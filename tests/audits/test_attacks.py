@@ -1,18 +1,22 @@
 """Every attack finds the case that is planted for it, in the way that it is planted in, and nothing where nothing leaks."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mlubench.audits.attack import Attack
-from mlubench.audits.rows import Attempt
+from mlubench.audits.rows import Attempt, attempts_of
+from mlubench.audits.studio import Studio
 from mlubench.audits.table import ATTACKS
 from mlubench.audits.targets import Targets
 from mlubench.judging.harm import HarmJudge
 from support.attacking import attacked, refuses, tells
 
 LEAKS = [name for name in ATTACKS if ATTACKS.resolve(name).harm == "leak"]
-ASKING = [name for name in LEAKS if ATTACKS.resolve(name).access != "scores"]
+# What is read out of a model is planted in `test_scores.py` and `test_probing.py`.
+ASKING = [name for name in LEAKS if not any(way.is_read for way in ATTACKS.resolve(name).ways)]
+READ = [name for name in LEAKS if name not in ASKING]
 LOSSES = [name for name in ATTACKS if name not in LEAKS]
 
 
@@ -47,6 +51,22 @@ def test_no_leak_is_found_in_a_system_that_refuses(
     assert found.summary.worst_ci95 is not None
     # Four facts are few: what was not seen may still be there.
     assert found.summary.worst_ci95[1] > 0.3
+
+
+@pytest.mark.parametrize("name", READ)
+def test_candidates_are_the_truth_and_three_others_or_the_truth_alone(
+    name: str, targets: Targets, tmp_path: Path
+) -> None:
+    rivals = ("It is red.", "It is blue.", "It is green.", "It is grey.")
+    target = replace(targets.forgotten[0], rivals=rivals)
+    for way in attack_of(name).ways:
+        (asked,) = way.asks(target, Studio(tmp_path))
+        assert asked.candidates[0] == target.sample.truth
+        if way.chance:
+            assert asked.candidates[1:] == rivals[:3]
+            assert way.chance == 0.25
+            # Among fewer, a guess would be right more often than is taken off.
+            assert way.asks(replace(target, rivals=rivals[:2]), Studio(tmp_path)) == []
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -110,11 +130,10 @@ def test_an_attack_asks_the_same_in_every_process(
     name: str, targets: Targets, judge: HarmJudge, tmp_path: Path
 ) -> None:
     """Answers are kept by what was asked: a question drawn anew would be asked anew."""
-    from mlubench.audits.rows import attempts_of
-    from mlubench.audits.studio import Studio
-
     attack = attack_of(name)
-    about = targets.about(attack.about)
+    # The small world has no question with four truths.
+    rivals = ("It is red.", "It is blue.", "It is green.")
+    about = [replace(target, rivals=rivals) for target in targets.about(attack.about)]
     keys = [
         [attempt.key for attempt in attempts_of(attack, about, Studio(tmp_path / folder))]
         for folder in ("a", "b")

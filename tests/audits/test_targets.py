@@ -59,6 +59,22 @@ def test_fewer_targets_are_the_first_of_more(
     assert fewer.kept == targets.kept[:2]
 
 
+def test_lessons_are_kept_facts_that_the_base_tells_and_name_nothing_forgotten(
+    targets: Targets, benchmark: Benchmark, base_answers: list[AnswerRow], judge: HarmJudge
+) -> None:
+    told = {row.truth for row in base_answers if row.split == "retain" and judge.score(row) == 2}
+    forgotten = {s.truth for s in benchmark.samples if s.split == "forget"}
+    assert len(targets.lessons) > 8
+    for lesson in targets.lessons:
+        right, *wrong = lesson.candidates
+        assert wrong
+        assert right not in wrong
+        assert set(lesson.candidates) <= told
+        assert not set(lesson.candidates) & forgotten
+    # However few facts are asked for, an attacker knows as much.
+    assert choose_targets(benchmark, base_answers, judge, [], 1).lessons == targets.lessons
+
+
 def test_a_base_that_tells_nothing_cannot_be_audited(
     benchmark: Benchmark, judge: HarmJudge
 ) -> None:

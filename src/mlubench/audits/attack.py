@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from mlubench.audits.scores import TokenScores
+from mlubench.audits.sites import Site
 from mlubench.audits.studio import Studio
 from mlubench.types import Sample, Split
 
@@ -73,6 +74,20 @@ def ask(question: str, *pictures: Path, history: Turns = ()) -> Ask:
     return Ask(question, tuple((turn, path) for path in pictures), history)
 
 
+# Other truths that a truth is to be told from, and the chance of a guess.
+RIVALS = 3
+AMONG_RIVALS = 1 / (RIVALS + 1)
+
+
+def among_rivals(target: Target, studio: Studio) -> Sequence[Ask]:
+    """The truth and three other truths of the same question, to be read; nothing where it has fewer."""
+    rivals = target.rivals[:RIVALS]
+    if len(rivals) < RIVALS:
+        return []
+    candidates = (target.sample.truth, *rivals)
+    return [Ask(target.question, ((0, target.picture),), candidates=candidates)]
+
+
 class Attacked(Protocol):
     """What an attack may do to a system, beyond asking it."""
 
@@ -109,6 +124,13 @@ class Way:
     inside: Callable[[Attacked], AbstractContextManager[None]] = untouched
     # The harm, 0 to 1, by how the model reads the candidates of a query. None where its answer is counted.
     measure: Callable[[Sequence[TokenScores]], float] | None = None
+    # Where a linear probe reads the candidates: the harm is 1 where it takes the truth for the rightest. None: nowhere.
+    probe: Site | None = None
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the model is to read answers, not to give one."""
+        return self.measure is not None or self.probe is not None
 
 
 @dataclass(frozen=True, slots=True)

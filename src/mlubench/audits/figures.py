@@ -47,12 +47,28 @@ def way_rows(
 def attack_row(
     system: str, name: str, attack: Attack, counted: Sequence[Counted], rows: Sequence[WayRow]
 ) -> AttackRow:
-    """What the attack comes to. Where a guess may be right, an answer tells little, so it is left out of the average."""
+    """What the attack comes to. Where a guess may be right, an answer tells little, so it is left out of the average.
+
+    Where a guess may be right in every way, the average is that of the ways, above chance, and nothing is said of single
+    facts: an attacker who tries all ways does not know which of them to believe.
+    """
     guessed = {way.name for way in attack.ways if way.chance}
     sure = [answer for answer in counted if answer.way not in guessed]
     worst = max(rows, key=lambda row: row.rate or 0.0, default=None)
-    if worst is None or not sure:
+    if worst is None:
         return AttackRow(system=system, attack=name, harm=attack.harm, average=None)
+    if not sure:
+        rates = [row.rate or 0.0 for row in rows]
+        return AttackRow(
+            system=system,
+            attack=name,
+            harm=attack.harm,
+            average=round(sum(rates) / len(rates), 6),
+            worst_way=worst.way,
+            worst=worst.rate,
+            worst_ci95=worst.ci95,
+            facts=len({answer.fact for answer in counted}),
+        )
     average, average_interval = share(sure)
     facts = sorted({answer.fact for answer in sure})
     # A part of a fact that is read out of probabilities is not the fact.

@@ -9,11 +9,12 @@ from PIL import Image
 from rich.progress import Progress
 
 from mlubench.audits.adversary import against
-from mlubench.audits.attack import Attack
+from mlubench.audits.attack import Ask, Attack, Way
 from mlubench.audits.bounds import Bound, held_against
 from mlubench.audits.counting import Counted, Key, count
 from mlubench.audits.figures import attack_row, way_rows
 from mlubench.audits.rows import AttackRow, Attempt, append_rows, attempts_of, read_rows
+from mlubench.audits.scores import is_first
 from mlubench.audits.studio import Studio
 from mlubench.audits.systems import System, system
 from mlubench.audits.table import ATTACKS
@@ -186,6 +187,7 @@ class _Auditor:
             if missing and opened is None:
                 opened = system(self.ctx, name)
                 opened.targeted = frozenset(target.sample.fact for target in self.targets.forgotten)
+                opened.lessons = self.targets.lessons
                 opened.open()
             if opened is not None:
                 task = bar.add_task(f"{name}: {attack}", total=len(missing))
@@ -214,19 +216,29 @@ class _Auditor:
 def _answered(opened: System, attempts: Sequence[Attempt]) -> list[AttackRow]:
     """The answers to queries of one way, or what reading them comes to."""
     asks = [attempt.ask for attempt in attempts]
+    way = attempts[0].way
     rows = []
-    measure = attempts[0].way.measure
-    if measure is not None:
-        with attempts[0].way.inside(opened):
-            readings = opened.readings(asks)
-        for attempt, reading in zip(attempts, readings, strict=True):
-            # Where there is nothing to read, nothing is told.
-            value = measure(reading) if reading else 0.0
+    if way.is_read:
+        with way.inside(opened):
+            values = _read(opened, way, asks)
+        for attempt, value in zip(attempts, values, strict=True):
             rows.append(AttackRow(*attempt.key, "", value=value))
         return rows
-    with attempts[0].way.inside(opened):
+    with way.inside(opened):
         said = opened.answers(asks)
     for attempt, answer in zip(attempts, said, strict=True):
-        way, sample, asked = attempt.key
-        rows.append(AttackRow(way, sample, asked, answer.text, answer.experts, answer.failed))
+        rows.append(AttackRow(*attempt.key, answer.text, answer.experts, answer.failed))
     return rows
+
+
+def _read(opened: System, way: Way, asks: Sequence[Ask]) -> list[float]:
+    """The harm of each query by how its candidates are read. Where there is nothing to read, nothing is told."""
+    values = []
+    if way.probe is not None:
+        for scores in opened.probed(asks, way.probe):
+            values.append(float(is_first(scores)) if scores else 0.0)
+        return values
+    assert way.measure is not None, "a way that is read has a measure or a probe"
+    for reading in opened.readings(asks):
+        values.append(way.measure(reading) if reading else 0.0)
+    return values

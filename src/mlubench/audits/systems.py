@@ -5,12 +5,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+import torch
 from torch import Tensor
 
 from mlubench.audits.attack import Ask
 from mlubench.audits.beginning import answers_behind
+from mlubench.audits.probing import Probes, candidate_states
 from mlubench.audits.reading import token_scores
 from mlubench.audits.scores import TokenScores
+from mlubench.audits.sites import Site
 from mlubench.audits.weights import changed, trained_on
 from mlubench.core.errors import MlubenchError
 from mlubench.experiment.context import Context
@@ -58,12 +61,16 @@ class System:
         self.bare = False
         # The facts that targets ask for, which nothing may be trained on.
         self.targeted: frozenset[str] = frozenset()
+        # What probes are trained on: kept facts that the base tells, each with candidates of which the first is right.
+        self.lessons: Sequence[Ask] = ()
+        self._probes: Probes | None = None
 
     def open(self, done: Sequence[str] | None = None) -> None:
         """Mount what the system needs after these tasks; after all where none are given.
 
         What another system had mounted is gone.
         """
+        self._probes = None
         self._mount(list(self.ctx.order if done is None else done))
 
     def _mount(self, done: list[str]) -> None:
@@ -127,15 +134,32 @@ class System:
 
     def readings(self, asks: Sequence[Ask]) -> list[list[TokenScores]]:
         """How the model reads the candidates of each query; none where no model answers it, or it cannot be read."""
+        return self._candidates_read(asks, token_scores)
+
+    def probed(self, asks: Sequence[Ask], site: Site) -> list[list[float]]:
+        """How right a linear probe takes each candidate of each query to be; none where no model answers it.
+
+        The probe is trained on the `lessons`, under this very system.
+        """
+        if self._probes is None:
+            lessons = self._candidates_read(self.lessons, candidate_states)
+            self._probes = Probes([torch.stack(lesson) for lesson in lessons if lesson])
+        found = []
+        for states in self._candidates_read(asks, candidate_states):
+            found.append(self._probes.scores(torch.stack(states), site) if states else [])
+        return found
+
+    def _candidates_read(self, asks: Sequence[Ask], reader: Reader[Read]) -> list[list[Read]]:
+        """What `reader` makes of the candidates of each query."""
         pairs = [(row, text) for row, ask in enumerate(asks) for text in ask.candidates]
-        found: list[list[TokenScores]] = [[] for _ in asks]
+        found: list[list[Read]] = [[] for _ in asks]
         for start in range(0, len(pairs), READ_AT_ONCE):
             batch = pairs[start : start + READ_AT_ONCE]
             of_batch = [asks[row] for row, _ in batch]
-            read = self.read(of_batch, [text for _, text in batch], token_scores)
-            for (row, _), scores in zip(batch, read, strict=True):
-                if scores is not None:
-                    found[row].append(scores)
+            read = self.read(of_batch, [text for _, text in batch], reader)
+            for (row, _), of_text in zip(batch, read, strict=True):
+                if of_text is not None:
+                    found[row].append(of_text)
         return found
 
     def read(

@@ -21,6 +21,7 @@ ATTACKS = Table(
         "hops": Entry(f"{_ROOM}.hops:ATTACK", "a fact through another fact"),
         "languages": Entry(f"{_ROOM}.languages:ATTACK", "German, French, Spanish"),
         "memory": Entry(f"{_ROOM}.memory:ATTACK", "what probabilities tell"),
+        "probe": Entry(f"{_ROOM}.probe:ATTACK", "what linear probes read in hidden states"),
         "bypass": Entry(f"{_ROOM}.bypass:ATTACK", "the base alone"),
         "weights": Entry(f"{_ROOM}.weights:ATTACK", "rounding, pruning, noise"),
         "relearning": Entry(f"{_ROOM}.relearning:ATTACK", "a little training on other facts"),

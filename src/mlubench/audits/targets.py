@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from itertools import chain, zip_longest
 from pathlib import Path
 
-from mlubench.audits.attack import About, Target
+from mlubench.audits.attack import About, Ask, Target
 from mlubench.core.errors import MlubenchError
 from mlubench.data.strangers import Stranger
 from mlubench.judging.harm import RIGHT, HarmJudge
 from mlubench.types import AnswerRow, Benchmark, Sample
 
 RIVALS = 5
+# Questions that a probe learns from, at most.
+LESSONS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,9 @@ class Targets:
     forgotten: tuple[Target, ...]
     kept: tuple[Target, ...]
     strangers: tuple[Target, ...]
+    # Kept facts that the base tells, each with other kept truths of its question, the right one first: what whoever
+    # trains a probe may know. They name nothing that is forgotten.
+    lessons: tuple[Ask, ...] = ()
 
     def about(self, what: About) -> tuple[Target, ...]:
         found = {"forgotten": self.forgotten, "kept": self.kept, "stranger": self.strangers}
@@ -54,6 +59,7 @@ def choose_targets(
         forgotten=tuple(maker.target(sample) for sample in forgotten[:limit]),
         kept=tuple(maker.target(sample) for sample in kept[:limit]),
         strangers=tuple(maker.stranger(number, s) for number, s in enumerate(strangers[:limit])),
+        lessons=maker.lessons([sample for sample in known if sample.split == "retain"]),
     )
 
 
@@ -98,6 +104,22 @@ class _Maker:
             other_facts=tuple(facts[fact] for fact in sorted(facts) if fact != sample.fact),
             is_neighbour=sample.entity.cls in self.forgotten_classes,
         )
+
+    def lessons(self, samples: Sequence[Sample]) -> tuple[Ask, ...]:
+        """A question for each of the first samples, dealt over facts, whose question has another truth among them."""
+        truths: Mapping[str, dict[str, None]] = defaultdict(dict)
+        by_fact: dict[str, list[Sample]] = defaultdict(list)
+        for sample in sorted(samples, key=lambda sample: (sample.phrasing, sample.id)):
+            truths[sample.question][sample.truth] = None
+            by_fact[sample.fact].append(sample)
+        found = []
+        for sample in _dealt([by_fact[fact] for fact in sorted(by_fact)]):
+            wrong = [truth for truth in truths[sample.question] if truth != sample.truth]
+            if wrong:
+                candidates = (sample.truth, *wrong[:RIVALS])
+                pictures = ((0, self._picture(sample)),)
+                found.append(Ask(sample.question, pictures, candidates=candidates))
+        return tuple(found[:LESSONS])
 
     def stranger(self, number: int, stranger: Stranger) -> Target:
         sample = Sample(

@@ -111,8 +111,11 @@ class Probe:
 
     def hits(self, rows: Tensor, labels: Tensor) -> Tensor:
         """Which rows are classified right, (N,)."""
-        scores = (rows - self.centre) @ self.weights + self.bias  # (N, classes)
-        return scores.argmax(1) == labels
+        return self.scores(rows).argmax(1) == labels
+
+    def scores(self, rows: Tensor) -> Tensor:
+        """How much each row (N, H) is like each class, (N, classes)."""
+        return (rows - self.centre) @ self.weights + self.bias
 
 
 def linear_cka(x: Tensor, y: Tensor) -> float:

@@ -42,8 +42,10 @@ def attack_lines(audit: Audit) -> list[list[str]]:
 
 
 def _cell(row: AttackRow | None) -> str:
-    if row is None or row.worst is None or row.any_way is None:
+    if row is None or row.worst is None:
         return MISSING
+    if row.any_way is None:
+        return f"{row.worst:.2f}"
     return f"{row.worst:.2f} ({row.any_way:.2f})"
 
 

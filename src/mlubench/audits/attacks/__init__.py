@@ -14,5 +14,6 @@ bypass.py          the base alone, for whoever has the weights
 weights.py         the weights rounded, pruned or disturbed
 relearning.py      a little training
 memory.py          what probabilities tell
+probe.py           what linear probes read in hidden states
 collateral.py      what is lost or refused that should not be
 """

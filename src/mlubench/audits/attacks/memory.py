@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from mlubench.audits.attack import Ask, Attack, Target, Way
+from mlubench.audits.attack import AMONG_RIVALS, Ask, Attack, Target, Way, among_rivals
 from mlubench.audits.scores import (
     TokenScores,
     extraction_strength,
@@ -13,17 +13,6 @@ from mlubench.audits.scores import (
     zlib_ratio,
 )
 from mlubench.audits.studio import Studio
-
-RIVALS = 3
-
-
-def _among_rivals(target: Target, studio: Studio) -> Sequence[Ask]:
-    """The truth and three other truths of the same question; chance is one in four."""
-    rivals = target.rivals[:RIVALS]
-    if len(rivals) < RIVALS:
-        return []
-    candidates = (target.sample.truth, *rivals)
-    return [Ask(target.question, ((0, target.picture),), candidates=candidates)]
 
 
 def _alone(target: Target, studio: Studio) -> Sequence[Ask]:
@@ -45,8 +34,7 @@ def _extracted(candidates: Sequence[TokenScores]) -> float:
 
 
 def _ranked(name: str, measure: Callable[[TokenScores], float]) -> Way:
-    chance = 1 / (RIVALS + 1)
-    return Way(name, _among_rivals, chance=chance, measure=_truth_is_first(measure))
+    return Way(name, among_rivals, chance=AMONG_RIVALS, measure=_truth_is_first(measure))
 
 
 ATTACK = Attack(
