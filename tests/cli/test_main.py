@@ -243,7 +243,7 @@ def test_interrupted_base_training_leaves_no_model(
     seen: list[str] = []
 
     def interrupt() -> None:
-        for _ in range(6000):
+        for _ in range(30_000):
             if models.is_dir() and left(models):
                 time.sleep(1)  # well into the training
                 seen.extend(left(models))

@@ -15,7 +15,7 @@ from mlubench.endpoint.replies import ReplyCache
 from mlubench.judging.llm.tools import CACHE
 from mlubench.runs.folder import RunDir
 from mlubench.runs.rows import write_answers
-from support.forking import Forks
+from support.forking import Forks, ended
 from support.judging_endpoint import Endpoint, serving
 from support.rows import answer_row
 
@@ -44,9 +44,8 @@ def judged(forks: Forks, endpoint: Endpoint, after: float | None) -> int:
     began = len(endpoint.asked)
     child = forks.start()
     if after is not None:
-        limit = time.monotonic() + 1
-        # It is still starting; or it asks no more, and writes what is kept.
-        while len(endpoint.asked) == began and time.monotonic() < limit:
+        # It is still starting, however long that takes; or it asks no more, and writes what is kept.
+        while len(endpoint.asked) == began and not ended(child):
             time.sleep(0.005)
         time.sleep(after)
         os.kill(child, signal.SIGKILL)

@@ -27,8 +27,36 @@ def test_a_name_is_an_entity_with_and_without_its_class() -> None:
     assert entity_of("Personage/Jane Doe", None) == Entity("Personage", "Jane_Doe")
     assert entity_of("Jane  Doe", "Personage") == Entity("Personage", "Jane_Doe")
     assert entity_of("Jane Doe", None) == Entity("Other", "Jane_Doe")
-    with pytest.raises(UsageError, match="is no entity's name"):
-        entity_of("  ", None)
+    # A character that joins letters is part of some names.
+    assert entity_of("Other/\u0646\u200c\u0627", None).name == "\u0646\u200c\u0627"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["  ", "///", "...", "Personage/a/b", "a\x1b[31mb", "a\0b", "a\u202eb", "a\udcff", "x" * 201],
+)
+def test_what_is_no_name_is_said_so_in_one_short_line(name: str) -> None:
+    with pytest.raises(UsageError, match="is no entity's name") as refused:
+        entity_of(name, None)
+    assert len(refused.value.what) < 300
+    assert refused.value.what.isprintable()
+
+
+@pytest.mark.parametrize("cls", ["../..", "Personage/x", "\x1b[0m", "y" * 300])
+def test_what_is_no_class_is_said_so(cls: str) -> None:
+    with pytest.raises(UsageError, match="is no class"):
+        entity_of("Jane Doe", cls)
+
+
+@pytest.mark.parametrize("alias", ["", " ", "--", "J\x07", "z" * 201])
+def test_an_alias_is_a_name(folder: Path, alias: str) -> None:
+    with pytest.raises(UsageError, match="is no name"):
+        looked_through(folder, aliases=["J. Doe", alias])
+
+
+def test_a_thousand_aliases_are_too_many(folder: Path) -> None:
+    with pytest.raises(UsageError, match="1000 aliases are too many"):
+        looked_through(folder, aliases=[f"Name {number}" for number in range(1000)])
 
 
 def test_the_same_pictures_are_the_same_request_wherever_they_lie(sent: Path, folder: Path) -> None:

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 
+import psutil
+
 from support.paths import SUPPORT
 
 
@@ -27,6 +29,11 @@ def fork_for_each_line(work: Callable[[str], None]) -> None:
         print(ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status, flush=True)
         sys.stdin.readline()
         os.waitpid(child, 0)
+
+
+def ended(child: int) -> bool:
+    """Whether a process is over, while its parent still keeps its number."""
+    return bool(psutil.Process(child).status() == psutil.STATUS_ZOMBIE)
 
 
 class Forks:
@@ -59,7 +66,7 @@ class Forks:
         self.process.stdin.close()
         assert self.process.stdout
         self.process.stdout.close()
-        return self.process.wait(timeout=20)
+        return self.process.wait(timeout=120)
 
     def _say(self, line: str) -> None:
         print(line, file=self.process.stdin, flush=True)

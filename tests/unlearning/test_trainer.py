@@ -244,7 +244,7 @@ def test_a_failed_training_leaves_no_bar_and_no_training_mode(
     for thread in (
         set(threading.enumerate()) - threads
     ):  # the bar's thread ends at its next tick, if it was stopped
-        thread.join(timeout=2)
+        thread.join(timeout=60)
         assert not thread.is_alive()
     assert not mllm.model.training
 

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import bidirectional, category
 
 from pydantic import Field
 
@@ -23,6 +24,16 @@ from mlubench.types import Entity
 SENT = "sent"
 # More would take hours of asking, and say nothing new.
 MOST_PICTURES = 200
+# Names are looked for in every question.
+MOST_ALIASES = 100
+# In characters.
+LONGEST_NAME = 200
+# Of a name that is wrong so much is shown.
+_SHOWN = 60
+# Control characters, which move a terminal's cursor, and halves of characters, which no file can hold.
+_UNSEEN = {"Cc", "Cs"}
+# What turns the order of the characters behind it. A single one that joins or parts letters is part of some names.
+_TURNS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 # Of an entity whose class nobody named.
 NO_CLASS = "Other"
 
@@ -67,9 +78,21 @@ def entity_of(name: str, cls: str | None) -> Entity:
     if slash and cls is None:
         cls, name = given, rest
     spelt = "_".join(name.split())
-    if not spelt or "\0" in spelt:
-        raise UsageError(f"{name!r} is no entity's name", "Give one: --entity 'Jane Doe'.")
+    # A slash parts the class from the name in the entity's key, so neither holds one.
+    if not _is_name(spelt) or "/" in spelt:
+        raise UsageError(f"{name[:_SHOWN]!r} is no entity's name", "Give one: --entity 'Jane Doe'.")
+    if cls and (not _is_name(cls) or "/" in cls):
+        raise UsageError(f"{cls[:_SHOWN]!r} is no class", "Give one: --class Personage.")
     return Entity(cls or NO_CLASS, spelt)
+
+
+def _is_name(text: str) -> bool:
+    """Whether it has a letter or a digit, is not too long, and holds nothing that would show as something else."""
+    if len(text) > LONGEST_NAME or not any(character.isalnum() for character in text):
+        return False
+    return not any(
+        category(character) in _UNSEEN or bidirectional(character) in _TURNS for character in text
+    )
 
 
 def look_through(
@@ -81,6 +104,7 @@ def look_through(
     fewest: int,
 ) -> Submission:
     """Look at everything that was sent. Raises UsageError that names the first thing wrong."""
+    _check_aliases(aliases)
     files = _pictures_in(pictures)
     names = [str(path.relative_to(pictures)) for path in files]
     broken = broken_pictures(pictures, names)
@@ -104,6 +128,16 @@ def look_through(
         "pictures": sorted(file_sha256(path) for path in files),
     }
     return Submission(entity, tuple(aliases), tuple(answers), tuple(files), digest(made_of, 64))
+
+
+def _check_aliases(aliases: Sequence[str]) -> None:
+    if len(aliases) > MOST_ALIASES:
+        raise UsageError(
+            f"{len(aliases)} aliases are too many", f"Give {MOST_ALIASES} or fewer: --alias."
+        )
+    for alias in aliases:
+        if not _is_name(alias):
+            raise UsageError(f"{alias[:_SHOWN]!r} is no name", "Give one: --alias 'J. Doe'.")
 
 
 def _pictures_in(folder: Path) -> list[Path]:

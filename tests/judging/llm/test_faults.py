@@ -8,7 +8,7 @@ import pytest
 
 from mlubench.endpoint.limits import EndpointDownError
 from mlubench.judging.llm.judge import LLMJudge
-from support.judging_endpoint import FAULTS, UNPAID, Endpoint
+from support.judging_endpoint import FAULTS, LATE, UNPAID, Endpoint
 from support.judging_questions import questions
 
 Make = Callable[..., LLMJudge]
@@ -41,19 +41,24 @@ def test_a_mix_of_faults(
     assert source.spend.prompt + source.spend.completion <= dear * 4 / 3 * plain  # type: ignore[attr-defined]
 
 
+def patience_with(kind: str) -> float:
+    """Seconds that an attempt may take: fewer than a late reply does, else more than any machine takes."""
+    return 0.75 * LATE if kind == "late" else 30
+
+
 @pytest.mark.parametrize("kind", FAULTS)
 def test_one_fault_and_then_a_reply(endpoint: Endpoint, make_judge: Make, kind: str) -> None:
     endpoint.kinds = (kind,)
     turns = iter([True, True])
     endpoint.fault = lambda: kind if next(turns, False) else "fine"  # type: ignore[method-assign]
-    (verdict,) = make_judge(timeout=0.6).judge(questions(3)[2:])
+    (verdict,) = make_judge(timeout=patience_with(kind)).judge(questions(3)[2:])
     assert verdict.score == 2 and len(endpoint.asked) == 3
 
 
 @pytest.mark.parametrize("kind", FAULTS)
 def test_a_fault_that_stays_is_no_score(endpoint: Endpoint, make_judge: Make, kind: str) -> None:
     endpoint.faults, endpoint.kinds = 1, (kind,)
-    (verdict,) = make_judge(retries=2, timeout=0.6).judge(questions(1))
+    (verdict,) = make_judge(retries=2, timeout=patience_with(kind)).judge(questions(1))
     assert verdict.score is None
     assert len(verdict.why) > 20 and "\n" not in verdict.why
     assert len(endpoint.asked) == 3
