@@ -359,6 +359,26 @@ def test_an_expert_says_its_likeliest_words_however_it_is_asked(
     assert any(texts[n] != plain[n].text for n in by_base)
 
 
+def test_what_is_left_to_the_base_is_said_in_its_likeliest_words_too(
+    stacked: LUMoE, requests: list[AskRequest], serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise some draw would tell the fact in words that the second look does not know."""
+    left = Route((), None, 0.0, "the base answers", suspects=("Animals/Ox",))
+    monkeypatch.setattr(stacked, "routes", lambda queries: [left] * len(queries))
+    answers = {a.number: a for a in stacked.answers(requests, max_new_tokens=NEW)}
+    plain = [answers[number].text for number in range(len(requests))]
+    server = serve(stacked, waiting=2 * len(requests))
+    drawn = Sampling(temperature=2.0, seed=3)
+
+    def said() -> list[str]:
+        tickets = [server.submit(Wanted(asked, NEW, drawn)) for asked in requests]
+        return [answer.text for answer in got(tickets)]
+
+    assert said() != plain
+    monkeypatch.setattr(stacked, "on_hit", "second-look")
+    assert said() == plain
+
+
 def test_an_expert_that_cannot_be_read_refuses_its_own_requests_alone(
     stacked: LUMoE, requests: list[AskRequest], serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from mlubench.lumoe.engine.mixing import WeightedExperts
 from mlubench.lumoe.engine.requests import Job
 from mlubench.models.running import Row, RunningBatch
-from mlubench.models.sampling import GREEDY, Sampling
 
 if TYPE_CHECKING:
     from mlubench.lumoe.engine.lumoe import LUMoE
@@ -41,7 +40,7 @@ class LiveBatch:
         `ahead` and errors are those of `RunningBatch.start`.
         """
         queries = [job.request.query for job in jobs]
-        samplings = [_sampling(job) for job in jobs]
+        samplings = [self.engine.sampling(job.route, job.ticket.wanted.sampling) for job in jobs]
         limits = [job.ticket.wanted.max_new_tokens for job in jobs]
         with self.engine.answering([job.route for job in jobs]):
             self.batch.start(queries, samplings, limits, ahead=ahead)
@@ -87,8 +86,3 @@ class LiveBatch:
         number = {row: place for place, row in enumerate(self.batch.rows)}
         order = self.engine.order([self.jobs[row].route for row in rows])
         self.batch.keep([number[rows[place]] for place in order])
-
-
-def _sampling(job: Job) -> Sampling:
-    """An expert has learned to refuse in its likeliest words, so these are what it says, however often it is asked."""
-    return GREEDY if job.route.experts else job.ticket.wanted.sampling

@@ -35,6 +35,7 @@ from mlubench.models.features import FeatureCache
 from mlubench.models.mllm import MLLM
 from mlubench.models.probe import answer_probabilities
 from mlubench.models.query import Query
+from mlubench.models.sampling import GREEDY, Sampling
 from mlubench.settings.gates import OnError, OnHit, SecondLookMode
 from mlubench.types import Route, SecondLook
 
@@ -259,6 +260,15 @@ class LUMoE:
         if self.on_hit == "experts" or self.second_look == "off":
             return None
         return self.forgotten
+
+    def sampling(self, route: Route, wanted: Sampling) -> Sampling:
+        """How an answer is drawn: as is wanted, or by the likeliest words alone where it is about a request.
+
+        An expert has learned to refuse in these. Where the base answers what hits a request, some other draw may tell the
+        fact in words that the second look does not know. Either way whoever asks often enough would get it.
+        """
+        left_to_the_base = self.on_hit == "second-look" and route.suspects
+        return GREEDY if route.experts or left_to_the_base else wanted
 
     def weighted(self, route: Route) -> WeightedExperts:
         """The experts of a route, each with the factor that counts for it."""

@@ -22,7 +22,6 @@ from mlubench.lumoe.engine.looking_again import Reply, route_of
 from mlubench.lumoe.engine.lumoe import LUMoE
 from mlubench.lumoe.engine.reopening import Reopening
 from mlubench.lumoe.engine.requests import BusyError, Job, Ticket, Wanted
-from mlubench.models.sampling import GREEDY
 from mlubench.serving.vllm.adapters import Adapters
 from mlubench.serving.vllm.messages import as_messages
 from mlubench.types import Route
@@ -242,8 +241,7 @@ class VllmBackEnd:
         tokens = wanted.max_new_tokens
         if self._looks:
             tokens = max(tokens, LOOKED_AT)
-        # As in our own engine, an expert says its likeliest words alone.
-        sampling = GREEDY if job.route.experts else wanted.sampling
+        sampling = self.engine.sampling(job.route, wanted.sampling)
         messages = as_messages(self.engine.mllm, job.request.query)
         client = self.adapters.client
         said = await client.answer(name, messages, tokens=tokens, sampling=sampling)
