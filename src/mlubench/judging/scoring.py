@@ -98,7 +98,7 @@ def build_results(run: Run, judges: Sequence[str]) -> Results:
         cells=cells,
         upper_bound=upper_bound,
         references=references,
-        taken_in=_taken_in(run),
+        **_taken_in(run),
         breakdowns=finer,
         comparisons=comparisons,
         reference_comparisons=reference_comparisons,
@@ -216,14 +216,14 @@ def _reference_comparisons(run: Run, judge: str, order: list[str]) -> list[Compa
     return found
 
 
-def _taken_in(run: Run) -> list[TakenInRow]:
-    """How long references that train nothing took; no rows where none was asked for."""
+def _taken_in(run: Run) -> dict[str, list[TakenInRow]]:
+    """How long references that train nothing took. No key where none was asked for."""
     found: list[TakenInRow] = []
     for reference in REFERENCES:
         path = run.folder.taken_in(reference)
         if path.is_file():
             found += read_json(path, list[TakenInRow])
-    return found
+    return {"taken_in": found} if found else {}
 
 
 class _TrainedManifest(TypedDict):

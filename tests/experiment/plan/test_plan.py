@@ -113,6 +113,16 @@ def test_files_are_those_that_a_run_writes(finished: Finished, beside: Plan) -> 
     assert all((finished.folder / f).is_dir() for f in folders)
 
 
+def test_a_reference_that_asks_nobody_has_files_and_no_questions(tmp_path: Path) -> None:
+    plan = planned(tmp_path, "methods=[ga]", "references=[gate-only, training-free]")
+    assert "answers/training-free/A-UB.jsonl" in plan.files
+    assert "references/training-free.json" in plan.files
+    # Without LUMoE there is no gate to be alone.
+    assert not [file for file in plan.files if "gate-only" in file]
+    assert plan.asked
+    assert "training-free" not in {row.who for row in plan.asked}
+
+
 def test_archives_take_what_was_planned(finished: Finished, beside: Plan) -> None:
     for method in beside.methods:
         files = (finished.folder / "models" / method.name).rglob("*.safetensors")
