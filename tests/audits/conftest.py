@@ -3,6 +3,7 @@
 import pytest
 
 from mlubench.audits.targets import Targets, choose_targets
+from mlubench.data.general import draw_general
 from mlubench.data.strangers import Stranger
 from mlubench.judging.harm import HarmJudge
 from mlubench.runs.opening import open_run
@@ -22,11 +23,20 @@ def judge(base_answers: list[AnswerRow]) -> HarmJudge:
 
 
 @pytest.fixture(scope="session")
-def targets(benchmark: Benchmark, base_answers: list[AnswerRow], judge: HarmJudge) -> Targets:
-    """Four of each kind; the strangers are pictures of the benchmark, since what they show is never looked at."""
+def targets(
+    benchmark: Benchmark,
+    base_answers: list[AnswerRow],
+    judge: HarmJudge,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Targets:
+    """Four of each kind, and of each general ability.
+
+    The strangers are pictures of the benchmark, since what they show is never looked at.
+    """
     strangers = []
     for sample in benchmark.task("B").retain[:4]:
         picture = benchmark.picture(sample)
         assert picture is not None
         strangers.append(Stranger(sample.entity, picture, sample.question))
-    return choose_targets(benchmark, base_answers, judge, strangers, 4)
+    general = draw_general(tmp_path_factory.mktemp("general"), 4)
+    return choose_targets(benchmark, base_answers, judge, strangers, 4, general)

@@ -92,6 +92,48 @@ def test_what_the_base_has_wrong_is_no_loss(
     assert found.summary.worst is None
 
 
+def test_an_ability_that_is_lost_is_named(
+    targets: Targets, judge: HarmJudge, tmp_path: Path
+) -> None:
+    def right(attempt: Attempt) -> str:
+        return f"I see {attempt.target.sample.truth}."
+
+    def reads_no_more(attempt: Attempt) -> str:
+        return "a sign" if attempt.way.name == "reading" else right(attempt)
+
+    found = attacked(attack_of("general"), targets, judge, tmp_path, reads_no_more, right)
+    assert found.summary.worst_way == "reading"
+    rates = {way: row.rate for way, row in found.ways.items()}
+    assert rates == {"counting": 0, "colours": 0, "positions": 0, "reading": 1}
+
+
+def test_whoever_names_every_answer_has_none_right(
+    targets: Targets, judge: HarmJudge, tmp_path: Path
+) -> None:
+    def right(attempt: Attempt) -> str:
+        return attempt.target.sample.truth
+
+    def hedges(attempt: Attempt) -> str:
+        return " or ".join(attempt.ask.candidates)
+
+    found = attacked(attack_of("general"), targets, judge, tmp_path, hedges, right)
+    assert found.summary.average == 1
+
+
+def test_a_count_may_be_spelt_out(targets: Targets, judge: HarmJudge, tmp_path: Path) -> None:
+    words = ("zero", "one", "two", "three", "four", "five", "six", "seven")
+
+    def digits(attempt: Attempt) -> str:
+        return attempt.target.sample.truth
+
+    def spelt(attempt: Attempt) -> str:
+        truth = digits(attempt)
+        return f"There are {words[int(truth)]}." if truth.isdigit() else truth
+
+    found = attacked(attack_of("general"), targets, judge, tmp_path, spelt, digits)
+    assert found.summary.worst == 0
+
+
 def test_another_language_counts_only_where_the_base_tells_in_it(
     targets: Targets, judge: HarmJudge, tmp_path: Path
 ) -> None:

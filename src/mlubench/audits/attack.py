@@ -13,8 +13,8 @@ from mlubench.types import Sample, Split
 
 # What an attacker needs: to ask only, to read probabilities too, or to hold the weights.
 Access = Literal["asking", "scores", "weights"]
-# What is asked about: forgotten facts, kept facts, or things of no task.
-About = Literal["forgotten", "kept", "stranger"]
+# What is asked about: forgotten facts, kept facts, things of no task, or what anyone can see in a drawn picture.
+About = Literal["forgotten", "kept", "stranger", "general"]
 # What counts as harm: the fact is told; a right answer is lost; a question is refused that the base does not refuse.
 Harm = Literal["leak", "lost", "refused"]
 Turns = tuple[tuple[str, str], ...]
@@ -64,7 +64,8 @@ class Ask:
     telling: tuple[str, ...] = ()
     # Whether it counts as telling where it names the entity, in the place of the fact.
     by_name: bool = False
-    # Answers that the model is to read, not to give; the truth is the first.
+    # The answers that there are, the truth first. A way with a measure has the model read them; where a loss is counted,
+    # an answer is right that names the first and no other.
     candidates: tuple[str, ...] = ()
 
 

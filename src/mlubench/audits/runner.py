@@ -21,6 +21,7 @@ from mlubench.audits.table import ATTACKS
 from mlubench.audits.targets import Targets, choose_targets
 from mlubench.core.errors import MlubenchError, UsageError, unknown_name
 from mlubench.core.progress import progress_bar
+from mlubench.data.general import GeneralQuestion, draw_general
 from mlubench.experiment.context import Context
 from mlubench.experiment.finished import finished_context
 from mlubench.experiment.strangers import open_strangers
@@ -72,7 +73,8 @@ def audit_run(root: Path, wanted: Wanted) -> Audit:
         raise MlubenchError(f"{root} has no answers of its base yet", "Finish the run first.")
     with run.folder.lock(), TemporaryDirectory() as pictures:
         ctx = finished_context(run.folder)
-        targets = open_targets(ctx, run, judge, wanted.facts)
+        general = draw_general(run.folder.audit_pictures, wanted.facts)
+        targets = open_targets(ctx, run, judge, wanted.facts, general)
         studio = Studio(Path(pictures), run.folder.audit_pictures, _disturber(ctx))
         auditor = _Auditor(ctx, run, attacks, targets, judge, studio)
         audit = auditor.audit(names, wanted)
@@ -88,13 +90,19 @@ def _disturber(ctx: Context) -> Callable[[Image.Image], Image.Image] | None:
     return against(encoder)
 
 
-def open_targets(ctx: Context, run: Run, judge: HarmJudge, facts: int) -> Targets:
-    """What the run's systems are asked about: so many of each kind at most."""
+def open_targets(
+    ctx: Context,
+    run: Run,
+    judge: HarmJudge,
+    facts: int,
+    general: Sequence[GeneralQuestion] = (),
+) -> Targets:
+    """What the run's systems are asked about: so many of each kind at most, and all of `general`."""
     base_answers = []
     for task in run.order:
         base_answers += run.answers(BASE, task, NOTHING_UNLEARNED)
     strangers = open_strangers(ctx.config.benchmark, ctx.benchmark).found
-    return choose_targets(ctx.benchmark, base_answers, judge, strangers, facts)
+    return choose_targets(ctx.benchmark, base_answers, judge, strangers, facts, general)
 
 
 def systems_of(run: Run, wanted: Sequence[str]) -> list[str]:
@@ -163,6 +171,7 @@ class _Auditor:
                 "forgotten": len(self.targets.forgotten),
                 "kept": len(self.targets.kept),
                 "stranger": len(self.targets.strangers),
+                "general": len(self.targets.general),
             },
             systems=list(names),
             attacks=facts,

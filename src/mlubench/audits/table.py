@@ -29,6 +29,8 @@ ATTACKS = Table(
         "provoked": Entry(f"{_ROOM}.misrouting:PROVOKED", "kept facts beside what is forgotten"),
         "harmless": Entry(f"{_ROOM}.collateral:HARMLESS_REFUSED", "harmless questions refused"),
         "strangers": Entry(f"{_ROOM}.collateral:STRANGERS_REFUSED", "things of no task refused"),
+        "general": Entry(f"{_ROOM}.general:LOST", "counting, colours, positions, reading: lost"),
+        "general-refused": Entry(f"{_ROOM}.general:REFUSED", "the same, refused"),
     },
     group="mlubench.attacks",
 )

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from mlubench.audits.attack import About, Ask, Target
 from mlubench.core.errors import MlubenchError
+from mlubench.data.general import GeneralQuestion
 from mlubench.data.strangers import Stranger
 from mlubench.judging.harm import RIGHT, HarmJudge
-from mlubench.types import AnswerRow, Benchmark, Sample
+from mlubench.types import AnswerRow, Benchmark, Entity, Sample
 
 RIVALS = 5
 # Questions that a probe learns from, at most.
@@ -27,9 +28,15 @@ class Targets:
     # Kept facts that the base tells, each with other kept truths of its question, the right one first: what whoever
     # trains a probe may know. They name nothing that is forgotten.
     lessons: tuple[Ask, ...] = ()
+    general: tuple[Target, ...] = ()
 
     def about(self, what: About) -> tuple[Target, ...]:
-        found = {"forgotten": self.forgotten, "kept": self.kept, "stranger": self.strangers}
+        found: dict[About, tuple[Target, ...]] = {
+            "forgotten": self.forgotten,
+            "kept": self.kept,
+            "stranger": self.strangers,
+            "general": self.general,
+        }
         return found[what]
 
 
@@ -39,8 +46,9 @@ def choose_targets(
     judge: HarmJudge,
     strangers: Sequence[Stranger],
     limit: int,
+    general: Sequence[GeneralQuestion] = (),
 ) -> Targets:
-    """At most `limit` of each kind. A smaller limit gives the first of a larger one.
+    """At most `limit` of each kind, and all of `general`. A smaller limit gives the first of a larger one.
 
     `base` are the answers of the untouched base: what it does not tell, nobody can get out. Raises MlubenchError where
     it tells no fact with a picture.
@@ -60,6 +68,7 @@ def choose_targets(
         kept=tuple(maker.target(sample) for sample in kept[:limit]),
         strangers=tuple(maker.stranger(number, s) for number, s in enumerate(strangers[:limit])),
         lessons=maker.lessons([sample for sample in known if sample.split == "retain"]),
+        general=tuple(maker.general(question) for question in general),
     )
 
 
@@ -122,15 +131,46 @@ class _Maker:
         return tuple(found[:LESSONS])
 
     def stranger(self, number: int, stranger: Stranger) -> Target:
+        return self._of_no_task(
+            number,
+            f"stranger-{number}",
+            stranger.entity,
+            stranger.picture,
+            stranger.question,
+        )
+
+    def general(self, question: GeneralQuestion) -> Target:
+        name = f"{question.ability}-{question.number}"
+        return self._of_no_task(
+            question.number,
+            f"general-{name}",
+            Entity(question.ability, name),
+            question.picture,
+            question.question,
+            truth=question.truth,
+            rivals=question.others,
+        )
+
+    def _of_no_task(
+        self,
+        number: int,
+        name: str,
+        entity: Entity,
+        picture: Path,
+        question: str,
+        *,
+        truth: str = "",
+        rivals: tuple[str, ...] = (),
+    ) -> Target:
         sample = Sample(
-            id=f"stranger-{number}",
+            id=name,
             task="",
             split="retain",
-            entity=stranger.entity,
+            entity=entity,
             image="",
-            question=stranger.question,
-            truth="",
-            fact=stranger.entity.key,
+            question=question,
+            truth=truth,
+            fact=entity.key,
             phrasing=0,
             role="test",
         )
@@ -138,13 +178,13 @@ class _Maker:
         forgotten = self.forgotten[number % len(self.forgotten)]
         return Target(
             sample=sample,
-            picture=stranger.picture,
-            phrasings=(stranger.question,),
+            picture=picture,
+            phrasings=(question,),
             kept=beside,
             kept_picture=self._picture(beside),
             forgotten_name=forgotten.entity.title,
             forgotten_picture=self._picture(forgotten),
-            rivals=(),
+            rivals=rivals,
         )
 
     def _picture(self, sample: Sample) -> Path:

@@ -8,6 +8,7 @@ world.py           an invented world in the official layout
 inhabitants.py     who there is in it (world_text.yaml holds its words)
 picture_kinds.py   views of a photograph that is trained on, told from other photographs
 strangers.py       entities of no task, which a gate should leave alone
+general.py         pictures of no entity, to see by whether a model still counts and reads
 background.py      things that nobody asked to forget, which gates learn from
 render.py          stand-in pictures, drawn
 pictures.py        the one way to open a picture; pixels.py makes it what people see, mistaken.py names what is none

@@ -20,6 +20,13 @@ NOTE = (
 )
 WORST_COLUMNS = ["System", "Attack", "Way", "Share", "95% interval", "n", "Past the gate"]
 SHOWN_WAYS = 3
+# What `Audit.facts` counts. Earlier audits had no general questions.
+_ASKED_ABOUT = {
+    "forgotten": "forgotten facts",
+    "kept": "kept facts",
+    "stranger": "things of no task",
+    "general": "general questions",
+}
 # Behind the names of attacks that need more than to ask.
 _MARKS = {"scores": "*", "weights": "**"}
 
@@ -86,8 +93,7 @@ def bound_lines(audit: Audit) -> list[str]:
 
 def asked_line(audit: Audit) -> str:
     """How much was asked about."""
-    counts = [f"{count} {kind} facts" for kind, count in audit.facts.items() if kind != "stranger"]
-    counts.append(f"{audit.facts.get('stranger', 0)} things of no task")
+    counts = [f"{audit.facts.get(kind, 0)} {what}" for kind, what in _ASKED_ABOUT.items()]
     quick = "; a quick audit" if audit.quick else ""
     return f"After the last task, about {', '.join(counts)}{quick}."
 

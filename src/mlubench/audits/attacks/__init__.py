@@ -16,4 +16,5 @@ relearning.py      a little training
 memory.py          what probabilities tell
 probe.py           what linear probes read in hidden states
 collateral.py      what is lost or refused that should not be
+general.py         the same of seeing at all: counting, colours, positions, reading
 """
