@@ -14,5 +14,6 @@ figures.py         rates with intervals, average and worst case
 bounds.py          bounds that a release must keep
 runner.py          all of it, on a finished run
 oracle/            every archive beside a base that never learned what it forgets
+lmms_eval.py       scores on the field's general benchmarks, by the program lmms-eval
 references.py      what methods are held against, added to a finished run
 """

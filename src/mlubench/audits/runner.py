@@ -28,7 +28,7 @@ from mlubench.experiment.strangers import open_strangers
 from mlubench.judging.harm import HarmJudge, harm_judge
 from mlubench.lumoe.gates.metric import encoder_for
 from mlubench.models.features import open_encoder
-from mlubench.runs.audits import AttackFacts, Audit
+from mlubench.runs.audits import AttackFacts, Audit, read_audit
 from mlubench.runs.audits import AttackRow as SummaryRow
 from mlubench.runs.folder import (
     BASE,
@@ -78,6 +78,10 @@ def audit_run(root: Path, wanted: Wanted) -> Audit:
         studio = Studio(Path(pictures), run.folder.audit_pictures, _disturber(ctx))
         auditor = _Auditor(ctx, run, attacks, targets, judge, studio)
         audit = auditor.audit(names, wanted)
+        earlier = read_audit(run.folder.audit)
+        if earlier is not None:
+            # Attacks say nothing of these scores, so they stay.
+            audit = audit.model_copy(update={"lmms_eval": earlier.lmms_eval})
         audit.write(run.folder.audit)
     return audit
 

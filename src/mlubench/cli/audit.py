@@ -21,6 +21,7 @@ Examples:
   mlubench audit runs/toy --systems lumoe --fail-if 'leak>0.01' --fail-if 'lost>0.05'
   mlubench audit runs/toy --references
   mlubench audit runs/toy --oracle
+  mlubench audit runs/mine --lmms-eval pope,mme --systems lumoe
 """
 )
 @click.argument("run", type=PATH)
@@ -52,6 +53,22 @@ Examples:
     is_flag=True,
     help="Attack nothing: hold every archive against a base that never learned what it forgets. Trains such bases.",
 )
+@click.option(
+    "--lmms-eval",
+    "tasks",
+    default="",
+    callback=_names,
+    metavar="TASK,...",
+    help="Attack nothing: have lmms-eval run these tasks on the base and on --systems, with the scores side by side.",
+)
+@click.option(
+    "--lmms-limit", type=click.IntRange(min=1), help="With --lmms-eval: questions of each task."
+)
+@click.option(
+    "--lmms-include",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="With --lmms-eval: a folder with tasks of your own.",
+)
 @JSON
 def audit(
     run: Path,
@@ -62,6 +79,9 @@ def audit(
     bounds: tuple[str, ...],
     references: bool,
     oracle: bool,
+    tasks: tuple[str, ...],
+    lmms_limit: int | None,
+    lmms_include: Path | None,
     as_json: bool,
 ) -> int:
     """Attack the systems of a finished RUN, and write its audit.json and its report anew.
@@ -73,6 +93,10 @@ def audit(
         return _add_references(run, as_json=as_json)
     if oracle:
         return _hold_against_oracle(run, systems, facts, quick=quick, as_json=as_json)
+    if tasks:
+        return _run_lmms_eval(run, tasks, lmms_limit, lmms_include, systems, as_json=as_json)
+    if lmms_limit is not None or lmms_include is not None:
+        raise click.UsageError("--lmms-limit and --lmms-include need --lmms-eval TASK,...")
     from mlubench.models.quiet import quiet
 
     quiet()
@@ -127,4 +151,31 @@ def _hold_against_oracle(
     else:
         print_table(render_oracle(report))
     click.echo(f"report: {write_report(run)}", err=True)
+    return 0
+
+
+def _run_lmms_eval(
+    run: Path,
+    tasks: tuple[str, ...],
+    limit: int | None,
+    include: Path | None,
+    systems: tuple[str, ...],
+    *,
+    as_json: bool,
+) -> int:
+    from mlubench.models.quiet import quiet
+
+    quiet()
+    from mlubench.audits.lmms_eval import Tasks, lmms_eval_run
+    from mlubench.report.html import write_report
+    from mlubench.report.lmms_eval_table import render_lmms_eval
+    from mlubench.serving.measured import measured
+
+    found = lmms_eval_run(run, Tasks(tasks, limit, include), systems, measured)
+    page = write_report(run)
+    if as_json:
+        print_json(found.as_json())
+    else:
+        print_table(render_lmms_eval(found))
+    click.echo(f"report: {page}", err=True)
     return 0

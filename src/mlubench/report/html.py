@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlubench.core.files import write_atomic
-from mlubench.report import audit_table, liveness, oracle_table
+from mlubench.report import audit_table, liveness, lmms_eval_table, oracle_table
 from mlubench.report import score_table as tables
 from mlubench.report.about_run import facts, notices
 from mlubench.report.breakdown import Split, splits
@@ -165,6 +165,10 @@ def _audit(folder: RunDir) -> dict[str, Any]:
             "audit_worst_columns": audit_table.WORST_COLUMNS,
             "audit_worst": audit_table.worst_lines(audit),
             "audit_meanings": audit_table.meanings(audit),
+            "lmms_eval_title": lmms_eval_table.TITLE,
+            "lmms_eval_note": lmms_eval_table.NOTE,
+            "lmms_eval_columns": lmms_eval_table.columns(audit),
+            "lmms_eval_lines": lmms_eval_table.lines(audit),
         }
     return values
 

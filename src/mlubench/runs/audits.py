@@ -74,6 +74,20 @@ class BoundRow(_Row):
     broken: bool
 
 
+class LmmsEvalRow(_Row):
+    """A score that lmms-eval gave a system on one of its tasks, in the task's own unit."""
+
+    system: str
+    task: str
+    metric: str
+    score: float
+    stderr: float | None = None
+    difference: float | None = None  # from the base's score; None for the base
+    higher_is_better: bool | None = None  # None: lmms-eval does not say
+    n: int | None = None  # questions
+    failed: int = 0  # questions that got no answer, and that lmms-eval scores all the same
+
+
 class Audit(_Row):
     """A run's audit.json."""
 
@@ -85,6 +99,7 @@ class Audit(_Row):
     summary: list[AttackRow] = []
     ways: list[WayRow] = []
     bounds: list[BoundRow] = []
+    lmms_eval: list[LmmsEvalRow] = []
 
     def write(self, path: Path) -> None:
         write_json(path, self.as_json())

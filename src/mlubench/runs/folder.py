@@ -172,6 +172,10 @@ class RunDir:
         """How far each archive is from exact unlearning: see `runs.oracles`."""
         return self.root / "oracle.json"
 
+    def lmms_eval(self, system: str) -> Path:
+        """The folder of what lmms-eval wrote of a system: its results, its samples and its log."""
+        return self.root / "audit" / system / "lmms-eval"
+
     @property
     def audit_pictures(self) -> Path:
         """Pictures of attacks that take long to make."""

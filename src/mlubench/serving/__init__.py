@@ -19,5 +19,6 @@ failures.py        errors as OpenAI's clients read them
 metrics.py         figures for Prometheus
 openapi.py         what the server offers, as an OpenAPI document
 vllm/              a vLLM server that generates in the place of our own engine
+measured.py        a system of an audit behind a loopback address, for a measurement
 server.py          the server's life: open, serve, stop
 """

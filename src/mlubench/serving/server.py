@@ -151,7 +151,7 @@ def serve(
         raise MISSING from None
 
     require_safe(address, keys)
-    listening = _listening(address)
+    listening = listening_at(address)
     app = make_app(
         back_end(engine, limits, reopening, vllm),
         model=model,
@@ -174,7 +174,8 @@ def serve(
         uvicorn.Server(config).run(sockets=[listening])
 
 
-def _listening(address: Address) -> socket.socket:
+def listening_at(address: Address) -> socket.socket:
+    """The socket that a server takes requests from. Raises UsageError where the port is taken."""
     # Bound here and not by uvicorn, so that the port is known before anything is served.
     try:
         return socket.create_server(
