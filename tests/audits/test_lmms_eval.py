@@ -104,13 +104,29 @@ def test_attacks_leave_the_scores_where_they_are(folder: Path, audit: Audit) -> 
     assert found.summary
 
 
+def test_a_task_that_is_measured_again_is_replaced_and_others_stay(
+    folder: Path, own_tasks: Path, path: str, audit: Audit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", path)
+    again = call(
+        *("audit", folder, "--lmms-eval", "gone", "--lmms-include", own_tasks),
+        *("--systems", "gate-only", "--lmms-limit", 2),
+    )
+    assert again.code == 0, again.err
+    found = read_audit(RunDir(folder).audit)
+    assert found is not None
+    assert {row.system for row in found.lmms_eval if row.task == "gone"} == {"base", "gate-only"}
+    assert score(found, "gate-only", "gone").n == 2
+    assert score(found, "lumoe", "stays") == score(audit, "lumoe", "stays")
+
+
 def test_a_task_that_it_does_not_know_is_an_error_with_its_words(
     folder: Path, own_tasks: Path, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", path)
     failed = call("audit", folder, "--lmms-eval", "nosuch", "--lmms-include", own_tasks)
     assert failed.code == 1
-    assert "Tasks not found: nosuch" in failed.error
+    assert "lmms-eval failed: Tasks not found: nosuch" in failed.error
     assert "log.txt" in failed.error
 
 

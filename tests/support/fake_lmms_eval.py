@@ -38,7 +38,10 @@ def main(arguments: list[str]) -> None:
     for task in settings["tasks"].split(","):
         path = Path(settings["include_path"]) / f"{task}.json"
         if not path.is_file():
-            sys.exit(f"\x1b[31mERROR\x1b[0m | Tasks not found: {task}")
+            logged = (
+                "\x1b[32m2026-01-01 00:00:00\x1b[0m | \x1b[31mERROR   \x1b[0m | lmms_eval:614 - "
+            )
+            sys.exit(f"{logged}Tasks not found: {task}")
         docs = json.loads(path.read_text())[: settings.get("limit")]
         samples = [_sample(model, doc) for doc in docs]
         scores[task] = sum(sample["told"] for sample in samples) / len(samples)

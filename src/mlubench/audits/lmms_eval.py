@@ -12,8 +12,9 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
@@ -30,6 +31,9 @@ from mlubench.runs.opening import open_run
 PROGRAM = "lmms-eval"
 # What it writes in the place of an answer that it got none of; it scores it as it would any other.
 _FAILED = "[LMMS_EVAL_REQUEST_FAILED"
+# The colours of a terminal; and what stands before a line of its log: time, level and place.
+_COLOUR = re.compile(r"\x1b\[[\d;]*m")
+_LOGGED = re.compile(r"^\S+ \S+ \| \w+ +\| \S+ - ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +88,14 @@ def lmms_eval_run(root: Path, tasks: Tasks, wanted: Sequence[str], serve: Serve)
         for name in names:
             opened = system(ctx, name)
             opened.open()
-            folder = run.folder.lmms_eval(name)
             with serve(opened) as endpoint:
-                run_tasks(program, tasks, endpoint, folder)
+                folder = run_tasks(program, tasks, endpoint, run.folder.lmms_eval(name))
             rows += rows_of(name, folder)
         audit = read_audit(run.folder.audit) or Audit()
-        audit = audit.model_copy(update={"lmms_eval": against_base(rows)})
+        measured = {row.task for row in rows}
+        # Of a task that is measured anew nothing stays: it may have had another number of questions.
+        others = [row for row in audit.lmms_eval if row.task not in measured]
+        audit = audit.model_copy(update={"lmms_eval": [*others, *against_base(rows)]})
         audit.write(run.folder.audit)
     return audit
 
@@ -106,13 +112,14 @@ def find_program() -> str:
     return found
 
 
-def run_tasks(program: str, tasks: Tasks, endpoint: Endpoint, folder: Path) -> None:
-    """Run the tasks; results, samples and a log lie in `folder`, which is emptied first.
+def run_tasks(program: str, tasks: Tasks, endpoint: Endpoint, root: Path) -> Path:
+    """Run the tasks. Returns the new folder below `root` in which results, samples and a log lie.
 
-    Raises MlubenchError with its last words where it fails.
+    Raises MlubenchError with the program's last words where it fails.
     """
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    root.mkdir(parents=True, exist_ok=True)
+    today = datetime.now(UTC).strftime("%Y-%m-%d-")
+    folder = Path(mkdtemp(prefix=today, dir=root))
     log = folder / "log.txt"
     with TemporaryDirectory() as private, log.open("wb") as out:
         # In a file and not on the command line, which everybody on this machine can read.
@@ -128,6 +135,7 @@ def run_tasks(program: str, tasks: Tasks, endpoint: Endpoint, folder: Path) -> N
         )
     if done.returncode != 0 or not list(folder.rglob("*_results.json")):
         raise MlubenchError(f"{PROGRAM} failed: {_last_words(log)}", f"Its log is {log}.")
+    return folder
 
 
 def _settings(tasks: Tasks, endpoint: Endpoint, folder: Path) -> dict[str, object]:
@@ -163,9 +171,9 @@ def _environment() -> dict[str, str]:
 
 def _last_words(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
-    # Without the colours of a terminal.
-    plain = [re.sub(r"\x1b\[[\d;]*m", "", line).strip() for line in lines]
-    return next((line for line in reversed(plain) if line), "it said nothing")
+    plain = [_COLOUR.sub("", line).strip() for line in lines]
+    last = next((line for line in reversed(plain) if line), "it said nothing")
+    return _LOGGED.sub("", last)
 
 
 def rows_of(name: str, folder: Path) -> list[LmmsEvalRow]:

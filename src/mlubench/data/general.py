@@ -37,7 +37,7 @@ _COLOURS = {
 _SHAPES = ("circle", "square", "triangle")
 _PLACES = {"left": (-1, 0), "right": (1, 0), "above": (0, -1), "below": (0, 1)}
 _FEWEST, _MOST = 2, 7
-# Of letters that no two fonts draw alike enough to be mistaken, and far apart from each other.
+# Everyday words of six letters, no two of them alike.
 _WORDS = (
     *("BRIDGE", "WINTER", "GARDEN", "ORANGE", "MARKET", "PLANET", "SILVER", "TICKET"),
     *("BUTTER", "CASTLE", "FOREST", "HAMMER", "LADDER", "MIRROR", "POCKET", "ROCKET"),
@@ -55,11 +55,11 @@ class GeneralQuestion:
     picture: Path
     question: str
     truth: str
-    # Every other answer that the question allows; one of them is wrong, and so is one of them beside the truth.
+    # Answers that are wrong, beside the truth too.
     others: tuple[str, ...]
 
 
-# A picture, its question, the truth, and the other answers.
+# A picture, its question, the truth, and wrong answers.
 _Drawn = tuple[Image.Image, str, str, tuple[str, ...]]
 
 

@@ -173,7 +173,7 @@ class RunDir:
         return self.root / "oracle.json"
 
     def lmms_eval(self, system: str) -> Path:
-        """The folder of what lmms-eval wrote of a system: its results, its samples and its log."""
+        """What lmms-eval wrote of a system, a folder for each time: results, samples and a log."""
         return self.root / "audit" / system / "lmms-eval"
 
     @property
