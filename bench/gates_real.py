@@ -13,7 +13,7 @@ from typing import Any
 from PIL import Image
 
 from gates_scenes import SMALL, Hits, Scene, asked_about, edges, hits_of, rates_of
-from gates_world import OwnEncoders, real_tower
+from gates_world import OwnEncoders
 from mlubench.data.evasion import side_by_side
 from mlubench.data.pictures import open_picture
 from mlubench.data.strangers import Strangers
@@ -21,6 +21,7 @@ from mlubench.experiment.prepare import open_benchmark
 from mlubench.experiment.strangers import open_strangers
 from mlubench.lumoe.gates.making import make_gate
 from mlubench.lumoe.gates.metrics import gate_report
+from mlubench.models.real.assembly import own_vision
 from mlubench.settings.gates import GateConfig
 from mlubench.settings.loading import load
 from mlubench.types import Benchmark, Entity
@@ -37,7 +38,7 @@ def rows(seed: int, gates: GateConfig, folder: Path) -> Iterator[dict[str, Any]]
     config = load("real", [f"benchmark.seed={seed}"])
     benchmark = open_benchmark(config)
     strangers = open_strangers(config.benchmark, benchmark)
-    features = OwnEncoders(tower=real_tower())
+    features = OwnEncoders(tower=own_vision().encoder())
     test = [sample for sample in benchmark.samples if sample.role == "test"]
     scenes = list(_scenes(benchmark, strangers, folder))
     experts = {entity: task.name for task in benchmark.tasks for entity in task.forget_entities}

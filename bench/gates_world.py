@@ -5,12 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
-from mlubench.core.files import file_sha256
 from mlubench.data.render import render_release
 from mlubench.experiment.prepare import open_base, open_benchmark, unlearned_part
 from mlubench.lumoe.engine.base_answers import base_asker
@@ -19,16 +16,10 @@ from mlubench.lumoe.gates.making import make_gate
 from mlubench.models.encoders import Encoder
 from mlubench.models.features import EncoderName, FeatureCache, LayerCache, open_encoder
 from mlubench.models.mllm import MLLM
-from mlubench.models.real.assembly import LITE_MEAN, LITE_STD, VISION
-from mlubench.models.real.fetch import part_named, require
-from mlubench.models.real.tower import from_checkpoint
 from mlubench.settings.gates import GateConfig
 from mlubench.settings.run import Config
 from mlubench.statistics.intervals import wilson
 from mlubench.types import Benchmark, Entity, Task
-
-# Of a side of a picture, as the tower of the real base takes it.
-PIXELS = 224
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,22 +62,6 @@ class OwnEncoders:
         if encoder not in self._layers:
             self._layers[encoder] = LayerCache(open_encoder(encoder))
         return self._layers[encoder]
-
-
-def real_tower() -> Encoder:
-    """EfficientNet-lite0 with ImageNet's weights, the tower of the real base. `mlubench parts fetch` brings it."""
-    weights = require(part_named(VISION)) / "weights.pth"
-    net = from_checkpoint(torch.load(weights, weights_only=True))
-
-    def layers(pictures: list[Image.Image]) -> Sequence[Tensor]:
-        shown = []
-        for picture in pictures:
-            shown.append(np.asarray(picture.resize((PIXELS, PIXELS), Image.Resampling.BICUBIC)))
-        pixels = torch.from_numpy(np.stack(shown)).permute(0, 3, 1, 2)
-        states: Sequence[Tensor] = net((pixels / 255 - LITE_MEAN) / LITE_STD).hidden_states
-        return states
-
-    return Encoder(file_sha256(weights), layers)
 
 
 def open_world(

@@ -29,7 +29,7 @@ from rich.table import Table
 from torch import Tensor
 
 import logos_pictures
-from gates_world import counted, real_tower
+from gates_world import counted
 from logos_pictures import Logos, open_logos
 from mlubench.core.files import digest
 from mlubench.data.background import Background
@@ -38,9 +38,9 @@ from mlubench.lumoe.gates.learned import learned_from
 from mlubench.lumoe.gates.looks import view
 from mlubench.lumoe.gates.risk import conformal_threshold
 from mlubench.lumoe.gates.tuning import Tuning, tuned_folder
-from mlubench.models.encoders import Encoder, VisionModel, folder_encoder, load_vision
+from mlubench.models.encoders import Encoder, folder_encoder, load_vision
 from mlubench.models.quiet import quiet
-from mlubench.models.real.assembly import own_tower
+from mlubench.models.real.assembly import own_vision
 from mlubench.settings.gates import GateConfig
 
 SIZES = (1, 10, 100, 1000)
@@ -253,13 +253,9 @@ def measure(args: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def _encoder(args: argparse.Namespace, background: LogoBackground) -> Encoder:
+    vision = own_vision() if args.encoder is None else load_vision(args.encoder)
     if args.tune == 0:
-        return real_tower() if args.encoder is None else folder_encoder(args.encoder)
-    if args.encoder is None:
-        tower = own_tower()
-        vision = VisionModel(tower.model, tower.pictures)
-    else:
-        vision = load_vision(args.encoder)
+        return vision.encoder()
     with tempfile.TemporaryDirectory() as folder:
         out = args.out or Path(folder) / "tuned"
         tuned_folder(vision, background, Tuning(args.tune, seed=args.seed), out)

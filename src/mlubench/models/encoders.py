@@ -125,6 +125,8 @@ def _width_of(model: "PreTrainedModel") -> int:
 class VisionModel:
     """A vision model with the image processor that goes with it. On the CPU, in float32."""
 
+    # What tells its weights from others.
+    id: str
     # Alone, or the vision half of one such as CLIP.
     model: "PreTrainedModel"
     processor: "BaseImageProcessor"
@@ -137,6 +139,10 @@ class VisionModel:
     def states(self, pixels: Tensor) -> Sequence[Tensor]:
         """What each layer says."""
         return _states(self.model(pixel_values=pixels, output_hidden_states=True))
+
+    def encoder(self) -> Encoder:
+        """It as an encoder, which says what the model says by then."""
+        return Encoder(self.id, lambda pictures: self.states(self.pixels(pictures)))
 
 
 def load_vision(folder: Path) -> VisionModel:
@@ -159,19 +165,14 @@ def load_vision(folder: Path) -> VisionModel:
         raise MlubenchError(f"{folder} holds no image processor: {why}", hint) from error
     half = _vision_half(folder)
     model = load_weights(AutoModel, folder, dtype="float32", config=half).eval()
+    weights = [file_sha256(path) for path in sorted(folder.glob("*.safetensors"))]
     # Of a family whose vision half is no model by itself.
-    return VisionModel(getattr(model, "vision_model", model), processor)
+    return VisionModel(digest(weights, 64), getattr(model, "vision_model", model), processor)
 
 
 def folder_encoder(folder: Path) -> Encoder:
     """The vision model in a folder as an encoder. Raises MlubenchError as `load_vision` does."""
-    vision = load_vision(folder)
-    weights = sorted(folder.glob("*.safetensors"))
-
-    def layers(pictures: list[Image.Image]) -> Sequence[Tensor]:
-        return vision.states(vision.pixels(pictures))
-
-    return Encoder(digest([file_sha256(path) for path in weights], 64), layers)
+    return load_vision(folder).encoder()
 
 
 def _vision_half(folder: Path) -> "PreTrainedConfig | None":

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from mlubench.data.background import Background, drawn_background
 from mlubench.lumoe.gates import tuning
 from mlubench.lumoe.gates.tuning import Tuning, tune, tuned_folder, with_margin
-from mlubench.models.encoders import Encoder, VisionModel, folder_encoder, load_vision
+from mlubench.models.encoders import VisionModel, folder_encoder, load_vision
 from mlubench.models.toy.eye import FOLDER
 from support.tiny_parts import save_clip
 
@@ -79,7 +79,7 @@ def _grey(thing: str, number: int) -> Image.Image:
 
 def _apart(vision: VisionModel, background: Background) -> float:
     """How like new pictures of one thing are, less how like those of different things."""
-    encoder = Encoder("", lambda pictures: vision.states(vision.pixels(pictures)))
+    encoder = vision.encoder()
     pictures = [background.picture(t, 5000 + n) for t in background.teaching() for n in (0, 1)]
     rows = encoder(pictures)
     rows = F.normalize(rows - rows.mean(0), dim=1)

@@ -260,7 +260,9 @@ class MetricGate(Gate):
         for row, n in enumerate(pictures):
             suspects = suspects_of(self.known, scores.of_each[row], self.suspicion)
             found = route_of(self.known, scores.values[row], scores.numbers[row], self.threshold)
-            routes[n] = replace(found, suspects=tuple(dict.fromkeys((*suspects, *found.suspects))))
+            # What other parts hit is suspect too, whether or not it is near enough by itself.
+            together = dict.fromkeys((*suspects, *found.suspects))
+            routes[n] = replace(found, suspects=tuple(together))
         return routes
 
     def _asked(self, pictures: Sequence[Path], features: Features) -> Tensor:

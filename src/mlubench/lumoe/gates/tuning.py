@@ -23,7 +23,7 @@ from mlubench.core.cache import cache_root
 from mlubench.core.files import digest, whole_dir
 from mlubench.data.background import Background
 from mlubench.lumoe.gates.learned import normalisation
-from mlubench.models.encoders import Encoder, VisionModel, joined
+from mlubench.models.encoders import VisionModel, joined
 from mlubench.unlearning.trainer_setup import ProgressCallback
 
 # The share of a model's blocks that learns, the last ones, with all that comes behind them.
@@ -81,7 +81,7 @@ def tuned_folder(
     """
     facts = {
         "tuned": [name for name, _ in _last_blocks(vision.model)],
-        "from": digest(_fingerprint(vision.model), 64),
+        "from": vision.id,
         "background": background.name,
         "background_id": background.id,
         "things": len(background.teaching()),
@@ -94,13 +94,6 @@ def tuned_folder(
         vision.processor.save_pretrained(folder)
     shutil.rmtree(work, ignore_errors=True)
     return facts
-
-
-def _fingerprint(model: nn.Module) -> list[object]:
-    """Tells one model from another by the sums of its weights."""
-    return [
-        [name, float(weight.detach().double().sum())] for name, weight in model.named_parameters()
-    ]
 
 
 def _last_blocks(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
@@ -151,7 +144,7 @@ def with_margin(cosines: Tensor, thing: Tensor) -> Tensor:
 
 def _rows_to_start_from(vision: VisionModel, background: Background) -> Tensor:
     """What the untuned model says of some pictures of each thing. (T, P, D)"""
-    encoder = Encoder("", lambda pictures: vision.states(vision.pixels(pictures)))
+    encoder = vision.encoder()
     count = min(START, background.pictures)
     rows = []
     for thing in background.teaching():

@@ -27,6 +27,7 @@ from transformers.image_processing_utils import BaseImageProcessor
 
 from mlubench.core.errors import MlubenchError
 from mlubench.core.files import MANIFEST, digest, file_sha256, require_empty, whole_dir
+from mlubench.models.encoders import VisionModel
 from mlubench.models.llava import start_projector
 from mlubench.models.plugins import register_model_classes, why_not_loaded
 from mlubench.models.real.fetch import part_named, require
@@ -100,7 +101,7 @@ def assembled(
     vision: Path | None, language: Path | None, *, seed: int
 ) -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
     """The same in memory. Its projector is drawn by `seed`."""
-    tower = _other_tower(vision) if vision else own_tower()
+    tower = _other_tower(vision) if vision else _own_tower()
     chat = _other_language(language) if language else _own_language()
     torch.manual_seed(seed)
     return join(tower, chat)
@@ -149,8 +150,13 @@ def join(tower: Tower, chat: Language) -> tuple[LlavaForConditionalGeneration, L
     return llava.eval(), processor
 
 
-def own_tower() -> Tower:
+def own_vision() -> VisionModel:
     """The fetched part `efficientnet-lite0`. Raises MlubenchError where it was not fetched."""
+    tower = _own_tower()
+    return VisionModel(hash_of_part(None, VISION), tower.model, tower.pictures)
+
+
+def _own_tower() -> Tower:
     folder = require(part_named(VISION))
     model = from_checkpoint(torch.load(folder / "weights.pth", weights_only=True))
     size = {"height": model.config.image_size, "width": model.config.image_size}
