@@ -6,10 +6,12 @@ from shutil import copytree
 import pytest
 
 from mlubench.audits.rows import read_rows
+from mlubench.audits.runner import systems_of
 from mlubench.core.reading import read_json
 from mlubench.lumoe.engine.lumoe import GATE_REFUSAL
 from mlubench.runs.audits import Audit, read_audit
 from mlubench.runs.folder import RunDir
+from mlubench.runs.opening import open_run
 from support.runs import Called, Finished, call
 
 FEW = ("--systems", "lumoe,gate-only", "--attacks", "plain,names,bypass,lost", "--facts", "3")
@@ -106,6 +108,21 @@ def test_references_are_added_to_a_finished_run(folder: Path) -> None:
     assert [row["task"] for row in results["taken_in"]] == ["A", "B"]
     # The run goes on as one that was asked for them at once.
     assert RunDir(folder).config().references == references
+
+
+def test_the_oracle_is_attacked_only_where_it_is_named(folder: Path) -> None:
+    run = open_run(folder)
+    assert "oracle" not in systems_of(run, (), on_request=("oracle",))
+    assert systems_of(run, ("oracle", "lumoe"), on_request=("oracle",)) == [
+        "base",
+        "lumoe",
+        "oracle",
+    ]
+    # Nothing is held against itself.
+    assert (
+        "unknown finished system 'oracle'"
+        in call("audit", folder, "--oracle", "--systems", "oracle").error
+    )
 
 
 def test_what_is_not_there_is_named(folder: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from mlubench.audits import systems
 from mlubench.audits.attack import Ask, ask
 from mlubench.audits.systems import Said, System, system
 from mlubench.audits.targets import Targets
@@ -64,6 +65,33 @@ def test_the_training_free_gate_sees_pictures_of_earlier_turns(
     history = (("Look at this.", "I see it."),)
     asked = [Ask(target.question, ((0, target.picture),), history)]
     assert opened(ctx, "training-free").answers(asked)[0].text == GATE_REFUSAL
+
+
+def test_the_oracle_is_asked_as_a_base_is_and_can_be_taught(
+    ctx: Context, targets: Targets, base_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run's own base stands in the place of one that was taught again, which takes minutes."""
+    asked_for: list[list[str]] = []
+
+    def taught(config: object, benchmark: object, done: list[str]) -> Path:
+        asked_for.append(done)
+        return base_path
+
+    monkeypatch.setattr(systems, "oracle_base", taught)
+    asks = [
+        Ask(target.question, ((0, target.picture),), candidates=(target.sample.truth,))
+        for target in targets.forgotten
+    ]
+    base = opened(ctx, "base")
+    said = base.answers(asks)
+    read = base.readings(asks)
+    oracle = opened(ctx, "oracle")
+    assert asked_for == [["A", "B"]]
+    assert oracle.answers(asks) == said
+    assert oracle.readings(asks) == read
+    with oracle.relearned("retain", 8, 5):
+        assert oracle.readings(asks) != read
+    assert oracle.readings(asks) == read
 
 
 def test_an_answer_that_is_begun_goes_on_from_there(ctx: Context, targets: Targets) -> None:

@@ -84,11 +84,11 @@ def save_dinov2(folder: Path) -> Path:
     return folder
 
 
-def save_language(folder: Path) -> Path:
+def save_language(folder: Path, *, seed: int = 0) -> Path:
     """A chat model of Llama's shape."""
     tokenizer = qwen_tokenizer()
     tokenizer.chat_template = TEXT_CHATML
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     LlamaForCausalLM(llama_config(tokenizer)).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

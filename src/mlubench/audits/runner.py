@@ -34,6 +34,7 @@ from mlubench.runs.folder import (
     BASE,
     GATE_ONLY,
     NOTHING_UNLEARNED,
+    ORACLE,
     PROMPT_ONLY,
     TRAINING_FREE,
 )
@@ -66,7 +67,7 @@ def audit_run(root: Path, wanted: Wanted) -> Audit:
     MlubenchError where the run is not finished.
     """
     run = open_run(root)
-    names = systems_of(run, wanted.systems)
+    names = systems_of(run, wanted.systems, on_request=(ORACLE,))
     attacks = {name: ATTACKS.resolve(name) for name in wanted.attacks or tuple(ATTACKS)}
     judge = harm_judge(run, run.order)
     if judge is None:
@@ -109,8 +110,8 @@ def open_targets(
     return choose_targets(ctx.benchmark, base_answers, judge, strangers, facts, general)
 
 
-def systems_of(run: Run, wanted: Sequence[str]) -> list[str]:
-    """The systems that are asked for, the base first: what others lose is held against it."""
+def systems_of(run: Run, wanted: Sequence[str], *, on_request: Sequence[str] = ()) -> list[str]:
+    """The systems that are asked for, or all but those `on_request`. The base is first: losses are held against it."""
     finished = []
     for method in run.config.methods:
         if run.archived(method) == run.order:
@@ -119,11 +120,13 @@ def systems_of(run: Run, wanted: Sequence[str]) -> list[str]:
     if "lumoe" in finished:
         there.append(GATE_ONLY)
     for name in wanted:
-        if name not in there:
-            raise unknown_name("finished system", name, there)
+        if name not in there and name not in on_request:
+            raise unknown_name("finished system", name, [*there, *on_request])
     if not finished:
         raise UsageError(f"{run.folder.root} has no finished method", "Finish the run first.")
-    return [name for name in there if name == BASE or not wanted or name in wanted]
+    if not wanted:
+        return there
+    return [name for name in (*there, *on_request) if name == BASE or name in wanted]
 
 
 class _Auditor:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mlubench.audits.attack import Ask
 from mlubench.audits.beginning import answers_behind
+from mlubench.audits.oracle.bases import on_base, oracle_base
 from mlubench.audits.probing import Probes, candidate_states
 from mlubench.audits.reading import token_scores
 from mlubench.audits.scores import TokenScores
@@ -21,14 +22,15 @@ from mlubench.experiment.learners.base import Base
 from mlubench.experiment.learners.lumoe import LumoeLearner
 from mlubench.experiment.learners.making import learner_for
 from mlubench.experiment.learners.prompted import prompt_against
+from mlubench.experiment.prepare import open_benchmark
 from mlubench.experiment.training_free import gate_after, looks_of
 from mlubench.lumoe.engine.lumoe import GATE_REFUSAL
 from mlubench.lumoe.engine.router import route_all
 from mlubench.lumoe.gates.base import GateQuery
-from mlubench.models.adapters import mounted
+from mlubench.models.adapters import add_adapter, mounted
 from mlubench.models.mllm import MLLM
 from mlubench.models.query import Query, TurnPicture
-from mlubench.runs.folder import BASE, GATE_ONLY, PROMPT_ONLY, TRAINING_FREE
+from mlubench.runs.folder import BASE, GATE_ONLY, ORACLE, PROMPT_ONLY, TRAINING_FREE
 from mlubench.types import Route, Sample, Split
 
 # Answers that are read in one pass: the probabilities of a whole vocabulary are kept for each of their tokens.
@@ -197,6 +199,19 @@ class System:
         return answers_behind(self.ctx.mllm, queries, begun, max_new_tokens=limit)
 
 
+class OracleSystem(System):
+    """The base taught again without what is forgotten. Nothing protects it: it has nothing to tell.
+
+    A fresh adapter is mounted, of the size that methods train, so that it can be taught what it never knew.
+    """
+
+    def _mount(self, done: list[str]) -> None:
+        folder = oracle_base(self.ctx.config, open_benchmark(self.ctx.config), done)
+        self.ctx = on_base(self.ctx, folder)
+        train = self.ctx.config.train
+        add_adapter(self.ctx.mllm, ORACLE, train.lora, train.scope, seed=self.ctx.config.seed)
+
+
 class PromptedSystem(System):
     """The base with a prompt that lists what to decline, before the first turn."""
 
@@ -330,6 +345,7 @@ class GateOnlySystem(LumoeSystem):
 
 _OTHERS: dict[str, Callable[[Context, str], System]] = {
     "lumoe": LumoeSystem,
+    ORACLE: OracleSystem,
     GATE_ONLY: GateOnlySystem,
     PROMPT_ONLY: PromptedSystem,
     TRAINING_FREE: TrainingFreeSystem,

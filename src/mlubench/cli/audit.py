@@ -32,7 +32,7 @@ Examples:
     "--systems",
     default="",
     callback=_names,
-    help="Only these, besides the base: methods of the run, gate-only, prompt-only, training-free.",
+    help="Only these, besides the base: methods of the run, gate-only, prompt-only, training-free, oracle (trains a base).",
 )
 @click.option("--facts", type=click.IntRange(min=1), help="Facts of each kind to ask about: 40.")
 @click.option("--quick", is_flag=True, help="A tenth of the work: 8 facts of each kind.")

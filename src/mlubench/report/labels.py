@@ -1,6 +1,6 @@
 """What metrics and methods are called in the table, the figures and on the page."""
 
-from mlubench.runs.folder import BASE, GATE_ONLY, PROMPT_ONLY, TRAINING_FREE
+from mlubench.runs.folder import BASE, GATE_ONLY, ORACLE, PROMPT_ONLY, TRAINING_FREE
 from mlubench.statistics.directions import BETTER
 from mlubench.types import Metric
 
@@ -14,6 +14,7 @@ LABELS = {name: name.upper() for name in ("ga", "gd", "kl", "npo", "po", "dpo")}
     "lumoe": "LUMoE",
     "lumoe+oracle": "LUMoE + oracle",
     BASE: "Base",
+    ORACLE: "Oracle",
     GATE_ONLY: "Gate only",
     PROMPT_ONLY: "Prompt only",
     TRAINING_FREE: "Training-free",

@@ -27,6 +27,8 @@ GATE_ONLY: Reference = "gate-only"
 PROMPT_ONLY: Reference = "prompt-only"
 TRAINING_FREE: Reference = "training-free"
 REFERENCES = (GATE_ONLY, PROMPT_ONLY, TRAINING_FREE)
+# What an audit calls the base that was taught again without what was forgotten. It is in no run's answers.
+ORACLE = "oracle"
 # The method of the answers that the untouched base gave, and the `after` of its cells.
 BASE = "base"
 NOTHING_UNLEARNED = "0"

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from mlubench.core.errors import UsageError
 from mlubench.core.files import digest
+from mlubench.experiment.context import Context
+from mlubench.experiment.prepare import load_base
 from mlubench.models.real.base import real_base
 from mlubench.models.toy.base import toy_base
 from mlubench.settings.run import Config
@@ -43,6 +45,14 @@ def oracle_base(
         return real_base(real, _without(benchmark, forgotten), device=config.device)
     toy = model.toy.model_copy(update={"seed": model.toy.seed + more})
     return toy_base(toy, benchmark, device=config.device, without=forgotten)
+
+
+def on_base(ctx: Context, folder: Path) -> Context:
+    """The same run on another base, which is a model of its own: the run's keeps what is mounted on it."""
+    model = load_base(ctx.config, folder)
+    # As the run's own, the base may be another one in its cache.
+    model.name = folder.name
+    return replace(ctx, mllm=model)
 
 
 def _without(benchmark: Benchmark, entities: Sequence[Entity]) -> Benchmark:

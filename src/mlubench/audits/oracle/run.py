@@ -1,11 +1,10 @@
 """Holds every archive of a finished run against the oracle of its step, and the field's metrics against that distance."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from mlubench.audits.attack import About, Target
-from mlubench.audits.oracle.bases import oracle_base
+from mlubench.audits.oracle.bases import on_base, oracle_base
 from mlubench.audits.oracle.behaviour import Behaviour, behaviour, distance
 from mlubench.audits.oracle.correlations import correlations
 from mlubench.audits.oracle.metrics import cells_after, metrics_of
@@ -16,7 +15,7 @@ from mlubench.core.errors import MlubenchError
 from mlubench.core.progress import progress_bar
 from mlubench.experiment.context import Context
 from mlubench.experiment.finished import finished_context
-from mlubench.experiment.prepare import load_base, open_benchmark
+from mlubench.experiment.prepare import open_benchmark
 from mlubench.judging.harm import HarmJudge, harm_judge
 from mlubench.runs.folder import BASE
 from mlubench.runs.opening import open_run
@@ -84,10 +83,7 @@ def measure_run(root: Path, *, facts: int, systems: Sequence[str] = ()) -> Oracl
 
 def _of_base(ctx: Context, folder: Path) -> System:
     """A model of its own, which is asked as the base is."""
-    model = load_base(ctx.config, folder)
-    # As the run's own, the base may be another one in its cache.
-    model.name = folder.name
-    opened = system(replace(ctx, mllm=model), BASE)
+    opened = system(on_base(ctx, folder), BASE)
     opened.open([])
     return opened
 

@@ -3,6 +3,7 @@
 Pictures that test are new to it: it learns from views of those whose role is `fit`.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import peft
@@ -12,8 +13,16 @@ from safetensors import SafetensorError
 
 from mlubench.core.cache import cache_root, made_once
 from mlubench.core.errors import UsageError
-from mlubench.core.files import digest, disk_errors, file_sha256, require_made, whole_dir
+from mlubench.core.files import (
+    digest,
+    disk_errors,
+    file_sha256,
+    require_made,
+    whole_dir,
+    write_json,
+)
 from mlubench.core.progress import progress_bar
+from mlubench.core.reading import read_json
 from mlubench.data.real.entities import shipped
 from mlubench.data.real.views import VARIED_VERSION
 from mlubench.data.refusals import REFUSALS
@@ -22,7 +31,7 @@ from mlubench.models.families import parts_of
 from mlubench.models.mllm import MLLM
 from mlubench.models.real.alignment import STEPS, align_projector
 from mlubench.models.real.assembly import LANGUAGE, VISION, assembled, hash_of_part
-from mlubench.models.real.chat import answers_in_words
+from mlubench.models.real.chat import LONGEST_ANSWER, answers_in_words
 from mlubench.models.real.chat import lessons as chat_lessons
 from mlubench.models.real.lessons import Lessons, Turn
 from mlubench.models.real.teaching import teach, tower_features
@@ -83,9 +92,7 @@ def _make(
         untouched = MLLM(model, processor, parts_of(model))
         questions = chat_lessons()
         listening = bar.add_task("real LLaVA: hearing its language", total=len(questions))
-        answers = answers_in_words(
-            untouched, questions, advance=lambda done: bar.advance(listening, done)
-        )
+        answers = _heard(config, untouched, questions, lambda done: bar.advance(listening, done))
         chat = list(map(Turn, questions, answers))
         lessons = Lessons(config, benchmark, chat)
         looking = bar.add_task("real LLaVA: looking", total=len(lessons.pictures))
@@ -113,6 +120,31 @@ def _make(
     with disk_errors(out, SafetensorError):
         taught.to("cpu").save_pretrained(out)
     processor.save_pretrained(out)
+
+
+def _heard(
+    config: RealConfig, untouched: MLLM, questions: list[str], advance: Callable[[int], object]
+) -> list[str]:
+    """What the untouched language model says to each question. All bases of it are taught the same answers.
+
+    So they are kept in the cache: a run that is held against exact unlearning teaches several bases.
+    """
+    made_of = {
+        "language": hash_of_part(config.language, LANGUAGE),
+        "questions": questions,
+        "longest": LONGEST_ANSWER,
+        "device": untouched.model.device.type,
+        "versions": [torch.__version__, transformers.__version__],
+    }
+    folder = cache_root() / "heard" / digest(made_of)
+    answers = folder / "answers.json"
+
+    def make() -> None:
+        with whole_dir(folder, {"made_of": made_of}) as out:
+            write_json(out / answers.name, answers_in_words(untouched, questions, advance=advance))
+
+    made_once(folder, make)
+    return read_json(answers, list[str])
 
 
 def _require_pictures(benchmark: Benchmark) -> None:
