@@ -12,8 +12,10 @@ from mlubench.core.reading import read_json
 from mlubench.lumoe.experts.merge_plan import Plan
 from mlubench.lumoe.experts.merging import active_experts, roll_back
 from mlubench.lumoe.experts.store import ExpertStore
+from mlubench.runs.rows import read_answers
 from mlubench.studies.consolidation import adapters, consolidate, measuring
 from mlubench.studies.consolidation.consolidate import STAGE, consolidate_run
+from mlubench.types import AnswerRow, Judge
 from support.runs import Finished
 
 WEIGHTS = "adapter_model.safetensors"
@@ -48,7 +50,12 @@ def test_merged_experts_are_measured_and_adopted(run: Path, finished: Finished) 
         for c in finished.results["cells"]
         if c["method"] == "lumoe" and c["after"] == "B"
     }
-    assert {(c["task"], c["metric"]): c["before"]["score"] for c in report["cells"]} == born
+    for cell in report["cells"]:
+        as_served = born.pop((cell["task"], cell["metric"]))
+        alone = cell["before"]["score"]
+        # Of what must go, the second look refuses what an expert tells.
+        assert alone == as_served if cell["metric"] == "utility" else alone <= as_served
+    assert not born
     (group,) = report["groups"]
     assert group["carries"] == ["A", "B"] and group["relative_error"] < 1e-6
     assert group["bytes"] == (store_of(run).root / "merged+1" / WEIGHTS).stat().st_size
@@ -68,6 +75,29 @@ def test_too_great_a_loss_changes_nothing(run: Path) -> None:
     assert any("by more than 0.02" in why for why in report["why"])
     assert [c["task"] for c in report["cells"] if c["why"]] and store_of(run).history() == []
     assert files(run) == before
+
+
+def test_the_second_look_does_not_hide_a_merged_expert_that_tells(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mean of rank 1 is too weak to refuse. Served, the second look would hold back what it tells."""
+    measured: dict[str, AnswerRow] = {}
+    judge_cell = measuring.judge_cell
+
+    def noted(answers: Path, verdicts: Path, judge: Judge) -> None:
+        if answers.parent.name == "after":
+            measured.update({row.id: row for row in read_answers(answers)})
+        judge_cell(answers, verdicts, judge)
+
+    monkeypatch.setattr(measuring, "judge_cell", noted)
+    assert ask(run, max_drop=1.0, scale="mean", rank=1)["adopted"]
+    told = []
+    for row in measured.values():
+        if row.split == "forget" and row.truth.lower() in row.response.lower():
+            told.append(row)
+    assert told
+    assert all(row.route is not None and row.route.experts for row in told)
+    assert all(row.second_look is None for row in measured.values())
 
 
 def test_a_distilled_expert_is_trained_on_both_tasks(run: Path) -> None:

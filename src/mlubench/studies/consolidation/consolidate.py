@@ -10,7 +10,6 @@ from rich.console import Console
 from mlubench.core.errors import UsageError
 from mlubench.core.files import digest
 from mlubench.experiment.finished import finished_context
-from mlubench.experiment.learners.lumoe import LumoeLearner
 from mlubench.judging.llm.tools import JudgeTools
 from mlubench.judging.run import judge_of
 from mlubench.lumoe.experts.merge_plan import Group, Plan, choose, facts_of, merge
@@ -19,7 +18,7 @@ from mlubench.lumoe.experts.store import ExpertStore
 from mlubench.runs.folder import RunDir
 from mlubench.runs.manifest import CarriedScore, ManifestFacts
 from mlubench.studies.consolidation.adapters import make_adapter
-from mlubench.studies.consolidation.measuring import Candidate, answered, measure
+from mlubench.studies.consolidation.measuring import Candidate, ExpertsAlone, answered, measure
 from mlubench.studies.consolidation.report import (
     ComparedCell,
     ConsolidationReport,
@@ -33,8 +32,8 @@ STAGE = ".consolidating"  # in the store's folder, where nothing with a leading 
 def consolidate_run(root: Path, plan: Plan, console: Console) -> ConsolidationReport:
     """Merge experts of a run if no cell loses more than `plan.max_drop`. The report, whose `adopted` says whether it did.
 
-    Cells are those of the run's LUMoE after its last task: its gate, its test samples, its judge. Until they are good
-    enough nothing in the store changes. Interrupted, the same call goes on where it was.
+    Cells are those of the run's gate and experts after its last task, without the second look: its test samples, its
+    judge. Until they are good enough nothing in the store changes. Interrupted, the same call goes on where it was.
     """
     run = RunDir(root)
     config = run.config()
@@ -49,7 +48,7 @@ def consolidate_run(root: Path, plan: Plan, console: Console) -> ConsolidationRe
         tools = JudgeTools(config.judging, config.device, config.model.plugins)
         judge = judge_of(run, config.judge, tools)
         known = answered(run, store, done)
-        before = measure(ctx, LumoeLearner(ctx), done, stage / "before", judge, known)
+        before = measure(ctx, ExpertsAlone(ctx), done, stage / "before", judge, known)
         members = sum(len(group.members) for group in groups)
         console.print(f"{members} experts into {len(groups)}: {plan.method}")
         adapters = {group.name: stage / "adapters" / group.name for group in groups}

@@ -1,4 +1,4 @@
-"""The scores of a run's LUMoE, as it is and as it would be with fewer experts."""
+"""The scores of a run's gate and experts, as they are and as they would be with fewer experts."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +14,7 @@ from mlubench.judging.scoring import judged_answers
 from mlubench.lumoe.experts.merge_plan import Group
 from mlubench.lumoe.experts.merging import active_experts
 from mlubench.lumoe.experts.store import ExpertStore
+from mlubench.lumoe.second_look.forgotten import Forgotten
 from mlubench.models.adapters import load_adapter, remove_adapters
 from mlubench.runs.folder import RunDir
 from mlubench.runs.rows import read_answers, read_verdicts
@@ -22,8 +23,19 @@ from mlubench.studies.consolidation.report import MeasuredCell
 from mlubench.types import Judge
 
 
-class Candidate(LumoeLearner):
-    """The run's LUMoE as it would be with these groups' adapters in place of their members."""
+class ExpertsAlone(LumoeLearner):
+    """The run's LUMoE without its second look, which would refuse in the place of an expert that tells."""
+
+    def __init__(self, ctx: Context) -> None:
+        super().__init__(ctx)
+        self.engine.on_hit = "experts"
+
+    def _forgotten_after(self, done: list[str]) -> Forgotten | None:
+        return None
+
+
+class Candidate(ExpertsAlone):
+    """The same as it would be with these groups' adapters in place of their members."""
 
     def __init__(self, ctx: Context, groups: Sequence[Group], adapters: Mapping[str, Path]) -> None:
         super().__init__(ctx)
@@ -47,7 +59,7 @@ class Candidate(LumoeLearner):
 
 
 def answered(run: RunDir, store: ExpertStore, done: list[str]) -> KnownAnswers:
-    """What the run has answered already; nothing once the store was changed, as other versions may have said it."""
+    """What the run's experts have answered; nothing once the store was changed, as other versions may have said it."""
     if store.history():
         return {}
     known: KnownAnswers = {}
