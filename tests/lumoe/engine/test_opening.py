@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from shutil import copytree
+from shutil import copytree, rmtree
 
 import pytest
 
@@ -89,6 +89,13 @@ def test_what_is_not_there_is_named(folder: Path, tmp_path: Path, mllm: MLLM) ->
         engine.open(folder, mllm)
     with pytest.raises(UsageError, match=r"where the base of the experts .* is not known"):
         engine.open(folder, gate=OracleGate())
+
+
+def test_an_expert_that_the_gate_names_has_to_be_there(folder: Path, mllm: MLLM) -> None:
+    rmtree(folder / "A")
+    with pytest.raises(MlubenchError, match=r"names expert 'A', which .* has not") as error:
+        engine.open(folder, mllm)
+    assert "experts import" in error.value.hint
 
 
 def test_an_expert_that_the_gate_never_names_is_an_error(folder: Path, mllm: MLLM) -> None:

@@ -182,7 +182,7 @@ def _store_source(store: ExpertStore, needs_gate: bool) -> EngineSource:
             gate = facts.get("gate")
             if gate:
                 tasks = tuple(facts.get("tasks", ()))
-                _require_known(store, experts, name, tasks)
+                _require_same(store, experts, name, tasks)
                 return EngineSource(
                     store,
                     tasks,
@@ -200,10 +200,19 @@ def _store_source(store: ExpertStore, needs_gate: bool) -> EngineSource:
     )
 
 
-def _require_known(
+def _require_same(
     store: ExpertStore, experts: list[str], newest: str, tasks: tuple[str, ...]
 ) -> None:
-    """Raises MlubenchError for an expert that the gate never names: its queries would reach the base, unsuppressed."""
+    """Raises MlubenchError unless the gate names the store's experts and no others.
+
+    Queries of an expert that it never names would reach the base, unsuppressed. One that is absent has no answer.
+    """
+    absent = sorted(set(tasks) - set(experts))
+    if absent:
+        raise MlubenchError(
+            f"the gate beside expert {newest!r} names expert {absent[0]!r}, which {store.root} has not",
+            f"Take it in too: mlubench experts import {store.root} FILE.",
+        )
     unknown = sorted(set(experts) - set(tasks))
     if unknown:
         raise MlubenchError(
