@@ -64,10 +64,11 @@ def test_training_on_other_facts_moves_an_adapter_and_leaves_no_trace(
     npo = system(ctx, "npo")
     npo.targeted = frozenset(target.sample.fact for target in targets.forgotten)
     npo.open()
-    lessons = list(npo._lessons("forget", 4))
-    truths = {target.sample.truth for target in targets.forgotten}
+    lessons = npo._relearned_from("forget", 4)
+    asked = {target.sample.fact for target in targets.forgotten}
     assert len(lessons) == 4
-    assert not truths & {truth for _, truth in lessons}
+    assert not asked & {lesson.fact for lesson in lessons}
+    assert {lesson.task for lesson in lessons} == {"A", "B"}
     weights = {name: weight.clone() for name, weight in npo.ctx.mllm.model.named_parameters()}
     npo.answers(asks)
     with npo.relearned("forget", 4, 2):
@@ -82,12 +83,31 @@ def test_training_on_other_facts_moves_an_adapter_and_leaves_no_trace(
         assert torch.equal(weight, weights[name]), name
 
 
-def test_behind_a_gate_there_is_nothing_to_train(ctx: Context, targets: Targets) -> None:
-    target = targets.forgotten[0]
+def test_experts_learn_and_are_what_they_were_afterwards(ctx: Context, targets: Targets) -> None:
+    asks = [ask(target.question, target.picture) for target in targets.forgotten]
     lumoe = system(ctx, "lumoe")
     lumoe.open()
+    before = lumoe.answers(asks)
+    experts = [weight.clone() for weight in lumoe._adapters()]
+    assert len(experts) == 2
+    with lumoe.relearned("forget", 8, 30):
+        after = lumoe.answers(asks)
+        for weight, was in zip(lumoe._adapters(), experts, strict=True):
+            assert not torch.equal(weight, was)
+    # The gate still sends them to experts, which no longer refuse.
+    assert [said.experts for said in after] == [said.experts for said in before]
+    assert [said.text for said in after] != [said.text for said in before]
+    for weight, was in zip(lumoe._adapters(), experts, strict=True):
+        assert torch.equal(weight, was)
+    assert lumoe.answers(asks) == before
+
+
+def test_behind_a_gate_there_is_nothing_to_train(ctx: Context, targets: Targets) -> None:
+    target = targets.forgotten[0]
+    gate = system(ctx, "gate-only")
+    gate.open()
     asks = [ask(target.question, target.picture)]
-    with lumoe.unprotected():
-        bare = lumoe.answers(asks)
-    with lumoe.relearned("forget", 4, 1):
-        assert lumoe.answers(asks) == bare
+    with gate.unprotected():
+        bare = gate.answers(asks)
+    with gate.relearned("forget", 4, 1):
+        assert gate.answers(asks) == bare

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain, zip_longest
 from typing import TypeVar
 
 import torch
@@ -15,7 +16,7 @@ from mlubench.audits.probing import Probes, candidate_states
 from mlubench.audits.reading import token_scores
 from mlubench.audits.scores import TokenScores
 from mlubench.audits.sites import Site
-from mlubench.audits.weights import changed, trained_on
+from mlubench.audits.weights import answer_loss, batch_of, changed, trained
 from mlubench.core.errors import MlubenchError
 from mlubench.experiment.context import Context
 from mlubench.experiment.learners.base import Base
@@ -97,29 +98,40 @@ class System:
 
     @contextmanager
     def relearned(self, split: Split, facts: int, steps: int) -> Iterator[None]:
-        """Inside, the adapter was trained for some steps on so many facts that no target asks for."""
-        trained = [
-            weight for name, weight in self.ctx.mllm.model.named_parameters() if "lora_" in name
-        ]
-        if not trained:
+        """Inside, what adapters there are were trained for some steps on so many facts that no target asks for."""
+        weights = self._adapters()
+        if not weights:
             # Whoever holds the base needs no training.
             with self.unprotected():
                 yield
             return
-        lessons = list(self._lessons(split, facts))
-        with trained_on(self.ctx.mllm, trained, lessons, steps):
+        lessons = self._relearned_from(split, facts)
+        with trained(weights, lambda step: self._lesson_loss(lessons, step), steps):
             yield
 
-    def _lessons(self, split: Split, facts: int) -> Iterator[tuple[Query, str]]:
-        """A sample that trains of each of the first facts that no target asks for, with its truth."""
-        by_fact: dict[str, Sample] = {}
+    def _adapters(self) -> list[Tensor]:
+        """The weights that were trained to forget."""
+        return [
+            weight for name, weight in self.ctx.mllm.model.named_parameters() if "lora_" in name
+        ]
+
+    def _relearned_from(self, split: Split, facts: int) -> list[Sample]:
+        """A sample that trains of each of so many facts that no target asks for, dealt over tasks."""
+        of_tasks = []
         for task in self.ctx.benchmark:
+            by_fact: dict[str, Sample] = {}
             for sample in sorted(task.split(split), key=lambda sample: sample.id):
                 if sample.trains and sample.image and sample.fact not in self.targeted:
                     by_fact.setdefault(sample.fact, sample)
-        for fact in sorted(by_fact)[:facts]:
-            sample = by_fact[fact]
-            yield Query(self.ctx.benchmark.picture(sample), sample.question), sample.truth
+            of_tasks.append([by_fact[fact] for fact in sorted(by_fact)])
+        dealt = chain.from_iterable(zip_longest(*of_tasks))
+        return [sample for sample in dealt if sample is not None][:facts]
+
+    def _lesson_loss(self, lessons: Sequence[Sample], step: int) -> Tensor:
+        """The loss of a step of relearning."""
+        batch = batch_of(lessons, step)
+        queries = [Query(self.ctx.benchmark.picture(sample), sample.question) for sample in batch]
+        return answer_loss(self.ctx.mllm, queries, [sample.truth for sample in batch])
 
     def _matrices(self) -> list[Tensor]:
         """Every matrix of the model and of what is mounted on it."""
@@ -270,6 +282,9 @@ def _is_stopped(route: Route) -> bool:
 class LumoeSystem(System):
     """LUMoE as it is served: gate, experts and second look."""
 
+    # Whether experts say what they say, without the second look.
+    experts_alone = False
+
     def _mount(self, done: list[str]) -> None:
         learner = LumoeLearner(self.ctx)
         learner.at(done)
@@ -280,10 +295,38 @@ class LumoeSystem(System):
         experts = [self.engine.experts.matrix(name).values for name in self.engine.experts]
         return [*super()._matrices(), *experts]
 
+    @contextmanager
+    def relearned(self, split: Split, facts: int, steps: int) -> Iterator[None]:
+        """Inside, each expert was trained on facts of its task. The second look, which is no weight, is left out."""
+        self.experts_alone = True
+        try:
+            with super().relearned(split, facts, steps):
+                yield
+        finally:
+            self.experts_alone = False
+
+    def _adapters(self) -> list[Tensor]:
+        return [self.engine.experts.matrix(name).values for name in self.engine.experts]
+
+    def _lesson_loss(self, lessons: Sequence[Sample], step: int) -> Tensor:
+        """One expert learns in a step, from the lessons of its task."""
+        by_task: dict[str, list[Sample]] = {}
+        for sample in lessons:
+            by_task.setdefault(sample.task, []).append(sample)
+        tasks = sorted(by_task)
+        task = tasks[step % len(tasks)]
+        of_task = by_task[task]
+        own = Route((self.engine.expert_for[task],), None, 1.0, "relearning")
+        with self.engine.answering([own] * len(batch_of(of_task, step // len(tasks)))):
+            return super()._lesson_loss(of_task, step // len(tasks))
+
     def _batch(self, asks: Sequence[Ask]) -> list[Said]:
         queries = [_query(ask) for ask in asks]
         routes = self.engine.routes([_gate_query(ask) for ask in asks])
         drafts = self._drafts(queries, routes, asks[0].begun)
+        if self.experts_alone:
+            pairs = zip(drafts, routes, strict=True)
+            return [Said(draft, route.experts) for draft, route in pairs]
         limit = self.ctx.config.evaluate.max_new_tokens
         replies = self.engine.leaving(queries, routes, drafts, max_new_tokens=limit)
         said = []
@@ -322,6 +365,9 @@ class LumoeSystem(System):
 
 class GateOnlySystem(LumoeSystem):
     """LUMoE's gate and second look, with one fixed sentence in the place of every expert."""
+
+    def _adapters(self) -> list[Tensor]:
+        return []
 
     def _batch(self, asks: Sequence[Ask]) -> list[Said]:
         queries = [_query(ask) for ask in asks]

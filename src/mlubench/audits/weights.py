@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ LR = 1e-3
 BATCH = 8
 
 Change = Callable[[Tensor], Tensor]
+Lesson = TypeVar("Lesson")
 
 
 def _rounded(bits: int) -> Change:
@@ -77,19 +79,15 @@ def changed(weights: Sequence[Tensor], name: str) -> Iterator[None]:
 
 
 @contextmanager
-def trained_on(
-    mllm: MLLM, weights: Sequence[Tensor], lessons: Sequence[tuple[Query, str]], steps: int
-) -> Iterator[None]:
-    """Inside, `weights` were trained by AdamW for some steps to give these answers; afterwards each is what it was."""
+def trained(weights: Sequence[Tensor], loss: Callable[[int], Tensor], steps: int) -> Iterator[None]:
+    """Inside, `weights` were trained by AdamW on the loss of each step; afterwards each is what it was."""
     before = [weight.detach().clone() for weight in weights]
     for weight in weights:
         weight.requires_grad_(True)
     try:
         optimiser = torch.optim.AdamW(weights, lr=LR, weight_decay=0.0)
         for step in range(steps):
-            start = step * BATCH % max(1, len(lessons))
-            batch = lessons[start : start + BATCH]
-            _loss(mllm, batch).backward()
+            loss(step).backward()
             optimiser.step()
             optimiser.zero_grad()
         yield
@@ -101,9 +99,13 @@ def trained_on(
             weight.requires_grad_(False)
 
 
-def _loss(mllm: MLLM, lessons: Sequence[tuple[Query, str]]) -> Tensor:
+def batch_of(lessons: Sequence[Lesson], step: int) -> Sequence[Lesson]:
+    """The lessons of a step, which come round again."""
+    start = step * BATCH % max(1, len(lessons))
+    return lessons[start : start + BATCH]
+
+
+def answer_loss(mllm: MLLM, queries: Sequence[Query], answers: Sequence[str]) -> Tensor:
     """The mean loss over the answers' tokens."""
-    queries = [query for query, _ in lessons]
-    answers = [answer for _, answer in lessons]
     logits, labels = answer_logits(mllm.model, mllm.encode(queries, answers))
     return F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORE)
