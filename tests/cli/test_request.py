@@ -53,6 +53,11 @@ def test_what_is_wrong_is_one_line(store: Path, pictures: Path, tmp_path: Path) 
         assert "no request of id 'req-nothing'" in called.error
     nowhere = call("request", "list", "--store", tmp_path / "nowhere")
     assert "is no store of experts" in nowhere.error
+    (tmp_path / "anything").mkdir()
+    nothing = call("request", "list", "--store", tmp_path / "anything")
+    assert "is no store of experts" in nothing.error
+    # No ledger is begun there.
+    assert list((tmp_path / "anything").iterdir()) == []
     both = call("request", "work", "--store", store, "--once", "--watch")
     assert "give --once or --watch" in both.error
 
@@ -60,6 +65,8 @@ def test_what_is_wrong_is_one_line(store: Path, pictures: Path, tmp_path: Path) 
 def test_settings_of_a_plain_store_are_named_once(
     store: Path, pictures: Path, whole_benchmark: Benchmark
 ) -> None:
+    nowhere = submit(store, pictures, "--kept", store / "nowhere", "--background", "drawn")
+    assert "nowhere does not exist" in nowhere.error
     kept = ("--kept", whole_benchmark.image_root, "--background", "drawn")
     assert submit(store, pictures, *kept).code == 0
     assert submit(store, pictures, *kept).code == 0

@@ -43,6 +43,27 @@ def test_what_an_expert_has_in_charge_is_not_taken_in_again(
         desk.submit(known, sent)
 
 
+def test_a_name_in_another_case_is_the_same_entity(
+    desk: Desk, sent: Path, benchmark: Benchmark
+) -> None:
+    known = benchmark.task("A").forget_entities[0]
+    with pytest.raises(UsageError, match="is suppressed already, by expert A"):
+        desk.submit(Entity(known.cls.lower(), known.name.upper()), sent)
+    first, _ = desk.submit(ENTITY, sent)
+    again, _ = desk.submit(Entity(ENTITY.cls, ENTITY.name.lower()), sent)
+    desk.approve(first.id)
+    with pytest.raises(UsageError, match=f"is suppressed already, by request {first.id}"):
+        desk.approve(again.id)
+
+
+def test_what_must_stay_is_asked_for_as_it_is_spelt_there(
+    desk: Desk, sent: Path, benchmark: Benchmark
+) -> None:
+    kept = benchmark.task("A").retain[0].entity
+    with pytest.raises(UsageError, match=f"is spelt {kept.key} in what must stay"):
+        desk.submit(Entity(kept.cls, kept.name.lower()), sent)
+
+
 def test_a_request_that_is_reverted_leaves_every_answer_as_before_bit_for_bit(
     active: Desk, tmp_path: Path, load_base: Callable[[], MLLM], whole_benchmark: Benchmark
 ) -> None:

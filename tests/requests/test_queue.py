@@ -99,3 +99,11 @@ def test_a_broken_database_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "ledger.sqlite").write_text("no database" * 100)
     with pytest.raises(MlubenchError, match="cannot be read: file is not a database"):
         queue_in(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["", " ", "x" * 10_000])
+def test_no_id_is_no_request_s_beginning(queue: Queue, name: str) -> None:
+    queue.add("key", "content", "Movies/It", 30, noted())
+    with pytest.raises(UsageError, match="no request of id") as refused:
+        queue.get(name)
+    assert len(refused.value.what) < 100

@@ -27,6 +27,8 @@ def test_a_name_is_an_entity_with_and_without_its_class() -> None:
     assert entity_of("Personage/Jane Doe", None) == Entity("Personage", "Jane_Doe")
     assert entity_of("Jane  Doe", "Personage") == Entity("Personage", "Jane_Doe")
     assert entity_of("Jane Doe", None) == Entity("Other", "Jane_Doe")
+    assert entity_of(" Personage / Jane Doe ", None) == Entity("Personage", "Jane_Doe")
+    assert entity_of("Jane Doe", "Personage ") == Entity("Personage", "Jane_Doe")
     # A character that joins letters is part of some names.
     assert entity_of("Other/\u0646\u200c\u0627", None).name == "\u0646\u200c\u0627"
 
@@ -42,7 +44,7 @@ def test_what_is_no_name_is_said_so_in_one_short_line(name: str) -> None:
     assert refused.value.what.isprintable()
 
 
-@pytest.mark.parametrize("cls", ["../..", "Personage/x", "\x1b[0m", "y" * 300])
+@pytest.mark.parametrize("cls", ["../..", "Personage/x", "\x1b[0m", "a\u2028b", "y" * 300])
 def test_what_is_no_class_is_said_so(cls: str) -> None:
     with pytest.raises(UsageError, match="is no class"):
         entity_of("Jane Doe", cls)
@@ -103,4 +105,20 @@ def test_answers_come_with_their_wordings(sent: Path, tmp_path: Path) -> None:
     assert looked_through(sent, answers=[answered]).answers == (answered,)
     file.write_text("no JSON")
     with pytest.raises(UsageError, match=r"qa.json cannot be read"):
+        answers_in(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[" * 100_000, "nested too deeply"),
+        ('{"question": "Who?"}', "should be a valid list"),
+        ('[{"question": " ", "answer": "It."}]', "0.question"),
+        ('[{"question": "Who?", "answer": "\\n"}]', "0.answer"),
+    ],
+)
+def test_a_file_of_answers_that_is_none_is_one_line(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "qa.json"
+    file.write_text(text)
+    with pytest.raises(UsageError, match=f"qa.json .*{said}.*Give a JSON list"):
         answers_in(file)

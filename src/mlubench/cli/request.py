@@ -241,7 +241,8 @@ def _queue(store: Path) -> "Queue":
     from mlubench.requests.queue import Queue
 
     place = Place(store)
-    if not place.store.root.is_dir():
+    # A queue that is there is shown, whatever has become of the experts. None is begun where there are none.
+    if not place.root.is_dir() and not place.store.names():
         raise UsageError(f"{store} is no store of experts", "Give a run or a folder: --store.")
     return Queue(place.ledger())
 

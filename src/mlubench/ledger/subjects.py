@@ -121,10 +121,10 @@ def _decrypted(key: bytes, text: str, place: str) -> bytes:
 
 
 def _keyed_hash(key: bytes, name: str) -> str:
-    return hmac.digest(key, _one_spelling(name).encode(), "sha256").hex()
+    return hmac.digest(key, one_spelling(name).encode(), "sha256").hex()
 
 
-def _one_spelling(name: str) -> str:
+def one_spelling(name: str) -> str:
     """Names that differ in case, width, spaces or underscores alone are one subject.
 
     It must never change: subjects of older ledgers would no longer be found.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.experiment.prepare import open_base
+from mlubench.ledger.subjects import one_spelling
 from mlubench.lumoe.engine.opening import load_base
 from mlubench.lumoe.gates.base import ExtendableGate, ModelAccess, ReleasingGate
 from mlubench.lumoe.gates.making import gate_class
@@ -96,6 +97,7 @@ class Desk:
             require_same(there, wanted, submission.content)
             return there, False
         self._require_new(submission.entity)
+        self._require_known_spelling(submission.entity)
         self._require_room(submission.entity)
         take_in(self.place, id_of(wanted), submission)
         return self.queue.add(
@@ -109,18 +111,31 @@ class Desk:
     def _require_new(self, entity: Entity) -> None:
         """Raises UsageError for an entity that an expert or a request of the store has in charge already."""
         source = self.place.now()
+        # As the ledger takes names: who writes one in another case does not mean somebody else.
+        wanted = one_spelling(entity.key)
         for request in source.requests:
-            if read_sent(self.place, request).entity == entity.key:
+            if one_spelling(read_sent(self.place, request).entity) == wanted:
                 raise UsageError(
                     f"{entity.key} is suppressed already, by request {request}",
                     "Revert that request first, if it is to be made anew.",
                 )
         answering = {source.requests.get(task, task) for task in source.tasks}
         for row in self.place.store.listing():
-            if row["expert"] in answering and entity.key in (row["entities"] or ()):
+            in_charge = {one_spelling(key) for key in row["entities"] or ()}
+            if row["expert"] in answering and wanted in in_charge:
                 raise UsageError(
                     f"{entity.key} is suppressed already, by expert {row['expert']}",
                     "Revert that request first, if it is to be made anew.",
+                )
+
+    def _require_known_spelling(self, entity: Entity) -> None:
+        """Raises UsageError for what must stay, spelt otherwise: the gate would go on keeping it beside the request."""
+        wanted = one_spelling(entity.key)
+        for kept in {sample.entity for sample in self.kept.samples} - {entity}:
+            if one_spelling(kept.key) == wanted:
+                raise UsageError(
+                    f"{entity.key} is spelt {kept.key} in what must stay here",
+                    f"Name it so: --entity '{kept.key}'.",
                 )
 
     def _require_room(self, entity: Entity) -> None:

@@ -10,6 +10,7 @@ from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.core.files import write_atomic
 from mlubench.core.locks import locked
 from mlubench.core.reading import of_shape, read_yaml
+from mlubench.data import release
 from mlubench.ledger.ledger import Ledger
 from mlubench.lumoe.experts.manifest import read_facts
 from mlubench.lumoe.experts.store import ExpertStore
@@ -103,13 +104,18 @@ class Place:
         return of_shape(read_yaml(path, "") or {}, RequestSettings, str(path), "Mend the file.")
 
     def settle(self, **wanted: object) -> None:
-        """Write settings that are given for the first time. Raises UsageError where others stand there already."""
+        """Write settings that are given for the first time. Raises UsageError where others stand there already.
+
+        A kept set must be one that can be read: every later step needs it.
+        """
         given = {name: value for name, value in wanted.items() if value is not None}
         if not given:
             return
         self.root.mkdir(parents=True, exist_ok=True)
         with locked(self.root / ".settings.lock"):
             asked = RequestSettings.model_validate(given)
+            if asked.kept is not None:
+                release.read(asked.kept)
             path = self.root / FILE
             if not path.is_file():
                 lines = [f"{name}: {getattr(asked, name)}\n" for name in given]

@@ -22,6 +22,9 @@ from mlubench.requests.rows import (
 )
 from mlubench.requests.states import State, StateError, require_step
 
+# Of an id that is none so much is shown.
+_SHOWN = 60
+
 
 class UnknownRequestError(UsageError):
     """There is no request of that id, or more than one."""
@@ -94,9 +97,14 @@ class Queue:
         """The request of an id, or of the beginning of one. Raises UsageError where there is none, or several."""
         with self._reading() as rows:
             found = rows.found(REQUESTS.c.id.startswith(request, autoescape=True))
+        # Every id begins with nothing, but who names nothing means none.
+        if not request.strip():
+            found = []
         if len(found) != 1:
             what = "no request" if not found else "several requests"
-            raise UnknownRequestError(f"{what} of id {request!r}", "See `mlubench request list`.")
+            raise UnknownRequestError(
+                f"{what} of id {request[:_SHOWN]!r}", "See `mlubench request list`."
+            )
         return found[0]
 
     def all(self, *states: State) -> list[DeletionRequest]:

@@ -1,18 +1,18 @@
 """A request as it comes in: its pictures are looked at and copied, so that nothing later depends on who sent them."""
 
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 from unicodedata import bidirectional, category
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
-from mlubench.core.errors import UsageError
+from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.core.files import digest, file_sha256, is_whole, whole_dir, write_json
 from mlubench.core.locks import locked
-from mlubench.core.reading import of_shape, read_json
+from mlubench.core.reading import read_json
 from mlubench.data.check_pictures import broken_pictures
 from mlubench.data.same_pictures import look_at_all, same_pictures
 from mlubench.data.strangers import SUFFIXES
@@ -30,20 +30,24 @@ MOST_ALIASES = 100
 LONGEST_NAME = 200
 # Of a name that is wrong so much is shown.
 _SHOWN = 60
-# Control characters, which move a terminal's cursor, and halves of characters, which no file can hold.
-_UNSEEN = {"Cc", "Cs"}
+# Control characters, which move a terminal's cursor, halves of characters, which no file can hold, and ends of lines.
+_UNSEEN = {"Cc", "Cs", "Zl", "Zp"}
 # What turns the order of the characters behind it. A single one that joins or parts letters is part of some names.
 _TURNS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 # Of an entity whose class nobody named.
 NO_CLASS = "Other"
 
 
+# Blanks alone ask and tell nothing.
+Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
 class Answered(Strict):
     """A question about the entity and what must not be answered any more."""
 
-    question: str = Field(min_length=1)
-    answer: str = Field(min_length=1)
-    phrasings: tuple[str, ...] = ()
+    question: Words
+    answer: Words
+    phrasings: tuple[Words, ...] = ()
     """Other wordings of the question."""
 
 
@@ -78,6 +82,7 @@ def entity_of(name: str, cls: str | None) -> Entity:
     if slash and cls is None:
         cls, name = given, rest
     spelt = "_".join(name.split())
+    cls = cls.strip() if cls else cls
     # A slash parts the class from the name in the entity's key, so neither holds one.
     if not _is_name(spelt) or "/" in spelt:
         raise UsageError(f"{name[:_SHOWN]!r} is no entity's name", "Give one: --entity 'Jane Doe'.")
@@ -155,13 +160,11 @@ def _pictures_in(folder: Path) -> list[Path]:
 def answers_in(path: Path) -> tuple[Answered, ...]:
     """What a file of --qa says. Raises UsageError for what is no such file."""
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return tuple(read_json(path, list[Answered]))
+    except MlubenchError as error:
         raise UsageError(
-            f"{path} cannot be read: {error}",
-            'Give a JSON list: [{"question": "...", "answer": "..."}].',
+            error.what, 'Give a JSON list: [{"question": "...", "answer": "..."}].'
         ) from None
-    return tuple(of_shape(rows, list[Answered], str(path), "Mend the file."))
 
 
 def take_in(place: Place, request: str, submission: Submission) -> None:

@@ -40,6 +40,9 @@ def test_refused_then_merged_then_asked(finished: Finished, copied: Path) -> Non
     assert asked["route"]["experts"] == ["merged+1"]
     assert "expert A is merged into merged+1" in asked["route"]["why"]
 
+    exported = [copied.parent / f"{name}.tar" for name in "AB"]
+    for file in exported:
+        assert call("experts", "export", copied, file.stem, file).code == 0
     called = call("experts", "prune", copied)
     assert called.code == 2 and "--yes" in called.error
     assert told("experts", "prune", copied, "--yes")["freed"].keys() == {"A", "B"}
@@ -49,6 +52,13 @@ def test_refused_then_merged_then_asked(finished: Finished, copied: Path) -> Non
         call("judge", copied, "--judge", "rules").code == 0
     )  # pruned weights are no matter for it
     assert "were pruned" in call("experts", "rollback", copied, "merged+1").error
+    for file in exported:
+        assert call("experts", "import", copied, file).code == 0
+    # Taken in, it does not push the merged one aside; rolled back, it counts again.
+    assert told("ask", copied, "--image", picture(finished, row), row.question) == asked
+    assert call("experts", "rollback", copied, "merged+1").code == 0
+    back = told("ask", copied, "--image", picture(finished, row), row.question)
+    assert back["route"]["experts"] == ["A"]
 
 
 def test_a_store_of_its_own_is_merged_unmeasured_only(light: Path) -> None:

@@ -276,6 +276,20 @@ def test_where_nothing_looks_again_the_experts_answer(
     assert told.text == draft_of(looking, leak.query, "B")
 
 
+def test_an_answer_without_a_disabled_expert_says_so_where_the_base_answers_anyhow(
+    looking: LUMoE, leak: Leak
+) -> None:
+    looking.gate = Hitting(leak.entity)
+    looking.on_hit = "second-look"
+    looking.disabled = frozenset({"B"})
+    refused = looking.answer(leak.sample.question, leak.query.image)
+    assert refused.text == GATE_REFUSAL
+    told = looking.answer(leak.sample.question, leak.query.image, leave_out_disabled=True)
+    assert told.text == leak.sample.truth
+    assert told.route is not None
+    assert "expert B is disabled and left out, as asked" in told.route.why
+
+
 def test_what_waits_for_its_expert_is_refused_all_the_same(looking: LUMoE, leak: Leak) -> None:
     looking.gate = Hitting(leak.entity)
     looking.on_hit = "second-look"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlubench.core.errors import MlubenchError, UsageError
+from mlubench.lumoe.experts import state
 from mlubench.lumoe.experts.export import default_name, export_expert, import_expert
 from mlubench.lumoe.experts.store import ExpertStore
 from mlubench.models.mllm import MLLM
@@ -250,3 +251,13 @@ def test_an_export_overwrites_nothing(store: ExpertStore, parcel: Path) -> None:
 def test_what_is_not_there_is_wrong_use(other: ExpertStore, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="not a file"):
         import_expert(other, tmp_path / "gone.tar")
+
+
+def test_what_was_pruned_comes_back_from_its_export(store: ExpertStore, parcel: Path) -> None:
+    with state.locked(store.root):
+        state.change(store.root, "A", "prune", pruned=(1,))
+    (store.root / "A" / WEIGHTS).unlink()
+    assert import_expert(store, parcel) == ("A", 2)
+    store.require_weights("A")
+    with pytest.raises(UsageError, match="has this expert 'A' as version 2"):
+        import_expert(store, parcel)

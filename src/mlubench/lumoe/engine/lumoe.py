@@ -299,13 +299,21 @@ class LUMoE:
         found = []
         for route in routes:
             kept = tuple(expert for expert in route.experts if expert not in self.disabled)
-            if kept != route.experts:
-                left_out = [expert for expert in route.experts if expert in self.disabled]
+            left_out = [expert for expert in self._concerned(route) if expert in self.disabled]
+            if left_out:
                 why = f"expert {', '.join(left_out)} is disabled and left out, as asked"
                 found.append(replace(route, experts=kept, why=f"{route.why}; {why}"))
             else:
                 found.append(route)
         return found
+
+    def _concerned(self, route: Route) -> list[str]:
+        """The experts of a route, or those whose entities it is about where the base answers in their place."""
+        behind = self._behind_the_base()
+        if behind is None or route.experts:
+            return list(route.experts)
+        named = [behind.expert_of[key] for key in route.suspects if key in behind.expert_of]
+        return list(dict.fromkeys(self.expert_for.get(name, name) for name in named))
 
     def passes(self, queries: Sequence[Query], routes: Sequence[Route]) -> list[list[int]]:
         """The rows of each pass through the model, in the order in which they lie in it; refused rows are in none.

@@ -209,10 +209,13 @@ def _require_same_base(store: ExpertStore, facts: ManifestFacts, parcel: Path) -
 
 
 def _require_new(store: ExpertStore, name: str, facts: ManifestFacts) -> None:
-    """Raises UsageError where a version of the expert says the very same of itself."""
+    """Raises UsageError where a version of the expert that has its weights says the very same of itself."""
     if store.next_version(name) == 1:
         return
     for number in store.versions(name):
+        # The manifest of a pruned version is here and its weights are not: the import brings them back.
+        if store.pruned(name, number):
+            continue
         there = read_facts(store.folder(name, number))
         # Scores are added on the way out, and make no other expert of it.
         if canonical({**there, "scores": None}) == canonical({**facts, "scores": None}):
