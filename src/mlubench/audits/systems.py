@@ -297,10 +297,11 @@ class LumoeSystem(System):
 
     @contextmanager
     def relearned(self, split: Split, facts: int, steps: int) -> Iterator[None]:
-        """Inside, each expert was trained on facts of its task. The second look, which is no weight, is left out."""
+        """Inside, each expert was trained for so many steps on facts of its task. The second look is left out."""
+        experts = len(list(self.engine.experts))
         self.experts_alone = True
         try:
-            with super().relearned(split, facts, steps):
+            with super().relearned(split, facts, steps * experts):
                 yield
         finally:
             self.experts_alone = False

@@ -24,7 +24,8 @@ COLUMNS = [
 NOTE = (
     "After the last task. Same kind: the share of answers that are, as the oracle's to the same question, a refusal, the "
     "truth, gibberish or anything else. KL: of the oracle's words under the oracle from those under the system, in nats a "
-    "token. Another seed's oracle says how far exact unlearning is from itself."
+    "token, where the system's own words are most of its answers. Another seed's oracle says how far exact unlearning is "
+    "from itself."
 )
 RANKS_TITLE = "Do the field's metrics rank systems as their closeness to the oracle does?"
 RANKS_NOTE = (
@@ -50,9 +51,9 @@ def distance_lines(report: OracleReport) -> list[list[str]]:
             _number(forgotten, "same_kind"),
             _with_oracle(forgotten, "refusals"),
             _with_oracle(forgotten, "truths"),
-            _number(forgotten, "kl"),
+            _number(forgotten, "kl_of_most"),
             _number(kept, "same_kind"),
-            _number(kept, "kl"),
+            _number(kept, "kl_of_most"),
             _number(stranger, "same_kind"),
         ]
         lines.append(line)

@@ -39,6 +39,11 @@ class DistanceRow(_Row):
     truth_ratio: float | None = None
     truth_ratio_of_oracle: float | None = None
 
+    @property
+    def kl_of_most(self) -> float | None:
+        """`kl`, or None where a sentence gives more than half of the answers: the others are no sample of them."""
+        return self.kl if 2 * self.kl_n >= self.n else None
+
 
 class MetricRow(_Row):
     """What a metric of the field says of a system after some tasks."""

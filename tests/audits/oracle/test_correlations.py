@@ -21,6 +21,7 @@ def row(system: str, about: str, same_kind: float, kl: float | None = None) -> D
         truths=0.0,
         truths_of_oracle=0.0,
         kl=kl,
+        kl_n=10,
     )
 
 
@@ -67,3 +68,12 @@ def test_a_system_whose_probabilities_cannot_be_read_has_no_closeness_of_them() 
     assert ("gate-only", "A") not in closeness(distances, "probabilities")
     assert ("ga", "A") in closeness(distances, "probabilities")
     assert closeness(distances, "same kind, forgotten")["gate-only", "A"] == 0.5
+
+
+def test_the_few_answers_that_a_sentence_leaves_are_no_sample() -> None:
+    """A gate that stops six of ten questions says nothing of how probable the oracle's words are to it."""
+    few = row("training-free", "forgotten", same_kind=0.4, kl=0.1).model_copy(update={"kl_n": 4})
+    found = closeness([*rows(), few], "probabilities, forgotten")
+    assert ("training-free", "A") not in found
+    assert ("ga", "A") in found
+    assert ("training-free", "A") in closeness([*rows(), few], "same kind, forgotten")

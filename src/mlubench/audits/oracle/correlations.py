@@ -29,7 +29,8 @@ def closeness(distances: Sequence[DistanceRow], name: str) -> dict[State, float]
         if row.about in wanted:
             likeness = row.same_kind
             if name.startswith("probabilities"):
-                parts[row.system, row.after].append(None if row.kl is None else -row.kl)
+                kl = row.kl_of_most
+                parts[row.system, row.after].append(None if kl is None else -kl)
             else:
                 parts[row.system, row.after].append(likeness)
     found = {}
