@@ -130,7 +130,7 @@ def serve(
     """
     import os
 
-    from mlubench.lumoe.engine.reopening import Reopening
+    from mlubench.lumoe.engine.reopening import Reopening, StoreFile
     from mlubench.serving.keys import Keys
     from mlubench.serving.limits import Limits
     from mlubench.serving.server import Address, VllmServer, require_safe
@@ -157,8 +157,10 @@ def serve(
         pictures=max_pictures,
     )
     model = name or place.resolve().name
+    # Loading takes seconds, in which a request may come into force.
+    before = StoreFile.of(place)
     engine = open_lumoe(place, base_model)
-    reopening = Reopening(engine, place)
+    reopening = Reopening(engine, place, before)
     desk = _desk(place, engine.mllm) if with_requests else None
 
     def say(url: str) -> None:

@@ -256,6 +256,24 @@ def test_a_draft_that_tells_never_leaves_however_little_of_it_is_wanted(
         )
 
 
+def test_the_log_names_the_disabled_expert_that_a_second_look_needs_and_not_whom_it_is_about(
+    stacked: LUMoE, benchmark: Benchmark, serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    stacked.forgotten = Forgotten.of(benchmark.tasks, GateConfig())
+    stacked.disabled = frozenset({"B"})
+    server = serve(stacked)
+    faults = []
+    for sample in benchmark.task("B").forget:
+        if sample.role == "test" and sample.phrasing == 0:
+            stacked.gate = Suspecting(sample.entity.key)
+            asked = AskRequest(sample.id, benchmark.picture(sample), sample.question)
+            faults.append(server.submit(Wanted(asked, NEW)).answer.result(LONG).fault)
+    told = [fault for fault in faults if fault is not None]
+    assert told and all("expert B cannot be asked" in fault for fault in told)
+    assert caplog.text.count("expert 'B', which has it in charge, cannot be asked") == len(told)
+    assert not any(entity.key in caplog.text for entity in benchmark.task("B").forget_entities)
+
+
 def test_an_expert_that_tells_is_refused(
     stacked: LUMoE, benchmark: Benchmark, serve: Serve
 ) -> None:

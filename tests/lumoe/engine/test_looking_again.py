@@ -150,7 +150,7 @@ def test_without_an_expert_the_fixed_refusal_leaves(looking: LUMoE, leak: Leak) 
     reply = reply_to(looking, leak.query, leak.route)
     assert reply.text == GATE_REFUSAL
     assert look_of(reply).experts == ()
-    assert "no expert" in look_of(reply).why
+    assert "expert B cannot be asked" in look_of(reply).why
 
 
 def test_who_asks_for_the_base_in_a_disabled_expert_s_place_gets_it(
@@ -284,6 +284,8 @@ def test_an_answer_without_a_disabled_expert_says_so_where_the_base_answers_anyh
     looking.disabled = frozenset({"B"})
     refused = looking.answer(leak.sample.question, leak.query.image)
     assert refused.text == GATE_REFUSAL
+    assert refused.second_look is not None
+    assert "expert B cannot be asked" in refused.second_look.why
     told = looking.answer(leak.sample.question, leak.query.image, leave_out_disabled=True)
     assert told.text == leak.sample.truth
     assert told.route is not None

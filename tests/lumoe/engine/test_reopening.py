@@ -9,7 +9,7 @@ import pytest
 from mlubench.lumoe.engine.batching import AskRequest
 from mlubench.lumoe.engine.continuous import ContinuousEngine
 from mlubench.lumoe.engine.lumoe import GATE_REFUSAL, LUMoE
-from mlubench.lumoe.engine.reopening import Reopening
+from mlubench.lumoe.engine.reopening import Reopening, StoreFile
 from mlubench.lumoe.engine.requests import Finished as Answered
 from mlubench.lumoe.engine.requests import Wanted
 from mlubench.lumoe.experts import state
@@ -76,6 +76,23 @@ def test_what_was_switched_off_is_taken_over_too(
     assert ask().fault is not None
     store.enable("A")
     assert ask().fault is None
+
+
+def test_what_changes_while_the_engine_is_opened_is_taken_over(
+    finished: Finished, store: ExpertStore, mllm: MLLM
+) -> None:
+    before = StoreFile.of(store.root)
+    engine = LUMoE.open(store.root, mllm)
+    # As by `mlubench request approve` beside a server that is still loading its base.
+    with state.locked(store.root):
+        put_in_force(store.root, [engine.gate], ["A", "B"], {"A": None})
+    server = ContinuousEngine(engine, reopening=Reopening(engine, store.root, before))
+    row = row_of(finished, "A", "forget", "A")
+    request = AskRequest("1", picture(finished, row), row.question)
+    try:
+        assert server.submit(Wanted(request, 16)).answer.result(WAIT).route.refused
+    finally:
+        server.close()
 
 
 def test_a_store_that_cannot_be_read_refuses_all_until_it_can(

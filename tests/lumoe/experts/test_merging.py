@@ -178,6 +178,17 @@ def test_pruned_weights_are_gone_and_said_to_be(four: ExpertStore, mllm: MLLM) -
     assert prune(four) == {}
 
 
+def test_the_expert_of_a_request_is_never_merged(
+    four: ExpertStore, experts: Path, facts: dict
+) -> None:
+    """It goes with its request, and those that were merged with it would have nobody left to stand for them."""
+    four.add("req-1", experts / "A", {**facts, "task": "req-1", "requests": ["req-1"]})
+    _, left_out = choose(four, Plan())
+    assert left_out.keys() == {"req-1"}
+    with pytest.raises(UsageError, match=r"answers for a deletion request.*Leave it out"):
+        choose(four, Plan(("A", "req-1")))
+
+
 def test_a_damaged_merged_expert_is_never_the_last_copy(four: ExpertStore) -> None:
     consolidated(four, "A", "B")
     (four.root / "merged+1" / WEIGHTS).write_bytes(b"x")

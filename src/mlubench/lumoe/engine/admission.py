@@ -81,10 +81,8 @@ class Admission:
             job.ticket.reject(error)
             return False
         if job.route.refused:
-            if job.look is None:
-                # Without the reason, which may quote what was asked.
-                log.warning("refused, since no route could be taken")
-            self.refuse(job, job.route.why)
+            self._log_refusal(job)
+            self.refuse(job, job.route.why if job.look is None else job.look.why)
             return False
         try:
             self.engine.require_experts([job.route])
@@ -93,6 +91,15 @@ class Admission:
             self.refuse(job, str(missing))
             return False
         return True
+
+    def _log_refusal(self, job: Job) -> None:
+        # Without the reason, which may quote what was asked or name whom it is about.
+        if job.look is None:
+            log.warning("refused, since no route could be taken")
+            return
+        expert = self.engine.missing_for(job.look.entity)
+        if expert is not None:
+            log.warning("refused: expert %r, which has it in charge, cannot be asked", expert)
 
     def cannot_start(self, job: Job, error: MlubenchError) -> None:
         """Settle a request that failed as it was to begin."""

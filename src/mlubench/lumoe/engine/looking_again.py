@@ -103,7 +103,8 @@ class LookingAgain:
         else:
             experts = self.experts_of(in_charge)
             if not experts:
-                what += "; no expert can answer; refused"
+                wanted = sorted({self._standing_for(expert) for expert in in_charge})
+                what += f"; expert {', '.join(wanted)} cannot be asked; refused"
         return SecondLook(told.tells, told.entities[0], experts, what, draft)
 
     def _standing_for(self, expert: str) -> str:

@@ -465,6 +465,13 @@ class LUMoE:
             return ()
         return experts
 
+    def missing_for(self, entity: str) -> str | None:
+        """The expert that has an entity in charge, where it is switched off or not to hand; None where it can answer."""
+        name = self.forgotten.expert_of.get(entity) if self.forgotten is not None else None
+        if name is None or self._experts_to_hand({name}):
+            return None
+        return self.expert_for.get(name, name)
+
     def drafts(
         self,
         queries: Sequence[Query],

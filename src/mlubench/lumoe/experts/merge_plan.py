@@ -8,7 +8,7 @@ from typing import Literal
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.core.files import digest, whole_dir
 from mlubench.lumoe.experts import compress, state
-from mlubench.lumoe.experts.manifest import WEIGHTS, missing_fields, writing_versions
+from mlubench.lumoe.experts.manifest import WEIGHTS, missing_fields, read_facts, writing_versions
 from mlubench.lumoe.experts.merging import all_members, free_names
 from mlubench.lumoe.experts.renaming import require_todays_names
 from mlubench.lumoe.experts.store import ExpertStore, is_merged
@@ -17,6 +17,8 @@ from mlubench.runs.manifest import ManifestFacts
 Scale = Literal["mean", "root", "sum"]
 # The factor on each of n summed deltas is (1 / n) to this power.
 _EXPONENTS: dict[Scale, float] = {"mean": 1.0, "root": 0.5, "sum": 0.0}
+
+_OF_A_REQUEST = "it answers for a deletion request, which may be taken out again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,8 @@ class Group:
 def choose(store: ExpertStore, plan: Plan) -> tuple[list[Group], dict[str, str]]:
     """The groups to merge, and why each expert is left out that was not named. UsageError for what cannot be merged.
 
-    A disabled expert is never merged, nor one that holds a disabled one. A group of one stays as it is.
+    A disabled expert is never merged, nor one that holds a disabled one, nor that of a deletion request: a request may be
+    taken out again, and nothing takes it out of a merged expert. A group of one stays as it is.
     """
     current = state.read_state(store.root)
     candidates = [name for name in store.names() if _counts(current, name)]
@@ -74,6 +77,8 @@ def choose(store: ExpertStore, plan: Plan) -> tuple[list[Group], dict[str, str]]
         off = [n for n in (name, *all_members(current, name)) if not current.of(n).enabled]
         if off:
             left_out[name] = f"{', '.join(off)} is disabled"
+        if read_facts(store.folder(name)).get("requests"):
+            left_out[name] = _OF_A_REQUEST
     for name in plan.names:
         store.versions(name)  # raises where there is no such expert
         if name not in candidates:
@@ -83,9 +88,8 @@ def choose(store: ExpertStore, plan: Plan) -> tuple[list[Group], dict[str, str]]
                 f"expert {name!r} {reason}", "See `mlubench experts list`, or roll it back first."
             )
         if name in left_out:
-            raise UsageError(
-                f"expert {name!r} cannot be merged: {left_out[name]}", "Switch it on first."
-            )
+            hint = "Leave it out." if left_out[name] == _OF_A_REQUEST else "Switch it on first."
+            raise UsageError(f"expert {name!r} cannot be merged: {left_out[name]}", hint)
     if len(set(plan.names)) != len(plan.names):
         raise UsageError("an expert is named twice", "Name each once.")
     wanted = plan.names or candidates
