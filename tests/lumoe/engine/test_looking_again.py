@@ -328,3 +328,17 @@ def test_what_a_failed_gate_leaves_to_the_base_is_compared_with_everything(
     route = Route((), None, 0.0, "it suspects nobody", failed=failed)
     (look,) = looking.second_looks(queries(benchmark, [kept]), [draft], [route])
     assert (look is not None) == failed
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_what_is_said_about_a_suspect_is_compared_with_everything_where_the_base_answers_hits(
+    looking: LUMoE, leak: Leak, benchmark: Benchmark, alone: bool
+) -> None:
+    """The picture of one forgotten thing may be hidden beside the name of another."""
+    looking.on_hit = "second-look" if alone else "experts"
+    (other, *_) = benchmark.task("A").forget_entities
+    draft = f"This is {other.title}."
+    (look,) = looking.second_looks([leak.query], [draft], [leak.route])
+    assert (look is not None) == alone
+    # Where nothing is suspected the gate is trusted, as it is where experts answer.
+    assert looking.second_looks([leak.query], [draft], [route_to_base()]) == [None]

@@ -30,6 +30,8 @@ class LookingAgain:
     experts_of: ExpertsOf
     # As in LUMoE: the expert that stands for one that the gate names.
     expert_for: Mapping[str, str]
+    # Whether the base answers what hits a request, so that nothing but this look stands before what it knows.
+    alone: bool = False
 
     def looks(
         self,
@@ -89,9 +91,16 @@ class LookingAgain:
             suspects=suspects,
             conversation=conversation,
             answers=answers,
-            # A gate that has failed suspects nobody, which says nothing.
-            everywhere=self.mode == "always" or route.failed,
+            everywhere=self._compares_with_all(route),
         )
+
+    def _compares_with_all(self, route: Route) -> bool:
+        """Whether a draft is compared with all that is forgotten, and not with suspects alone."""
+        # A gate that has failed suspects nobody, which says nothing.
+        if self.mode == "always" or route.failed:
+            return True
+        # A query about one request may show another, which its picture or its words hide from the gate.
+        return self.alone and bool(route.suspects)
 
     def _look(self, told: Told, draft: str, route: Route) -> SecondLook:
         in_charge = {self.forgotten.expert_of[key] for key in told.entities}

@@ -448,7 +448,11 @@ class LUMoE:
         if self.forgotten is None:
             return None
         return LookingAgain(
-            self.forgotten, self.second_look, self._experts_to_hand, self.expert_for
+            self.forgotten,
+            self.second_look,
+            self._experts_to_hand,
+            self.expert_for,
+            alone=self._behind_the_base() is not None,
         )
 
     def _experts_to_hand(self, named: Set[str]) -> tuple[str, ...]:
