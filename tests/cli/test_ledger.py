@@ -93,6 +93,21 @@ def test_destroy(place: Path) -> None:
     assert "holds no key of this subject" in call(*words, "--yes").error
 
 
+@pytest.mark.parametrize("actor", ["", " ", "x" * 201, "a\nb", "a\u202eb", "\x1b[2J"])
+def test_who_destroys_has_a_name(place: Path, actor: str) -> None:
+    called = call("ledger", "destroy", place, JANE, "--actor", actor, "--yes")
+    assert called.code == 2
+    assert "is no name of who does this" in called.error
+    assert Ledger.open(place).head().size == 8
+
+
+def test_an_entry_is_one_line_whatever_was_given_as_reason(place: Path) -> None:
+    reason = "her wish\n     9 2026-01-01 00:00:00 active\x1b[2J"
+    call("ledger", "destroy", place, JANE, "--actor", "alice", "--reason", reason, "--yes")
+    *_, last = call("ledger", "list", place).out.splitlines()
+    assert last.startswith("     8 ") and last.endswith("active\\x1b[2J")
+
+
 # As where the extra is not installed, or no database package at all.
 WITHOUT = """
 import sys
@@ -125,7 +140,8 @@ def test_wrong_uses_are_one_line(place: Path, tmp_path: Path) -> None:
     assert not absent.exists()
     assert "there is no file" in call("ledger", "verify", absent).error
     assert "is a folder" in call("ledger", "list", tmp_path).error
-    assert "absent" in call("ledger", "verify", place, "--anchor", absent).error
+    no_anchor = call("ledger", "verify", place, "--anchor", absent).error
+    assert "absent does not exist. Give a file that `mlubench ledger checkpoint` wrote" in no_anchor
     (tmp_path / "text").write_text("no database " * 100)
     assert "file is not a database" in call("ledger", "list", tmp_path / "text").error
     Path(f"{place}.keys.json").chmod(0o644)

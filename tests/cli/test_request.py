@@ -39,10 +39,13 @@ def test_a_request_is_sent_in_listed_and_turned_down(store: Path, pictures: Path
     )
     listed = call("request", "list", "--store", store).out
     assert listed.startswith(f"{name}  received  {ENTITY.key} ")
-    rejected = call("request", "reject", "--store", store, name[:8], "--why", "no such film")
+    why = "no such film\nreq-0  active\x1b[2J"
+    rejected = call("request", "reject", "--store", store, name[:8], "--why", why)
     assert rejected.code == 0, rejected.err
     shown = call("request", "show", "--store", store, name).out
-    assert "state: rejected" in shown and "why: no such film" in shown
+    assert "state: rejected" in shown and "why: no such film req-0 active\\x1b[2J\n" in shown
+    (listed,) = call("request", "list", "--store", store).out.splitlines()
+    assert listed.endswith("no such film req-0 active\\x1b[2J")
 
 
 def test_what_is_wrong_is_one_line(store: Path, pictures: Path, tmp_path: Path) -> None:
@@ -72,3 +75,12 @@ def test_settings_of_a_plain_store_are_named_once(
     assert submit(store, pictures, *kept).code == 0
     other = submit(store, pictures, "--background", "real")
     assert "background is drawn in" in other.error
+
+
+def test_who_is_at_the_keyboard_has_a_name(
+    store: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOGNAME", "a\nb")
+    called = submit(store, pictures, "--background", "drawn")
+    assert called.code == 2
+    assert "is no name of who does this" in called.error

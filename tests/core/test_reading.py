@@ -77,6 +77,8 @@ def test_a_file_of_another_shape_is_named(tmp_path: Path, data: bytes, said: str
 def test_absent_files_and_folders_are_named(tmp_path: Path) -> None:
     with pytest.raises(MlubenchError, match=r"absent\.json does not exist"):
         read_json(tmp_path / "absent.json", Shape)
+    with pytest.raises(MlubenchError, match=r"absent\.json does not exist\. Give another\."):
+        read_json(tmp_path / "absent.json", Shape, "Give another.")
     with pytest.raises(MlubenchError, match="cannot be read: Is a directory"):
         read_json(tmp_path, Shape)
     with pytest.raises(UsageError, match=r"is not a plain file\. Give one\."):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, get_args
 import click
 
 from mlubench.cli.options import JSON, PATH
-from mlubench.cli.output import print_facts
+from mlubench.cli.output import on_one_line, print_facts
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.ledger.events import Kind
 
@@ -86,7 +86,8 @@ def list_entries(
 def _one_line(entry: "Entry") -> str:
     event = entry.event
     what = f"{entry.index:>6} {entry.recorded:%Y-%m-%d %H:%M:%S} {event.kind:<10}"
-    return f"{what} {event.request:<12} {event.actor:<12} {event.reason}".rstrip()
+    actor, reason = on_one_line(event.actor), on_one_line(event.reason)
+    return f"{what} {event.request:<12} {actor:<12} {reason}".rstrip()
 
 
 @ledger.command(epilog=_examples("show ledger.sqlite 12", "show ledger.sqlite R-7:active"))

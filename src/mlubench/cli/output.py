@@ -24,6 +24,13 @@ def print_json(facts: Mapping[str, object] | Sequence[object]) -> None:
     click.echo(text)
 
 
+def on_one_line(text: str) -> str:
+    """What somebody wrote, as part of a line: ends of lines are blanks, and what moves a cursor or turns text is spelt."""
+    line = " ".join(text.split())
+    spelt = [letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line]
+    return "".join(spelt)
+
+
 def print_facts(facts: Mapping[str, object], text: str, *, as_json: bool) -> None:
     """The same facts, as JSON for programs or as text for people."""
     if as_json:

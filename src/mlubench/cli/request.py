@@ -8,7 +8,7 @@ import click
 
 from mlubench.cli.opening import BASE_MODEL
 from mlubench.cli.options import JSON, PATH
-from mlubench.cli.output import print_facts, print_json
+from mlubench.cli.output import on_one_line, print_facts, print_json
 
 if TYPE_CHECKING:
     from mlubench.requests.desk import Desk
@@ -224,7 +224,7 @@ def work(
 
     def told(row: "DeletionRequest") -> None:
         if not as_json:
-            why = f": {row.why}" if row.why else ""
+            why = f": {on_one_line(row.why)}" if row.why else ""
             click.echo(f"{row.id} {row.state}{why}", err=True)
 
     if watching:
@@ -267,7 +267,7 @@ def _user() -> str:
 
 
 def _line(row: "DeletionRequest") -> str:
-    why = f"  {row.why}" if row.why else ""
+    why = f"  {on_one_line(row.why)}" if row.why else ""
     return f"{row.id}  {row.state:<9} {row.named:<32} due {row.due[:10]}{why}"
 
 
@@ -283,7 +283,8 @@ def _print(row: "DeletionRequest", as_json: bool) -> None:
     for name, value in facts.items():
         if value in (None, "") or name in ("key", "content", "measured"):
             continue
-        click.echo(f"{name.replace('_', ' ')}: {value}")
+        shown = on_one_line(value) if name == "why" else value
+        click.echo(f"{name.replace('_', ' ')}: {shown}")
     if row.measured is not None:
         from mlubench.requests.measured import Measured
 

@@ -18,6 +18,7 @@ from mlubench.core.errors import MlubenchError, UsageError
 T = TypeVar("T")
 
 MAKE_ANEW = "Delete it and run again to make it anew."
+_MAKE_IT = "Check the folder, or make it with `mlubench run`."
 _MEND = "Mend the file."
 _NO_OBJECT = {"model_type", "dataclass_type", "model_attributes_type"}
 # Settings are nested five deep. Far more is no file of ours, and would exhaust the interpreter's stack.
@@ -99,9 +100,9 @@ def _json_value(path: Path, hint: str) -> Any:
     try:
         return json_value(path.read_bytes())
     except FileNotFoundError:
-        raise MlubenchError(
-            f"{path} does not exist", "Check the folder, or make it with `mlubench run`."
-        ) from None
+        # What is not there cannot be deleted. A caller's own hint says what to give in its place.
+        absent = _MAKE_IT if hint == MAKE_ANEW else hint
+        raise MlubenchError(f"{path} does not exist", absent) from None
     except OSError as error:
         raise MlubenchError(f"{path} cannot be read: {error.strerror or error}", hint) from error
     except ValueError as error:

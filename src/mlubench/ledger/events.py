@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from pydantic import AwareDatetime, Field, JsonValue, model_validator
 
+from mlubench.core.errors import UsageError
 from mlubench.settings.strict import Strict
 
 Kind = Literal[
@@ -28,6 +29,8 @@ Kind = Literal[
     "noted",  # anything else that is worth keeping
 ]
 
+# In characters, of the name of whoever does something.
+LONGEST_ACTOR = 200
 # What an event of a kind must say; the rest may be left out.
 REQUIRED: Mapping[Kind, tuple[str, ...]] = {
     "received": ("request",),
@@ -73,13 +76,23 @@ class Score(Strict):
     """How many more could not be judged."""
 
 
+def require_actor(name: str) -> str:
+    """The name of who does something. Raises UsageError for one that no event holds, or that would show as another."""
+    if not name.strip() or len(name) > LONGEST_ACTOR or not name.isprintable():
+        raise UsageError(
+            f"{name[:60]!r} is no name of who does this",
+            f"Give one of 1 to {LONGEST_ACTOR} letters, such as alice.",
+        )
+    return name
+
+
 class Event(Strict):
     """What happened, by whom, to which request, with the evidence."""
 
     kind: Kind
     request: Name | Literal[""] = ""
     """The request's id, which must not tell who asked."""
-    actor: str = Field(min_length=1, max_length=200)
+    actor: str = Field(min_length=1, max_length=LONGEST_ACTOR)
     """Who did it: a name of the operator's staff, or of the worker. It is kept in plain text."""
     happened: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
     """When it happened. When it was recorded is the entry's affair."""

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert, select, update
 from mlubench.core.errors import UsageError
 from mlubench.core.reading import json_value, of_shape
 from mlubench.ledger.entries import Entry, entry_line
-from mlubench.ledger.events import Event
+from mlubench.ledger.events import Event, require_actor
 from mlubench.ledger.keys import Keys
 from mlubench.ledger.subjects import SubjectKey, Subjects
 from mlubench.ledger.tables import ENTRIES, LEDGER
@@ -81,6 +81,7 @@ class Writer:
 
     def destroy(self, name: str, *, actor: str, reason: str) -> Entry:
         """As `Ledger.destroy`."""
+        require_actor(actor)
         head = read_head(self.connection)
         subjects = Subjects(self.connection, self.keys())
         key = subjects.find(name)

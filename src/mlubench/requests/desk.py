@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.experiment.prepare import open_base
+from mlubench.ledger.events import require_actor
 from mlubench.ledger.subjects import one_spelling
 from mlubench.lumoe.engine.opening import load_base
 from mlubench.lumoe.gates.base import ExtendableGate, ModelAccess, ReleasingGate
@@ -41,7 +42,8 @@ class Desk:
     def open(
         cls, path: Path, base: MLLM | Path | str | None = None, *, actor: str = "operator"
     ) -> "Desk":
-        """Raises UsageError where there is no store of experts."""
+        """Raises UsageError where there is no store of experts, or no name of who works at it."""
+        require_actor(actor)
         place = Place(path)
         # Before anything is made there.
         _ = place.before
