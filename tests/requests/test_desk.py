@@ -1,6 +1,8 @@
 """What people do with requests: the same one twice is one, and taking one out leaves no trace in any answer."""
 
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from shutil import copytree
 
@@ -54,6 +56,30 @@ def test_a_name_in_another_case_is_the_same_entity(
     desk.approve(first.id)
     with pytest.raises(UsageError, match=f"is suppressed already, by request {first.id}"):
         desk.approve(again.id)
+
+
+def test_of_two_that_are_approved_at_once_about_one_entity_one_stays_as_it_came(
+    desk: Desk, sent: Path, mllm: MLLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, _ = desk.submit(ENTITY, sent, key="first")
+    second, _ = desk.submit(ENTITY, sent, key="second")
+    looked = Desk._require_new
+
+    def slowly(self: Desk, entity: Entity) -> None:
+        looked(self, entity)
+        time.sleep(0.3)
+
+    monkeypatch.setattr(Desk, "_require_new", slowly)
+    other = Desk.open(desk.place.path, mllm)
+    with ThreadPoolExecutor(2) as people:
+        approvals = [
+            people.submit(desk.approve, first.id),
+            people.submit(other.approve, second.id),
+        ]
+    errors = [str(one.exception()) for one in approvals if one.exception() is not None]
+    assert len(errors) == 1
+    assert "is suppressed already, by request" in errors[0]
+    assert sorted(row.state for row in desk.queue.all()) == ["received", "verified"]
 
 
 def test_what_must_stay_is_asked_for_as_it_is_spelt_there(

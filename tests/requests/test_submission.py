@@ -73,6 +73,14 @@ def test_a_broken_picture_is_named(folder: Path) -> None:
         looked_through(folder)
 
 
+@pytest.mark.parametrize("name", ["more.gif", "below/scan.TIFF", "photo.jfif"])
+def test_a_picture_of_another_kind_is_not_passed_over(folder: Path, name: str) -> None:
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_bytes((folder / "image_0001.jpg").read_bytes())
+    with pytest.raises(UsageError, match=f"picture '{name}' is of a kind that is not read here"):
+        looked_through(folder)
+
+
 def test_the_same_picture_compressed_anew_is_named(folder: Path) -> None:
     Image.open(folder / "image_0001.jpg").save(folder / "image_0099.jpg", quality=60)
     with pytest.raises(

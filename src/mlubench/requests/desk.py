@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from mlubench.core.errors import MlubenchError, UsageError
+from mlubench.core.locks import locked
 from mlubench.experiment.prepare import open_base
 from mlubench.ledger.events import require_actor
 from mlubench.ledger.subjects import one_spelling
@@ -171,13 +172,16 @@ class Desk:
 
         Where it was cut off, as by a full disk, the same call goes on.
         """
-        row = self.queue.get(request)
-        if row.state == "verified" and row.gate_since is None:
+        self.place.root.mkdir(parents=True, exist_ok=True)
+        # One approval after another: of two about one entity the second is to see that the first is in effect.
+        with locked(self.place.root / ".approval.lock"):
+            row = self.queue.get(request)
+            if row.state == "verified" and row.gate_since is None:
+                return self.put_in_gate(row)
+            if row.state == "received":
+                self._require_new(Entity.from_key(row.entity))
+            row = self.queue.move(row, "verified", self.record.verified(row, why), approved=now())
             return self.put_in_gate(row)
-        if row.state == "received":
-            self._require_new(Entity.from_key(row.entity))
-        row = self.queue.move(row, "verified", self.record.verified(row, why), approved=now())
-        return self.put_in_gate(row)
 
     def put_in_gate(self, row: DeletionRequest) -> DeletionRequest:
         """Have the gate refuse the request, where it does not yet."""

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from mimetypes import guess_type
 from pathlib import Path
 from typing import Annotated
 from unicodedata import bidirectional, category
@@ -148,9 +149,20 @@ def _check_aliases(aliases: Sequence[str]) -> None:
 def _pictures_in(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise UsageError(f"{folder} is no folder", "Give the folder of the request's pictures.")
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    kinds = ", ".join(SUFFIXES)
+    found = []
+    for path in sorted(folder.rglob("*")):
+        kind, _ = guess_type(path.name)
+        if path.suffix.lower() in SUFFIXES:
+            found.append(path)
+        elif kind is not None and kind.startswith("image/"):
+            # Whoever sent it would take it for learned from.
+            name = str(path.relative_to(folder))[-_SHOWN:]
+            raise UsageError(
+                f"picture {name!r} is of a kind that is not read here",
+                f"Save it as one that ends in {kinds}, or take it out.",
+            )
     if not found:
-        kinds = ", ".join(SUFFIXES)
         raise UsageError(f"{folder} holds no picture", f"Give files that end in {kinds}.")
     if len(found) > MOST_PICTURES:
         raise UsageError(f"{folder} holds {len(found)} pictures", f"Give {MOST_PICTURES} or fewer.")

@@ -121,6 +121,18 @@ def test_a_session_opens_pages_alone_and_ends_with_its_key(
     assert visit(PAGES, cookie=cookie).headers["location"] == LOGIN
 
 
+def test_the_page_that_a_form_led_to_is_loaded_anew_as_that_of_the_request(
+    visit: Visit, key_file: dict[str, str], row: DeletionRequest, desk: Desk
+) -> None:
+    cookie = logged_in(visit, key_file["admin"])
+    for step in ("preview", "approve", "reject", "revert", "forget"):
+        answered = visit(f"{PAGES}/{row.id}/{step}", cookie=cookie)
+        assert (answered.status, answered.headers["location"]) == (303, f"{PAGES}/{row.id}")
+    assert desk.queue.get(row.id).state == "received"
+    assert visit(f"{PAGES}/{row.id}/other", cookie=cookie).status == 404
+    assert visit(f"{PAGES}/req-nothing/approve", cookie=cookie).status == 404
+
+
 def test_what_a_browser_is_told_to_keep_it_safe(
     visit: Visit, key_file: dict[str, str], row: DeletionRequest
 ) -> None:

@@ -36,6 +36,7 @@ DONE = {
     "forgotten": "Deleted: pictures and names are here no more. The ledger stays.",
 }
 _LONGEST_REASON = 2000
+_STEPS = ("preview", "approve", "reject", "revert", "forget")
 
 
 @dataclass(eq=False)
@@ -63,6 +64,8 @@ class QueuePages:
             Route(f"{one}/reject", _for_admins(self.reject), methods=["POST"]),
             Route(f"{one}/forget", _for_admins(self.forget), methods=["POST"]),
             Route(f"{one}/revert", _for_admins(self.revert), methods=["POST"]),
+            # The page that a form has led to, loaded anew: what was done is not done again.
+            Route(f"{one}/{{step}}", _for_admins(self.back), methods=["GET"]),
         ]
 
     async def login_form(self, request: "Request") -> "Response":
@@ -102,6 +105,13 @@ class QueuePages:
 
     async def show(self, request: "Request") -> "Response":
         return await self._page(request, done=DONE.get(request.query_params.get("done", ""), ""))
+
+    async def back(self, request: "Request") -> "Response":
+        name = request.path_params["request"]
+        row = await self._read(request, lambda desk: desk.queue.get(name))
+        if request.path_params["step"] not in _STEPS:
+            raise ApiError(HTTPStatus.NOT_FOUND, "there is no such page", "not_found")
+        return _to(f"{PAGES}/{row.id}")
 
     async def picture(self, request: "Request") -> "Response":
         from starlette.responses import Response
