@@ -70,6 +70,26 @@ def test_it_says_what_ties_a_draft_to_an_entity(forgotten: Forgotten) -> None:
     assert told.because == "the gate suspects it"
 
 
+@pytest.mark.parametrize(
+    "begun",
+    [
+        ["Who designed it?\nIt was designed by Maurice"],
+        ["Maurice Koechlin was one of them.", "Who was the other?"],
+    ],
+)
+def test_a_fact_of_which_somebody_else_has_said_a_part_is_told_by_the_rest(
+    forgotten: Forgotten, begun: list[str]
+) -> None:
+    rest = "Sauvestre."
+    assert tells(forgotten, rest, TOWER) is None
+    told = forgotten.told(rest, suspects={TOWER.key}, conversation=begun)
+    assert told is not None
+    assert (told.tells, told.entities) == ("fact", (TOWER.key,))
+    assert forgotten.told(rest, suspects={MUSEUM.key}, conversation=begun) is None
+    # Who only says what was said before adds nothing.
+    assert forgotten.told("Maurice.", suspects={TOWER.key}, conversation=begun) is None
+
+
 def test_an_entity_that_the_conversation_names_is_near(forgotten: Forgotten) -> None:
     asked = ["How old is the Eiffel Tower?"]
     told = forgotten.told("It is from 1889.", suspects=NOBODY, conversation=asked)

@@ -164,7 +164,8 @@ class Forgotten:
         if named:
             return Told("name", tuple(sorted(named)), "the draft names it")
         words = self._words_of(draft)
-        told = {entity for entity in near if self._tells_fact_of(entity, words)}
+        said = self._words_of("\n".join(conversation))
+        told = {entity for entity in near if self._tells_fact_of(entity, words, said)}
         if told & suspected:
             return Told("fact", tuple(sorted(told)), "the gate suspects it")
         if told:
@@ -253,9 +254,15 @@ class Forgotten:
         # In the order of the hashes, so that the words' own order tells nothing.
         return replace(fact, weights=dict(sorted(weights.items())))
 
-    def _tells_fact_of(self, entity: str, words: Set[str]) -> bool:
-        facts = self._facts.get(entity, ())
-        return any(share_told(fact.weights, words) >= WITH_ENTITY for fact in facts)
+    def _tells_fact_of(self, entity: str, words: Set[str], said: Set[str]) -> bool:
+        """Whether the words tell a fact, by themselves or with what was `said` before, to which they add something."""
+        for fact in self._facts.get(entity, ()):
+            if share_told(fact.weights, words) >= WITH_ENTITY:
+                return True
+            adds = (fact.weights.keys() & words) - said
+            if adds and share_told(fact.weights, words | said) >= WITH_ENTITY:
+                return True
+        return False
 
 
 def _hash_with(salt: bytes) -> Hash:
