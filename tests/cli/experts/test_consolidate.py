@@ -46,6 +46,9 @@ def test_refused_then_merged_then_asked(finished: Finished, copied: Path) -> Non
     called = call("experts", "prune", copied)
     assert called.code == 2 and "--yes" in called.error
     assert told("experts", "prune", copied, "--yes")["freed"].keys() == {"A", "B"}
+    verified = call("experts", "verify", copied).out
+    assert "A version 1: whole, but for its weights, which were pruned\n" in verified
+    assert "merged+1 version 1: whole\n" in verified
     again = told("ask", copied, "--image", picture(finished, row), row.question)
     assert again == asked
     assert (

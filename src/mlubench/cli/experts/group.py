@@ -104,6 +104,8 @@ def verify(ctx: click.Context, store: Path, names: tuple[str, ...], as_json: boo
 
 def _verified_line(row: "VerifiedVersion") -> str:
     state = "whole"
+    if row["pruned"]:
+        state = "whole, but for its weights, which were pruned"
     if row["missing"]:
         state = f"whole; older manifest, lacks {', '.join(row['missing'])}"
     version = f" version {row['version']}" if row["version"] else ""

@@ -58,6 +58,7 @@ class VerifiedVersion(TypedDict):
     version: int | None  # None: a folder without a manifest
     wrong: str | None  # None: nothing
     missing: list[str]
+    pruned: bool  # whether its weights were deleted, so that only the rest was looked at
 
 
 def require_name(name: str) -> str:
@@ -217,7 +218,13 @@ class ExpertStore:
         rows: list[VerifiedVersion] = []
         for name in names or sorted(self._versions()):
             for number in self.versions(name):
-                row = VerifiedVersion(expert=name, version=number, wrong=None, missing=[])
+                row = VerifiedVersion(
+                    expert=name,
+                    version=number,
+                    wrong=None,
+                    missing=[],
+                    pruned=self.pruned(name, number),
+                )
                 try:
                     facts = self.manifest(name, number)
                     row["missing"] = missing_fields(facts)
@@ -229,7 +236,9 @@ class ExpertStore:
             return rows
         for folder in self.unfinished():
             wrong = f"{self.root / folder} has no manifest: it was never finished. Delete it, or run again."
-            rows.append({"expert": folder, "version": None, "wrong": wrong, "missing": []})
+            rows.append(
+                VerifiedVersion(expert=folder, version=None, wrong=wrong, missing=[], pruned=False)
+            )
         return rows
 
     def add(self, name: str, adapter: Path, facts: ManifestFacts) -> int:
