@@ -133,6 +133,11 @@ class Way:
         """Whether the model is to read answers, not to give one."""
         return self.measure is not None or self.probe is not None
 
+    @property
+    def apart(self) -> str:
+        """Ways with the same text here can be asked together: it is the name of one that cannot."""
+        return "" if self.inside is untouched and not self.is_read else self.name
+
 
 @dataclass(frozen=True, slots=True)
 class Attack:

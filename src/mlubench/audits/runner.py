@@ -43,7 +43,7 @@ from mlubench.runs.opening import Run, open_run
 FACTS = 40
 QUICK_FACTS = 8
 # Answers that are written at once.
-CHUNK = 64
+CHUNK = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,20 +217,20 @@ class _Auditor:
         return asked
 
     def _chunks(self, attack: str, keys: Sequence[Key]) -> list[list[Attempt]]:
-        """Queries of one way each, since a way may change the system that is asked."""
-        by_way: dict[str, list[Attempt]] = {}
+        """Queries that are asked together: of one way each where it changes the system or has it read, else of all ways."""
+        groups: dict[str, list[Attempt]] = {}
         for key in keys:
             attempt = self.attempts[attack][key]
-            by_way.setdefault(attempt.way.name, []).append(attempt)
+            groups.setdefault(attempt.way.apart, []).append(attempt)
         chunks = []
-        for attempts in by_way.values():
+        for attempts in groups.values():
             for start in range(0, len(attempts), CHUNK):
                 chunks.append(attempts[start : start + CHUNK])
         return chunks
 
 
 def _answered(opened: System, attempts: Sequence[Attempt]) -> list[AttackRow]:
-    """The answers to queries of one way, or what reading them comes to."""
+    """The answers to queries that are asked together, or what reading them comes to."""
     asks = [attempt.ask for attempt in attempts]
     way = attempts[0].way
     rows = []
