@@ -58,6 +58,7 @@ def test_export_and_verify(place: Path, tmp_path: Path) -> None:
     assert anchored.code == 0
     assert "nothing that the anchor of 8 entries covers was changed" in anchored.out
     assert "Not shown" not in anchored.out
+    assert "is whole (checkpoint)" in call("ledger", "verify", anchor).out
     export.write_bytes(export.read_bytes().replace(b'"desk"', b'"dusk"', 1))
     changed = call("ledger", "verify", export, "--json")
     assert changed.code == 1
@@ -70,6 +71,12 @@ def test_a_checkpoint_since_another(place: Path, tmp_path: Path) -> None:
     call("ledger", "checkpoint", place, "--out", monday)
     Ledger.open(place).append(received("R-9"))
     assert call("ledger", "checkpoint", place, "--out", tuesday, "--since", monday).code == 0
+    # An anchor is never written over.
+    kept = monday.read_bytes()
+    again = call("ledger", "checkpoint", place, "--out", monday)
+    assert again.code == 2
+    assert "--out another name" in again.error
+    assert monday.read_bytes() == kept
     assert call("ledger", "verify", tuesday, "--anchor", monday).code == 0
     assert call("ledger", "verify", place, "--anchor", tuesday, "--anchor", monday).code == 0
 

@@ -145,6 +145,11 @@ def checkpoint(
 ) -> None:
     """Sign what the ledger holds now. Keep the file where who keeps the ledger cannot change it: there it is an anchor."""
     opened = _open(ledger, keys)
+    if out.exists():
+        raise UsageError(
+            f"{out} is there already, and may be the only anchor of what the ledger held then",
+            "Give --out another name.",
+        )
     from mlubench.ledger.checkpoints import (
         CheckpointFile,
         growth_from,
@@ -205,7 +210,9 @@ def _report_text(place: str, report: "Report") -> str:
     if not report.is_whole:
         lines = [f"{place} is NOT whole:", *(f"  {problem}" for problem in report.problems)]
         return "\n".join(lines)
-    lines = [f"{place} is whole ({report.what}, {report.entries} entries). Shown:"]
+    # A checkpoint holds none. How many it signs for is among what it shows.
+    entries = "" if report.what == "checkpoint" else f", {report.entries} entries"
+    lines = [f"{place} is whole ({report.what}{entries}). Shown:"]
     lines += [f"  {line}" for line in report.shown]
     if report.not_shown:
         lines += ["Not shown:", *(f"  {line}" for line in report.not_shown)]
