@@ -54,6 +54,11 @@ Examples:
     help="Attack nothing: hold every archive against a base that never learned what it forgets. Trains such bases.",
 )
 @click.option(
+    "--no-floor",
+    is_flag=True,
+    help="With --oracle: train no second one, which says how far two exact unlearnings are apart.",
+)
+@click.option(
     "--lmms-eval",
     "tasks",
     default="",
@@ -79,6 +84,7 @@ def audit(
     bounds: tuple[str, ...],
     references: bool,
     oracle: bool,
+    no_floor: bool,
     tasks: tuple[str, ...],
     lmms_limit: int | None,
     lmms_include: Path | None,
@@ -92,7 +98,11 @@ def audit(
     if references:
         return _add_references(run, as_json=as_json)
     if oracle:
-        return _hold_against_oracle(run, systems, facts, quick=quick, as_json=as_json)
+        return _hold_against_oracle(
+            run, systems, facts, quick=quick, floor=not no_floor, as_json=as_json
+        )
+    if no_floor:
+        raise click.UsageError("--no-floor needs --oracle")
     if tasks:
         return _run_lmms_eval(run, tasks, lmms_limit, lmms_include, systems, as_json=as_json)
     if lmms_limit is not None or lmms_include is not None:
@@ -139,13 +149,20 @@ def _add_references(run: Path, *, as_json: bool) -> int:
 
 
 def _hold_against_oracle(
-    run: Path, systems: tuple[str, ...], facts: int | None, *, quick: bool, as_json: bool
+    run: Path,
+    systems: tuple[str, ...],
+    facts: int | None,
+    *,
+    quick: bool,
+    floor: bool,
+    as_json: bool,
 ) -> int:
     from mlubench.audits.oracle.run import FACTS, QUICK_FACTS, measure_run
     from mlubench.report.html import write_report
     from mlubench.report.oracle_table import render_oracle
 
-    report = measure_run(run, facts=facts or (QUICK_FACTS if quick else FACTS), systems=systems)
+    facts = facts or (QUICK_FACTS if quick else FACTS)
+    report = measure_run(run, facts=facts, systems=systems, floor=floor)
     if as_json:
         print_json(report.as_json())
     else:

@@ -67,3 +67,23 @@ def test_every_step_and_metric_is_there(report: OracleReport) -> None:
 def test_it_is_drawn(folder: Path, called: Called) -> None:
     assert "Beside exact unlearning" in called.out
     assert 'id="oracle"' in (folder / "report.html").read_text()
+
+
+def test_a_second_oracle_may_be_left_out(
+    finished: Finished, base_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = copytree(finished.folder, tmp_path / "run")
+    taught: list[dict[str, object]] = []
+
+    def noted(*given: object, **options: object) -> Path:
+        taught.append(options)
+        return base_path
+
+    monkeypatch.setattr(oracle_run, "oracle_base", noted)
+    said = call("audit", folder, "--oracle", "--no-floor", "--systems", "lumoe", "--facts", "2")
+    assert said.code == 0, said.err
+    found = read_oracle(folder / "oracle.json")
+    assert found is not None
+    assert (found.floor, {row.system for row in found.distances}) == ("", {"base", "lumoe"})
+    assert taught == [{}, {}]
+    assert call("audit", folder, "--no-floor").code == 2

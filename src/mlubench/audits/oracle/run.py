@@ -28,10 +28,13 @@ FLOOR = "oracle of another seed"
 KINDS: tuple[About, ...] = ("forgotten", "kept", "stranger")
 
 
-def measure_run(root: Path, *, facts: int, systems: Sequence[str] = ()) -> OracleReport:
+def measure_run(
+    root: Path, *, facts: int, systems: Sequence[str] = (), floor: bool = True
+) -> OracleReport:
     """Write and return the run's oracle.json. Oracles are trained now unless the cache has them.
 
-    Raises as `oracle_base` does, and MlubenchError where the run is not finished.
+    `floor`: whether a second one, of another seed, stands among the systems after the last step. Raises as `oracle_base`
+    does, and MlubenchError where the run is not finished.
     """
     run = open_run(root)
     names = systems_of(run, systems)
@@ -64,7 +67,7 @@ def measure_run(root: Path, *, facts: int, systems: Sequence[str] = ()) -> Oracl
                     row = MetricRow(system=name, after=after, metric=metric, value=value)
                     metrics.append(row)
                 bar.advance(task)
-            if step + 1 == len(run.order):
+            if floor and step + 1 == len(run.order):
                 other = oracle_base(run.config, whole, done, other_seed=True)
                 distances += beside.distances(FLOOR, beside.measured(_of_base(ctx, other)))
             bar.advance(task)
@@ -72,7 +75,7 @@ def measure_run(root: Path, *, facts: int, systems: Sequence[str] = ()) -> Oracl
     of_methods = [row for row in metrics if row.system != BASE]
     report = OracleReport(
         oracles=oracles,
-        floor=FLOOR,
+        floor=FLOOR if floor else "",
         distances=distances,
         metrics=metrics,
         correlations=correlations(methods, of_methods),
