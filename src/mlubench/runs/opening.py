@@ -12,7 +12,7 @@ from mlubench.runs.wholeness import require_whole
 from mlubench.settings.run import Config
 from mlubench.types import AnswerRow, VerdictRow
 
-_OTHER_RUN = "Run it again, or give another run."
+_OTHER_RUN = "Make it with `mlubench run`, or give another run."
 
 
 @dataclass(frozen=True, slots=True)
