@@ -23,7 +23,7 @@ from transformers import AutoModel
 
 from mlubench.audits.attack import ask
 from mlubench.audits.runner import open_targets
-from mlubench.audits.systems import LumoeSystem
+from mlubench.audits.systems.lumoe import LumoeSystem
 from mlubench.core.errors import UsageError
 from mlubench.data.pictures import open_picture
 from mlubench.experiment.finished import finished_context

@@ -21,7 +21,9 @@ from rich.table import Table
 from mlubench.audits.attack import Ask, ask
 from mlubench.audits.reading import token_scores
 from mlubench.audits.scores import TokenScores, mean_log_prob
-from mlubench.audits.systems import LumoeSystem, System, system
+from mlubench.audits.systems.lumoe import LumoeSystem
+from mlubench.audits.systems.system import System
+from mlubench.audits.systems.table import system
 from mlubench.experiment.context import Context
 from mlubench.experiment.finished import finished_context
 from mlubench.experiment.strangers import open_strangers

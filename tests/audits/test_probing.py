@@ -13,7 +13,8 @@ from mlubench.audits.rows import Attempt
 from mlubench.audits.runner import _answered
 from mlubench.audits.scores import is_first
 from mlubench.audits.sites import SITES, Site
-from mlubench.audits.systems import System, system
+from mlubench.audits.systems.system import System
+from mlubench.audits.systems.table import system
 from mlubench.audits.targets import Targets
 from mlubench.experiment.context import Context
 from mlubench.models.mllm import MLLM

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from mlubench.audits import systems
 from mlubench.audits.attack import Ask, ask
-from mlubench.audits.systems import Said, System, system
+from mlubench.audits.systems import oracle as oracle_system
+from mlubench.audits.systems.system import Said, System
+from mlubench.audits.systems.table import system
 from mlubench.audits.targets import Targets
 from mlubench.experiment.context import Context
 from mlubench.lumoe.engine.lumoe import GATE_REFUSAL
@@ -77,7 +78,7 @@ def test_the_oracle_is_asked_as_a_base_is_and_can_be_taught(
         asked_for.append(done)
         return base_path
 
-    monkeypatch.setattr(systems, "oracle_base", taught)
+    monkeypatch.setattr(oracle_system, "oracle_base", taught)
     asks = [
         Ask(target.question, ((0, target.picture),), candidates=(target.sample.truth,))
         for target in targets.forgotten

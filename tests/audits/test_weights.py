@@ -7,7 +7,7 @@ import torch
 
 from mlubench.audits.attack import ask
 from mlubench.audits.attacks.weights import NAMES
-from mlubench.audits.systems import system
+from mlubench.audits.systems.table import system
 from mlubench.audits.targets import Targets
 from mlubench.audits.weights import CHANGES, changed
 from mlubench.experiment.context import Context

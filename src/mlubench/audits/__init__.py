@@ -4,7 +4,7 @@ attack.py          what an attack is
 attacks/           one file an attack; table.py lists them
 targets.py         which facts are attacked, and what stands beside them
 studio.py          the changed pictures that attacks show; adversary.py finds noise against a gate
-systems.py         what is attacked; beginning.py puts an answer's beginning into its mouth
+systems/           what is attacked; beginning.py puts an answer's beginning into its mouth
 scores.py          what probabilities say of an answer; reading.py has a model read it
 probing.py         linear probes on hidden states; sites.py is where they read
 weights.py         what may be done to a model's weights

@@ -134,9 +134,9 @@ class Way:
         return self.measure is not None or self.probe is not None
 
     @property
-    def apart(self) -> str:
-        """Ways with the same text here can be asked together: it is the name of one that cannot."""
-        return "" if self.inside is untouched and not self.is_read else self.name
+    def is_apart(self) -> bool:
+        """Whether its queries cannot share a batch with another's: it changes the system, or has it read."""
+        return self.inside is not untouched or self.is_read
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from mlubench.audits.runner import systems_of
-from mlubench.audits.systems import System, system
+from mlubench.audits.systems.system import System
+from mlubench.audits.systems.table import system
 from mlubench.core.errors import MlubenchError, UsageError
 from mlubench.core.reading import read_json
 from mlubench.experiment.finished import finished_context

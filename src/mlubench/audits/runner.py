@@ -16,7 +16,8 @@ from mlubench.audits.figures import attack_row, way_rows
 from mlubench.audits.rows import AttackRow, Attempt, append_rows, attempts_of, read_rows
 from mlubench.audits.scores import is_first
 from mlubench.audits.studio import Studio
-from mlubench.audits.systems import System, system
+from mlubench.audits.systems.system import System
+from mlubench.audits.systems.table import system
 from mlubench.audits.table import ATTACKS
 from mlubench.audits.targets import Targets, choose_targets
 from mlubench.core.errors import MlubenchError, UsageError, unknown_name
@@ -217,11 +218,12 @@ class _Auditor:
         return asked
 
     def _chunks(self, attack: str, keys: Sequence[Key]) -> list[list[Attempt]]:
-        """Queries that are asked together: of one way each where it changes the system or has it read, else of all ways."""
+        """Queries that are asked together: those of a way that stands apart, and those of all others."""
         groups: dict[str, list[Attempt]] = {}
         for key in keys:
             attempt = self.attempts[attack][key]
-            groups.setdefault(attempt.way.apart, []).append(attempt)
+            group = attempt.way.name if attempt.way.is_apart else ""
+            groups.setdefault(group, []).append(attempt)
         chunks = []
         for attempts in groups.values():
             for start in range(0, len(attempts), CHUNK):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from mlubench.audits.attack import Ask
 from mlubench.audits.lmms_eval import Endpoint
-from mlubench.audits.systems import System
+from mlubench.audits.systems.system import System
 from mlubench.core.errors import MlubenchError
 from mlubench.lumoe.engine.requests import BusyError, Finished, Ticket, Wanted
 from mlubench.serving.app import MISSING, make_app

@@ -10,7 +10,7 @@ from torch import Tensor
 from mlubench.audits.attack import About, Ask, Target
 from mlubench.audits.reading import log_softmaxes
 from mlubench.audits.scores import TokenScores, mean_log_prob
-from mlubench.audits.systems import READ_AT_ONCE, System
+from mlubench.audits.systems.system import READ_AT_ONCE, System
 from mlubench.judging.harm import TOLD, HarmJudge
 from mlubench.judging.rules.gibberish import gibberish
 from mlubench.judging.rules.refusal import refusal

@@ -9,7 +9,8 @@ from mlubench.audits.oracle.behaviour import Behaviour, behaviour, distance
 from mlubench.audits.oracle.correlations import correlations
 from mlubench.audits.oracle.metrics import cells_after, metrics_of
 from mlubench.audits.runner import open_targets, systems_of
-from mlubench.audits.systems import System, system
+from mlubench.audits.systems.system import System
+from mlubench.audits.systems.table import system
 from mlubench.audits.targets import Targets
 from mlubench.core.errors import MlubenchError
 from mlubench.core.progress import progress_bar

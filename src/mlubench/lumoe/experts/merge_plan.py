@@ -18,8 +18,6 @@ Scale = Literal["mean", "root", "sum"]
 # The factor on each of n summed deltas is (1 / n) to this power.
 _EXPONENTS: dict[Scale, float] = {"mean": 1.0, "root": 0.5, "sum": 0.0}
 
-_OF_A_REQUEST = "it answers for a deletion request, which may be taken out again"
-
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -78,7 +76,7 @@ def choose(store: ExpertStore, plan: Plan) -> tuple[list[Group], dict[str, str]]
         if off:
             left_out[name] = f"{', '.join(off)} is disabled"
         if read_facts(store.folder(name)).get("requests"):
-            left_out[name] = _OF_A_REQUEST
+            left_out[name] = "it answers for a deletion request, which may be taken out again"
     for name in plan.names:
         store.versions(name)  # raises where there is no such expert
         if name not in candidates:
@@ -88,8 +86,10 @@ def choose(store: ExpertStore, plan: Plan) -> tuple[list[Group], dict[str, str]]
                 f"expert {name!r} {reason}", "See `mlubench experts list`, or roll it back first."
             )
         if name in left_out:
-            hint = "Leave it out." if left_out[name] == _OF_A_REQUEST else "Switch it on first."
-            raise UsageError(f"expert {name!r} cannot be merged: {left_out[name]}", hint)
+            raise UsageError(
+                f"expert {name!r} cannot be merged: {left_out[name]}",
+                "Leave it out, or switch on what is disabled.",
+            )
     if len(set(plan.names)) != len(plan.names):
         raise UsageError("an expert is named twice", "Name each once.")
     wanted = plan.names or candidates
