@@ -1,9 +1,12 @@
-"""Prints the tables of docs/results/audit.md, of a run that was audited: attacks by system, every way, and the oracle's.
+"""Prints the tables of docs/results: of a run that was audited, attacks by system, every way, and the oracle's.
 
 mlubench run toy -s 'references=[gate-only, prompt-only]' --out runs/toy
 mlubench audit runs/toy
 mlubench audit runs/toy --oracle
 python bench/audit_results.py runs/toy
+
+Of several runs that were held against their oracles, which metrics rank as closeness does over all of them.
+python bench/audit_results.py runs/toy runs/toy-1 runs/toy-2
 """
 
 import argparse
@@ -11,11 +14,13 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from mlubench.audits.oracle.correlations import correlations
+from mlubench.core.errors import MlubenchError
 from mlubench.report import audit_table, oracle_table
 from mlubench.report.labels import TITLES, label
 from mlubench.runs.audits import Audit, WayRow, read_audit
 from mlubench.runs.opening import Run, open_run
-from mlubench.runs.oracles import OracleReport, read_oracle
+from mlubench.runs.oracles import CorrelationRow, OracleReport, read_oracle
 
 
 def markdown(columns: Sequence[str], lines: Iterable[Sequence[str]]) -> list[str]:
@@ -63,23 +68,48 @@ def tables(run: Run, audit: Audit, oracle: OracleReport | None) -> list[str]:
     if oracle is not None:
         lines += ["", f"## {oracle_table.TITLE}", "", oracle_table.NOTE, ""]
         lines += markdown(oracle_table.COLUMNS, oracle_table.distance_lines(oracle))
-        lines += ["", f"## {oracle_table.RANKS_TITLE}", "", oracle_table.RANKS_NOTE, ""]
-        lines += markdown(oracle_table.rank_columns(oracle), oracle_table.rank_lines(oracle))
+        lines += ["", *rank_tables(oracle.correlations)]
     return lines
+
+
+def rank_tables(correlations: Sequence[CorrelationRow]) -> list[str]:
+    """Which metrics rank as closeness to the oracle does."""
+    columns = oracle_table.rank_columns(correlations)
+    table = markdown(columns, oracle_table.rank_lines(correlations))
+    return [f"## {oracle_table.RANKS_TITLE}", "", oracle_table.RANKS_NOTE, "", *table]
+
+
+def over_runs(runs: Sequence[Path]) -> list[CorrelationRow]:
+    """The same over all these runs. Raises MlubenchError where one was not held against its oracle."""
+    reports = []
+    for folder in runs:
+        report = read_oracle(open_run(folder).folder.oracle)
+        if report is None:
+            raise MlubenchError(
+                f"{folder} was not held against its oracle", f"mlubench audit {folder} --oracle"
+            )
+        reports.append(report)
+    return correlations(reports)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("run", type=Path)
+    parser.add_argument("run", type=Path, nargs="+")
     parser.add_argument("--quick", action="store_true", help="the same: it takes no time")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
-    run = open_run(args.run)
+    if len(args.run) > 1:
+        rows = over_runs(args.run)
+        as_json = json.dumps([row.model_dump(mode="json") for row in rows])
+        print(as_json if args.json else "\n".join(rank_tables(rows)))
+        return
+    (folder,) = args.run
+    run = open_run(folder)
     audit = read_audit(run.folder.audit)
     if audit is None:
-        parser.error(f"{args.run} was not audited: mlubench audit {args.run}")
+        parser.error(f"{folder} was not audited: mlubench audit {folder}")
     oracle = read_oracle(run.folder.oracle)
     if args.json:
         found = {"audit": audit.as_json(), "oracle": oracle.as_json() if oracle else None}

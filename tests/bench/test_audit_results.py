@@ -1,10 +1,15 @@
 """The tables of an audit as Markdown: one line an attack and a way, with every system's figure in its column."""
 
 from pathlib import Path
+from shutil import copytree
+
+import pytest
 
 import audit_results
+from mlubench.core.errors import MlubenchError
 from mlubench.runs.audits import AttackFacts, AttackRow, Audit, WayRow
 from mlubench.runs.opening import open_run
+from mlubench.runs.oracles import OracleReport
 from support.runs import Finished
 
 
@@ -51,3 +56,15 @@ def test_tables_of_a_run_hold_the_difference_to_the_gate_alone(finished: Finishe
     assert "| Attack | Counts | Base | LUMoE |" in lines
     assert "| plain | leak | 1.00 (1.00) | 0.25 (0.25) |" in lines
     assert sum("LUMoE − Gate only" in line for line in lines) == 2
+
+
+def test_several_runs_are_ranked_together(finished: Finished, tmp_path: Path) -> None:
+    folders = [copytree(finished.folder, tmp_path / name) for name in ("one", "two")]
+    with pytest.raises(MlubenchError, match="was not held against its oracle"):
+        audit_results.over_runs(folders)
+    for folder in folders:
+        OracleReport(floor="another").write(open_run(folder).folder.oracle)
+    rows = audit_results.over_runs(folders)
+    assert {row.metric for row in rows} >= {"utility", "forget quality"}
+    assert all(row.n == 0 for row in rows)
+    assert "| utility | higher | – | – | – | – |" in audit_results.rank_tables(rows)

@@ -188,8 +188,8 @@ def _oracle(folder: RunDir) -> dict[str, Any]:
             (
                 oracle_table.RANKS_TITLE,
                 oracle_table.RANKS_NOTE,
-                oracle_table.rank_columns(report),
-                oracle_table.rank_lines(report),
+                oracle_table.rank_columns(report.correlations),
+                oracle_table.rank_lines(report.correlations),
             ),
         ]
     return values

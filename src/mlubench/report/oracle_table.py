@@ -60,15 +60,15 @@ def distance_lines(report: OracleReport) -> list[list[str]]:
     return lines
 
 
-def rank_columns(report: OracleReport) -> list[str]:
+def rank_columns(correlations: Sequence[CorrelationRow]) -> list[str]:
     """Metric, which of its values count as better, and each closeness."""
-    return ["Metric", "Better", *dict.fromkeys(row.closeness for row in report.correlations)]
+    return ["Metric", "Better", *dict.fromkeys(row.closeness for row in correlations)]
 
 
-def rank_lines(report: OracleReport) -> list[list[str]]:
+def rank_lines(correlations: Sequence[CorrelationRow]) -> list[list[str]]:
     """A line for each metric, by `rank_columns`."""
     by_metric: dict[str, list[CorrelationRow]] = {}
-    for row in report.correlations:
+    for row in correlations:
         by_metric.setdefault(row.metric, []).append(row)
     lines = []
     for metric, rows in by_metric.items():
@@ -84,7 +84,7 @@ def render_oracle(report: OracleReport) -> Group:
         Text(NOTE, style="dim"),
         Text(),
         Text(RANKS_TITLE, style="bold"),
-        _table(rank_columns(report), rank_lines(report)),
+        _table(rank_columns(report.correlations), rank_lines(report.correlations)),
         Text(RANKS_NOTE, style="dim"),
     ]
     return Group(*parts)

@@ -3,9 +3,10 @@
 import pytest
 
 from mlubench.audits.oracle.correlations import closeness, correlations
-from mlubench.runs.oracles import DistanceRow, MetricRow
+from mlubench.runs.oracles import CorrelationRow, DistanceRow, MetricRow, OracleReport
 
 SYSTEMS = ("ga", "npo", "po", "lumoe")
+OTHERS = ("base", "another")
 
 
 def row(system: str, about: str, same_kind: float, kl: float | None = None) -> DistanceRow:
@@ -34,6 +35,14 @@ def rows() -> list[DistanceRow]:
     return found
 
 
+def report(distances: list[DistanceRow], metrics: list[MetricRow]) -> OracleReport:
+    return OracleReport(floor="another", distances=distances, metrics=metrics)
+
+
+def ranked(name: str, *reports: OracleReport) -> list[CorrelationRow]:
+    return [row for row in correlations(reports) if row.metric == name]
+
+
 def metric(name: str, values: tuple[float, ...]) -> list[MetricRow]:
     return [
         MetricRow(system=system, after="A", metric=name, value=value)
@@ -53,7 +62,7 @@ def metric(name: str, values: tuple[float, ...]) -> list[MetricRow]:
 def test_a_rank_is_read_in_the_direction_that_counts_as_better(
     name: str, values: tuple[float, ...], expected: float
 ) -> None:
-    found = [row for row in correlations(rows(), metric(name, values)) if row.metric == name]
+    found = ranked(name, report(rows(), metric(name, values)))
     assert len(found) == 4
     for of_closeness in found:
         assert (of_closeness.spearman, of_closeness.kendall, of_closeness.n) == (
@@ -77,3 +86,26 @@ def test_the_few_answers_that_a_sentence_leaves_are_no_sample() -> None:
     assert ("training-free", "A") not in found
     assert ("ga", "A") in found
     assert ("training-free", "A") in closeness([*rows(), few], "same kind, forgotten")
+
+
+def test_runs_are_ranked_together_and_their_systems_resampled_as_one() -> None:
+    """Two runs that contradict each other say nothing together, and a third decides."""
+    with_it = report(rows(), metric("utility", (0.1, 0.2, 0.3, 0.4)))
+    against_it = report(rows(), metric("utility", (0.4, 0.3, 0.2, 0.1)))
+    for row in ranked("utility", with_it, against_it):
+        assert (row.n, row.spearman) == (8, 0)
+    for row in ranked("utility", with_it, against_it, with_it):
+        assert (row.n, row.spearman) == (12, pytest.approx(1 / 3, abs=0.01))
+        # Drawn once for all runs, a system brings all its states: the figure hardly moves.
+        low, high = row.spearman_ci95 or (-1, 1)
+        assert 0 < low < high <= 1
+
+
+def test_the_base_and_a_second_oracle_are_not_ranked() -> None:
+    values = metric("utility", (0.1, 0.2, 0.3, 0.4))
+    beside = [MetricRow(system=name, after="A", metric="utility", value=9) for name in OTHERS]
+    distances = rows()
+    for name in OTHERS:
+        distances += [row(name, about, 0.0, 20.0) for about in ("forgotten", "kept", "stranger")]
+    for found in ranked("utility", report(distances, values + beside)):
+        assert (found.n, found.spearman) == (4, 1)

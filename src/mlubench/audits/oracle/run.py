@@ -72,15 +72,10 @@ def measure_run(
                 other = oracle_base(run.config, whole, done, other_seed=True)
                 distances += beside.distances(FLOOR, beside.measured(_of_base(ctx, other)))
             bar.advance(task)
-    methods = [row for row in distances if row.system not in (BASE, FLOOR)]
-    of_methods = [row for row in metrics if row.system != BASE]
-    report = OracleReport(
-        oracles=oracles,
-        floor=FLOOR if floor else "",
-        distances=distances,
-        metrics=metrics,
-        correlations=correlations(methods, of_methods),
+    measured = OracleReport(
+        oracles=oracles, floor=FLOOR if floor else "", distances=distances, metrics=metrics
     )
+    report = measured.model_copy(update={"correlations": correlations([measured])})
     report.write(run.folder.oracle)
     return report
 
