@@ -164,6 +164,12 @@ def test_what_a_hub_has_is_fetched(
         load_weights(Fetching, "org/tiny")
 
 
+@pytest.mark.parametrize("place", ["/nowhere", "a/b/c", "./models"])
+def test_a_folder_that_is_not_there_is_told(place: str) -> None:
+    with pytest.raises(MlubenchError, match=f"model {place} cannot be loaded: there is no such"):
+        MLLM.load(place, device="cpu")
+
+
 def test_a_rater_is_looked_at_too(base_path: Path, tmp_path: Path) -> None:
     folder = without(base_path, tmp_path / "hole", "language_model.model.layers.0.")
     with pytest.raises(MlubenchError, match="lacks 9 of its 73 tensors"):

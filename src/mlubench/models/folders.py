@@ -1,5 +1,6 @@
 """Where the files of a Hugging Face model lie on this machine, and whether they are whole. Nothing here downloads."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,12 +14,19 @@ FETCH_AGAIN = "Fetch the model again."
 SAVE_AS_SAFETENSORS = "What it holds are pickles, which can run code: save them as safetensors."
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+# A name, or an owner and a name.
+_HUB_ID = re.compile(r"(?:\w[\w.-]*/)?\w[\w.-]*")
 
 
 class _Index(TypedDict):
     """What a model in several files says of them."""
 
     weight_map: dict[str, str]  # tensor -> the file that holds it
+
+
+def is_hub_id(path: str) -> bool:
+    """Whether the Hub could hold a model of that name. A folder may have such a name too, as "models/llava"."""
+    return _HUB_ID.fullmatch(path) is not None
 
 
 def local_folder(path: str, revision: str | None = None) -> Path | None:

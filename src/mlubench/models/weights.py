@@ -14,6 +14,7 @@ from mlubench.core.tensor_files import read_header
 from mlubench.models.folders import (
     FETCH_AGAIN,
     damaged_text,
+    is_hub_id,
     local_folder,
     read_weight_headers,
     weight_files,
@@ -59,6 +60,8 @@ def loading_errors(path: str | Path, revision: str | None = None) -> Iterator[No
         # Runs, `ask` and scripts name a model each in their own way.
         hint = "Give the folder of a whole Hugging Face model."
         reason = damaged_text(folder) if folder is not None else None
+        if not Path(path).exists() and not is_hub_id(str(path)):
+            reason = "there is no such folder"
         if reason is None:
             reason, hint = why_not_loaded(error, hint)
         raise MlubenchError(f"model {path} cannot be loaded: {reason}", hint) from error
