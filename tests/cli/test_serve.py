@@ -52,6 +52,17 @@ def test_a_file_without_keys_is_wrong_use(finished: Finished, tmp_path: Path) ->
     assert "mlubench keys add" in called.error
 
 
+def test_requests_are_not_served_where_nobody_may_decide(
+    finished: Finished, tmp_path: Path
+) -> None:
+    keys = tmp_path / "keys.json"
+    assert call("keys", "add", keys, "alice").code == 0
+    for words in ((), ("--keys", keys)):
+        called = call("serve", finished.folder, "--requests", *words)
+        assert called.code == 2
+        assert "--requests needs an admin's key" in called.error
+
+
 def test_keys_are_listed_without_what_opens(tmp_path: Path) -> None:
     file = tmp_path / "keys.json"
     key = json.loads(call("keys", "add", file, "ops", "--scope", "admin", "--json").out)["key"]

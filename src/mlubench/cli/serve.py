@@ -146,8 +146,10 @@ def serve(
         vllm = VllmServer(vllm_address, vllm_model, key, vllm_folder)
     # Before the model is loaded, which takes a while.
     require_safe(address, taken)
-    if with_requests and taken is None:
-        raise click.UsageError("--requests needs keys, one of an admin: see `mlubench keys add`")
+    if with_requests and (taken is None or not taken.has_admin()):
+        raise click.UsageError(
+            "--requests needs an admin's key: mlubench keys add FILE NAME --scope admin, and --keys FILE"
+        )
     limits = Limits(
         rows=rows,
         waiting=waiting,

@@ -97,6 +97,10 @@ class Keys:
                 self._stamp = stamp
         return (*self._rows, *self.given)
 
+    def has_admin(self) -> bool:
+        """Whether a key is an admin's. Raises as `rows` does."""
+        return any(row.scope == "admin" for row in self.rows())
+
     def caller(self, key: str) -> Caller | None:
         """Whose key it is; None for nobody's. It takes equally long for every key."""
         return self.caller_of(key_hash(key))
