@@ -6,6 +6,7 @@ import click
 
 from mlubench.cli.lazy import LazyCommand, LazyGroup
 from mlubench.cli.streams import guard_streams, restart_in_utf8, stray_bytes
+from mlubench.core.allocator import keep_freed_memory
 from mlubench.core.errors import MlubenchError, UsageError, sentences, written_to
 from mlubench.core.version import __version__
 
@@ -89,6 +90,7 @@ def main(arguments: list[str] | None = None) -> None:
     if arguments is None:
         restart_in_utf8()
         guard_streams()
+        keep_freed_memory()
         arguments = sys.argv[1:]
     sys.exit(_run(arguments))
 

@@ -11,6 +11,7 @@ spelling.py    one spelling of names; files found in either Unicode form
 processes.py   several processes on one run: who leads, what all agree on
 console.py     the one console, on which data is never markup
 progress.py    the one progress bar, and plain lines where there is no terminal
+allocator.py   freed memory kept for the next tensor
 cache.py       where bases, worlds and replies lie on this machine
 tables.py      tables of names, which packages elsewhere may add to
 version.py     the package's version
