@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlubench.audits.bounds import held_against, parse_bound
+from mlubench.audits.bounds import held_against, parse_bound, require_held
 from mlubench.core.errors import UsageError
 from mlubench.runs.audits import AttackFacts, AttackRow
 
@@ -55,6 +55,40 @@ def test_what_is_no_bound_is_refused(text: str) -> None:
         parse_bound(text)
 
 
-def test_a_bound_on_what_was_not_attacked_is_refused() -> None:
+@pytest.mark.parametrize("text", ["leak>1", "leak>5", "lost>1.0"])
+def test_a_bound_that_no_share_can_break_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="never broken"):
+        parse_bound(text)
+
+
+@pytest.mark.parametrize("text", ["refused>0.1", "plain.lost>0.1", "general.lost>0.1"])
+def test_a_bound_on_what_is_not_attacked_is_refused_beforehand(text: str) -> None:
     with pytest.raises(UsageError, match="nothing of this audit"):
-        held_against([parse_bound("refused>0.1")], ATTACKS, ROWS)
+        require_held([parse_bound(text)], ATTACKS, ["base", "lumoe"])
+
+
+def test_a_bound_on_the_base_alone_is_refused_beforehand() -> None:
+    require_held([parse_bound("leak>0.1")], ATTACKS, ["base", "ga"])
+    with pytest.raises(UsageError, match="nothing of this audit"):
+        require_held([parse_bound("leak>0.1")], ATTACKS, ["base"])
+
+
+def unmeasured(attack: str, failed: int = 0) -> AttackRow:
+    return AttackRow(system="lumoe", attack=attack, harm="leak", average=None, failed=failed)
+
+
+def test_a_bound_on_what_was_not_measured_is_broken() -> None:
+    (found,) = held_against([parse_bound("plain.leak>0.9")], ATTACKS, [unmeasured("plain")])
+    assert (found.figure, found.broken, found.unmeasured) == (None, True, ["plain"])
+
+
+@pytest.mark.parametrize(("failed", "broken"), [(0, False), (8, True)])
+def test_what_was_not_measured_is_named_and_breaks_a_bound_where_it_got_no_answer(
+    failed: int, broken: bool
+) -> None:
+    """Where the base tells nothing there is nothing to measure; where a system answers nothing, nobody knows."""
+    rows = [*ROWS, unmeasured("languages", failed)]
+    attacks = [*ATTACKS, facts("languages")]
+    (found,) = held_against([parse_bound("leak>0.5")], attacks, rows)
+    assert (found.attack, found.figure) == ("picture", 0.02)
+    assert (found.broken, found.unmeasured) == (broken, ["languages"])

@@ -1,5 +1,6 @@
 """What an attack comes to where a guess may be right in every one of its ways."""
 
+from mlubench.audits.attacks import phrasing
 from mlubench.audits.attacks.probe import ATTACK
 from mlubench.audits.counting import Counted
 from mlubench.audits.figures import attack_row, way_rows
@@ -26,3 +27,22 @@ def test_ways_that_may_be_guessed_count_above_chance_and_say_nothing_of_single_f
 def test_where_nothing_could_be_asked_there_is_no_figure() -> None:
     summary = attack_row("system", "probe", ATTACK, [], [])
     assert summary.average is summary.worst is None
+
+
+def test_queries_without_an_answer_are_no_figure_but_are_counted() -> None:
+    plain = [Counted("typos", f"fact {n}", 0.0, False, True, "", counts=False) for n in range(8)]
+    rows = way_rows("system", "phrasing", phrasing.ATTACK, plain, gated=True)
+    (row,) = rows
+    assert (row.rate, row.ci95, row.raw, row.n, row.failed) == (None, None, None, 0, 8)
+    summary = attack_row("system", "phrasing", phrasing.ATTACK, plain, rows)
+    assert (summary.worst, summary.average, summary.any_way) == (None, None, None)
+    assert summary.failed == 8
+
+
+def test_the_queries_that_got_an_answer_make_the_figure() -> None:
+    told = [Counted("typos", "fact", 1.0, False, False, "It is red.")]
+    failed = [Counted("typos", f"fact {n}", 0.0, False, True, "", counts=False) for n in range(3)]
+    rows = way_rows("system", "phrasing", phrasing.ATTACK, told + failed, gated=False)
+    assert [(row.rate, row.n, row.facts, row.failed) for row in rows] == [(1, 1, 1, 3)]
+    summary = attack_row("system", "phrasing", phrasing.ATTACK, told + failed, rows)
+    assert (summary.worst, summary.any_way, summary.facts, summary.failed) == (1, 1, 1, 3)

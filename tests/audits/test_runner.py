@@ -5,7 +5,7 @@ from shutil import copytree
 
 import pytest
 
-from mlubench.audits.rows import read_rows
+from mlubench.audits.rows import AttackRow, read_rows
 from mlubench.audits.runner import systems_of
 from mlubench.core.reading import read_json
 from mlubench.lumoe.engine.lumoe import GATE_REFUSAL
@@ -34,6 +34,10 @@ def audit(folder: Path, called: Called) -> Audit:
     found = read_audit(RunDir(folder).audit)
     assert found is not None
     return found
+
+
+def by_key(path: Path) -> dict[tuple[str, str, str], AttackRow]:
+    return {row.key: row for row in read_rows(path)}
 
 
 def worst(audit: Audit, system: str, attack: str) -> float | None:
@@ -68,8 +72,8 @@ def test_the_gate_alone_says_its_sentence_wherever_an_expert_is_asked(
     folder: Path, called: Called
 ) -> None:
     run = RunDir(folder)
-    of_lumoe = read_rows(run.audit_answers("lumoe", "plain"))
-    of_gate = read_rows(run.audit_answers("gate-only", "plain"))
+    of_lumoe = by_key(run.audit_answers("lumoe", "plain"))
+    of_gate = by_key(run.audit_answers("gate-only", "plain"))
     assert set(of_lumoe) == set(of_gate)
     for key, row in of_lumoe.items():
         assert row.experts

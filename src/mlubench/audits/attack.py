@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 from mlubench.audits.scores import TokenScores
 from mlubench.audits.sites import Site
 from mlubench.audits.studio import Studio
+from mlubench.core.errors import MlubenchError
 from mlubench.types import Sample, Split
 
 # What an attacker needs: to ask only, to read probabilities too, or to hold the weights.
@@ -89,6 +90,10 @@ def among_rivals(target: Target, studio: Studio) -> Sequence[Ask]:
     return [Ask(target.question, ((0, target.picture),), candidates=candidates)]
 
 
+class NothingToTrainOnError(MlubenchError):
+    """No fact is left that relearning may train on, so that it says nothing of a system."""
+
+
 class Attacked(Protocol):
     """What an attack may do to a system, beyond asking it."""
 
@@ -104,6 +109,7 @@ class Attacked(Protocol):
         """Inside, what unlearning trained was trained for some steps on so many facts that no target asks for.
 
         Where unlearning left the base alone, as behind a gate, there is nothing to train: then the base answers alone.
+        Raises NothingToTrainOnError where no such fact is left.
         """
         ...
 
@@ -151,3 +157,5 @@ class Attack:
     harm: Harm = "leak"
     # Whether a leak counts only where the base tells the fact when it is asked so.
     only_what_the_base_tells: bool = False
+    # Whether systems learn from what no target asks for. Then what they say depends on all that is asked.
+    trains: bool = False

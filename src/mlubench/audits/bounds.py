@@ -1,7 +1,7 @@
 """Bounds that a release must keep, as `leak>0.01`: which figures they are held against, and whether one is broken."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 
 from mlubench.audits.table import ATTACKS
@@ -26,7 +26,7 @@ class Bound:
 
 
 def parse_bound(text: str) -> Bound:
-    """`[ATTACK.]leak>0.01`. Raises UsageError for another form, and for an attack or a figure that is not there."""
+    """`[ATTACK.]leak>0.01`. Raises UsageError for another form, an attack that is not there, and what cannot be broken."""
     found = _FORM.fullmatch(text.strip())
     if found is None or found["harm"] not in HARMS:
         raise UsageError(
@@ -35,7 +35,26 @@ def parse_bound(text: str) -> Bound:
         )
     if found["attack"] is not None:
         ATTACKS.row(found["attack"])
-    return Bound(text, found["harm"], float(found["most"]), found["attack"])
+    most = float(found["most"])
+    if most >= 1:
+        raise UsageError(
+            f"--fail-if {text!r} is never broken: no share is above 1", "For 5% write 0.05."
+        )
+    return Bound(text, found["harm"], most, found["attack"])
+
+
+def require_held(
+    bounds: Iterable[Bound], attacks: Iterable[AttackFacts], systems: Iterable[str]
+) -> None:
+    """Raises UsageError for a bound that an audit of these attacks on these systems has nothing to hold against."""
+    facts = list(attacks)
+    meant = _meant(systems)
+    for bound in bounds:
+        if not meant or not _attacks_of(bound, facts):
+            raise UsageError(
+                f"nothing of this audit is held against {bound.text!r}",
+                "Run the attacks that it is about (--attacks), on a system besides the base.",
+            )
 
 
 def held_against(
@@ -45,33 +64,47 @@ def held_against(
 
     It is about LUMoE where that is audited, else about every system but the base. What needs the weights or
     probabilities counts only where its attack is named: nothing that only suppresses can keep a bound there.
+    Without any figure a bound is broken, and so it is where nothing that a system was asked got an answer.
     """
-    asking = {facts.attack for facts in attacks if facts.access == "asking"}
-    audited = {row.system for row in summary}
-    meant = {"lumoe"} if "lumoe" in audited else audited - {BASE}
-    rows = []
-    for bound in bounds:
-        named = {bound.attack} if bound.attack is not None else asking
-        figures = [
-            row
-            for row in summary
-            if row.system in meant and row.attack in named and row.harm == bound.harm
-        ]
-        measured = [row for row in figures if row.worst is not None]
-        if not measured:
-            raise UsageError(
-                f"nothing of this audit is held against {bound.text!r}",
-                "Run the attacks that it is about (--attacks), on a system besides the base.",
-            )
-        worst = max(measured, key=lambda row: row.worst or 0.0)
-        figure = worst.worst or 0.0
-        rows.append(
-            BoundRow(
-                bound=bound.text,
-                system=worst.system,
-                attack=worst.attack,
-                figure=figure,
-                broken=figure > bound.most,
-            )
+    facts = list(attacks)
+    meant = _meant(row.system for row in summary)
+    return [_held(bound, _attacks_of(bound, facts), meant, summary) for bound in bounds]
+
+
+def _held(
+    bound: Bound, attacks: Set[str], meant: Set[str], summary: Sequence[AttackRow]
+) -> BoundRow:
+    rows = [row for row in summary if row.system in meant and row.attack in attacks]
+    unmeasured = [row for row in rows if row.worst is None]
+    names = list(dict.fromkeys(row.attack for row in unmeasured))
+    measured = [row for row in rows if row.worst is not None]
+    if not measured:
+        return BoundRow(bound=bound.text, figure=None, broken=True, unmeasured=names)
+    worst = max(measured, key=lambda row: row.worst or 0.0)
+    figure = worst.worst or 0.0
+    return BoundRow(
+        bound=bound.text,
+        system=worst.system,
+        attack=worst.attack,
+        figure=figure,
+        broken=figure > bound.most or any(row.failed for row in unmeasured),
+        unmeasured=names,
+    )
+
+
+def _meant(systems: Iterable[str]) -> Set[str]:
+    """The systems that bounds are about."""
+    audited = set(systems)
+    return {"lumoe"} if "lumoe" in audited else audited - {BASE}
+
+
+def _attacks_of(bound: Bound, attacks: Iterable[AttackFacts]) -> Set[str]:
+    """The attacks that a bound is about."""
+    found = set()
+    for facts in attacks:
+        is_meant = (
+            facts.access == "asking" if bound.attack is None else facts.attack == bound.attack
         )
-    return rows
+        if is_meant and facts.harm == bound.harm:
+            found.add(facts.attack)
+    return found

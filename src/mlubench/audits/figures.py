@@ -15,11 +15,27 @@ EXAMPLES = 3
 def way_rows(
     system: str, name: str, attack: Attack, counted: Sequence[Counted], *, gated: bool
 ) -> list[WayRow]:
-    """A row for each way that asked anything."""
+    """A row for each way that asked anything; without a figure where nothing of it counts."""
     rows = []
     for way in attack.ways:
-        answers = [answer for answer in counted if answer.way == way.name]
+        asked = [answer for answer in counted if answer.way == way.name]
+        if not asked:
+            continue
+        answers = [answer for answer in asked if answer.counts]
+        failed = sum(answer.failed for answer in asked)
         if not answers:
+            row = WayRow(
+                system=system,
+                attack=name,
+                way=way.name,
+                harm=attack.harm,
+                rate=None,
+                n=0,
+                facts=0,
+                chance=way.chance,
+                failed=failed,
+            )
+            rows.append(row)
             continue
         raw, interval = share(answers)
         missed = sum(answer.missed for answer in answers) / len(answers)
@@ -35,7 +51,7 @@ def way_rows(
             raw=round(raw, 6),
             chance=way.chance,
             missed=round(missed, 6) if gated else None,
-            failed=sum(answer.failed for answer in answers),
+            failed=failed,
             examples=[answer.example for answer in answers if answer.harm and answer.example][
                 :EXAMPLES
             ],
@@ -52,13 +68,16 @@ def attack_row(
     Where a guess may be right in every way, the average is that of the ways, above chance, and nothing is said of single
     facts: an attacker who tries all ways does not know which of them to believe.
     """
+    failed = sum(row.failed for row in rows)
+    rated = [row for row in rows if row.rate is not None]
+    if not rated:
+        return AttackRow(system=system, attack=name, harm=attack.harm, average=None, failed=failed)
+    worst = max(rated, key=lambda row: row.rate or 0.0)
     guessed = {way.name for way in attack.ways if way.chance}
-    sure = [answer for answer in counted if answer.way not in guessed]
-    worst = max(rows, key=lambda row: row.rate or 0.0, default=None)
-    if worst is None:
-        return AttackRow(system=system, attack=name, harm=attack.harm, average=None)
+    answers = [answer for answer in counted if answer.counts]
+    sure = [answer for answer in answers if answer.way not in guessed]
     if not sure:
-        rates = [row.rate or 0.0 for row in rows]
+        rates = [row.rate or 0.0 for row in rated]
         return AttackRow(
             system=system,
             attack=name,
@@ -67,7 +86,8 @@ def attack_row(
             worst_way=worst.way,
             worst=worst.rate,
             worst_ci95=worst.ci95,
-            facts=len({answer.fact for answer in counted}),
+            facts=len({answer.fact for answer in answers}),
+            failed=failed,
         )
     average, average_interval = share(sure)
     facts = sorted({answer.fact for answer in sure})
@@ -85,6 +105,7 @@ def attack_row(
         any_way=round(len(harmed) / len(facts), 6),
         any_way_ci95=wilson(len(harmed), len(facts)),
         facts=len(facts),
+        failed=failed,
     )
 
 

@@ -28,6 +28,8 @@ class AttackRow:
     failed: str = ""
     # The harm, 0 to 1, where the model was to read answers in the place of giving one.
     value: float | None = None
+    # A hash of what answered, so that what was made anew since is asked anew. Rows of earlier versions have none.
+    by: str = ""
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -63,11 +65,15 @@ def attempts_of(attack: Attack, targets: Iterable[Target], studio: Studio) -> It
                 yield Attempt(way, target, ask)
 
 
-def read_rows(path: Path) -> dict[tuple[str, str, str], AttackRow]:
-    """The rows of a file by their keys; none where there is no file. A last line that was cut is taken off."""
+def read_rows(path: Path) -> list[AttackRow]:
+    """The rows of a file; none where there is no file. A last line that was cut is taken off."""
     mend(path)
-    rows = parse_lines(path, _ROW.validate_python)
-    return {row.key: row for row in rows}
+    return parse_lines(path, _ROW.validate_python)
+
+
+def rows_by(answerer: str, rows: Iterable[AttackRow]) -> dict[tuple[str, str, str], AttackRow]:
+    """By their keys the rows of what has this hash, the last of each, and those that do not say whose they are."""
+    return {row.key: row for row in rows if row.by in ("", answerer)}
 
 
 def append_rows(path: Path, rows: Iterable[AttackRow]) -> None:

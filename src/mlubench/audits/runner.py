@@ -1,7 +1,7 @@
 """Runs attacks on a finished run's systems; what was asked before is taken from its file."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,11 +9,18 @@ from PIL import Image
 from rich.progress import Progress
 
 from mlubench.audits.adversary import against
-from mlubench.audits.attack import Ask, Attack, Way
-from mlubench.audits.bounds import Bound, held_against
+from mlubench.audits.attack import Ask, Attack, NothingToTrainOnError, Way
+from mlubench.audits.bounds import Bound, held_against, require_held
 from mlubench.audits.counting import Counted, Key, count
 from mlubench.audits.figures import attack_row, way_rows
-from mlubench.audits.rows import AttackRow, Attempt, append_rows, attempts_of, read_rows
+from mlubench.audits.rows import (
+    AttackRow,
+    Attempt,
+    append_rows,
+    attempts_of,
+    read_rows,
+    rows_by,
+)
 from mlubench.audits.scores import is_first
 from mlubench.audits.studio import Studio
 from mlubench.audits.systems.system import System
@@ -21,6 +28,7 @@ from mlubench.audits.systems.table import system
 from mlubench.audits.table import ATTACKS
 from mlubench.audits.targets import Targets, choose_targets
 from mlubench.core.errors import MlubenchError, UsageError, unknown_name
+from mlubench.core.files import digest, read_manifest
 from mlubench.core.progress import progress_bar
 from mlubench.data.general import GeneralQuestion, draw_general
 from mlubench.experiment.context import Context
@@ -43,6 +51,8 @@ from mlubench.runs.opening import Run, open_run
 
 FACTS = 40
 QUICK_FACTS = 8
+# Questions of each general ability, at most: there is no end to the pictures that can be drawn.
+MOST_GENERAL = 200
 # Answers that are written at once.
 CHUNK = 128
 
@@ -70,17 +80,22 @@ def audit_run(root: Path, wanted: Wanted) -> Audit:
     run = open_run(root)
     names = systems_of(run, wanted.systems, on_request=(ORACLE,))
     attacks = {name: ATTACKS.resolve(name) for name in wanted.attacks or tuple(ATTACKS)}
+    require_held(wanted.bounds, _facts_of(attacks), names)
     judge = harm_judge(run, run.order)
     if judge is None:
         raise MlubenchError(f"{root} has no answers of its base yet", "Finish the run first.")
     with run.folder.lock(), TemporaryDirectory() as pictures:
+        # Before anything is asked: a broken one is not written over.
+        earlier = read_audit(run.folder.audit)
         ctx = finished_context(run.folder)
-        general = draw_general(run.folder.audit_pictures, wanted.facts)
+        general: list[GeneralQuestion] = []
+        if any(attack.about == "general" for attack in attacks.values()):
+            of_each = min(wanted.facts, MOST_GENERAL)
+            general = draw_general(run.folder.audit_pictures, of_each)
         targets = open_targets(ctx, run, judge, wanted.facts, general)
         studio = Studio(Path(pictures), run.folder.audit_pictures, _disturber(ctx))
         auditor = _Auditor(ctx, run, attacks, targets, judge, studio)
         audit = auditor.audit(names, wanted)
-        earlier = read_audit(run.folder.audit)
         if earlier is not None:
             # Attacks say nothing of these scores, so they stay.
             audit = audit.model_copy(update={"lmms_eval": earlier.lmms_eval})
@@ -130,6 +145,13 @@ def systems_of(run: Run, wanted: Sequence[str], *, on_request: Sequence[str] = (
     return [name for name in (*there, *on_request) if name == BASE or name in wanted]
 
 
+def _facts_of(attacks: Mapping[str, Attack]) -> list[AttackFacts]:
+    return [
+        AttackFacts(attack=name, meaning=attack.meaning, access=attack.access, harm=attack.harm)
+        for name, attack in attacks.items()
+    ]
+
+
 class _Auditor:
     """What an audit works with."""
 
@@ -147,10 +169,16 @@ class _Auditor:
         self.attacks = attacks
         self.targets = targets
         self.judge = judge
+        self.outdated: dict[str, int] = {}
         self.attempts: dict[str, dict[Key, Attempt]] = {}
         for name, attack in attacks.items():
             found = attempts_of(attack, targets.about(attack.about), studio)
-            self.attempts[name] = {attempt.key: attempt for attempt in found}
+            self.attempts[name] = {
+                attempt.key: attempt
+                for attempt in found
+                # A probe that has nothing to learn from takes every answer for as right as any other.
+                if attempt.way.probe is None or targets.lessons
+            }
 
     def audit(self, names: Sequence[str], wanted: Wanted) -> Audit:
         """Every attack on every system."""
@@ -169,10 +197,7 @@ class _Auditor:
                     of_ways = way_rows(name, attack_name, attack, counted, gated=gated)
                     ways += of_ways
                     summary.append(attack_row(name, attack_name, attack, counted, of_ways))
-        facts = [
-            AttackFacts(attack=name, meaning=attack.meaning, access=attack.access, harm=attack.harm)
-            for name, attack in self.attacks.items()
-        ]
+        facts = _facts_of(self.attacks)
         return Audit(
             quick=wanted.quick,
             facts={
@@ -182,6 +207,7 @@ class _Auditor:
                 "general": len(self.targets.general),
             },
             systems=list(names),
+            outdated=self.outdated,
             attacks=facts,
             summary=summary,
             ways=ways,
@@ -197,10 +223,17 @@ class _Auditor:
         """By attack what a system says. It is opened only where something is still to be asked."""
         asked = {}
         opened: System | None = None
+        made_of = self._made_of(name)
+        targeted = [target.sample.fact for target in self.targets.forgotten]
         for attack in self.attacks:
             path = self.run.folder.audit_answers(name, attack)
-            rows = read_rows(path)
-            missing = [key for key in self.attempts[attack] if key not in rows]
+            by = digest([*made_of, targeted]) if self.attacks[attack].trains else digest(made_of)
+            there = read_rows(path)
+            rows = rows_by(by, there)
+            if not self.attacks[attack].trains:
+                self._note_outdated(name, there, rows)
+            # What got no answer may get one now.
+            missing = [key for key in self.attempts[attack] if key not in rows or rows[key].failed]
             if missing and opened is None:
                 opened = system(self.ctx, name)
                 opened.targeted = frozenset(target.sample.fact for target in self.targets.forgotten)
@@ -209,13 +242,28 @@ class _Auditor:
             if opened is not None:
                 task = bar.add_task(f"{name}: {attack}", total=len(missing))
                 for chunk in self._chunks(attack, missing):
-                    new = _answered(opened, chunk)
+                    new = [replace(row, by=by) for row in _answered(opened, chunk)]
                     append_rows(path, new)
                     rows |= {row.key: row for row in new}
                     bar.advance(task, len(new))
                 bar.remove_task(task)
             asked[attack] = rows
         return asked
+
+    def _made_of(self, name: str) -> list[object]:
+        """The hashes of all files that a system is made of."""
+        method = "lumoe" if name == GATE_ONLY else name
+        made_of: list[object] = [self.ctx.mllm.weight_hashes()]
+        for task in self.run.archived(method):
+            made_of.append(read_manifest(self.run.folder.archive(method, task))["files"])
+        return made_of
+
+    def _note_outdated(
+        self, name: str, there: Sequence[AttackRow], rows: Mapping[Key, AttackRow]
+    ) -> None:
+        outdated = {row.key for row in there} - rows.keys()
+        if outdated:
+            self.outdated[name] = self.outdated.get(name, 0) + len(outdated)
 
     def _chunks(self, attack: str, keys: Sequence[Key]) -> list[list[Attempt]]:
         """Queries that are asked together: those of a way that stands apart, and those of all others."""
@@ -233,6 +281,13 @@ class _Auditor:
 
 def _answered(opened: System, attempts: Sequence[Attempt]) -> list[AttackRow]:
     """The answers to queries that are asked together, or what reading them comes to."""
+    try:
+        return _rows(opened, attempts)
+    except NothingToTrainOnError as error:
+        return [AttackRow(*attempt.key, "", failed=error.what) for attempt in attempts]
+
+
+def _rows(opened: System, attempts: Sequence[Attempt]) -> list[AttackRow]:
     asks = [attempt.ask for attempt in attempts]
     way = attempts[0].way
     rows = []

@@ -1,16 +1,56 @@
 """`mlubench audit`: attacks on what a finished run built, and bounds that a release must keep."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from mlubench.cli.options import JSON, PATH
 from mlubench.cli.output import print_json, print_table
 
+# By the option that asks for something in the place of attacks: the options that go with it.
+_INSTEAD: Mapping[str, Sequence[str]] = {
+    "references": (),
+    "oracle": ("systems", "facts", "quick", "no_floor"),
+    "tasks": ("systems", "lmms_limit", "lmms_include"),
+}
+_WITH_ATTACKS = ("attacks", "systems", "facts", "quick", "bounds")
 
-def _names(ctx: click.Context, option: click.Parameter, text: str) -> tuple[str, ...]:
-    """Names with commas between them."""
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+def _names(ctx: click.Context, option: click.Parameter, text: str | None) -> tuple[str, ...]:
+    """Names with commas between them; none where the option is not given. Without a name it would stand for all."""
+    if text is None:
+        return ()
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise click.BadParameter("give at least one name, or leave the option away")
+    return tuple(dict.fromkeys(names))
+
+
+def _require_one_measurement(ctx: click.Context) -> None:
+    """Refuse what the measurement does not look at: it would be left out without a word."""
+    flags = {option.name: option.opts[0] for option in ctx.command.params if option.name}
+    given = [
+        name for name in flags if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    ]
+    measured = [name for name in given if name in _INSTEAD]
+    if len(measured) > 1:
+        both = " and ".join(flags[name] for name in measured)
+        raise click.UsageError(f"{both} are measured one at a time: call `mlubench audit` for each")
+    if {"facts", "quick"} <= set(given):
+        raise click.UsageError("--facts and --quick both say how many facts are asked about")
+    options = [name for name in given if name not in ("run", "as_json", *measured)]
+    if measured:
+        what = measured[0]
+        strange = [name for name in options if name not in _INSTEAD[what]]
+        if strange:
+            raise click.UsageError(f"{flags[strange[0]]} does not go with {flags[what]}")
+        return
+    for name in options:
+        if name not in _WITH_ATTACKS:
+            needed = next(flags[what] for what in _INSTEAD if name in _INSTEAD[what])
+            raise click.UsageError(f"{flags[name]} needs {needed}")
 
 
 @click.command(
@@ -25,12 +65,9 @@ Examples:
 """
 )
 @click.argument("run", type=PATH)
-@click.option(
-    "--attacks", default="", callback=_names, help="Only these (`mlubench list attacks`)."
-)
+@click.option("--attacks", callback=_names, help="Only these (`mlubench list attacks`).")
 @click.option(
     "--systems",
-    default="",
     callback=_names,
     help="Only these, besides the base: methods of the run, gate-only, prompt-only, training-free, oracle (trains a base).",
 )
@@ -61,7 +98,6 @@ Examples:
 @click.option(
     "--lmms-eval",
     "tasks",
-    default="",
     callback=_names,
     metavar="TASK,...",
     help="Attack nothing: have lmms-eval run these tasks on the base and on --systems, with the scores side by side.",
@@ -75,7 +111,9 @@ Examples:
     help="With --lmms-eval: a folder with tasks of your own.",
 )
 @JSON
+@click.pass_context
 def audit(
+    ctx: click.Context,
     run: Path,
     attacks: tuple[str, ...],
     systems: tuple[str, ...],
@@ -95,25 +133,24 @@ def audit(
     A figure is the share of answers that do harm: a forgotten fact told (leak), a kept one lost, a question refused that
     the base answers. Without the weights in hand, bounds are about LUMoE where the run has it, else about every method.
     """
+    _require_one_measurement(ctx)
     if references:
         return _add_references(run, as_json=as_json)
     if oracle:
         return _hold_against_oracle(
             run, systems, facts, quick=quick, floor=not no_floor, as_json=as_json
         )
-    if no_floor:
-        raise click.UsageError("--no-floor needs --oracle")
     if tasks:
         return _run_lmms_eval(run, tasks, lmms_limit, lmms_include, systems, as_json=as_json)
-    if lmms_limit is not None or lmms_include is not None:
-        raise click.UsageError("--lmms-limit and --lmms-include need --lmms-eval TASK,...")
     from mlubench.models.quiet import quiet
 
     quiet()
     from mlubench.audits.bounds import parse_bound
     from mlubench.audits.runner import FACTS, QUICK_FACTS, Wanted, audit_run
-    from mlubench.report.audit_table import bound_lines, render_audit
+    from mlubench.report.audit_table import bound_lines, left_out_lines, render_audit
     from mlubench.report.html import write_report
+    from mlubench.runs.audits import read_audit
+    from mlubench.runs.folder import RunDir
 
     wanted = Wanted(
         attacks=attacks,
@@ -122,13 +159,14 @@ def audit(
         quick=quick,
         bounds=tuple(parse_bound(text) for text in bounds),
     )
+    earlier = read_audit(RunDir(run).audit)
     found = audit_run(run, wanted)
     page = write_report(run)
     if as_json:
         print_json(found.as_json())
     else:
         print_table(render_audit(found))
-    for line in bound_lines(found):
+    for line in (*left_out_lines(earlier, found), *bound_lines(found)):
         click.echo(line, err=True)
     click.echo(f"report: {page}", err=True)
     return 1 if any(bound.broken for bound in found.bounds) else 0

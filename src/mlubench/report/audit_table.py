@@ -85,9 +85,29 @@ def bound_lines(audit: Audit) -> list[str]:
     lines = []
     for row in audit.bounds:
         verdict = "broken" if row.broken else "kept"
-        lines.append(
-            f"{row.bound}: {verdict}, at most {row.figure:.3f} ({label(row.system)}, {row.attack})"
-        )
+        line = f"{row.bound}: {verdict}"
+        if row.figure is not None:
+            line += f", at most {row.figure:.3f} ({label(row.system)}, {row.attack})"
+        if row.unmeasured:
+            line += f"; not measured: {', '.join(row.unmeasured)}"
+        lines.append(line)
+    return lines
+
+
+def left_out_lines(earlier: Audit | None, audit: Audit) -> list[str]:
+    """In words, what an audit does not show: answers of systems that were made anew, and what an earlier one showed."""
+    lines = [
+        f"{label(system)} was made anew since: {count:,} earlier answers are left out"
+        for system, count in audit.outdated.items()
+    ]
+    if earlier is not None:
+        attacks = {facts.attack for facts in audit.attacks}
+        gone = [label(system) for system in earlier.systems if system not in audit.systems]
+        gone += [facts.attack for facts in earlier.attacks if facts.attack not in attacks]
+        if gone:
+            lines.append(
+                f"not in audit.json any more: {', '.join(gone)}; their answers are kept for an audit that names them"
+            )
     return lines
 
 
@@ -95,7 +115,12 @@ def asked_line(audit: Audit) -> str:
     """How much was asked about."""
     counts = [f"{audit.facts.get(kind, 0)} {what}" for kind, what in _ASKED_ABOUT.items()]
     quick = "; a quick audit" if audit.quick else ""
-    return f"After the last task, about {', '.join(counts)}{quick}."
+    line = f"After the last task, about {', '.join(counts)}{quick}."
+    failed = [row for row in audit.summary if row.failed]
+    if failed:
+        attacks = ", ".join(dict.fromkeys(row.attack for row in failed))
+        line += f" {sum(row.failed for row in failed):,} queries got no answer ({attacks})."
+    return line
 
 
 def render_audit(audit: Audit) -> Group:

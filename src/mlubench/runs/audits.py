@@ -37,13 +37,14 @@ class WayRow(_Row):
     # The share of answers that did harm, above what chance gives, 0 to 1; `ci95` resamples facts.
     rate: float | None
     ci95: Interval | None = None
-    n: int  # answers
+    n: int  # answers that count
     facts: int
     # The plain share, and the share that comes by chance: rate = (raw - chance) / (1 - chance), and not below 0.
     raw: float | None = None
     chance: float = 0.0
     missed: float | None = None  # the share that reached no expert; None without a gate
-    failed: int = 0  # queries that could not be answered
+    # Queries that got no answer. Of a leak and a refusal they say nothing; what is kept and gets none is lost.
+    failed: int = 0
     examples: list[str] = []  # answers that did harm
 
 
@@ -62,16 +63,20 @@ class AttackRow(_Row):
     any_way: float | None = None
     any_way_ci95: Interval | None = None
     facts: int = 0
+    failed: int = 0  # queries that got no answer, over all ways
 
 
 class BoundRow(_Row):
     """A bound that was asked for."""
 
     bound: str
-    system: str
-    attack: str
-    figure: float
+    # The highest figure that it is about, and whose it is. None where nothing was measured: then it is broken.
+    system: str = ""
+    attack: str = ""
+    figure: float | None
     broken: bool
+    # Attacks that it is about and that have no figure, of one system at least.
+    unmeasured: list[str] = []
 
 
 class LmmsEvalRow(_Row):
@@ -95,6 +100,8 @@ class Audit(_Row):
     quick: bool = False
     facts: dict[str, int] = {}  # asked about, by kind
     systems: list[str] = []
+    # Answers by system that were given before it was made anew, and that are left out.
+    outdated: dict[str, int] = {}
     attacks: list[AttackFacts] = []
     summary: list[AttackRow] = []
     ways: list[WayRow] = []
@@ -112,4 +119,4 @@ def read_audit(path: Path) -> Audit | None:
     """The audit in a file; None where there is none. Raises MlubenchError where it is broken."""
     if not path.is_file():
         return None
-    return read_json(path, Audit, "Make it anew with `mlubench audit RUN`.")
+    return read_json(path, Audit, "Delete it: `mlubench audit RUN` makes it anew.")

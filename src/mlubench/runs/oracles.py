@@ -87,4 +87,4 @@ def read_oracle(path: Path) -> OracleReport | None:
     """The report in a file; None where there is none. Raises MlubenchError where it is broken."""
     if not path.is_file():
         return None
-    return read_json(path, OracleReport, "Make it anew with `mlubench audit RUN --oracle`.")
+    return read_json(path, OracleReport, "Delete it: `mlubench audit RUN --oracle` makes it anew.")

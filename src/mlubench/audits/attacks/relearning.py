@@ -29,4 +29,5 @@ ATTACK = Attack(
         Way("8 kept facts, 30 steps", _as_it_stands, inside=_after("retain", 8, 30)),
     ),
     access="weights",
+    trains=True,
 )

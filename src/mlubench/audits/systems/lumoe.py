@@ -9,8 +9,9 @@ from torch import Tensor
 
 from mlubench.audits.attack import Ask
 from mlubench.audits.systems.queries import gate_query_of, query_of
-from mlubench.audits.systems.system import Read, Reader, Said, System
+from mlubench.audits.systems.system import Read, Reader, Said, System, behind_gate
 from mlubench.audits.weights import batch_of
+from mlubench.core.errors import MlubenchError
 from mlubench.experiment.learners.lumoe import LumoeLearner
 from mlubench.lumoe.engine.lumoe import GATE_REFUSAL
 from mlubench.models.query import Query
@@ -45,6 +46,10 @@ class LumoeSystem(System):
     def _adapters(self) -> list[Tensor]:
         return [self.engine.experts.matrix(name).values for name in self.engine.experts]
 
+    def _trained_apart(self) -> list[Sequence[str]]:
+        """Each expert learns from its own task."""
+        return [(task,) for task in self.ctx.order]
+
     def _step_loss(self, lessons: Sequence[Sample], step: int) -> Tensor:
         """The losses of all experts, each on lessons of its own task. None has a share in another's."""
         by_task: dict[str, list[Sample]] = {}
@@ -64,13 +69,12 @@ class LumoeSystem(System):
         drafts = self._drafts(queries, routes, asks[0].begun)
         if self.experts_alone:
             pairs = zip(drafts, routes, strict=True)
-            return [Said(draft, route.experts) for draft, route in pairs]
+            return [behind_gate(draft, route) for draft, route in pairs]
         limit = self.ctx.config.evaluate.max_new_tokens
         replies = self.engine.leaving(queries, routes, drafts, max_new_tokens=limit)
-        said = []
-        for reply, route in zip(replies, routes, strict=True):
-            said.append(Said(reply.text, route.experts))
-        return said
+        return [
+            behind_gate(reply.text, route) for reply, route in zip(replies, routes, strict=True)
+        ]
 
     def read(
         self, asks: Sequence[Ask], texts: Sequence[str], reader: Reader[Read]
@@ -88,8 +92,12 @@ class LumoeSystem(System):
         return found
 
     def _routes_to_models(self, asks: Sequence[Ask]) -> list[Route]:
-        """The routes of queries; refused where no model answers."""
-        return self.engine.routes([gate_query_of(ask) for ask in asks])
+        """The routes of queries; refused where no model answers. Raises MlubenchError where the gate failed."""
+        routes = self.engine.routes([gate_query_of(ask) for ask in asks])
+        for route in routes:
+            if route.failed:
+                raise MlubenchError(route.why, "What was asked so far is kept: audit again later.")
+        return routes
 
     def _drafts(self, queries: Sequence[Query], routes: Sequence[Route], begun: str) -> list[str]:
         drafts = [GATE_REFUSAL] * len(queries)
@@ -110,7 +118,7 @@ class GateOnlySystem(LumoeSystem):
     def _batch(self, asks: Sequence[Ask]) -> list[Said]:
         queries = [query_of(ask) for ask in asks]
         routes = self.engine.routes([gate_query_of(ask) for ask in asks])
-        said = [Said(GATE_REFUSAL, route.experts) for route in routes]
+        said = [behind_gate(GATE_REFUSAL, route) for route in routes]
         rows = [row for row, route in enumerate(routes) if not route.experts and not route.refused]
         to_base = [routes[row] for row in rows]
         asked = [queries[row] for row in rows]

@@ -9,7 +9,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from mlubench.audits.attack import Ask
+from mlubench.audits.attack import Ask, NothingToTrainOnError
 from mlubench.audits.beginning import answers_behind
 from mlubench.audits.probing import Probes, candidate_states
 from mlubench.audits.reading import token_scores
@@ -25,7 +25,7 @@ from mlubench.models.adapters import mounted
 from mlubench.models.mllm import MLLM
 from mlubench.models.query import Query
 from mlubench.runs.folder import BASE
-from mlubench.types import Sample, Split
+from mlubench.types import Route, Sample, Split
 
 # Answers that are read in one pass: the probabilities of a whole vocabulary are kept for each of their tokens.
 READ_AT_ONCE = 32
@@ -45,6 +45,12 @@ class Said:
     experts: tuple[str, ...] | None = None
     # Why there is no answer.
     failed: str = ""
+
+
+def behind_gate(text: str, route: Route) -> Said:
+    """The text as what leaves behind a gate. What is refused since the gate failed says nothing of what it catches."""
+    failed = route.why if route.failed and route.refused else ""
+    return Said(text, route.experts, failed)
 
 
 class System:
@@ -99,6 +105,12 @@ class System:
                 yield
             return
         lessons = self._relearned_from(split, facts)
+        for tasks in self._trained_apart():
+            if not any(lesson.task in tasks for lesson in lessons):
+                raise NothingToTrainOnError(
+                    f"no {split} fact of {' and '.join(tasks)} that no target asks for is left to train on",
+                    "Ask about fewer facts (--facts).",
+                )
         with trained(weights, lambda step: self._step_loss(lessons, step), steps):
             yield
 
@@ -107,6 +119,10 @@ class System:
         return [
             weight for name, weight in self.ctx.mllm.model.named_parameters() if "lora_" in name
         ]
+
+    def _trained_apart(self) -> list[Sequence[str]]:
+        """The tasks whose facts train the same weights, for all weights that are trained."""
+        return [self.ctx.order]
 
     def _relearned_from(self, split: Split, facts: int) -> list[Sample]:
         """A sample that trains of each of so many facts that no target asks for, dealt over tasks."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from mlubench.audits.attack import Ask
 from mlubench.audits.systems.queries import gate_query_of, query_of
-from mlubench.audits.systems.system import Read, Reader, Said, System
+from mlubench.audits.systems.system import Read, Reader, Said, System, behind_gate
 from mlubench.experiment.learners.base import Base
 from mlubench.experiment.training_free import gate_after, looks_of
 from mlubench.lumoe.engine.lumoe import GATE_REFUSAL
@@ -22,7 +22,7 @@ class TrainingFreeSystem(System):
 
     def _batch(self, asks: Sequence[Ask]) -> list[Said]:
         routes = self._routes(asks)
-        said = [Said(GATE_REFUSAL, route.experts) for route in routes]
+        said = [behind_gate(GATE_REFUSAL, route) for route in routes]
         rows = [row for row, route in enumerate(routes) if not _is_stopped(route)]
         if rows:
             texts = self._generate([query_of(asks[row]) for row in rows], asks[0].begun)
