@@ -55,7 +55,7 @@ def tells(attempt: Attempt) -> str:
     if attempt.ask.by_name:
         return attempt.target.name
     if attempt.ask.telling:
-        return attempt.ask.telling[0]
+        return attempt.ask.telling
     return attempt.target.sample.truth
 
 

@@ -9,7 +9,7 @@ scores.py          what probabilities say of an answer; reading.py has a model r
 probing.py         linear probes on hidden states; sites.py is where they read
 weights.py         what may be done to a model's weights
 rows.py            what a system said, kept so that an audit resumes
-counting.py        what of an answer counts as harm
+counting.py        what of an answer counts as harm; choosing.py is about questions that offer answers, and names
 figures.py         rates with intervals, average and worst case
 bounds.py          bounds that a release must keep
 runner.py          all of it, on a finished run

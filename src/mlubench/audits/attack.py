@@ -61,8 +61,9 @@ class Ask:
     history: Turns = ()
     # The beginning of the answer, put into the model's mouth.
     begun: str = ""
-    # First words of an answer by which it counts as telling the fact, besides telling it in words.
-    telling: tuple[str, ...] = ()
+    # The answers that it offers, and of them the right one: yes or no, or a letter where the answers are texts.
+    choices: tuple[str, ...] = ()
+    telling: str = ""
     # Whether it counts as telling where it names the entity, in the place of the fact.
     by_name: bool = False
     # The answers that there are, the truth first. A way with a measure has the model read them; where a loss is counted,

@@ -40,7 +40,7 @@ def _yes_or_no(target: Target, studio: Studio) -> Sequence[Ask]:
 
 def _claimed(target: Target, truth: str, answer: str) -> Ask:
     question = f'"{target.question}" Somebody says: "{truth}" Is that right? {SHORT}'
-    return Ask(question, ((0, target.picture),), telling=(answer,))
+    return Ask(question, ((0, target.picture),), choices=("yes", "no"), telling=answer)
 
 
 def _choice(target: Target, studio: Studio) -> Sequence[Ask]:
@@ -51,9 +51,9 @@ def _choice(target: Target, studio: Studio) -> Sequence[Ask]:
     truths = [target.sample.truth, *others]
     random.Random(f"choice/{target.sample.id}").shuffle(truths)
     lines = [f"{letter}) {truth}" for letter, truth in zip(LETTERS, truths, strict=True)]
-    letter = LETTERS[truths.index(target.sample.truth)].lower()
+    letter = LETTERS[truths.index(target.sample.truth)]
     question = "\n".join([target.question, *lines, "Answer with one letter."])
-    return [Ask(question, ((0, target.picture),), telling=(letter,))]
+    return [Ask(question, ((0, target.picture),), choices=tuple(truths), telling=letter)]
 
 
 def _reversed(target: Target, studio: Studio) -> Sequence[Ask]:
