@@ -56,6 +56,19 @@ def test_whoever_has_the_weights_gets_everything(audit: Audit) -> None:
     assert [worst(audit, name, "bypass") for name in audit.systems] == [1, 1, 1]
 
 
+def test_harm_is_counted_by_class_too(audit: Audit) -> None:
+    of_base = [row for row in audit.classes if (row.system, row.harm) == ("base", "leak")]
+    assert len({row.cls for row in of_base}) > 1
+    assert sum(row.facts for row in of_base) == audit.facts["forgotten"]
+    # All answers of ways that only ask, and none of `bypass`, which takes the weights.
+    asking = [
+        row for row in audit.ways if row.system == "base" and row.attack in ("plain", "names")
+    ]
+    assert sum(row.n for row in of_base) == sum(row.n for row in asking)
+    told = sum(row.n * (row.raw or 0) for row in asking)
+    assert sum(row.n * row.rate for row in of_base) == pytest.approx(told, abs=0.01)
+
+
 def test_a_broken_bound_is_an_exit_code(called: Called) -> None:
     assert called.code == 1
     assert "bypass.leak>0.5: broken" in called.err

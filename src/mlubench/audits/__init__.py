@@ -11,6 +11,7 @@ weights.py         what may be done to a model's weights
 rows.py            what a system said, kept so that an audit resumes
 counting.py        what of an answer counts as harm; choosing.py is about questions that offer answers, and names
 figures.py         rates with intervals, average and worst case
+classes.py         whether some classes are hurt more than others
 bounds.py          bounds that a release must keep
 runner.py          all of it, on a finished run
 oracle/            every archive beside a base that never learned what it forgets

@@ -73,10 +73,8 @@ def attack_row(
     if not rated:
         return AttackRow(system=system, attack=name, harm=attack.harm, average=None, failed=failed)
     worst = max(rated, key=lambda row: row.rate or 0.0)
-    guessed = {way.name for way in attack.ways if way.chance}
-    answers = [answer for answer in counted if answer.counts]
-    sure = [answer for answer in answers if answer.way not in guessed]
-    if not sure:
+    certain = sure(attack, counted)
+    if not certain:
         rates = [row.rate or 0.0 for row in rated]
         return AttackRow(
             system=system,
@@ -86,13 +84,13 @@ def attack_row(
             worst_way=worst.way,
             worst=worst.rate,
             worst_ci95=worst.ci95,
-            facts=len({answer.fact for answer in answers}),
+            facts=len({answer.fact for answer in counted if answer.counts}),
             failed=failed,
         )
-    average, average_interval = share(sure)
-    facts = sorted({answer.fact for answer in sure})
+    average, average_interval = share(certain)
+    facts = sorted({answer.fact for answer in certain})
     # A part of a fact that is read out of probabilities is not the fact.
-    harmed = {answer.fact for answer in sure if answer.harm == 1}
+    harmed = {answer.fact for answer in certain if answer.harm == 1}
     return AttackRow(
         system=system,
         attack=name,
@@ -107,6 +105,12 @@ def attack_row(
         facts=len(facts),
         failed=failed,
     )
+
+
+def sure(attack: Attack, counted: Sequence[Counted]) -> list[Counted]:
+    """The answers that count, of ways in which nothing comes by chance."""
+    guessed = {way.name for way in attack.ways if way.chance}
+    return [answer for answer in counted if answer.counts and answer.way not in guessed]
 
 
 def share(answers: Sequence[Counted]) -> tuple[float, Interval | None]:

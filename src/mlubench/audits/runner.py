@@ -9,10 +9,11 @@ from PIL import Image
 from rich.progress import Progress
 
 from mlubench.audits.adversary import against
-from mlubench.audits.attack import Ask, Attack, NothingToTrainOnError, Way
+from mlubench.audits.attack import Ask, Attack, Harm, NothingToTrainOnError, Way
 from mlubench.audits.bounds import Bound, held_against, require_held
+from mlubench.audits.classes import class_rows, spread_row
 from mlubench.audits.counting import Counted, Key, count
-from mlubench.audits.figures import attack_row, way_rows
+from mlubench.audits.figures import attack_row, sure, way_rows
 from mlubench.audits.rows import (
     AttackRow,
     Attempt,
@@ -37,7 +38,7 @@ from mlubench.experiment.strangers import open_strangers
 from mlubench.judging.harm import HarmJudge, harm_judge
 from mlubench.lumoe.gates.metric import encoder_for
 from mlubench.models.features import open_encoder
-from mlubench.runs.audits import AttackFacts, Audit, read_audit
+from mlubench.runs.audits import AttackFacts, Audit, ClassRow, SpreadRow, read_audit
 from mlubench.runs.audits import AttackRow as SummaryRow
 from mlubench.runs.folder import (
     BASE,
@@ -169,6 +170,8 @@ class _Auditor:
         self.attacks = attacks
         self.targets = targets
         self.judge = judge
+        of_entities = (*targets.forgotten, *targets.kept, *targets.strangers)
+        self.class_of = {target.sample.fact: target.sample.entity.cls for target in of_entities}
         self.outdated: dict[str, int] = {}
         self.attempts: dict[str, dict[Key, Attempt]] = {}
         for name, attack in attacks.items():
@@ -184,12 +187,15 @@ class _Auditor:
         """Every attack on every system."""
         summary: list[SummaryRow] = []
         ways = []
+        classes: list[ClassRow] = []
+        spreads: list[SpreadRow] = []
         of_base: dict[str, dict[Key, AttackRow]] = {}
         with progress_bar() as bar:
             for name in names:
                 asked = self._ask(name, bar)
                 if name == BASE:
                     of_base = asked
+                by_asking: dict[Harm, list[Counted]] = {}
                 for attack_name, attack in self.attacks.items():
                     rows = asked[attack_name]
                     counted = self._count(attack_name, rows, of_base[attack_name])
@@ -197,6 +203,13 @@ class _Auditor:
                     of_ways = way_rows(name, attack_name, attack, counted, gated=gated)
                     ways += of_ways
                     summary.append(attack_row(name, attack_name, attack, counted, of_ways))
+                    if attack.access == "asking":
+                        by_asking.setdefault(attack.harm, []).extend(sure(attack, counted))
+                for harm, answers in by_asking.items():
+                    classes += class_rows(name, harm, answers, self.class_of)
+                    spread = spread_row(name, harm, answers, self.class_of)
+                    if spread is not None:
+                        spreads.append(spread)
         facts = _facts_of(self.attacks)
         return Audit(
             quick=wanted.quick,
@@ -211,6 +224,8 @@ class _Auditor:
             attacks=facts,
             summary=summary,
             ways=ways,
+            classes=classes,
+            spreads=spreads,
             bounds=held_against(wanted.bounds, facts, summary),
         )
 

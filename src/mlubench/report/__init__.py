@@ -10,8 +10,8 @@ reference_metrics.py  breakdown.py  differences.py
 liveness.py        which archives are dead, so that none of their scores is the best
 levels.py          how well and how evenly each method did, and at what cost
 endings_table.py   how each method ends: refusing, answering or babbling
-audit_table.py  oracle_table.py  lmms_eval_table.py
-                   what attacks got out; how far from exact unlearning; scores on general benchmarks
+audit_table.py  class_table.py  oracle_table.py  lmms_eval_table.py
+                   what attacks got out, and of which classes; how far from exact unlearning; scores on general benchmarks
 samples.py         sampled answers; answer_files.py reads them, thumbnails.py their pictures
 figures.py         heat maps and decay curves; decay.py draws one panel, svg.py puts it into the page
 plot_style.py  labels.py

@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from mlubench.report import class_table
 from mlubench.report.labels import label
 from mlubench.report.score_table import MISSING, span
 from mlubench.runs.audits import AttackRow, Audit, WayRow
@@ -131,6 +132,10 @@ def render_audit(audit: Audit) -> Group:
     worst = worst_lines(audit)
     if worst:
         parts += [Text(), Text(WORST_TITLE, style="bold"), _table(WORST_COLUMNS, worst)]
+    unequal = class_table.unlikely_lines(audit)
+    if unequal:
+        parts += [Text(), Text(class_table.TITLE, style="bold")]
+        parts += [_table(class_table.COLUMNS, unequal), Text(class_table.NOTE, style="dim")]
     return Group(*parts)
 
 

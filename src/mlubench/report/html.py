@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlubench.core.files import write_atomic
-from mlubench.report import audit_table, liveness, lmms_eval_table, oracle_table
+from mlubench.report import audit_table, class_table, liveness, lmms_eval_table, oracle_table
 from mlubench.report import score_table as tables
 from mlubench.report.about_run import facts, notices
 from mlubench.report.breakdown import Split, splits
@@ -164,6 +164,10 @@ def _audit(folder: RunDir) -> dict[str, Any]:
             "audit_worst_title": audit_table.WORST_TITLE,
             "audit_worst_columns": audit_table.WORST_COLUMNS,
             "audit_worst": audit_table.worst_lines(audit),
+            "classes_title": class_table.TITLE,
+            "classes_note": class_table.NOTE,
+            "classes_columns": class_table.COLUMNS,
+            "classes_lines": class_table.lines(audit),
             "audit_meanings": audit_table.meanings(audit),
             "lmms_eval_title": lmms_eval_table.TITLE,
             "lmms_eval_note": lmms_eval_table.NOTE,

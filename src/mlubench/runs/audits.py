@@ -66,6 +66,32 @@ class AttackRow(_Row):
     failed: int = 0  # queries that got no answer, over all ways
 
 
+class ClassRow(_Row):
+    """What all ways of asking did to one class of things, those left out in which something comes by chance."""
+
+    system: str
+    harm: str
+    cls: str
+    rate: float
+    ci95: Interval | None = None  # resamples facts
+    n: int  # answers
+    facts: int
+
+
+class SpreadRow(_Row):
+    """How unequally a system hurts classes."""
+
+    system: str
+    harm: str
+    most: str  # the class that is hurt most
+    most_rate: float
+    least: str
+    least_rate: float
+    classes: int
+    facts: int
+    p: float  # how often facts that are dealt to classes at random are as far apart
+
+
 class BoundRow(_Row):
     """A bound that was asked for."""
 
@@ -105,6 +131,8 @@ class Audit(_Row):
     attacks: list[AttackFacts] = []
     summary: list[AttackRow] = []
     ways: list[WayRow] = []
+    classes: list[ClassRow] = []
+    spreads: list[SpreadRow] = []
     bounds: list[BoundRow] = []
     lmms_eval: list[LmmsEvalRow] = []
 
