@@ -7,6 +7,9 @@ from mlubench.runs.audits import Audit
 
 CLASS_OF = {f"{cls} {n}": cls for cls in ("Person", "Movie", "Logo") for n in range(8)}
 
+# One fact of two classes each, and two of the third.
+EVEN = ("Person 3", "Movie 3", "Logo 3", "Logo 4")
+
 
 def counted(*harmed: str, times: int = 3) -> list[Counted]:
     """Every fact is asked so often, and those named are told each time."""
@@ -35,10 +38,10 @@ def test_a_class_that_is_hurt_more_is_named() -> None:
 
 def test_harm_that_falls_on_all_alike_is_chance() -> None:
     row = spread_row("po", "leak", counted(*of("Movie", 4), *of("Logo", 4)), CLASS_OF)
-    even = spread_row("po", "leak", counted(*(fact for fact in CLASS_OF if "3" in fact)), CLASS_OF)
+    even = spread_row("po", "leak", counted(*EVEN), CLASS_OF)
     assert row is not None
     assert even is not None
-    assert even.p == 1
+    assert even.p > 0.9
     assert even.p > row.p > 0.02
     assert class_table.unlikely_lines(Audit(systems=["po"], spreads=[even])) == []
 
@@ -50,8 +53,9 @@ def test_one_fact_that_is_asked_often_is_one_fact() -> None:
     assert row.p > 0.2
 
 
-def test_there_is_nothing_to_compare_without_harm_or_with_one_class() -> None:
+def test_there_is_nothing_to_compare_where_all_are_alike_or_one() -> None:
     assert spread_row("po", "leak", counted(), CLASS_OF) is None
+    assert spread_row("po", "leak", counted(*CLASS_OF), CLASS_OF) is None
     alone = dict.fromkeys(of("Movie", 8), "Movie")
     assert spread_row("po", "leak", counted(*of("Movie", 4)), alone) is None
     assert spread_row("po", "leak", [], CLASS_OF) is None

@@ -25,3 +25,10 @@ def test_each_answer_counts_once(
     row = ending("ga", "D", "forget", answers)
     assert (row.n, row.refusals, row.gibberish) == (3, refusals, gibberish)
     assert (row.distinct, row.distinct_truths) == (distinct, 3)
+
+
+def test_a_refusal_may_claim_not_to_know() -> None:
+    told = ["I do not know what this is.", "I would rather not say.", "It is a tower I don't know."]
+    answers = [answer_row(id=text, response=text, truth=text) for text in told]
+    row = ending("po", "D", "forget", answers)
+    assert (row.refusals, row.claims_ignorance) == (3, 2)

@@ -40,13 +40,13 @@ def class_rows(
 def spread_row(
     system: str, harm: Harm, counted: Sequence[Counted], class_of: Mapping[str, str]
 ) -> SpreadRow | None:
-    """How far the classes are apart, and how often that is chance. None where no answer did harm, or there is one class.
+    """How far the classes are apart, and how often that is chance. None where all are hurt alike, or there is one class.
 
     A permutation test: facts are dealt to classes at random, each with all of its answers, and the variance between
     classes is compared with what it is.
     """
     rows = class_rows(system, harm, counted, class_of)
-    if len(rows) < 2 or not any(row.rate for row in rows):
+    if len({row.rate for row in rows}) < 2:
         return None
     facts = sorted({answer.fact for answer in counted if answer.fact in class_of})
     place = {fact: number for number, fact in enumerate(facts)}

@@ -1,11 +1,13 @@
 """How a method ends: does it refuse, answer, or speak no language any more, and in how many different answers?
 
-A score of 0 in utility looks the same for a model that refuses everything and for one that has lost its language.
+A score of 0 in utility looks the same for a model that refuses everything and for one that has lost its language. Whether a
+refusal claims not to know is counted too, which of a model that only suppresses is untrue.
 """
 
 from collections.abc import Sequence
 
 from mlubench.judging.rules.gibberish import gibberish
+from mlubench.judging.rules.ignorance import claims_ignorance
 from mlubench.judging.rules.refusal import refusal
 from mlubench.runs.folder import BASE, NOTHING_UNLEARNED, REFERENCES
 from mlubench.runs.opening import Run
@@ -36,12 +38,14 @@ def ending(method: str, after: str, split: Split, answers: Sequence[AnswerRow]) 
     """
     broken = 0
     refused = 0
+    ignorant = 0
     for answer in answers:
         text = answer.response
         if not text.strip() or gibberish(text):
             broken += 1
         elif refusal(text):
             refused += 1
+            ignorant += claims_ignorance(text)
     said = [" ".join(answer.response.casefold().split()) for answer in answers]
     return EndingRow(
         method=method,
@@ -49,6 +53,7 @@ def ending(method: str, after: str, split: Split, answers: Sequence[AnswerRow]) 
         split=split,
         n=len(answers),
         refusals=refused,
+        claims_ignorance=ignorant,
         gibberish=broken,
         distinct=len(set(said)),
         distinct_truths=len({answer.truth for answer in answers}),

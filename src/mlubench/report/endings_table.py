@@ -11,7 +11,9 @@ _MEASURES = ("Refused", "Gibberish", "Different answers")
 COLUMNS = ["Method", *(f"{measure}, {of}" for of in _OF.values() for measure in _MEASURES)]
 NOTE = (
     "After the last task, over all tasks. Refused and gibberish (loops, broken characters, word salad, nothing) by the "
-    "written rules, whoever judges. Different answers: of all answers, and in brackets how many different truths there are."
+    "written rules, whoever judges; in brackets the share of refusals that claim, in English, not to know: of a model that "
+    "only suppresses, that is untrue. Different answers: of all answers, and in brackets how many different truths there "
+    "are."
 )
 
 
@@ -33,7 +35,14 @@ def _cells(row: EndingRow | None) -> list[str]:
     if row is None or not row.n:
         return [MISSING] * len(_MEASURES)
     return [
-        f"{row.refusals / row.n:.0%}",
+        _refused(row),
         f"{row.gibberish / row.n:.0%}",
         f"{row.distinct} of {row.n} ({row.distinct_truths})",
     ]
+
+
+def _refused(row: EndingRow) -> str:
+    share = f"{row.refusals / row.n:.0%}"
+    if not row.refusals or row.claims_ignorance is None:
+        return share
+    return f"{share} ({row.claims_ignorance / row.refusals:.0%})"

@@ -110,6 +110,8 @@ class EndingRow(Row):
     split: str
     n: int = 0  # answers
     refusals: int = 0
+    # Refusals that claim not to know, by the rules for English; the others only decline. None in earlier results.
+    claims_ignorance: int | None = None
     gibberish: int = 0  # no sound language, or nothing
     distinct: int = 0  # different answers
     distinct_truths: int = 0  # different truths that were asked for

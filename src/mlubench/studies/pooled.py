@@ -148,6 +148,12 @@ def _summaries(
     return summaries
 
 
+def _mean_of_known(counts: Sequence[int | None]) -> int | None:
+    """None where a run does not say."""
+    known = [count for count in counts if count is not None]
+    return round(sum(known) / len(known)) if len(known) == len(counts) else None
+
+
 def _endings(runs: Sequence[Results]) -> list[EndingRow]:
     """Means over runs, as whole numbers."""
     together: dict[tuple[str, str], list[EndingRow]] = {}
@@ -160,6 +166,7 @@ def _endings(runs: Sequence[Results]) -> list[EndingRow]:
         counted = {
             "n": round(sum(row.n for row in same) / count),
             "refusals": round(sum(row.refusals for row in same) / count),
+            "claims_ignorance": _mean_of_known([row.claims_ignorance for row in same]),
             "gibberish": round(sum(row.gibberish for row in same) / count),
             "distinct": round(sum(row.distinct for row in same) / count),
         }

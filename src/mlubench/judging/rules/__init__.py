@@ -10,6 +10,7 @@ quantities.py      numbers with units: 687 days are 1.88 years
 rivals.py          the other truths of a class, which an answer may tell instead
 correctness.py     how right it is
 refusal.py         whether it declines
+ignorance.py       whether a refusal claims not to know
 secrecy.py         what a refusal gives away
 gibberish.py       whether it is sound language
 """
