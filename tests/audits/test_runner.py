@@ -79,6 +79,7 @@ def test_the_report_has_a_section(folder: Path, called: Called) -> None:
     page = (folder / "report.html").read_text()
     assert 'id="audit"' in page
     assert "whoever has the weights" in page
+    assert "bypass.leak&gt;0.5: broken, at most 1.000" in page
 
 
 def test_the_gate_alone_says_its_sentence_wherever_an_expert_is_asked(

@@ -159,6 +159,7 @@ def _audit(folder: RunDir) -> dict[str, Any]:
         values |= {
             "audit_note": audit_table.NOTE,
             "audit_asked": audit_table.asked_line(audit),
+            "audit_bounds": audit_table.bound_lines(audit),
             "audit_columns": audit_table.attack_columns(audit),
             "audit_lines": audit_table.attack_lines(audit),
             "audit_worst_title": audit_table.WORST_TITLE,
