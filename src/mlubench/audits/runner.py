@@ -1,6 +1,6 @@
 """Runs attacks on a finished run's systems; what was asked before is taken from its file."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -205,11 +205,8 @@ class _Auditor:
                     summary.append(attack_row(name, attack_name, attack, counted, of_ways))
                     if attack.access == "asking":
                         by_asking.setdefault(attack.harm, []).extend(sure(attack, counted))
-                for harm, answers in by_asking.items():
-                    classes += class_rows(name, harm, answers, self.class_of)
-                    spread = spread_row(name, harm, answers, self.class_of)
-                    if spread is not None:
-                        spreads.append(spread)
+                classes += self._classes(name, by_asking)
+                spreads += self._spreads(name, by_asking)
         facts = _facts_of(self.attacks)
         return Audit(
             quick=wanted.quick,
@@ -228,6 +225,20 @@ class _Auditor:
             spreads=spreads,
             bounds=held_against(wanted.bounds, facts, summary),
         )
+
+    def _classes(
+        self, name: str, by_asking: Mapping[Harm, Sequence[Counted]]
+    ) -> Iterator[ClassRow]:
+        for harm, answers in by_asking.items():
+            yield from class_rows(name, harm, answers, self.class_of)
+
+    def _spreads(
+        self, name: str, by_asking: Mapping[Harm, Sequence[Counted]]
+    ) -> Iterator[SpreadRow]:
+        for harm, answers in by_asking.items():
+            row = spread_row(name, harm, answers, self.class_of)
+            if row is not None:
+                yield row
 
     def _count(
         self, name: str, rows: dict[Key, AttackRow], base: dict[Key, AttackRow]

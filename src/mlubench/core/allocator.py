@@ -1,13 +1,16 @@
-"""Freed memory is kept by the process for the next tensor, which is the larger half of a CPU's time in some models."""
+"""The memory of freed tensors is kept by the process for the next ones, up to a size."""
 
 import ctypes
 import sys
 
 # Parameters of mallopt in glibc's malloc.h.
 _TRIM_THRESHOLD = -1
-_MMAP_MAX = -4
-# So much may lie free at the end of the heap before it is given back: the most that the call takes, 2 GiB.
-_KEPT_BYTES = 2**31 - 1
+_MMAP_THRESHOLD = -3
+# Larger tensors are still given back at once. All of them kept, the heap falls into pieces: a whole audit of the small
+# real model held 10 GB in the place of 3.6.
+_KEPT_AT_MOST = 64 * 2**20
+# So much may lie free at the end of the heap.
+_FREE_AT_MOST = 512 * 2**20
 
 
 def keep_freed_memory() -> bool:
@@ -22,5 +25,6 @@ def keep_freed_memory() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
-    # Both say 1 where they are heard.
-    return bool(mallopt(_MMAP_MAX, 0) and mallopt(_TRIM_THRESHOLD, _KEPT_BYTES))
+    # It says 1 where it is heard. Before glibc 2.35 it takes no threshold of this size.
+    heard = [mallopt(_TRIM_THRESHOLD, _FREE_AT_MOST), mallopt(_MMAP_THRESHOLD, _KEPT_AT_MOST)]
+    return all(heard)
