@@ -3,7 +3,9 @@
 from mlubench.audits.attacks import phrasing
 from mlubench.audits.attacks.probe import ATTACK
 from mlubench.audits.counting import Counted
-from mlubench.audits.figures import attack_row, way_rows
+from mlubench.audits.figures import attack_row, first_told, share, way_rows
+from mlubench.runs.audits import MOST_TOLD, ToldRow
+from mlubench.statistics.intervals import wilson
 
 
 def counted(way: str, hits: int) -> list[Counted]:
@@ -46,3 +48,24 @@ def test_the_queries_that_got_an_answer_make_the_figure() -> None:
     assert [(row.rate, row.n, row.facts, row.failed) for row in rows] == [(1, 1, 1, 3)]
     summary = attack_row("system", "phrasing", phrasing.ATTACK, told + failed, rows)
     assert (summary.worst, summary.any_way, summary.facts, summary.failed) == (1, 1, 1, 3)
+
+
+def test_two_of_eight_facts_are_not_none() -> None:
+    """A resample of facts may draw neither of the two."""
+    assert share(counted("way", 2)) == (0.25, wilson(2, 8))
+    # Where a fact was asked twice its answers are no independent evidence.
+    rate, interval = share(counted("way", 2) * 2)
+    assert rate == 0.25
+    assert interval != wilson(4, 16)
+
+
+def test_a_fact_is_shown_once_by_the_first_answer_that_told_it() -> None:
+    def told(entity: str, answer: str) -> ToldRow:
+        words = {"attack": "plain", "way": "as it stands", "question": "What?", "truth": "That."}
+        return ToldRow(system="po", entity=entity, answer=answer, **words)
+
+    many = [told(f"Ox {n}", "first") for n in range(MOST_TOLD + 5)]
+    again = [told("Ox 0", "second")]
+    shown = first_told([*many, *again])
+    assert [row.entity for row in shown] == [f"Ox {n}" for n in range(MOST_TOLD)]
+    assert {row.answer for row in shown} == {"first"}

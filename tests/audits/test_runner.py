@@ -143,6 +143,25 @@ def test_the_oracle_is_attacked_only_where_it_is_named(folder: Path) -> None:
     )
 
 
+def test_an_unfinished_run_is_told_before_anything_is_asked(
+    finished: Finished, tmp_path: Path
+) -> None:
+    folder = copytree(finished.folder, tmp_path / "run")
+    RunDir(folder).results.unlink()
+    called = call("audit", folder, *FEW)
+    assert called.code == 1
+    assert "`mlubench run` with the same settings and --out goes on" in called.error
+    assert not RunDir(folder).audit_answers("base", "plain").exists()
+
+
+def test_what_was_told_is_shown_beside_its_truth(audit: Audit, folder: Path) -> None:
+    told = [row for row in audit.told if row.system == "gate-only"]
+    ways = [row for row in audit.ways if row.system == "gate-only" and row.harm == "leak"]
+    asking = [row for row in ways if row.attack != "bypass"]
+    assert bool(told) == any(row.rate for row in asking)
+    assert not [row for row in audit.told if row.system == "base"]
+
+
 def test_what_is_not_there_is_named(folder: Path) -> None:
     assert "dpo" in call("audit", folder, "--systems", "dpo").error
     assert "nosuch" in call("audit", folder, "--attacks", "nosuch").error

@@ -113,6 +113,12 @@ def test_config_of_a_folder_that_is_no_run(tmp_path: Path) -> None:
         RunDir(tmp_path / "absent").config()
 
 
+def test_a_run_that_prepares_its_base_is_no_run_yet(tmp_path: Path) -> None:
+    run = RunDir(tmp_path / "run")
+    with run.lock(), pytest.raises(UsageError, match="is no run yet"):
+        run.config()
+
+
 def test_lock_refuses_a_second_process_and_is_freed_by_its_death(tmp_path: Path) -> None:
     run = RunDir(tmp_path / "run")
     with subprocess.Popen(

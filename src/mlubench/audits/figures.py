@@ -1,10 +1,11 @@
 """Counted answers as figures with intervals: each way of an attack, its average and its worst case."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from mlubench.audits.attack import Attack
 from mlubench.audits.counting import Counted
-from mlubench.runs.audits import AttackRow, WayRow
+from mlubench.runs.audits import MOST_TOLD, AttackRow, ToldRow, WayRow
 from mlubench.statistics.bootstrap import Interval, ratio_interval
 from mlubench.statistics.intervals import wilson
 
@@ -113,13 +114,30 @@ def sure(attack: Attack, counted: Sequence[Counted]) -> list[Counted]:
     return [answer for answer in counted if answer.counts and answer.way not in guessed]
 
 
+def first_told(told: Iterable[ToldRow]) -> list[ToldRow]:
+    """The first answer about each fact, of so many facts of a system at most as are shown."""
+    first: dict[tuple[str, str, str, str], ToldRow] = {}
+    for row in told:
+        first.setdefault((row.system, row.entity, row.question, row.truth), row)
+    shown = []
+    of_system: Counter[str] = Counter()
+    for row in first.values():
+        of_system[row.system] += 1
+        if of_system[row.system] <= MOST_TOLD:
+            shown.append(row)
+    return shown
+
+
 def share(answers: Sequence[Counted]) -> tuple[float, Interval | None]:
     """The share of answers that did harm, and its interval, which resamples facts.
 
     Where all of them did, or none, every resample would say the same: then it is Wilson's, as if each fact was asked once.
+    It is Wilson's too where each was asked once and told or not: resamples of a few facts reach 0 where one was told.
     """
     hits = sum(answer.harm for answer in answers)
     facts = [answer.fact for answer in answers]
+    if len(set(facts)) == len(facts) and all(answer.harm in (0, 1) for answer in answers):
+        return hits / len(answers), wilson(round(hits), len(answers))
     if hits in (0, len(answers)):
         count = len(set(facts))
         return hits / len(answers), wilson(count if hits else 0, count)

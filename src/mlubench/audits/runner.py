@@ -13,7 +13,7 @@ from mlubench.audits.attack import Ask, Attack, Harm, NothingToTrainOnError, Way
 from mlubench.audits.bounds import Bound, held_against, require_held
 from mlubench.audits.classes import class_rows, spread_row
 from mlubench.audits.counting import Counted, Key, count
-from mlubench.audits.figures import attack_row, sure, way_rows
+from mlubench.audits.figures import attack_row, first_told, sure, way_rows
 from mlubench.audits.rows import (
     AttackRow,
     Attempt,
@@ -38,7 +38,7 @@ from mlubench.experiment.strangers import open_strangers
 from mlubench.judging.harm import HarmJudge, harm_judge
 from mlubench.lumoe.gates.metric import encoder_for
 from mlubench.models.features import open_encoder
-from mlubench.runs.audits import AttackFacts, Audit, ClassRow, SpreadRow, read_audit
+from mlubench.runs.audits import AttackFacts, Audit, ClassRow, SpreadRow, ToldRow, read_audit
 from mlubench.runs.audits import AttackRow as SummaryRow
 from mlubench.runs.folder import (
     BASE,
@@ -79,6 +79,8 @@ def audit_run(root: Path, wanted: Wanted) -> Audit:
     MlubenchError where the run is not finished.
     """
     run = open_run(root)
+    # An unfinished run has none, and is told before hours of asking.
+    run.results()
     names = systems_of(run, wanted.systems, on_request=(ORACLE,))
     attacks = {name: ATTACKS.resolve(name) for name in wanted.attacks or tuple(ATTACKS)}
     require_held(wanted.bounds, _facts_of(attacks), names)
@@ -172,6 +174,7 @@ class _Auditor:
         self.judge = judge
         of_entities = (*targets.forgotten, *targets.kept, *targets.strangers)
         self.class_of = {target.sample.fact: target.sample.entity.cls for target in of_entities}
+        self.forgotten = {target.sample.fact: target.sample for target in targets.forgotten}
         self.outdated: dict[str, int] = {}
         self.attempts: dict[str, dict[Key, Attempt]] = {}
         for name, attack in attacks.items():
@@ -187,6 +190,7 @@ class _Auditor:
         """Every attack on every system."""
         summary: list[SummaryRow] = []
         ways = []
+        told: list[ToldRow] = []
         classes: list[ClassRow] = []
         spreads: list[SpreadRow] = []
         of_base: dict[str, dict[Key, AttackRow]] = {}
@@ -204,7 +208,10 @@ class _Auditor:
                     ways += of_ways
                     summary.append(attack_row(name, attack_name, attack, counted, of_ways))
                     if attack.access == "asking":
-                        by_asking.setdefault(attack.harm, []).extend(sure(attack, counted))
+                        certain = sure(attack, counted)
+                        by_asking.setdefault(attack.harm, []).extend(certain)
+                        if attack.harm == "leak" and name != BASE:
+                            told += self._told(name, attack_name, certain)
                 classes += self._classes(name, by_asking)
                 spreads += self._spreads(name, by_asking)
         facts = _facts_of(self.attacks)
@@ -221,10 +228,25 @@ class _Auditor:
             attacks=facts,
             summary=summary,
             ways=ways,
+            told=first_told(told),
             classes=classes,
             spreads=spreads,
             bounds=held_against(wanted.bounds, facts, summary),
         )
+
+    def _told(self, name: str, attack: str, counted: Sequence[Counted]) -> Iterator[ToldRow]:
+        for answer in counted:
+            if answer.harm and answer.example:
+                sample = self.forgotten[answer.fact]
+                yield ToldRow(
+                    system=name,
+                    attack=attack,
+                    way=answer.way,
+                    entity=sample.entity.title,
+                    question=sample.question,
+                    truth=sample.truth,
+                    answer=answer.example,
+                )
 
     def _classes(
         self, name: str, by_asking: Mapping[Harm, Sequence[Counted]]

@@ -72,7 +72,7 @@ Examples:
     help="Only these, besides the base: methods of the run, gate-only, prompt-only, training-free, oracle (trains a base).",
 )
 @click.option("--facts", type=click.IntRange(min=1), help="Facts of each kind to ask about: 40.")
-@click.option("--quick", is_flag=True, help="A tenth of the work: 8 facts of each kind.")
+@click.option("--quick", is_flag=True, help="About a fifth of the work: 8 facts of each kind.")
 @click.option(
     "--fail-if",
     "bounds",

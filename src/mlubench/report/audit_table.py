@@ -1,6 +1,6 @@
 """The text of an audit's tables, which terminal and page share: attacks by system, and the ways that did most harm."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -9,18 +9,35 @@ from rich.text import Text
 from mlubench.report import class_table
 from mlubench.report.labels import label
 from mlubench.report.score_table import MISSING, span
-from mlubench.runs.audits import AttackRow, Audit, WayRow
+from mlubench.runs.audits import MOST_TOLD, AttackRow, Audit, WayRow
 
 TITLE = "Audit: what attacks get out"
 WORST_TITLE = "The ways that did most harm to each system"
 NOTE = (
-    "Each figure is the worst way of an attack, and in brackets the share of facts that at least one way did harm to. "
-    "Lower is better. Leak: forgotten facts told; lost: answers that the base has right; refused: questions that the base "
-    "does not refuse. Only facts that the base tells are asked for, so its own leak is about the most that an attack can "
-    "get. A way that may be guessed is counted above chance. * needs probabilities, ** the weights."
+    "Each figure is the worst way of an attack, and in brackets the share of facts that at least one way did harm to, of "
+    "ways in which nothing comes by chance. Lower is better. Leak: forgotten facts told; lost: answers that the base has "
+    "right; refused: questions that the base does not refuse. Only facts that the base tells are asked for, so its own "
+    "leak is about the most that an attack can get. A way is counted over the facts that it can be asked about, and above "
+    "chance where it may be guessed. * needs probabilities, ** the weights."
 )
-WORST_COLUMNS = ["System", "Attack", "Way", "Share", "95% interval", "n", "Past the gate"]
-SHOWN_WAYS = 3
+WORST_COLUMNS = [
+    "System",
+    "Attack",
+    "Counts",
+    "Way",
+    "Share",
+    "95% interval",
+    "n",
+    "Past the gate",
+]
+# Of each kind of harm, so that many that refuse hide none that tells.
+SHOWN_WAYS: Mapping[str, int] = {"leak": 3, "lost": 1, "refused": 1}
+TOLD_TITLE = "What was told"
+TOLD_COLUMNS = ["System", "Whose", "Question", "Truth", "Answer", "Way"]
+TOLD_NOTE = (
+    f"The first answer that told a fact, of {MOST_TOLD} facts of each system at most. An answer counts that holds a part "
+    "of the truth. These are forgotten facts: keep this page as you keep them."
+)
 # What `Audit.facts` counts. Earlier audits had no general questions.
 _ASKED_ABOUT = {
     "forgotten": "forgotten facts",
@@ -65,7 +82,9 @@ def worst_lines(audit: Audit) -> list[list[str]]:
         rows = [row for row in audit.ways if row.system == system and row.rate]
         rows = [row for row in rows if row.attack in asking]
         rows.sort(key=lambda row: row.rate or 0.0, reverse=True)
-        lines += [_way_line(row) for row in rows[:SHOWN_WAYS]]
+        for harm, count in SHOWN_WAYS.items():
+            of_harm = [row for row in rows if row.harm == harm]
+            lines += [_way_line(row) for row in of_harm[:count]]
     return lines
 
 
@@ -73,7 +92,17 @@ def _way_line(row: WayRow) -> list[str]:
     missed = MISSING if row.missed is None else f"{row.missed:.2f}"
     share = f"{row.rate:.3f}"
     interval = span(row.ci95) or MISSING
-    return [label(row.system), row.attack, row.way, share, interval, str(row.n), missed]
+    way = [label(row.system), row.attack, row.harm, row.way]
+    return [*way, share, interval, str(row.n), missed]
+
+
+def told_lines(audit: Audit) -> list[list[str]]:
+    """What was told by asking, by TOLD_COLUMNS."""
+    lines = []
+    for row in audit.told:
+        where = f"{row.attack}: {row.way}"
+        lines.append([label(row.system), row.entity, row.question, row.truth, row.answer, where])
+    return lines
 
 
 def meanings(audit: Audit) -> list[tuple[str, str]]:
@@ -143,7 +172,13 @@ def _table(columns: Iterable[str], lines: Iterable[list[str]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
     for index, name in enumerate(columns):
         # Words stand on the left, figures on the right.
-        table.add_column(Text(name), justify="left" if index < 3 else "right", overflow="fold")
+        table.add_column(
+            Text(name),
+            justify="left" if index < 3 else "right",
+            overflow="fold",
+            # So that it can be copied.
+            no_wrap=name == "Attack",
+        )
     for line in lines:
         table.add_row(*map(Text, line))
     return table

@@ -9,6 +9,8 @@ from mlubench.core.files import write_json
 from mlubench.core.reading import read_json
 
 SCHEMA_VERSION = 1
+# Facts of a system that are shown as told.
+MOST_TOLD = 20
 Interval = tuple[float, float]
 
 
@@ -64,6 +66,18 @@ class AttackRow(_Row):
     any_way_ci95: Interval | None = None
     facts: int = 0
     failed: int = 0  # queries that got no answer, over all ways
+
+
+class ToldRow(_Row):
+    """A forgotten fact that a system told, and the first answer that did."""
+
+    system: str
+    attack: str
+    way: str
+    entity: str
+    question: str  # the fact's own, without what the attack put around it
+    truth: str
+    answer: str
 
 
 class ClassRow(_Row):
@@ -131,6 +145,7 @@ class Audit(_Row):
     attacks: list[AttackFacts] = []
     summary: list[AttackRow] = []
     ways: list[WayRow] = []
+    told: list[ToldRow] = []
     classes: list[ClassRow] = []
     spreads: list[SpreadRow] = []
     bounds: list[BoundRow] = []

@@ -199,6 +199,11 @@ class RunDir:
     def config(self) -> Config:
         path = self.config_file
         if not path.is_file():
+            if (self.root / LOCK).is_file():
+                raise UsageError(
+                    f"{self.root} is no run yet",
+                    "It begins once its base is there: wait, or start `mlubench run` with this --out again.",
+                )
             raise UsageError(
                 f"{self.root} is not a run", "Give the folder that `mlubench run --out` wrote."
             )

@@ -17,7 +17,10 @@ from mlubench.runs.result_row import Interval, Number, Row
 from mlubench.types import Metric, ProtocolName
 
 SCHEMA_VERSION = 1
-_WRITE_ANEW = "Write them anew with `mlubench judge RUN`."
+_WRITE_ANEW = (
+    "`mlubench status RUN` says how far the run is, and `mlubench run` with the same settings and --out goes on. Of a "
+    "finished one `mlubench judge RUN` writes them anew."
+)
 
 
 class CellRow(Row):

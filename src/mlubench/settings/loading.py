@@ -1,5 +1,6 @@
 """Presets, YAML files and `key.path=value` overrides, as one checked configuration: every error at once."""
 
+from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 from mlubench.core.errors import UsageError, all_errors, unknown_name
 from mlubench.core.reading import parse_yaml, read_yaml
 from mlubench.settings.places import absolute_if_folder
+from mlubench.settings.reference import setting_rows
 from mlubench.settings.run import Config
 
 WRONG = "wrong configuration: "
@@ -54,9 +56,18 @@ def parse(values: dict[str, Any], *, draft: bool = False) -> Config:
     try:
         return Config.model_validate(values, context={"draft": draft})
     except (ValidationError, TypeError) as error:
-        raise UsageError(
-            f"{WRONG}{all_errors(error)}", "See `mlubench run --help` and the README's settings."
-        ) from None
+        raise UsageError(f"{WRONG}{all_errors(error)}", _hint(error)) from None
+
+
+def _hint(error: ValidationError | TypeError) -> str:
+    """Where settings are listed, and the name that is nearest to the first one that is unknown."""
+    listed = "`mlubench list settings` names all, with what they mean."
+    wrong = error.errors() if isinstance(error, ValidationError) else []
+    unknown = [".".join(map(str, row["loc"])) for row in wrong if row["type"] == "extra_forbidden"]
+    if not unknown:
+        return listed
+    near = get_close_matches(unknown[0], [row.name for row in setting_rows()], n=1)
+    return f"Did you mean {near[0]!r}? {listed}" if near else listed
 
 
 def overridden(config: Config, overrides: list[str]) -> Config:

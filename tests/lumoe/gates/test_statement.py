@@ -33,6 +33,11 @@ def test_the_forecast_of_all_is_over_their_pictures() -> None:
     assert together({"Animals/Eel": forecasts["Animals/Eel"]}) == (None, 0)
 
 
+def test_no_missed_picture_is_not_said_to_be_none_at_all() -> None:
+    words = Statement(leak=0.0, pictures=35).in_words()
+    assert "0 are likely to be missed (up to 0.099), by 35 pictures" in words
+
+
 def test_where_nothing_can_be_stated_it_says_so() -> None:
     assert "No share of refused strangers can be stated" in Statement().in_words()
 

@@ -127,6 +127,11 @@ def _run_source(root: Path) -> EngineSource:
     run = open_run(root)
     config = run.config
     tasks = run.archived("lumoe")
+    if not tasks and "lumoe" in config.methods:
+        raise UsageError(
+            f"{root} has no LUMoE expert yet",
+            "`mlubench run` with the same settings and --out goes on.",
+        )
     if not tasks:
         raise UsageError(f"{root} has no LUMoE expert", "Run it with `lumoe` among its methods.")
     if config.model.path is not None:

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from mlubench.lumoe.gates.saved import EntityKey, SavedGate
+from mlubench.statistics.intervals import wilson
 
 # A request with fewer pictures, or with a worse forecast, is flagged. Eight or more are better still.
 ENOUGH_PICTURES = 4
@@ -66,9 +67,10 @@ class Statement(SavedGate):
             )
         if self.leak is None:
             return about_strangers
+        most = (wilson(round(self.leak * self.pictures), self.pictures) or (0.0, 1.0))[1]
         return (
-            f"{about_strangers} Of new pictures of what is to be forgotten, {self.leak:.3g} are likely to be missed, "
-            f"by {self.pictures} pictures that were each left out."
+            f"{about_strangers} Of new pictures of what is to be forgotten, {self.leak:.3g} are likely to be missed (up to "
+            f"{most:.2g}), by {self.pictures} pictures that were each left out."
         )
 
 
