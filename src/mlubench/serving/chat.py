@@ -180,7 +180,7 @@ class Chat:
         self.metrics.seconds.observe(seconds)
         self.metrics.prompt_tokens.inc(finished.prompt_tokens)
         self.metrics.answer_tokens.inc(finished.answer_tokens)
-        if finished.fault is not None:
+        if finished.has_failed:
             self.metrics.faults.inc()
 
 

@@ -204,8 +204,21 @@ def test_a_gate_that_fails_refuses_whatever_the_setting(
     answers = got([server.submit(Wanted(request, NEW)) for request in requests])
     hook.remove()
     assert {answer.text for answer in answers} == {GATE_REFUSAL}
-    assert all(answer.fault for answer in answers)
+    assert all(answer.fault and answer.has_failed for answer in answers)
     assert not asked
+
+
+def test_what_waits_for_its_expert_is_refused_and_nothing_has_failed(
+    stacked: LUMoE, requests: list[AskRequest], serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    stacked.waiting = frozenset(stacked.experts)
+    server = serve(stacked)
+    answers = got([server.submit(Wanted(request, NEW)) for request in requests])
+    refused = [answer for answer in answers if answer.fault is not None]
+    assert refused
+    assert all("has no expert yet" in (answer.fault or "") for answer in refused)
+    assert not any(answer.has_failed for answer in answers)
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
 
 
 def test_a_disabled_expert_is_a_refusal_that_names_nobody(

@@ -94,6 +94,9 @@ class Admission:
 
     def _log_refusal(self, job: Job) -> None:
         # Without the reason, which may quote what was asked or name whom it is about.
+        if job.look is None and not job.route.failed:
+            log.info("refused: a deletion request whose expert is still to be trained")
+            return
         if job.look is None:
             log.warning("refused, since no route could be taken")
             return

@@ -62,8 +62,14 @@ class Finished:
     route: Route
     # None where nothing was replaced.
     second_look: SecondLook | None = None
-    # Why a refusal stands in place of an answer that could not be given; None where there is none.
+    # Why a refusal that no model gave stands in place of an answer; None where a model answered.
     fault: str | None = None
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether something went wrong. What waits for an expert that is still to be trained is refused as it is to be."""
+        is_planned = self.route.refused and not self.route.failed and self.second_look is None
+        return self.fault is not None and not is_planned
 
 
 @dataclass(eq=False)
