@@ -6,7 +6,6 @@ import click
 
 from mlubench.cli.lazy import LazyCommand, LazyGroup
 from mlubench.cli.streams import guard_streams, restart_in_utf8, stray_bytes
-from mlubench.core.allocator import keep_freed_memory
 from mlubench.core.errors import MlubenchError, UsageError, sentences, written_to
 from mlubench.core.version import __version__
 
@@ -83,6 +82,10 @@ Examples:
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def cli(debug: bool) -> None:
     """Lifelong unlearning in multimodal LLMs: the MLUBench protocol, its methods, and LUMoE."""
+    # Imported here, since help is to stay fast.
+    from mlubench.core.allocator import keep_freed_memory
+
+    keep_freed_memory()
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -90,7 +93,6 @@ def main(arguments: list[str] | None = None) -> None:
     if arguments is None:
         restart_in_utf8()
         guard_streams()
-        keep_freed_memory()
         arguments = sys.argv[1:]
     sys.exit(_run(arguments))
 
