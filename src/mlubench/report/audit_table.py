@@ -45,6 +45,8 @@ _ASKED_ABOUT = {
     "stranger": "things of no task",
     "general": "general questions",
 }
+_WORDS = ("System", "Attack", "Counts", "Way", "Most", "Least")
+_FIGURES = ("Share", "95% interval", "n")
 # Behind the names of attacks that need more than to ask.
 _MARKS = {"scores": "*", "weights": "**"}
 
@@ -170,14 +172,14 @@ def render_audit(audit: Audit) -> Group:
 
 def _table(columns: Iterable[str], lines: Iterable[list[str]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
-    for index, name in enumerate(columns):
+    for name in columns:
         # Words stand on the left, figures on the right.
         table.add_column(
             Text(name),
-            justify="left" if index < 3 else "right",
+            justify="left" if name in _WORDS else "right",
             overflow="fold",
-            # So that it can be copied.
-            no_wrap=name == "Attack",
+            # Where it is narrow, words are parted before figures.
+            no_wrap=name in _FIGURES,
         )
     for line in lines:
         table.add_row(*map(Text, line))
