@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from mlubench.audits.asking import answered
 from mlubench.audits.attack import Ask
 from mlubench.audits.attacks.probe import ATTACK
 from mlubench.audits.probing import Probes, candidate_states
 from mlubench.audits.rows import Attempt
-from mlubench.audits.runner import _answered
 from mlubench.audits.scores import is_first
 from mlubench.audits.sites import SITES, Site
 from mlubench.audits.systems.system import System
@@ -104,9 +104,9 @@ def test_an_audit_counts_what_a_probe_finds(
     """Behind the gate nothing is read, so nothing is told."""
     way = ATTACK.ways[-1]
     attempts = [Attempt(way, targets.forgotten[0], ask) for ask in asks(benchmark, "forget")]
-    found = _answered(opened(ctx, benchmark, "base"), attempts)
+    found = answered(opened(ctx, benchmark, "base"), attempts)
     assert sum(row.value or 0 for row in found) / len(found) > 0.9
-    stopped = _answered(opened(ctx, benchmark, "gate-only"), attempts)
+    stopped = answered(opened(ctx, benchmark, "gate-only"), attempts)
     assert {row.value for row in stopped} == {0.0}
 
 

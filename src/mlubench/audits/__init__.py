@@ -13,6 +13,8 @@ counting.py        what of an answer counts as harm; choosing.py is about questi
 figures.py         rates with intervals, average and worst case
 classes.py         whether some classes are hurt more than others
 bounds.py          bounds that a release must keep
+asking.py          what systems say, from the file or asked now
+findings.py        what the answers of all systems come to
 runner.py          all of it, on a finished run
 oracle/            every archive beside a base that never learned what it forgets
 lmms_eval.py       scores on the field's general benchmarks, by the program lmms-eval

@@ -31,13 +31,19 @@ class Targets:
     general: tuple[Target, ...] = ()
 
     def about(self, what: About) -> tuple[Target, ...]:
-        found: dict[About, tuple[Target, ...]] = {
+        return self._by_kind()[what]
+
+    def counts(self) -> dict[str, int]:
+        """How many of each kind."""
+        return {kind: len(targets) for kind, targets in self._by_kind().items()}
+
+    def _by_kind(self) -> dict[About, tuple[Target, ...]]:
+        return {
             "forgotten": self.forgotten,
             "kept": self.kept,
             "stranger": self.strangers,
             "general": self.general,
         }
-        return found[what]
 
 
 def choose_targets(
