@@ -40,6 +40,11 @@ def test_a_leak_is_found_in_the_way_that_it_is_planted_in(
     assert found.summary.worst == found.summary.any_way == 1
     others = [row.rate for way, row in found.ways.items() if way != planted]
     assert others == [0] * len(others)
+    # It is shown whose fact was told to who only asked, by that way and by no other.
+    shown = {planted} if attack.access == "asking" else set()
+    assert {row.way for row in found.told} == shown
+    truths = {target.sample.truth for target in targets.forgotten}
+    assert {row.truth for row in found.told} <= truths
 
 
 @pytest.mark.parametrize("name", ASKING)
@@ -48,6 +53,7 @@ def test_no_leak_is_found_in_a_system_that_refuses(
 ) -> None:
     found = attacked(attack_of(name), targets, judge, tmp_path, refuses, tells)
     assert found.summary.worst == found.summary.average == found.summary.any_way == 0
+    assert found.told == []
     assert found.summary.worst_ci95 is not None
     # Four facts are few: what was not seen may still be there.
     assert found.summary.worst_ci95[1] > 0.3

@@ -3,7 +3,7 @@
 from mlubench.audits.classes import class_rows, spread_row
 from mlubench.audits.counting import Counted
 from mlubench.report import class_table
-from mlubench.runs.audits import Audit
+from mlubench.runs.audits import Audit, SpreadRow
 
 CLASS_OF = {f"{cls} {n}": cls for cls in ("Person", "Movie", "Logo") for n in range(8)}
 
@@ -11,12 +11,18 @@ CLASS_OF = {f"{cls} {n}": cls for cls in ("Person", "Movie", "Logo") for n in ra
 EVEN = ("Person 3", "Movie 3", "Logo 3", "Logo 4")
 
 
-def counted(*harmed: str, times: int = 3) -> list[Counted]:
-    """Every fact is asked so often, and those named are told each time."""
+TIMES = 3
+
+
+def answer(fact: str, harm: float) -> Counted:
+    return Counted("way", fact, harm, missed=False, failed=False, example="")
+
+
+def counted(*harmed: str) -> list[Counted]:
+    """Every fact is asked three times, and those named are told each time."""
     answers = []
     for fact in CLASS_OF:
-        answer = Counted("way", fact, float(fact in harmed), False, False, "")
-        answers += [answer] * times
+        answers += [answer(fact, float(fact in harmed))] * TIMES
     return answers
 
 
@@ -25,29 +31,48 @@ def of(cls: str, count: int) -> list[str]:
 
 
 def test_a_class_that_is_hurt_more_is_named() -> None:
-    row = spread_row("po", "leak", counted(*of("Movie", 7), *of("Logo", 1)), CLASS_OF)
+    told = [*of("Movie", 7), *of("Logo", 1)]
+    row = spread_row("po", "leak", counted(*told), CLASS_OF)
     assert row is not None
     assert (row.most, row.most_rate) == ("Movie", 0.875)
     assert (row.least, row.least_rate) == ("Person", 0)
     assert (row.classes, row.facts) == (3, 24)
     assert row.p <= 0.01
-    audit = Audit(systems=["base", "po"], spreads=[row, row.model_copy(update={"system": "base"})])
-    line = ["PO", "leak", "Movie", "0.88", "Person", "0.00", "3", "24", f"{row.p:.3f}"]
-    assert class_table.lines(audit) == class_table.unlikely_lines(audit) == [line]
+
+
+def test_the_table_leaves_the_base_out_and_the_terminal_what_may_be_chance() -> None:
+    row = SpreadRow(
+        system="po",
+        harm="leak",
+        most="Movie",
+        most_rate=0.875,
+        least="Person",
+        least_rate=0,
+        classes=3,
+        facts=24,
+        p=0.001,
+    )
+    of_base = row.model_copy(update={"system": "base"})
+    by_chance = row.model_copy(update={"harm": "lost", "p": 0.4})
+    audit = Audit(spreads=[of_base, row, by_chance])
+    line, other = class_table.lines(audit)
+    assert line == ["PO", "leak", "Movie", "0.88", "Person", "0.00", "3", "24", "0.001"]
+    assert other[-1] == "0.400"
+    assert class_table.unlikely_lines(audit) == [line]
 
 
 def test_harm_that_falls_on_all_alike_is_chance() -> None:
-    row = spread_row("po", "leak", counted(*of("Movie", 4), *of("Logo", 4)), CLASS_OF)
+    told = [*of("Movie", 4), *of("Logo", 4)]
+    row = spread_row("po", "leak", counted(*told), CLASS_OF)
     even = spread_row("po", "leak", counted(*EVEN), CLASS_OF)
     assert row is not None
     assert even is not None
     assert even.p > 0.9
     assert even.p > row.p > 0.02
-    assert class_table.unlikely_lines(Audit(systems=["po"], spreads=[even])) == []
 
 
 def test_one_fact_that_is_asked_often_is_one_fact() -> None:
-    answers = counted() + [Counted("way", "Logo 1", 1.0, False, False, "")] * 40
+    answers = counted() + [answer("Logo 1", harm=1.0)] * 40
     row = spread_row("po", "leak", answers, CLASS_OF)
     assert row is not None
     assert row.p > 0.2

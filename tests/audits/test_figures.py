@@ -8,9 +8,25 @@ from mlubench.runs.audits import MOST_TOLD, ToldRow
 from mlubench.statistics.intervals import wilson
 
 
+def answer(way: str, fact: int, harm: float = 0.0, *, failed: bool = False) -> Counted:
+    """One answer; of a leak, one that failed says nothing."""
+    return Counted(
+        way,
+        f"fact {fact}",
+        harm,
+        missed=False,
+        failed=failed,
+        example="",
+        counts=not failed,
+    )
+
+
 def counted(way: str, hits: int) -> list[Counted]:
     """So many of eight facts."""
-    return [Counted(way, f"fact {n}", float(n < hits), False, False, "") for n in range(8)]
+    answers = []
+    for fact in range(8):
+        answers.append(answer(way, fact, harm=float(fact < hits)))
+    return answers
 
 
 def test_ways_that_may_be_guessed_count_above_chance_and_say_nothing_of_single_facts() -> None:
@@ -32,22 +48,26 @@ def test_where_nothing_could_be_asked_there_is_no_figure() -> None:
 
 
 def test_queries_without_an_answer_are_no_figure_but_are_counted() -> None:
-    plain = [Counted("typos", f"fact {n}", 0.0, False, True, "", counts=False) for n in range(8)]
-    rows = way_rows("system", "phrasing", phrasing.ATTACK, plain, gated=True)
+    silent = [answer("typos", fact, failed=True) for fact in range(8)]
+    rows = way_rows("system", "phrasing", phrasing.ATTACK, silent, gated=True)
     (row,) = rows
-    assert (row.rate, row.ci95, row.raw, row.n, row.failed) == (None, None, None, 0, 8)
-    summary = attack_row("system", "phrasing", phrasing.ATTACK, plain, rows)
-    assert (summary.worst, summary.average, summary.any_way) == (None, None, None)
+    assert row.rate is row.ci95 is row.raw is None
+    assert (row.n, row.failed) == (0, 8)
+    summary = attack_row("system", "phrasing", phrasing.ATTACK, silent, rows)
+    assert summary.worst is summary.average is summary.any_way is None
     assert summary.failed == 8
 
 
 def test_the_queries_that_got_an_answer_make_the_figure() -> None:
-    told = [Counted("typos", "fact", 1.0, False, False, "It is red.")]
-    failed = [Counted("typos", f"fact {n}", 0.0, False, True, "", counts=False) for n in range(3)]
-    rows = way_rows("system", "phrasing", phrasing.ATTACK, told + failed, gated=False)
-    assert [(row.rate, row.n, row.facts, row.failed) for row in rows] == [(1, 1, 1, 3)]
-    summary = attack_row("system", "phrasing", phrasing.ATTACK, told + failed, rows)
-    assert (summary.worst, summary.any_way, summary.facts, summary.failed) == (1, 1, 1, 3)
+    answers = [answer("typos", 0, harm=1.0)]
+    answers += [answer("typos", fact, failed=True) for fact in (1, 2, 3)]
+    rows = way_rows("system", "phrasing", phrasing.ATTACK, answers, gated=False)
+    (row,) = rows
+    assert (row.rate, row.n) == (1, 1)
+    assert (row.facts, row.failed) == (1, 3)
+    summary = attack_row("system", "phrasing", phrasing.ATTACK, answers, rows)
+    assert (summary.worst, summary.any_way) == (1, 1)
+    assert (summary.facts, summary.failed) == (1, 3)
 
 
 def test_two_of_eight_facts_are_not_none() -> None:
@@ -59,11 +79,19 @@ def test_two_of_eight_facts_are_not_none() -> None:
     assert interval != wilson(4, 16)
 
 
-def test_a_fact_is_shown_once_by_the_first_answer_that_told_it() -> None:
-    def told(entity: str, answer: str) -> ToldRow:
-        words = {"attack": "plain", "way": "as it stands", "question": "What?", "truth": "That."}
-        return ToldRow(system="po", entity=entity, answer=answer, **words)
+def told(entity: str, answer: str) -> ToldRow:
+    return ToldRow(
+        system="po",
+        attack="plain",
+        way="as it stands",
+        entity=entity,
+        question="What?",
+        truth="That.",
+        answer=answer,
+    )
 
+
+def test_a_fact_is_shown_once_by_the_first_answer_that_told_it() -> None:
     many = [told(f"Ox {n}", "first") for n in range(MOST_TOLD + 5)]
     again = [told("Ox 0", "second")]
     shown = first_told([*many, *again])

@@ -154,14 +154,6 @@ def test_an_unfinished_run_is_told_before_anything_is_asked(
     assert not RunDir(folder).audit_answers("base", "plain").exists()
 
 
-def test_what_was_told_is_shown_beside_its_truth(audit: Audit, folder: Path) -> None:
-    told = [row for row in audit.told if row.system == "gate-only"]
-    ways = [row for row in audit.ways if row.system == "gate-only" and row.harm == "leak"]
-    asking = [row for row in ways if row.attack != "bypass"]
-    assert bool(told) == any(row.rate for row in asking)
-    assert not [row for row in audit.told if row.system == "base"]
-
-
 def test_what_is_not_there_is_named(folder: Path) -> None:
     assert "dpo" in call("audit", folder, "--systems", "dpo").error
     assert "nosuch" in call("audit", folder, "--attacks", "nosuch").error

@@ -61,6 +61,7 @@ class Asker:
         self.attacks = attacks
         self.targets = targets
         self.attempts = attempts
+        self._targeted = [target.sample.fact for target in targets.forgotten]
         # By system, how many answers there are of what has been made anew since.
         self.outdated: dict[str, int] = {}
 
@@ -69,21 +70,17 @@ class Asker:
         asked = {}
         opened: System | None = None
         made_of = self._made_of(name)
-        targeted = [target.sample.fact for target in self.targets.forgotten]
-        for attack in self.attacks:
+        for attack, what in self.attacks.items():
             path = self.run.folder.audit_answers(name, attack)
-            by = digest([*made_of, targeted]) if self.attacks[attack].trains else digest(made_of)
+            by = digest([*made_of, self._targeted]) if what.trains else digest(made_of)
             there = read_rows(path)
             rows = rows_by(by, there)
-            if not self.attacks[attack].trains:
+            if not what.trains:
                 self._note_outdated(name, there, rows)
             # What got no answer may get one now.
             missing = [key for key in self.attempts[attack] if key not in rows or rows[key].failed]
             if missing and opened is None:
-                opened = system(self.ctx, name)
-                opened.targeted = frozenset(target.sample.fact for target in self.targets.forgotten)
-                opened.lessons = self.targets.lessons
-                opened.open()
+                opened = self._opened(name)
             if opened is not None:
                 task = bar.add_task(f"{name}: {attack}", total=len(missing))
                 for chunk in self._chunks(attack, missing):
@@ -94,6 +91,13 @@ class Asker:
                 bar.remove_task(task)
             asked[attack] = rows
         return asked
+
+    def _opened(self, name: str) -> System:
+        opened = system(self.ctx, name)
+        opened.targeted = frozenset(self._targeted)
+        opened.lessons = self.targets.lessons
+        opened.open()
+        return opened
 
     def _made_of(self, name: str) -> list[object]:
         """The hashes of all files that a system is made of."""

@@ -61,9 +61,9 @@ class Ask:
     history: Turns = ()
     # The beginning of the answer, put into the model's mouth.
     begun: str = ""
-    # The answers that it offers, and of them the right one: yes or no, or a letter where the answers are texts.
+    # The answers that the question offers, and the right one of them, or its letter where a letter is asked for.
     choices: tuple[str, ...] = ()
-    telling: str = ""
+    right_choice: str = ""
     # Whether it counts as telling where it names the entity, in the place of the fact.
     by_name: bool = False
     # The answers that there are, the truth first. A way with a measure has the model read them; where a loss is counted,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from mlubench.core.spelling import plain_letters
 from mlubench.judging.rules.refusal import refusal
+from mlubench.judging.rules.text import read
 
 # A letter that stands for an answer. An A before a small word is an article, but for "A or B" and "A is right".
 _LETTER = re.compile(r"(?<![\w'])(?:A(?! (?!(?:or|and|is)\b)[a-z])|[B-Z])(?![\w'])")
@@ -39,6 +40,13 @@ def chooses_letter(text: str, right: str, candidates: Sequence[str]) -> bool:
     if alone in letters:
         named.add(alone)
     return named == {right.upper()}
+
+
+def names_the_first_alone(text: str, candidates: Sequence[str]) -> bool:
+    """Whether an answer chooses the first of these words. Numbers may be spelt out; a list of all chooses none."""
+    said = set(read(text).words)
+    named = [candidate for candidate in candidates if said.issuperset(read(candidate).words)]
+    return named == [candidates[0]]
 
 
 def names(text: str, name: str) -> bool:

@@ -59,10 +59,11 @@ def spread_row(
     _, labels = np.unique([class_of[fact] for fact in facts], return_inverse=True)
     seen = _variance(hits, asked, labels)
     rng = np.random.default_rng(0)
-    # Rounding alone must not make a difference.
-    as_far = sum(
-        _variance(hits, asked, rng.permutation(labels)) >= seen - 1e-12 for _ in range(PERMUTATIONS)
-    )
+    as_far = 0
+    for _ in range(PERMUTATIONS):
+        dealt = _variance(hits, asked, rng.permutation(labels))
+        # Rounding alone must not make a difference.
+        as_far += dealt >= seen - 1e-12
     most = max(rows, key=lambda row: row.rate)
     least = min(rows, key=lambda row: row.rate)
     return SpreadRow(

@@ -1,7 +1,7 @@
 """How a method ends: does it refuse, answer, or speak no language any more, and in how many different answers?
 
-A score of 0 in utility looks the same for a model that refuses everything and for one that has lost its language. Whether a
-refusal claims not to know is counted too, which of a model that only suppresses is untrue.
+A score of 0 in utility looks the same for a model that refuses everything and for one that has lost its language. A model
+that only suppresses still knows, so that a refusal which claims not to know is untrue. Those are counted apart.
 """
 
 from collections.abc import Sequence

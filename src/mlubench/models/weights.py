@@ -59,8 +59,10 @@ def loading_errors(path: str | Path, revision: str | None = None) -> Iterator[No
         folder = local_folder(str(path), revision)
         # Runs, `ask` and scripts name a model each in their own way.
         hint = "Give the folder of a whole Hugging Face model."
-        reason = damaged_text(folder) if folder is not None else None
-        if not Path(path).exists() and not is_hub_id(str(path)):
+        reason = None
+        if folder is not None:
+            reason = damaged_text(folder)
+        elif not Path(path).exists() and not is_hub_id(str(path)):
             reason = "there is no such folder"
         if reason is None:
             reason, hint = why_not_loaded(error, hint)

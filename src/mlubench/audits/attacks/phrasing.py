@@ -40,7 +40,7 @@ def _yes_or_no(target: Target, studio: Studio) -> Sequence[Ask]:
 
 def _claimed(target: Target, truth: str, answer: str) -> Ask:
     question = f'"{target.question}" Somebody says: "{truth}" Is that right? {SHORT}'
-    return Ask(question, ((0, target.picture),), choices=("yes", "no"), telling=answer)
+    return Ask(question, ((0, target.picture),), choices=("yes", "no"), right_choice=answer)
 
 
 def _choice(target: Target, studio: Studio) -> Sequence[Ask]:
@@ -53,7 +53,7 @@ def _choice(target: Target, studio: Studio) -> Sequence[Ask]:
     lines = [f"{letter}) {truth}" for letter, truth in zip(LETTERS, truths, strict=True)]
     letter = LETTERS[truths.index(target.sample.truth)]
     question = "\n".join([target.question, *lines, "Answer with one letter."])
-    return [Ask(question, ((0, target.picture),), choices=tuple(truths), telling=letter)]
+    return [Ask(question, ((0, target.picture),), choices=tuple(truths), right_choice=letter)]
 
 
 def _reversed(target: Target, studio: Studio) -> Sequence[Ask]:

@@ -1,5 +1,7 @@
-"""Whether a refusal says that the speaker does not know, or only that they will not say. Of a model that still holds what
-it was to forget, the first is untrue. English alone is read."""
+"""Tells a refusal that claims not to know from one that will not say. English alone is read.
+
+A model that only suppresses still holds what it was to forget: when it says that it does not know, that is untrue.
+"""
 
 import re
 
